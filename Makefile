@@ -1,0 +1,82 @@
+# Everything runs in .venv, made here; nothing but Python >= 3.11 and make has to be installed before.
+SHELL := /bin/sh
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+PY := .venv/bin/python
+UP_FILES := requirements.txt requirements-services.txt
+DEV_FILES := requirements.txt requirements-dev.txt
+# The stamp carries the hash of the locks: another lock is another stamp, so an old environment is brought up to date.
+UP_STAMP := .venv/.up-$(shell cat $(UP_FILES) | cksum | cut -d' ' -f1)
+DEV_STAMP := .venv/.dev-$(shell cat $(DEV_FILES) | cksum | cut -d' ' -f1)
+
+.DEFAULT_GOAL := help
+.PHONY: help install up test check demo chaos celery-suite bench messages format lock clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s%s\n", $$1, $$2}'
+
+install: $(DEV_STAMP) ## Make .venv with everything for tests and checks
+
+up: $(UP_STAMP) ## Start PostgreSQL, Redis, a worker and the web pages; stop them with Ctrl-C
+	@exec $(PY) manage.py up
+
+test: $(DEV_STAMP) ## Run the tests (all but chaos)
+	$(PY) -m pytest
+
+check: $(DEV_STAMP) ## Lint, types, import contracts, migrations, translations, compose file
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	$(PY) -m djlint --check --lint --quiet templates
+	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) manage.py check --fail-level WARNING
+	$(PY) -m pytest -q tests/checks
+
+demo: $(UP_STAMP) ## Start, run a few jobs of every kind to the end, stop
+	@exec $(PY) manage.py demo
+
+chaos: $(DEV_STAMP) ## Kill, stop and cut things while jobs run, and count what was lost
+	$(PY) -m pytest tests/chaos
+
+celery-suite: $(DEV_STAMP) ## Run Celery's own integration tests on this engine
+	$(PY) -m tests.celery_suite
+
+bench: $(DEV_STAMP) ## Measure against other queues (../shared/bench)
+	BENCH_PEERS=bench/peers $(PY) ../shared/bench/run.py
+
+messages: $(DEV_STAMP) ## Collect the texts for translation (needs gettext) and compile them
+	cd jobs && ../$(PY) ../manage.py makemessages -l ar --no-location --no-wrap
+	$(PY) manage.py translate
+
+format: $(DEV_STAMP) ## Let ruff and djlint rewrite the files
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+	$(PY) -m djlint --reformat --quiet templates
+
+lock: $(DEV_STAMP) ## Renew requirements*.txt from requirements*.in
+	for name in requirements requirements-services requirements-dev; do \
+		.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+			--custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
+
+clean: ## Remove .venv, caches and compiled translations (the data in var/ stays)
+	rm -rf .venv .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache test-results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name '*.mo' -not -path './.venv/*' -delete
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found on PATH." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "$(PYTHON) cannot make a virtual environment (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+
+$(UP_STAMP): | .venv/bin/python
+	@echo "installing (once) ..."
+	@$(PY) -m pip install --quiet $(UP_FILES:%=-r %)
+	@rm -f .venv/.up-*; touch $@
+
+$(DEV_STAMP): | .venv/bin/python
+	@echo "installing (once) ..."
+	@$(PY) -m pip install --quiet $(DEV_FILES:%=-r %)
+	@rm -f .venv/.dev-* .venv/.up-*; touch $@ $(UP_STAMP)
