@@ -1,0 +1,46 @@
+#!/usr/bin/env python
+"""The project's command line."""
+
+import os
+import sys
+
+
+def main(argv: list[str]) -> None:
+    """Run one management command; a server that does not answer is one line, not a traceback."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "task_queue_project.settings")
+    try:
+        from django.core.management import execute_from_command_line
+    except ImportError:
+        sys.exit("Django is not installed for this Python. Run `make up`, or: pip install -r requirements.txt (in a virtual environment).")
+    if len(argv) > 1:
+        argv[1] = argv[1].removesuffix(".py")  # the README writes `manage.py test_dead_letter_queue.py`
+    try:
+        if argv[1:2] == ["runserver"]:
+            require_servers()  # its reloader would show a traceback and wait
+        execute_from_command_line(argv)
+    except Exception as error:  # every way in which a server can be missing; anything else goes on with its traceback
+        if not is_connection_error(error):
+            raise
+        require_servers()
+        raise
+
+
+def is_connection_error(error: Exception) -> bool:
+    """Whether this is the error of a driver, so that a missing server may be the cause."""
+    return any(kind.__name__ in ("OperationalError", "InterfaceError", "ConnectionError") for kind in type(error).__mro__)
+
+
+def require_servers() -> None:
+    """End with one line when PostgreSQL or Redis does not answer."""
+    from django.conf import settings
+
+    from task_queue_project import servers
+
+    try:
+        servers.require(settings.SERVERS)
+    except servers.Unreachable as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main(sys.argv)

@@ -1,0 +1,177 @@
+"""Which PostgreSQL and Redis are used, and whether they answer. Knows nothing of Django's settings."""
+
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+STATE_FILE = "services.json"  # in DATA_DIR; written by jobs.dev.embedded while its servers run
+DEFAULT_REDIS = "redis://localhost:6379/0"
+DATABASE_SCHEMES = ("postgres", "postgresql", "pgsql", "psql")
+REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+socket")
+
+
+class AddressError(ValueError):
+    """An address cannot be read; the message names the variable and never shows the password."""
+
+
+class Unreachable(Exception):
+    """A server does not answer; the message is one line with the three remedies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servers:
+    """The addresses in use; a source is the variable's name, `embedded` or `default`."""
+
+    database_url: str
+    database_source: str
+    redis_url: str
+    redis_source: str
+
+
+def find(environ: Mapping[str, str], data_dir: Path) -> Servers:
+    """The servers to use: named by the environment, else embedded ones that run, else the defaults. Raises AddressError."""
+    embedded = running_embedded(data_dir)
+    database = _choose(environ, embedded, "DATABASE_URL", default_database(environ))
+    redis = _choose(environ, embedded, "REDIS_URL", DEFAULT_REDIS)
+    database_settings(database[0])
+    broker_url(redis[0])
+    return Servers(database_url=database[0], database_source=database[1], redis_url=redis[0], redis_source=redis[1])
+
+
+def running_embedded(data_dir: Path) -> dict[str, str]:
+    """Addresses by variable of those embedded servers of this data folder that answer right now."""
+    try:
+        state = json.loads((data_dir / STATE_FILE).read_text("utf-8"))
+        named = {name: (state[name], state["SOCKETS"][name]) for name in ("DATABASE_URL", "REDIS_URL")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return {name: url for name, (url, path) in named.items() if _listens(path)}
+
+
+def default_database(environ: Mapping[str, str]) -> str:
+    """The database of the README: task_queue_db on localhost, user and password from PGUSER and PGPASSWORD."""
+    user, password = environ.get("PGUSER") or "postgres", environ.get("PGPASSWORD", "")
+    secret = f":{quote(password, safe='')}" if password else ""
+    return f"postgres://{quote(user, safe='')}{secret}@localhost:5432/task_queue_db"
+
+
+def database_settings(url: str, variable: str = "DATABASE_URL") -> dict[str, Any]:
+    """Django's form of a PostgreSQL address. A socket folder may be the host (%2Fpath) or `?host=/path`. Raises AddressError."""
+    try:
+        parts = urlsplit(url)
+        port, options = parts.port, dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
+    except ValueError:
+        parts, port, options = urlsplit(""), None, {}
+    if parts.scheme not in DATABASE_SCHEMES or len(parts.path) < 2:
+        raise AddressError(f"{variable} is not a PostgreSQL address: postgres://USER:PASSWORD@HOST:PORT/DATABASE is expected")
+    host = parts.netloc.rpartition("@")[2]
+    host = host.rpartition(":")[0] if port is not None else host.rstrip(":")  # not .hostname: it lowers the case of a folder
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path[1:]),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": options.pop("host", "") or unquote(host).strip("[]"),
+        "PORT": options.pop("port", "") or str(port or ""),
+        "OPTIONS": options,
+    }
+
+
+def broker_url(url: str, variable: str = "REDIS_URL") -> str:
+    """Celery's form of a Redis address (it has another one for unix sockets). Raises AddressError."""
+    try:
+        parts = urlsplit(url)
+        number = dict(parse_qsl(parts.query)).get("db", "") or (parts.path.strip("/") if parts.scheme in ("redis", "rediss") else "")
+        valid = parts.scheme in REDIS_SCHEMES and (number == "" or number.isdigit())
+        valid = valid and bool(parts.path if parts.scheme in ("unix", "redis+socket") else parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise AddressError(f"{variable} is not a Redis address: redis://:PASSWORD@HOST:PORT/NUMBER or unix:///PATH?db=NUMBER is expected")
+    if parts.scheme != "unix":
+        return url
+    return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={number or 0}"
+
+
+def require(servers: Servers, *, database: bool = True, redis: bool = True, timeout: int = 3) -> None:
+    """Return when the servers answer within `timeout` seconds; raise Unreachable with one line otherwise."""
+    if database and (reason := _database_problem(servers.database_url, timeout)):
+        raise Unreachable(_line("PostgreSQL", servers.database_url, servers.database_source, reason))
+    if redis and (reason := _redis_problem(servers.redis_url, timeout)):
+        raise Unreachable(_line("Redis", servers.redis_url, servers.redis_source, reason))
+
+
+def _choose(environ: Mapping[str, str], embedded: Mapping[str, str], name: str, default: str) -> tuple[str, str]:
+    if environ.get(name, "").strip():
+        return environ[name].strip(), name
+    return (embedded[name], "embedded") if name in embedded else (default, "default")
+
+
+def _listens(path: str) -> bool:
+    family = getattr(socket, "AF_UNIX", None)
+    if family is None:  # Windows: embedded servers are not started there
+        return False
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True
+
+
+def _database_problem(url: str, timeout: int) -> str:
+    import psycopg2
+
+    wanted = database_settings(url)
+    names = {"dbname": wanted["NAME"], "user": wanted["USER"], "password": wanted["PASSWORD"], "host": wanted["HOST"], "port": wanted["PORT"]}
+    named = {name: value for name, value in names.items() if value}
+    try:
+        psycopg2.connect(**named, connect_timeout=timeout, **wanted["OPTIONS"]).close()
+    except psycopg2.Error as error:
+        return _first_line(error, wanted["PASSWORD"])
+    return ""
+
+
+def _redis_problem(url: str, timeout: int) -> str:
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    url = url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db=")
+    try:
+        with redis.Redis.from_url(url, socket_connect_timeout=timeout, socket_timeout=timeout, retry=Retry(NoBackoff(), 0)) as client:
+            client.ping()
+    except (redis.RedisError, OSError, ValueError) as error:
+        return _first_line(error, unquote(urlsplit(url).password or ""))
+    return ""
+
+
+def _first_line(error: Exception, password: str) -> str:
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return text.replace(password, "***") if password else text
+
+
+def _line(name: str, url: str, source: str, reason: str) -> str:
+    parts = urlsplit(url)
+    place = dict(parse_qsl(parts.query)).get("host") or unquote(parts.netloc.rpartition("@")[2]) or parts.path
+    text = _translated(
+        "%(server)s does not answer at %(place)s (%(source)s): %(reason)s. Remedies: set DATABASE_URL and REDIS_URL to servers of yours; "
+        "or run `make up` or `python manage.py services start`; or start PostgreSQL on localhost:5432 with a database task_queue_db "
+        "and Redis on localhost:6379."
+    )
+    return text % {"server": name, "place": place, "source": source, "reason": reason.rstrip(".")}
+
+
+def _translated(text: str) -> str:
+    """In the project's language where Django is up, else in English."""
+    try:
+        from django.utils.translation import gettext
+
+        return gettext(text)
+    except Exception:  # no Django, or settings that cannot be read: the line must come out all the same
+        return text

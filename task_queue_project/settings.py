@@ -1,0 +1,170 @@
+"""Django's settings: the environment variables of `.env.example`, each with its default."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from csp.constants import NONE, SELF
+from django.utils.translation import gettext_lazy as _
+
+from . import environment, servers, translations
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+environment.load(BASE_DIR)
+read = environment.read
+
+DATA_DIR = BASE_DIR / read("str", "DATA_DIR", "var")
+DEBUG = read("bool", "DEBUG", True)
+SECRET_KEY = environment.secret_key(DATA_DIR, debug=DEBUG)
+ALLOWED_HOSTS = read("list", "ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = read("list", "CSRF_TRUSTED_ORIGINS", [])
+PORT = read("int", "PORT", 8000)
+HTTPS = read("bool", "HTTPS", False)  # True behind a proxy that speaks TLS
+
+# --- servers --------------------------------------------------------------------------------------------------------------------
+try:
+    SERVERS = servers.find(os.environ, DATA_DIR)
+    DATABASES: dict[str, dict[str, Any]] = {"default": servers.database_settings(SERVERS.database_url)}
+    if JOBS_DATABASE_DIRECT_URL := read("str", "DATABASE_DIRECT_URL", ""):
+        servers.database_settings(JOBS_DATABASE_DIRECT_URL, "DATABASE_DIRECT_URL")
+except servers.AddressError as error:
+    environment.stop(str(error))
+DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+REDIS_URL = SERVERS.redis_url
+CELERY_BROKER_URL = servers.broker_url(REDIS_URL)
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# --- the application ------------------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",  # before staticfiles: runserver serves as gunicorn does
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_htmx",
+    "csp",
+    "jobs",
+    *read("list", "EXTRA_INSTALLED_APPS", []),
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",  # a page is open only where it says @login_not_required
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "task_queue_project.urls"
+WSGI_APPLICATION = "task_queue_project.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- accounts and protection ----------------------------------------------------------------------------------------------------
+LOGIN_URL = "/accounts/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = LOGIN_URL
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    },
+}
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+
+# --- languages ------------------------------------------------------------------------------------------------------------------
+LANGUAGE_CODE = read("str", "LANGUAGE_CODE", "ar")
+LANGUAGES = [("ar", _("Arabic")), ("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "jobs" / "locale"]
+translations.compile_stale(LOCALE_PATHS)
+FORMAT_MODULE_PATH = ["task_queue_project.formats"]
+TIME_ZONE = read("str", "TIME_ZONE", "UTC")
+USE_TZ = True
+
+# --- static files ---------------------------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [folder for folder in [BASE_DIR / "static"] if folder.is_dir()]
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
+_STATIC_STORAGE = "django.contrib.staticfiles.storage.StaticFilesStorage" if DEBUG else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": _STATIC_STORAGE},
+}
+
+# --- mail -----------------------------------------------------------------------------------------------------------------------
+EMAIL_HOST = read("str", "EMAIL_HOST", "")
+EMAIL_PORT = read("int", "EMAIL_PORT", 587)
+EMAIL_USE_TLS = read("bool", "EMAIL_USE_TLS", True)
+EMAIL_HOST_USER = read("str", "EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = read("str", "EMAIL_HOST_PASSWORD", "")
+EMAIL_BACKEND = read("str", "EMAIL_BACKEND", f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend")
+globals().update({name: value for name, value in read("email_url", "EMAIL_URL", {}).items() if name.startswith("EMAIL_") and value is not None})
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = read("str", "DEFAULT_FROM_EMAIL", EMAIL_HOST_USER or "jobs@localhost")
+ADMIN_EMAILS = read("list", "ADMIN_EMAILS", [])
+
+# --- the engine -----------------------------------------------------------------------------------------------------------------
+JOBS_DISPATCH_WINDOW = read("int", "JOBS_DISPATCH_WINDOW", 64)
+JOBS_SHUTDOWN_GRACE = read("float", "JOBS_SHUTDOWN_GRACE", 25.0)
+JOBS_DEFAULT_TIMEOUT = read("int", "JOBS_DEFAULT_TIMEOUT", 3600)
+JOBS_RETRY_BACKOFF = read("float", "JOBS_RETRY_BACKOFF", 1.0)
+JOBS_RETRY_BACKOFF_MAX = read("float", "JOBS_RETRY_BACKOFF_MAX", 600.0)
+JOBS_AUTORETRY = read("bool", "JOBS_AUTORETRY", False)
+JOBS_MAX_LOST = read("int", "JOBS_MAX_LOST", 3)
+JOBS_ACCEPT_FOREIGN = read("bool", "JOBS_ACCEPT_FOREIGN", False)
+JOBS_KEY_PREFIX = read("str", "JOBS_KEY_PREFIX", "jobs:")
+JOBS_LEADER_CHILD = read("bool", "JOBS_LEADER_CHILD", True)
+JOBS_MAX_ARGUMENT_BYTES = read("int", "JOBS_MAX_ARGUMENT_BYTES", 262_144)
+JOBS_RETENTION_DAYS = read("float", "JOBS_RETENTION_DAYS", 7.0)
+JOBS_ALLOWED_COMMANDS = read("list", "JOBS_ALLOWED_COMMANDS", ["clearsessions"])
+JOBS_ALLOW_PRIVATE_ADDRESSES = read("bool", "JOBS_ALLOW_PRIVATE_ADDRESSES", False)
+
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_ENABLE_UTC = True
+
+# --- logging --------------------------------------------------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"level": "INFO", "handlers": ["console"]},
+}
