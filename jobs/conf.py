@@ -1,0 +1,67 @@
+"""Every setting of the engine, read once, with its default and its unit."""
+
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+PREFIX = "JOBS_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """The engine's settings; the Django setting is the field's name in capitals after `JOBS_`."""
+
+    dispatch_window: int = 64  # messages in Redis per live worker and queue
+    shutdown_grace: float = 25.0  # seconds a running job gets after SIGTERM
+    default_timeout: int | None = 3600  # seconds; jobs made here; None: no limit
+    retry_backoff: float = 1.0  # seconds before the first retry
+    retry_backoff_max: float = 600.0  # seconds
+    autoretry: bool = False  # also retry what existing Celery code sends
+    max_lost: int = 3  # runs lost with their worker before the job is buried
+    accept_foreign: bool = False  # take in Celery messages that others publish
+    key_prefix: str = "jobs:"  # of every key in Redis
+    leader_child: bool = True  # each worker starts a leader or standby
+    max_argument_bytes: int = 262_144  # of args and kwargs together, as JSON
+    retention_days: float = 7.0  # ended jobs are pruned after this
+    allowed_commands: tuple[str, ...] = field(default=())  # names for the management_command job type
+    allow_private_addresses: bool = False  # http_request may reach private and loopback addresses
+    database: str = "default"  # alias in DATABASES
+    database_direct_url: str = ""  # past a PgBouncer, for what needs a session
+
+
+def _value(name: str, default: Any) -> Any:
+    value = getattr(settings, PREFIX + name.upper(), default)
+    if value is default or value is None:
+        return value
+    wanted = (int, float) if isinstance(default, float) else type(default)
+    if isinstance(default, tuple):
+        return tuple(value)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and not isinstance(default, bool)):
+        raise ImproperlyConfigured(f"{PREFIX}{name.upper()} must be {type(default).__name__}, not {value!r}")
+    return value
+
+
+@cache
+def configuration() -> Configuration:
+    """The validated settings. Raises ImproperlyConfigured with the setting's name when one is wrong."""
+    defaults = Configuration()
+    values = {item.name: _value(item.name, getattr(defaults, item.name)) for item in fields(Configuration)}
+    for name in ("dispatch_window", "max_lost", "max_argument_bytes", "default_timeout"):
+        if values[name] is not None and values[name] < 1:
+            raise ImproperlyConfigured(f"{PREFIX}{name.upper()} must be at least 1, not {values[name]!r}")
+    for name in ("shutdown_grace", "retry_backoff", "retry_backoff_max", "retention_days"):
+        if values[name] is None or values[name] < 0:
+            raise ImproperlyConfigured(f"{PREFIX}{name.upper()} must not be negative, it is {values[name]!r}")
+    return Configuration(**values)
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting.startswith(PREFIX):
+        configuration.cache_clear()
+
+
+setting_changed.connect(_forget)

@@ -1,0 +1,1 @@
+"""Pure rules: no models, no clock, no randomness of their own."""

@@ -1,0 +1,36 @@
+"""The errors a job can meet. Each docstring is the message people read."""
+
+
+class JobError(Exception):
+    """Something about this job is wrong."""
+
+    def __str__(self) -> str:
+        return super().__str__() or (self.__doc__ or "").strip()
+
+
+class PermanentError(JobError):
+    """This job can never succeed; it goes to the dead letter queue without another attempt."""
+
+
+class JobTimeout(JobError):
+    """The job ran longer than its time limit."""
+
+
+class WorkerLost(JobError):
+    """The worker died each time it ran this job (killed, out of memory or crashed)."""
+
+
+class UnknownTask(JobError):
+    """No worker knows this task."""
+
+
+class BadArguments(JobError):
+    """The arguments stored for this job do not have the shape a task call needs."""
+
+
+class BadResult(JobError):
+    """The task returned a value that is not JSON."""
+
+
+class JobCancelled(JobError):
+    """A person cancelled this job while it ran."""
