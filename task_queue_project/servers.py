@@ -46,8 +46,8 @@ def running_embedded(data_dir: Path) -> dict[str, str]:
     """Addresses by variable of those embedded servers of this data folder that answer right now."""
     try:
         state = json.loads((data_dir / STATE_FILE).read_text("utf-8"))
-        named = {name: (state[name], state["SOCKETS"][name]) for name in ("DATABASE_URL", "REDIS_URL")}
-    except (OSError, ValueError, KeyError, TypeError):
+        named = {name: (state[name], path) for name, path in state["SOCKETS"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
     return {name: url for name, (url, path) in named.items() if _listens(path)}
 

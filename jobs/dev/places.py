@@ -1,0 +1,77 @@
+"""Where embedded servers keep their sockets and data, and as whom they run."""
+
+import hashlib
+import importlib.util
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+class EmbeddedError(Exception):
+    """An embedded server cannot be started; the message says why and what helps."""
+
+
+def wheel(name: str) -> Path | None:
+    """The folder of an installed package, found without importing it (the wheels' own Python layers change the system)."""
+    found = importlib.util.find_spec(name)
+    return Path(found.submodule_search_locations[0]) if found and found.submodule_search_locations else None
+
+
+def unprivileged() -> dict[str, Any]:
+    """Arguments for subprocess: PostgreSQL refuses to run as root, so root starts it as nobody."""
+    if os.name != "posix" or os.geteuid() != 0:
+        return {}
+    import pwd
+
+    user = pwd.getpwnam("nobody")
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def run(*command: str | Path, timeout: float = 60) -> None:
+    """Run one short program of a server. It never inherits our pipes and never takes longer than `timeout` seconds."""
+    with tempfile.TemporaryFile() as errors:
+        options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": errors, "cwd": "/"}
+        try:
+            code = subprocess.run([str(part) for part in command], timeout=timeout, check=False, **options, **unprivileged()).returncode
+        except subprocess.TimeoutExpired as error:
+            raise EmbeddedError(f"{Path(command[0]).name} took longer than {timeout:.0f} s") from error
+        if code:
+            errors.seek(0)
+            lines = errors.read().decode(errors="replace").strip().splitlines() or [f"exit {code}"]
+            raise EmbeddedError(f"{Path(command[0]).name}: {lines[-1]}")
+
+
+def can(test: str, path: Path) -> bool:
+    """Whether the user that PostgreSQL runs as may read (`-r`), write (`-w`) or enter (`-x`) a place."""
+    return not subprocess.run(["test", test, str(path)], timeout=10, check=False, **unprivileged()).returncode
+
+
+def own(path: Path, mode: int = 0o700) -> None:
+    """Make a private folder of the user that PostgreSQL runs as."""
+    path.mkdir(parents=True, exist_ok=True)
+    user = unprivileged()
+    if user:
+        os.chown(path, user["user"], user["group"])
+    path.chmod(mode)
+
+
+def socket_folder(folder: Path) -> Path:
+    """A short private folder for the sockets of this data folder: a socket's path holds about 100 bytes."""
+    name = "jobs-" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:10]
+    base = Path(tempfile.gettempdir())
+    path = (base if len(os.fsencode(base)) < 60 else Path("/tmp")) / name
+    path.mkdir(mode=0o700, exist_ok=True)
+    if path.is_symlink() or path.stat().st_uid not in (os.geteuid(), unprivileged().get("user")):
+        raise EmbeddedError(f"{path} belongs to another user: remove it")
+    own(path)
+    return path
+
+
+def remove_socket_folder(folder: Path) -> None:
+    """Leave nothing behind in the system's temporary folder; one that still holds a socket stays."""
+    try:
+        socket_folder(folder).rmdir()
+    except OSError:
+        pass
