@@ -1,0 +1,187 @@
+"""Read-only queries behind the pages and /readyz."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Count, Max, Min, Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from jobs.domain.statuses import State, Status
+from jobs.models import DeadLetterQueue, Job, Worker
+from jobs.models.dead_letter import Resolution
+
+LEADER_LOCK = (7301, 1)
+PROBE_TIMEOUT = 2.0  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueLine:
+    """One queue: what waits in it and who serves it."""
+
+    name: str
+    waiting: int
+    running: int
+    oldest: datetime | None  # run_at of the oldest due job
+    workers: tuple[str, ...]
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the oldest due job has been waiting; 0 when none is."""
+        return (timezone.now() - self.oldest).total_seconds() if self.oldest else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLine:
+    """One live worker with the jobs in its slots."""
+
+    worker: Worker
+    running: tuple[Job, ...]
+
+    @property
+    def free(self) -> range:
+        """One number for each free slot."""
+        return range(max(self.worker.concurrency - len(self.running), 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorGroup:
+    """Open dead letters with the same error."""
+
+    fingerprint: str
+    task: str
+    error_class: str
+    message: str
+    count: int
+    latest: datetime
+
+
+def in_state(state: State) -> Q:
+    """The condition for jobs that people see in this state."""
+    if state in (State.QUEUED, State.SCHEDULED):
+        due = Q(run_at__lte=timezone.now())
+        return Q(status=Status.PENDING, attempts=0) & (due if state is State.QUEUED else ~due)
+    if state is State.RETRYING:
+        return Q(status=Status.PENDING, attempts__gt=0)
+    return Q(status=state.value)
+
+
+def counts() -> dict[State, int]:
+    """How many jobs are in each state."""
+    live = (State.QUEUED, State.SCHEDULED, State.RETRYING)
+    numbers = Job.objects.filter(status=Status.PENDING).aggregate(**{state.value: Count("id", filter=in_state(state)) for state in live})
+    for status, number in Job.objects.exclude(status=Status.PENDING).order_by().values_list("status").annotate(Count("id")):
+        numbers[status] = number
+    return {state: numbers.get(state.value, 0) for state in State}
+
+
+def open_dead_letters() -> int:
+    """How many dead letters wait for a person."""
+    return DeadLetterQueue.objects.filter(resolution=Resolution.OPEN).count()
+
+
+def queues(workers: Sequence[WorkerLine]) -> list[QueueLine]:
+    """Every queue that has live jobs or a worker, by name."""
+    rows = {
+        row["queue"]: row
+        for row in Job.objects.filter(status__in=[Status.PENDING, Status.RUNNING])
+        .order_by()
+        .values("queue")
+        .annotate(
+            waiting=Count("id", filter=Q(status=Status.PENDING)),
+            running=Count("id", filter=Q(status=Status.RUNNING)),
+            oldest=Min("run_at", filter=Q(status=Status.PENDING, run_at__lte=timezone.now())),
+        )
+    }
+    served: dict[str, list[str]] = defaultdict(list)
+    for line in workers:
+        for queue in line.worker.queues:
+            served[queue].append(line.worker.name)
+    return [
+        QueueLine(
+            name=name,
+            waiting=row.get("waiting", 0),
+            running=row.get("running", 0),
+            oldest=row.get("oldest"),
+            workers=tuple(served.get(name, ())),
+        )
+        for name in sorted({*rows, *served})
+        for row in [rows.get(name, {})]
+    ]
+
+
+def workers() -> list[WorkerLine]:
+    """The live workers, each with its running jobs; the children of a prefork worker count as their parent."""
+    rows = list(Worker.objects.all())
+    main = {row.id: row.parent or row.id for row in rows}
+    held: dict[int, list[Job]] = defaultdict(list)
+    for job in Job.objects.filter(status=Status.RUNNING, worker__isnull=False).defer("args", "kwargs", "result", "options").order_by("started_at"):
+        if job.worker is not None:
+            held[main.get(job.worker, job.worker)].append(job)
+    return [WorkerLine(worker=row, running=tuple(held[row.id])) for row in rows if row.parent is None]
+
+
+def error_groups(limit: int) -> list[ErrorGroup]:
+    """The groups of open dead letters, the one that failed last first."""
+    groups = list(
+        DeadLetterQueue.objects.filter(resolution=Resolution.OPEN)
+        .order_by()
+        .values("fingerprint")
+        .annotate(count=Count("id"), latest=Max("failed_at"), newest=Max("id"))
+        .order_by("-newest")[:limit]
+    )
+    entries = DeadLetterQueue.objects.select_related("job").in_bulk([group["newest"] for group in groups])
+    return [
+        ErrorGroup(
+            fingerprint=group["fingerprint"],
+            task=entry.job.task,
+            error_class=entry.error_class,
+            message=entry.message,
+            count=group["count"],
+            latest=group["latest"],
+        )
+        for group in groups
+        if (entry := entries.get(group["newest"]))
+    ]
+
+
+def leader_lives() -> bool:
+    """Whether some session holds the leader's advisory lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()"
+            " WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %s AND l.objid = %s",
+            LEADER_LOCK,
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def redis_lives() -> bool:
+    """Whether Redis answers within two seconds."""
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=PROBE_TIMEOUT, socket_connect_timeout=PROBE_TIMEOUT) as client:
+            return bool(client.ping())
+    except (redis.RedisError, OSError):
+        return False
+
+
+def readiness() -> list[str]:
+    """Why the system cannot run jobs now, each reason a translated sentence; empty when it can."""
+    reasons = []
+    if not redis_lives():
+        reasons.append(_("Redis does not answer."))
+    try:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            reasons.append(_("Migrations are missing: run “manage.py migrate”."))
+        elif not leader_lives():
+            reasons.append(_("No leader lives: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))
+    except DatabaseError:
+        reasons.insert(0, _("PostgreSQL does not answer."))
+    return reasons

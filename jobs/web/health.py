@@ -1,0 +1,87 @@
+"""Is all well? If not: what is wrong, and what to do about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from jobs.store import stats
+from jobs.store.stats import QueueLine, WorkerLine
+from jobs.web.tags import clock
+
+SLOW: Final = 300  # seconds a due job may wait before people are told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One problem: the fact, what to do, and where."""
+
+    bad: bool
+    fact: str
+    advice: str
+    url: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """The parts of the system and what needs a person."""
+
+    redis: bool
+    leader: bool
+    alerts: tuple[Alert, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The headline."""
+        if not self.alerts:
+            return _("All is well")
+        number = len(self.alerts)
+        return ngettext("%(number)d matter needs you", "%(number)d matters need you", number) % {"number": number}
+
+
+def look(workers: Sequence[WorkerLine], queues: Sequence[QueueLine], dead: int) -> Health:
+    """The health of the whole system as it is now."""
+    redis, leader = stats.redis_lives(), stats.leader_lives()
+    alerts = [*_part_alerts(redis, leader, workers), *_dead_alerts(dead), *(alert for line in queues for alert in _queue_alerts(line, workers))]
+    return Health(redis=redis, leader=leader, alerts=tuple(alerts))
+
+
+def _part_alerts(redis: bool, leader: bool, workers: Sequence[WorkerLine]) -> list[Alert]:
+    found = []
+    if not redis:
+        advice = _("Start Redis again; accepted jobs are safe in PostgreSQL and go on by themselves.")
+        found.append(Alert(bad=True, fact=_("Redis does not answer."), advice=advice))
+    if not workers:
+        advice = _("Start one: %(command)s") % {"command": "celery -A task_queue_project worker -P gevent --concurrency=4 --prefetch-multiplier=1"}
+        found.append(Alert(bad=True, fact=_("No worker lives, so no job runs."), advice=advice))
+    elif not leader:
+        advice = _("It comes along with each worker. Start one more, or: %(command)s") % {"command": "python manage.py dispatch"}
+        found.append(Alert(bad=True, fact=_("No leader lives: waiting jobs are not handed to workers."), advice=advice))
+    return found
+
+
+def _dead_alerts(dead: int) -> list[Alert]:
+    if not dead:
+        return []
+    fact = ngettext(
+        "%(number)d job failed for good and waits for a decision.", "%(number)d jobs failed for good and wait for a decision.", dead
+    ) % {"number": dead}
+    advice = _("Read the error, mend its cause, then run the jobs again or mark them as resolved.")
+    return [Alert(bad=True, fact=fact, advice=advice, url=reverse("jobs:dead_letters"), link=_("Show the dead letters"))]
+
+
+def _queue_alerts(line: QueueLine, workers: Sequence[WorkerLine]) -> list[Alert]:
+    url, link = reverse("jobs:list") + f"?queue={line.name}", _("Show its jobs")
+    if workers and line.waiting and not line.workers:
+        fact = _("Nobody serves the queue “%(queue)s”, and jobs wait in it.") % {"queue": line.name}
+        advice = _("Start a worker for it: add %(option)s to its command.") % {"option": f"-Q {line.name}"}
+        return [Alert(bad=False, fact=fact, advice=advice, url=url, link=link)]
+    if workers and line.oldest_seconds > SLOW:
+        fact = _("The queue “%(queue)s” is slow: its oldest job has been waiting for %(time)s.")
+        advice = _("Start another worker for it, or give less urgent jobs a lower priority.")
+        return [Alert(bad=False, fact=fact % {"queue": line.name, "time": clock(line.oldest_seconds)}, advice=advice, url=url, link=link)]
+    return []

@@ -1,0 +1,66 @@
+"""What an action did, said to the person who asked for it."""
+
+from collections import Counter
+from typing import Protocol
+
+from django.contrib import messages
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+SHOWN = 5  # numbers named for each reason
+
+
+class Report(Protocol):
+    """What `jobs.control` and `jobs.dead_letters` return."""
+
+    @property
+    def done(self) -> list[int]: ...
+
+    @property
+    def refused(self) -> dict[int, str]: ...
+
+
+def done_text(action: str, number: int) -> str:
+    """A sentence that says for how many the action succeeded."""
+    match action:
+        case "cancel":
+            text = ngettext("%(number)d job was cancelled.", "%(number)d jobs were cancelled.", number)
+        case "reprocess":
+            text = ngettext("%(number)d job will run again.", "%(number)d jobs will run again.", number)
+        case "priority":
+            text = ngettext("The priority of %(number)d job was changed.", "The priority of %(number)d jobs was changed.", number)
+        case "fail":
+            text = ngettext(
+                "%(number)d job was moved to the dead letter queue.", "%(number)d jobs were moved to the dead letter queue.", number
+            )
+        case "delete":
+            text = ngettext("%(number)d job was deleted.", "%(number)d jobs were deleted.", number)
+        case "resolve":
+            text = ngettext("%(number)d entry was marked as resolved.", "%(number)d entries were marked as resolved.", number)
+        case "notify":
+            text = ngettext("The notice for %(number)d entry goes out now.", "The notices for %(number)d entries go out now.", number)
+        case _:
+            raise ValueError(action)
+    return text % {"number": number}
+
+
+def refused_texts(report: Report) -> list[str]:
+    """One sentence for each reason: how many were left, which, and why."""
+    texts = []
+    for reason, number in Counter(str(reason) for reason in report.refused.values()).most_common():
+        ids = [str(job) for job, text in report.refused.items() if str(text) == reason]
+        names = ", ".join(ids[:SHOWN]) + (" …" if len(ids) > SHOWN else "")
+        sentence = ngettext("%(number)d was left as it is (%(names)s): %(reason)s", "%(number)d were left as they are (%(names)s): %(reason)s", number)
+        texts.append(sentence % {"number": number, "names": names, "reason": reason})
+    return texts
+
+
+def say(request: HttpRequest, action: str, report: Report) -> None:
+    """Add the messages of a report to the next page."""
+    if report.done:
+        messages.success(request, done_text(action, len(report.done)))
+    for text in refused_texts(report):
+        messages.warning(request, text)
+    if not report.done and not report.refused:
+        messages.warning(request, _("Nothing was selected."))

@@ -1,0 +1,104 @@
+"""What the templates need: icons, states, times and values as people read them."""
+
+import json
+import re
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils import formats, timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from jobs.domain.statuses import State
+from jobs.web.labels import STATE_LABELS
+
+register = template.Library()
+
+# Characters that change the direction of what follows them, or that nobody can see.
+_HIDDEN = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u0000-\u0008\u000b-\u001f\u007f]")
+
+
+@register.simple_tag
+def icon(name: str, small: bool = False) -> SafeString:
+    """The symbol of `_icons.html` with this name."""
+    return format_html('<svg class="{}" aria-hidden="true"><use href="#{}"/></svg>', "i i-s" if small else "i", name)
+
+
+@register.simple_tag
+def state(value: str, pill: bool = False) -> SafeString:
+    """The state's shape and word."""
+    found = State(value)
+    pill_class = " state-pill" if pill else ""
+    return format_html('<span class="state state-{}{}">{}{}</span>', found.value, pill_class, icon(f"s-{found.value}"), STATE_LABELS[found])
+
+
+@register.simple_tag
+def priority(value: int) -> SafeString:
+    """The priority in its box; 7 to 9 are filled."""
+    kind = " prio-high" if value >= 7 else " prio-low" if value <= 3 else ""
+    return format_html('<span class="prio{}">{}</span>', kind, value)
+
+
+@register.filter
+def clock(seconds: float | None) -> str:
+    """A length of time as 0:09, 2:12 or 2:10:00.
+
+    >>> clock(9.4), clock(132), clock(7800)
+    ('0:09', '2:12', '2:10:00')
+    """
+    if seconds is None:
+        return ""
+    minutes, second = divmod(max(int(seconds), 0), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+@register.simple_tag
+def moment(value: datetime | None, seconds: bool = True) -> SafeString | str:
+    """The time in the visitor's zone, with the day unless it is today; the exact one in `datetime`."""
+    if value is None:
+        return ""
+    local = timezone.localtime(value)
+    clock_format = "H:i:s" if seconds else "H:i"
+    text = formats.date_format(local, clock_format)
+    if local.date() != timezone.localdate():
+        text = f"{formats.date_format(local, 'j M')} {text}"
+    return format_html('<time datetime="{}">{}</time>', local.isoformat(timespec="milliseconds"), text)
+
+
+@register.simple_tag
+def job_duration(job: Any) -> str:
+    """How long the job's last run took, or takes until now."""
+    if job.started_at is None or job.status == "pending":
+        return ""
+    return clock(((job.finished_at or timezone.now()) - job.started_at).total_seconds())
+
+
+@register.filter
+def pretty(value: Any) -> str:
+    """JSON on indented lines, with letters of all languages as they are."""
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+@register.filter
+def visible(text: str) -> str:
+    """The text without characters that turn its surroundings round; for titles, where no bdi can stand.
+
+    >>> visible("a\\u202eb")
+    'ab'
+    """
+    return _HIDDEN.sub("", str(text))[:200]
+
+
+@register.filter
+def first_line(text: str) -> str:
+    """The first line of an error, at most 300 characters."""
+    return next(iter(str(text).strip().splitlines()), "")[:300]
+
+
+@register.filter
+def label(job: Any) -> str:
+    """What the job is called: its name, else its task."""
+    return str(job.name or job.task) or _("(no name)")

@@ -1,0 +1,23 @@
+"""Addresses of the desk."""
+
+from django.urls import path
+
+from jobs.web.views import create, dashboard, dead_letter, job, preferences, probe
+
+app_name = "jobs"
+urlpatterns = [
+    path("", dashboard.dashboard, name="dashboard"),
+    path("jobs/", job.job_list, name="list"),
+    path("jobs/create/", create.job_create, name="create"),
+    path("jobs/dead-letters/", dead_letter.dead_letter_list, name="dead_letters"),
+    path("jobs/dead-letters/act/", dead_letter.dead_letter_act, name="dead_letters_act"),
+    path("jobs/queues/", dashboard.queues, name="queues"),
+    path("jobs/workers/", dashboard.workers, name="workers"),
+    path("jobs/<int:pk>/", job.job_detail, name="detail"),
+    path("jobs/<int:pk>/cancel/", job.job_cancel, name="cancel"),
+    path("jobs/<int:pk>/reprocess/", job.job_reprocess, name="reprocess"),
+    path("jobs/<int:pk>/priority/", job.job_priority, name="priority"),
+    path("preferences/", preferences.preferences, name="preferences"),
+    path("healthz", probe.healthz, name="healthz"),
+    path("readyz", probe.readyz, name="readyz"),
+]

@@ -1,0 +1,52 @@
+"""The dashboard and the pages of queues and workers."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from jobs.store import stats
+from jobs.web import health
+from jobs.web.access import needs
+
+GROUPS = 6
+
+
+@needs("view_job")
+@require_safe
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """Is all well, how many jobs are where, what runs, what failed last."""
+    workers = stats.workers()
+    queues = stats.queues(workers)
+    counts = stats.counts()
+    waits = [line for line in queues if line.oldest]
+    context = {
+        "health": health.look(workers, queues, stats.open_dead_letters()),
+        "counts": counts.items(),
+        "total": sum(counts.values()),
+        "workers": workers,
+        "slots": sum(line.worker.concurrency for line in workers),
+        "busy": sum(len(line.running) for line in workers),
+        "queues": queues,
+        "oldest": max((line.oldest_seconds for line in waits), default=None),
+        "groups": stats.error_groups(GROUPS),
+        "live": request.GET.get("live") != "off",
+    }
+    template = "jobs/dashboard/_live.html" if request.headers.get("HX-Request") else "jobs/dashboard/dashboard.html"
+    return render(request, template, context)
+
+
+@needs("view_job")
+@require_safe
+def queues(request: HttpRequest) -> HttpResponse:
+    """What waits in each queue and who serves it."""
+    return render(request, "jobs/queue/list.html", {"queues": stats.queues(stats.workers())})
+
+
+@needs("view_job")
+@require_safe
+def workers(request: HttpRequest) -> HttpResponse:
+    """Each live worker and what its slots do."""
+    lines = stats.workers()
+    slots = sum(line.worker.concurrency for line in lines)
+    context = {"workers": lines, "slots": slots, "busy": sum(len(line.running) for line in lines), "leader": stats.leader_lives()}
+    return render(request, "jobs/worker/list.html", context)

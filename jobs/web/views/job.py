@@ -1,0 +1,127 @@
+"""The list of jobs, the page of one, and what a person may do with it."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from jobs import control, registry
+from jobs.domain.statuses import ENDED, State, Status, can
+from jobs.models import DeadLetterQueue, Job
+from jobs.models.dead_letter import Resolution
+from jobs.store import stats
+from jobs.web.access import needs
+from jobs.web.filters import JobFilter
+from jobs.web.forms import PriorityForm
+from jobs.web.paging import page_of
+from jobs.web.reports import say
+
+HEAVY = ("args", "kwargs", "result", "options")
+
+
+@needs("view_job")
+@require_safe
+def job_list(request: HttpRequest) -> HttpResponse:
+    """How many jobs are in each state, and where the one is that you look for."""
+    form = JobFilter(request.GET)
+    page = page_of(form.apply(Job.objects.defer(*HEAVY)), request.GET)
+    counts = stats.counts()
+    context = {
+        "form": form,
+        "page": page,
+        "status": request.GET.get("status", ""),
+        "tabs": [(state.value, number) for state, number in counts.items()],
+        "total": sum(counts.values()),
+        "tasks": _with_chosen(list(registry.job_types()), request.GET.get("task", "")),
+        "queues": _with_chosen([line.name for line in stats.queues(stats.workers())], request.GET.get("queue", "")),
+        "filtered": any(request.GET.get(name) for name in form.fields),
+    }
+    return render(request, "jobs/job/list.html", context)
+
+
+def _with_chosen(names: list[str], chosen: str) -> list[str]:
+    return names if not chosen or chosen in names else [*names, chosen]
+
+
+@needs("view_job")
+@require_safe
+def job_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """One job; htmx asks again for its live part while it has not ended."""
+    job = get_object_or_404(Job.objects.select_related("created_by"), pk=pk)
+    template = "jobs/job/_live.html" if request.headers.get("HX-Request") else "jobs/job/detail.html"
+    return render(request, template, _job_context(job))
+
+
+def _job_context(job: Job) -> dict[str, Any]:
+    attempts = list(job.attempt_set.order_by("-run"))
+    entry = DeadLetterQueue.objects.filter(job=job, resolution=Resolution.OPEN).first()
+    return {
+        "job": job,
+        "state": job.state.value,
+        "ended": Status(job.status) in ENDED,
+        "why": _why(job),
+        "attempts": attempts,
+        "entry": entry,
+        "allowed_runs": None if job.max_retries is None else job.max_retries + 1,
+        "can_cancel": can("cancel", job.status) and job.cancel_requested_at is None,
+        "can_reprocess": can("reprocess", job.status),
+        "can_reorder": job.status == Status.PENDING,
+        "priorities": range(9, -1, -1),
+    }
+
+
+def _why(job: Job) -> str:
+    """Why the job waits, or what it does now, in one sentence."""
+    if job.cancel_requested_at and job.status == Status.RUNNING:
+        return _("Cancelling was asked for; the worker stops the job.")
+    match job.state:
+        case State.SCHEDULED:
+            return _("It waits until it is due.")
+        case State.RETRYING:
+            return _("The last attempt failed; it waits for the next one.")
+        case State.QUEUED:
+            return _("It is due and waits for a free slot. Higher priorities go first, then older jobs.")
+        case State.RUNNING:
+            return _("A worker runs it now.")
+        case State.FAILED:
+            return _("It failed for good and will not run again by itself.")
+        case State.CANCELLED:
+            return _("A person cancelled it.")
+        case State.COMPLETED:
+            return _("It ran to its end.")
+
+
+@needs("control_job")
+@require_POST
+def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Cancel the job."""
+    say(request, "cancel", control.cancel([pk], by=request.user.get_username()))
+    return _back(pk)
+
+
+@needs("control_job")
+@require_POST
+def job_reprocess(request: HttpRequest, pk: int) -> HttpResponse:
+    """Run a job again that failed or was cancelled."""
+    say(request, "reprocess", control.reprocess([pk], by=request.user.get_username()))
+    return _back(pk)
+
+
+@needs("control_job")
+@require_POST
+def job_priority(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give a waiting job another priority."""
+    form = PriorityForm(request.POST)
+    if not form.is_valid():
+        job = get_object_or_404(Job.objects.select_related("created_by"), pk=pk)
+        return render(request, "jobs/job/detail.html", {**_job_context(job), "priority_errors": form.errors["priority"]}, status=422)
+    say(request, "priority", control.change_priority([pk], form.cleaned_data["priority"], by=request.user.get_username()))
+    return _back(pk)
+
+
+def _back(pk: int) -> HttpResponseRedirect:
+    get_object_or_404(Job.objects.only("pk"), pk=pk)
+    return HttpResponseRedirect(reverse("jobs:detail", args=[pk]))
