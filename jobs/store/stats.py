@@ -121,7 +121,9 @@ def workers() -> list[WorkerLine]:
     rows = list(Worker.objects.all())
     main = {row.id: row.parent or row.id for row in rows}
     held: dict[int, list[Job]] = defaultdict(list)
-    for job in Job.objects.filter(status=Status.RUNNING, worker__isnull=False).defer("args", "kwargs", "result", "options").order_by("started_at"):
+    for job in (
+        Job.objects.filter(status=Status.RUNNING, worker__isnull=False).defer("args", "kwargs", "result", "options").order_by("started_at")
+    ):
         if job.worker is not None:
             held[main.get(job.worker, job.worker)].append(job)
     return [WorkerLine(worker=row, running=tuple(held[row.id])) for row in rows if row.parent is None]

@@ -54,7 +54,12 @@ def _model(signature: inspect.Signature) -> type[BaseModel]:
 
 def _field(name: str, schema: Mapping[str, Any], required: bool, definitions: Mapping[str, Any]) -> forms.Field:
     schema = _resolved(schema, definitions)
-    common: dict[str, Any] = {"required": required, "label": name, "help_text": schema.get("description", ""), "initial": schema.get("default")}
+    common: dict[str, Any] = {
+        "required": required,
+        "label": name,
+        "help_text": schema.get("description", ""),
+        "initial": schema.get("default"),
+    }
     if "enum" in schema:
         return forms.ChoiceField(choices=[(value, value) for value in schema["enum"]], **common)
     match schema.get("type"):

@@ -13,6 +13,7 @@ from jobs.domain import priority
 
 NAME_LENGTH = 200
 YEAR = 365 * 24 * 3600  # seconds
+AT_WIDGET = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local", "dir": "ltr"})
 
 
 class PriorityForm(forms.Form):
@@ -28,7 +29,7 @@ class JobForm(PriorityForm):
     max_retries = forms.IntegerField(label=_("Retries"), min_value=0, max_value=1000)
     when = forms.ChoiceField(label=_("When"), choices=[("now", _("Now")), ("after", _("After")), ("at", _("At"))])
     after = forms.FloatField(label=_("Seconds"), required=False, min_value=0, validators=[MaxValueValidator(YEAR)])
-    at = forms.DateTimeField(label=_("Date and time"), required=False)
+    at = forms.DateTimeField(label=_("Date and time"), required=False, widget=AT_WIDGET)
     queue = forms.CharField(label=_("Queue"), max_length=100)
     token = forms.UUIDField(widget=forms.HiddenInput)
 

@@ -46,7 +46,11 @@ class Health:
 def look(workers: Sequence[WorkerLine], queues: Sequence[QueueLine], dead: int) -> Health:
     """The health of the whole system as it is now."""
     redis, leader = stats.redis_lives(), stats.leader_lives()
-    alerts = [*_part_alerts(redis, leader, workers), *_dead_alerts(dead), *(alert for line in queues for alert in _queue_alerts(line, workers))]
+    alerts = [
+        *_part_alerts(redis, leader, workers),
+        *_dead_alerts(dead),
+        *(alert for line in queues for alert in _queue_alerts(line, workers)),
+    ]
     return Health(redis=redis, leader=leader, alerts=tuple(alerts))
 
 
@@ -56,7 +60,9 @@ def _part_alerts(redis: bool, leader: bool, workers: Sequence[WorkerLine]) -> li
         advice = _("Start Redis again; accepted jobs are safe in PostgreSQL and go on by themselves.")
         found.append(Alert(bad=True, fact=_("Redis does not answer."), advice=advice))
     if not workers:
-        advice = _("Start one: %(command)s") % {"command": "celery -A task_queue_project worker -P gevent --concurrency=4 --prefetch-multiplier=1"}
+        advice = _("Start one: %(command)s") % {
+            "command": "celery -A task_queue_project worker -P gevent --concurrency=4 --prefetch-multiplier=1"
+        }
         found.append(Alert(bad=True, fact=_("No worker lives, so no job runs."), advice=advice))
     elif not leader:
         advice = _("It comes along with each worker. Start one more, or: %(command)s") % {"command": "python manage.py dispatch"}

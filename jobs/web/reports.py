@@ -51,7 +51,9 @@ def refused_texts(report: Report) -> list[str]:
     for reason, number in Counter(str(reason) for reason in report.refused.values()).most_common():
         ids = [str(job) for job, text in report.refused.items() if str(text) == reason]
         names = ", ".join(ids[:SHOWN]) + (" …" if len(ids) > SHOWN else "")
-        sentence = ngettext("%(number)d was left as it is (%(names)s): %(reason)s", "%(number)d were left as they are (%(names)s): %(reason)s", number)
+        sentence = ngettext(
+            "%(number)d was left as it is (%(names)s): %(reason)s", "%(number)d were left as they are (%(names)s): %(reason)s", number
+        )
         texts.append(sentence % {"number": number, "names": names, "reason": reason})
     return texts
 

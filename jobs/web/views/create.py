@@ -16,6 +16,7 @@ from jobs.models import Job
 from jobs.web.access import needs
 from jobs.web.arguments import PREFIX, ArgumentsForm, form_for
 from jobs.web.forms import JobForm
+from jobs.web.widgets import dress
 
 KEPT = 20  # submissions remembered in the session
 
@@ -40,6 +41,8 @@ def job_create(request: HttpRequest) -> HttpResponse:
         queue = getattr(tasks[name], "queue", None) or "celery"
         initial = {"priority": priority.DEFAULT, "max_retries": 3, "when": "now", "queue": queue, "token": uuid.uuid4()}
         form, arguments = JobForm(initial=initial), arguments_class(prefix=PREFIX)
+    dress(form)
+    dress(arguments)
     context = {"tasks": tasks, "chosen": name, "form": form, "arguments": arguments, "priorities": [str(n) for n in range(10)]}
     return render(request, "jobs/job/create.html", context, status=422 if form.is_bound else 200)
 
@@ -89,5 +92,3 @@ def _show(error: InvalidJob, form: JobForm, arguments: ArgumentsForm) -> None:
             arguments.add_error(None, problems)
         else:
             form.add_error({"run_at": "at"}.get(name, name if name in form.fields else None), problems)
-
-

@@ -1,0 +1,24 @@
+"""A page between an action and its effect."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin import helpers
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+
+
+def ask(site: admin.ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any], action: str, title: str, *, note: bool) -> TemplateResponse:
+    """Show which rows are meant and ask, perhaps with a note; the answer comes as the same action with `confirmed`."""
+    context = {
+        **site.admin_site.each_context(request),
+        "title": title,
+        "rows": rows[:50],
+        "chosen": request.POST.getlist(helpers.ACTION_CHECKBOX_NAME),
+        "across": request.POST.get("select_across", "0"),
+        "action": action,
+        "note": note,
+        "opts": site.model._meta,
+    }
+    return TemplateResponse(request, "admin/jobs/confirm.html", context)

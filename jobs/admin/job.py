@@ -1,0 +1,153 @@
+"""Jobs in the admin: add (really enqueues), list, read, act."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from jobs import control, registry
+from jobs.admin.confirm import ask
+from jobs.domain import priority
+from jobs.enqueueing import InvalidJob, enqueue
+from jobs.models import Attempt, Job
+from jobs.web.forms import NAME_LENGTH
+from jobs.web.reports import say
+
+Rows = QuerySet[Job, Job]
+HEAVY = ("args", "kwargs", "result", "options")
+
+
+class NewJobForm(forms.ModelForm[Job]):
+    """Enqueues when it is valid; the verb's refusals appear on its fields."""
+
+    task = forms.ChoiceField(label=_("Task"))
+    name = forms.CharField(label=_("Name"), required=False, max_length=NAME_LENGTH)
+    args = forms.JSONField(label=_("positional arguments"), required=False, initial=list)
+    kwargs = forms.JSONField(label=_("named arguments"), required=False, initial=dict)
+    priority = forms.IntegerField(label=_("Priority"), min_value=0, max_value=9, initial=priority.DEFAULT, help_text=_("9 runs first"))
+    max_retries = forms.IntegerField(label=_("Retries"), min_value=0, initial=3)
+    run_at = forms.SplitDateTimeField(label=_("due at"), required=False, widget=admin.widgets.AdminSplitDateTime)
+    queue = forms.CharField(label=_("Queue"), required=False, max_length=100)
+    requester: Any = None
+
+    class Meta:
+        model = Job
+        fields = ("task", "name", "args", "kwargs", "priority", "max_retries", "run_at", "queue")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial = {}
+        self.fields["task"].choices = [(name, name) for name in registry.job_types()]  # type: ignore[attr-defined]
+
+    def _post_clean(self) -> None:
+        """Enqueue instead of checking the model; Django has one transaction around the whole request."""
+        if self.errors:
+            return
+        data = {**self.cleaned_data, "args": self.cleaned_data["args"] or [], "kwargs": self.cleaned_data["kwargs"] or {}}
+        task = data.pop("task")
+        try:
+            self.instance = enqueue(task, **{**data, "queue": data["queue"] or None}, created_by=self.requester)
+        except InvalidJob as error:
+            for name, problems in error.error_dict.items():
+                self.add_error(name if name in self.fields else None, problems)
+
+
+class AttemptInline(admin.TabularInline[Attempt, Job]):
+    """The runs that did not complete."""
+
+    model = Attempt
+    fields = readonly_fields = ("run", "outcome", "error_class", "message", "traceback", "worker", "started_at", "finished_at", "delay")
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("jobs.view_job")
+
+
+@admin.register(Job)
+class JobAdmin(admin.ModelAdmin[Job]):
+    """Nothing is editable: each change is a verb, and the verb says whom it refused."""
+
+    list_display = ("id", "name", "task", "status", "priority", "queue", "attempts", "run_at", "finished_at")
+    list_display_links = ("id", "name")
+    list_filter = ("status", "priority", "queue", ("created_at", admin.DateFieldListFilter))
+    search_fields = ("=id", "name", "task", "=task_id", "last_error")
+    show_full_result_count = False
+    list_per_page = 50
+    list_select_related = False
+    actions = ("reprocess_jobs", "cancel_jobs", "fail_completed_jobs", "delete_jobs")
+
+    def get_queryset(self, request: HttpRequest) -> Rows:
+        rows = super().get_queryset(request)
+        match = request.resolver_match
+        return rows.defer(*HEAVY) if match and match.url_name == "jobs_job_changelist" else rows.select_related("created_by")
+
+    def get_form(self, request: HttpRequest, obj: Job | None = None, change: bool = False, **kwargs: Any) -> Any:
+        if obj is not None:
+            return super().get_form(request, obj, change, **kwargs)
+        return type("NewJobForm", (NewJobForm,), {"requester": request.user})
+
+    def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
+        if obj is None:
+            return [(None, {"fields": NewJobForm.Meta.fields})]
+        return [(None, {"fields": [field.name for field in Job._meta.fields]})]
+
+    def get_inlines(self, request: HttpRequest, obj: Job | None) -> Any:
+        return [AttemptInline] if obj else []
+
+    def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:
+        """The form has enqueued the job already."""
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)  # it would bypass the verb
+        return actions
+
+    def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
+        return request.user.has_perm("jobs.view_job")
+
+    def has_control_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("jobs.control_job")
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Django's confirmation; the verb deletes, or says why not."""
+        if request.method != "POST" or not self.has_delete_permission(request) or not object_id.isdecimal():
+            return super().delete_view(request, object_id, extra_context)
+        say(request, "delete", control.delete([int(object_id)]))
+        return HttpResponseRedirect(reverse("admin:jobs_job_changelist"))
+
+    @admin.action(description=_("Reprocess"), permissions=["control"])
+    def reprocess_jobs(self, request: HttpRequest, rows: Rows) -> None:
+        say(request, "reprocess", control.reprocess(_ids(rows), by=request.user.get_username()))
+
+    @admin.action(description=_("Cancel"), permissions=["control"])
+    def cancel_jobs(self, request: HttpRequest, rows: Rows) -> None:
+        say(request, "cancel", control.cancel(_ids(rows), by=request.user.get_username()))
+
+    @admin.action(description=_("Turn completed jobs into failed ones to test the Dead Letter Queue"), permissions=["control"])
+    def fail_completed_jobs(self, request: HttpRequest, rows: Rows) -> None:
+        say(request, "fail", control.fail_completed(_ids(rows), by=request.user.get_username()))
+
+    @admin.action(description=_("Delete"), permissions=["delete"])
+    def delete_jobs(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
+        if "confirmed" not in request.POST:
+            return ask(self, request, rows, "delete_jobs", str(_("Delete these jobs?")), note=False)
+        say(request, "delete", control.delete(_ids(rows)))
+        return None
+
+
+def _ids(rows: Rows) -> list[int]:
+    return list(rows.order_by("pk").values_list("pk", flat=True))

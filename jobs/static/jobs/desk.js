@@ -1,0 +1,31 @@
+/* Every page works without this file; it keeps a live page polite and a form from being sent twice. */
+"use strict";
+
+if (!document.cookie.includes("timezone=")) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone) document.cookie = `timezone=${zone};path=/;max-age=31536000;samesite=lax`;
+}
+
+// Ask for nothing while nobody looks.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden) event.preventDefault();
+});
+
+// The login has expired: show the login page, not a login form inside the page.
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const answered = new URL(event.detail.xhr.responseURL || location.href);
+  if (answered.pathname !== location.pathname) {
+    event.preventDefault();
+    location.reload();
+  }
+});
+
+document.addEventListener("submit", (event) => {
+  if (event.target.dataset.sent) event.preventDefault();
+  if (event.target.hasAttribute("data-once")) event.target.dataset.sent = "1";
+});
+window.addEventListener("pageshow", () => document.querySelectorAll("form[data-once]").forEach((form) => delete form.dataset.sent));
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-reload]")) event.target.form.requestSubmit();
+});
