@@ -1,0 +1,8 @@
+"""Advisory locks: pairs of (class, number)."""
+
+from typing import Final
+
+LEADER: Final = (7301, 1)  # held by the process that dispatches
+SLEEPING: Final = (7302, 1)  # held exclusively by a leader that sleeps; the trigger tries it shared (migration 0002)
+WORKER_CLASS: Final = 7303  # with Worker.id: held by the worker process while it lives
+CHANNEL: Final = "jobs_due"

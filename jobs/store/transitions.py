@@ -1,0 +1,217 @@
+"""The verbs on a row. Each is one compare-and-set; `runs` (claims ever, never set back) is the fencing token."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from jobs.domain.fingerprint import fingerprint
+from jobs.models.attempt import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of a job: its number and fencing token (the value of `runs` after the claim)."""
+
+    id: int
+    runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a run ended without completing."""
+
+    error_class: str
+    message: str
+    traceback: str = ""
+    outcome: Outcome = Outcome.FAILED
+
+
+def clean(text: str, limit: int = 100_000) -> str:
+    """Text that PostgreSQL can store: without NUL and lone surrogates, and of bounded length."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")[:limit]
+
+
+_FENCE = "id = %(id)s AND runs = %(runs)s AND status = 'running'"
+
+_ATTEMPT = """
+INSERT INTO jobs_attempt (job_id, run, outcome, error_class, message, traceback, worker, started_at, finished_at, delay)
+SELECT id, runs, %(outcome)s, %(error_class)s, %(message)s, %(traceback)s,
+       coalesce((SELECT w.name FROM jobs_worker w WHERE w.id = jobs_job.worker), jobs_job.worker::text, ''),
+       started_at, clock_timestamp(), %(delay)s FROM jobs_job WHERE """
+
+
+def _parameters(run: Run, failure: Failure, delay: float | None = None) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "runs": run.runs,
+        "outcome": failure.outcome.value,
+        "error_class": clean(failure.error_class, 500),
+        "message": clean(failure.message, 20_000),
+        "traceback": clean(failure.traceback),
+        "last_error": clean(f"{failure.error_class}: {failure.message}", 2_000),
+        "delay": delay,
+    }
+
+
+def claim(cursor: Any, run: Run, *, worker: int, queue: str, priority: int) -> bool:
+    """pending -> running, for the run that the message was made for. `run.runs` is the value after the claim."""
+    cursor.execute(
+        """UPDATE jobs_job SET status = 'running', runs = runs + 1, attempts = attempts + 1, worker = %(worker)s,
+                  started_at = statement_timestamp(), progress = NULL,
+                  deadline_at = statement_timestamp() + make_interval(secs => timeout)
+            WHERE id = %(id)s AND runs = %(runs)s - 1 AND status = 'pending' AND run_at <= statement_timestamp()
+              AND queue = %(queue)s AND priority = %(priority)s""",
+        {"id": run.id, "runs": run.runs, "worker": worker, "queue": queue, "priority": priority},
+    )
+    return bool(cursor.rowcount)
+
+
+def complete(cursor: Any, run: Run, *, result: str | None) -> bool:
+    """running -> completed, with the result as JSON text."""
+    cursor.execute(
+        f"UPDATE jobs_job SET status = 'completed', finished_at = clock_timestamp(), result = %(result)s::json WHERE {_FENCE}",
+        {"id": run.id, "runs": run.runs, "result": result},
+    )
+    return bool(cursor.rowcount)
+
+
+def retry(
+    cursor: Any, run: Run, failure: Failure, *, delay: float, run_at: datetime | None = None, args: str | None = None, kwargs: str | None = None
+) -> bool:
+    """running -> pending, due in `delay` seconds (or at `run_at`); the attempt is recorded and stays spent."""
+    values = _parameters(run, failure, delay) | {"args": args, "kwargs": kwargs, "run_at": run_at}
+    cursor.execute(_ATTEMPT + _FENCE, values)
+    if not cursor.rowcount:
+        return False
+    cursor.execute(
+        f"""UPDATE jobs_job SET status = 'pending', last_error = %(last_error)s, worker = NULL, deadline_at = NULL,
+                   run_at = coalesce(%(run_at)s, clock_timestamp() + make_interval(secs => %(delay)s)),
+                   args = coalesce(%(args)s::json, args), kwargs = coalesce(%(kwargs)s::json, kwargs)
+             WHERE {_FENCE}""",
+        values,
+    )
+    return bool(cursor.rowcount)
+
+
+def release(cursor: Any, run: Run, *, delay: float = 0.0, failure: Failure | None = None) -> bool:
+    """running -> pending without spending the attempt; due in `delay` seconds."""
+    if failure is not None:
+        cursor.execute(_ATTEMPT + _FENCE, _parameters(run, failure, delay))
+    cursor.execute(
+        f"""UPDATE jobs_job SET status = 'pending', attempts = attempts - 1, worker = NULL, deadline_at = NULL,
+                   run_at = clock_timestamp() + make_interval(secs => %(delay)s) WHERE {_FENCE}""",
+        {"id": run.id, "runs": run.runs, "delay": delay},
+    )
+    return bool(cursor.rowcount)
+
+
+def bury(cursor: Any, run: Run, failure: Failure, *, task: str) -> bool:
+    """running -> failed, with the entry in the dead letter queue."""
+    values = _parameters(run, failure)
+    cursor.execute(_ATTEMPT + _FENCE, values)
+    if not cursor.rowcount:
+        return False
+    cursor.execute(
+        f"UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s WHERE {_FENCE}", values
+    )
+    return bool(cursor.rowcount) and _enter(cursor, values, task)
+
+
+def _enter(cursor: Any, values: dict[str, Any], task: str) -> bool:
+    cursor.execute(
+        """INSERT INTO jobs_deadletterqueue (job_id, error_class, message, traceback, fingerprint, attempts)
+           SELECT id, %(error_class)s, %(message)s, %(traceback)s, %(fingerprint)s, attempts FROM jobs_job WHERE id = %(id)s""",
+        values | {"fingerprint": fingerprint(task, values["error_class"], values["message"])},
+    )
+    return bool(cursor.rowcount)
+
+
+def bury_completed(cursor: Any, id: int, failure: Failure, *, task: str) -> bool:
+    """completed -> failed: the admin's way to try the dead letter queue."""
+    values = _parameters(Run(id=id, runs=0), failure)
+    cursor.execute(
+        """UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s
+            WHERE id = %(id)s AND status = 'completed' AND options IS NULL""",
+        values,
+    )
+    return bool(cursor.rowcount) and _enter(cursor, values, task)
+
+
+def lose(cursor: Any, run: Run, failure: Failure) -> bool:
+    """running -> pending after the worker died: counted in losses, the attempt given back."""
+    values = _parameters(run, failure, 0.0)
+    cursor.execute(_ATTEMPT + _FENCE, values)
+    cursor.execute(
+        f"""UPDATE jobs_job SET status = 'pending', attempts = attempts - 1, losses = losses + 1, worker = NULL, deadline_at = NULL,
+                   last_error = %(last_error)s, run_at = clock_timestamp() WHERE {_FENCE}""",
+        values,
+    )
+    return bool(cursor.rowcount)
+
+
+def cancel_pending(cursor: Any, ids: Sequence[int]) -> list[int]:
+    """pending -> cancelled; the numbers of those that were."""
+    cursor.execute(
+        """UPDATE jobs_job SET status = 'cancelled', finished_at = clock_timestamp() WHERE id IN
+             (SELECT id FROM jobs_job WHERE id = ANY(%s) AND status = 'pending' ORDER BY id FOR UPDATE) RETURNING id""",
+        [list(ids)],
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
+def ask_cancel(cursor: Any, ids: Sequence[int], by: str) -> list[int]:
+    """Ask the workers of running jobs to stop them; the numbers of those that run."""
+    cursor.execute(
+        """UPDATE jobs_job SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()), cancel_requested_by = %s
+            WHERE id = ANY(%s) AND status = 'running' RETURNING id""",
+        [clean(by, 200), list(ids)],
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
+def cancel_running(cursor: Any, run: Run, failure: Failure) -> bool:
+    """running -> cancelled, once the run was stopped."""
+    values = _parameters(run, failure)
+    cursor.execute(_ATTEMPT + _FENCE, values)
+    cursor.execute(
+        f"UPDATE jobs_job SET status = 'cancelled', finished_at = clock_timestamp(), last_error = %(last_error)s WHERE {_FENCE}", values
+    )
+    return bool(cursor.rowcount)
+
+
+def reprocess(cursor: Any, ids: Sequence[int]) -> list[int]:
+    """failed, cancelled -> pending, due now, with all its retries again; the numbers of those that were."""
+    cursor.execute(
+        """UPDATE jobs_job SET status = 'pending', attempts = 0, losses = 0, run_at = clock_timestamp(), finished_at = NULL,
+                  started_at = NULL, worker = NULL, deadline_at = NULL, progress = NULL, cancel_requested_at = NULL, cancel_requested_by = ''
+            WHERE id IN (SELECT id FROM jobs_job WHERE id = ANY(%s) AND status IN ('failed', 'cancelled') ORDER BY id FOR UPDATE)
+        RETURNING id""",
+        [list(ids)],
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
+def change_priority(cursor: Any, ids: Sequence[int], priority: int) -> list[int]:
+    """Another priority for jobs that wait; the numbers of those that do."""
+    cursor.execute("UPDATE jobs_job SET priority = %s WHERE id = ANY(%s) AND status = 'pending' RETURNING id", [priority, list(ids)])
+    return [row[0] for row in cursor.fetchall()]
+
+
+def report_progress(cursor: Any, run: Run, progress: str) -> bool:
+    """Note how far the run is; False when it is no longer the job's run."""
+    cursor.execute(f"UPDATE jobs_job SET progress = %(progress)s::json WHERE {_FENCE}", {"id": run.id, "runs": run.runs, "progress": progress})
+    return bool(cursor.rowcount)
+
+
+def delete_ended(cursor: Any, ids: Sequence[int]) -> list[int]:
+    """Remove ended jobs that have no open dead letter; the numbers of those that were removed."""
+    cursor.execute(
+        """WITH gone AS (SELECT id FROM jobs_job j WHERE id = ANY(%s) AND status IN ('completed', 'failed', 'cancelled')
+             AND NOT EXISTS (SELECT 1 FROM jobs_deadletterqueue d WHERE d.job_id = j.id AND d.resolution = 'open') FOR UPDATE),
+           a AS (DELETE FROM jobs_attempt WHERE job_id IN (SELECT id FROM gone)),
+           d AS (DELETE FROM jobs_deadletterqueue WHERE job_id IN (SELECT id FROM gone))
+           DELETE FROM jobs_job WHERE id IN (SELECT id FROM gone) RETURNING id""",
+        [list(ids)],
+    )
+    return [row[0] for row in cursor.fetchall()]
