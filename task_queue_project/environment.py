@@ -43,6 +43,14 @@ def secret_key(data_dir: Path, *, debug: bool) -> str:
         stop(f"SECRET_KEY is not set, and none can be kept in DATA_DIR: {error}")
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder where that is possible; a read-only installation brings its own."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        pass
+
+
 def stop(message: str) -> Any:
     """End the process with one line: whatever reads the settings (manage.py, celery, gunicorn) shows no traceback."""
     raise SystemExit(message)

@@ -105,6 +105,16 @@ def require(servers: Servers, *, database: bool = True, redis: bool = True, time
         raise Unreachable(_line("Redis", servers.redis_url, servers.redis_source, reason))
 
 
+def connect(url: str, *, timeout: int) -> Any:
+    """A plain psycopg2 connection to a PostgreSQL address, for a question outside Django. Raises psycopg2.Error."""
+    import psycopg2
+
+    wanted = database_settings(url)
+    names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    named = {name: wanted[key] for name, key in names.items() if wanted[key]}
+    return psycopg2.connect(**named, connect_timeout=timeout, **wanted["OPTIONS"])
+
+
 def _choose(environ: Mapping[str, str], embedded: Mapping[str, str], name: str, default: str) -> tuple[str, str]:
     if environ.get(name, "").strip():
         return environ[name].strip(), name
@@ -127,13 +137,10 @@ def _listens(path: str) -> bool:
 def _database_problem(url: str, timeout: int) -> str:
     import psycopg2
 
-    wanted = database_settings(url)
-    names = {"dbname": wanted["NAME"], "user": wanted["USER"], "password": wanted["PASSWORD"], "host": wanted["HOST"], "port": wanted["PORT"]}
-    named = {name: value for name, value in names.items() if value}
     try:
-        psycopg2.connect(**named, connect_timeout=timeout, **wanted["OPTIONS"]).close()
+        connect(url, timeout=timeout).close()
     except psycopg2.Error as error:
-        return _first_line(error, wanted["PASSWORD"])
+        return _first_line(error, unquote(urlsplit(url).password or ""))
     return ""
 
 

@@ -21,7 +21,7 @@ class Options:
 
 
 def start(data_dir: Path, *, wanted: Collection[str] = BOTH, keep: bool = False, options: Options | None = None) -> dict[str, str]:
-    """Start what is wanted and does not run; returns the addresses by variable. `keep`: not stopped when `up` ends. Raises EmbeddedError."""
+    """Start what is wanted and does not run; returns addresses by variable. `keep`: it outlives `up`. Raises EmbeddedError."""
     options = options or Options()
     with locking.held(data_dir / "services.lock", wait=90):
         started = {}

@@ -170,5 +170,3 @@ def _create_database(sockets: Path) -> None:
                 cursor.execute(f'CREATE DATABASE "{DATABASE}"')
     finally:
         connection.close()
-
-

@@ -20,7 +20,13 @@ def start(folder: Path, options: Mapping[str, str] | None = None) -> tuple[str, 
     path = _socket(folder)
     if not is_running(folder):  # asked first, always: a second server on one socket starts silently and steals it
         folder.mkdir(parents=True, exist_ok=True)
-        values = {**SETTINGS, "dir": str(folder.resolve()), "logfile": str(folder.resolve() / "server.log"), "unixsocket": str(path), **(options or {})}
+        values = {
+            **SETTINGS,
+            "dir": str(folder.resolve()),
+            "logfile": str(folder.resolve() / "server.log"),
+            "unixsocket": str(path),
+            **(options or {}),
+        }
         command = [str(_program()), *(text for name, value in values.items() for text in (f"--{name}", value))]
         quiet = subprocess.DEVNULL
         subprocess.run(command, check=False, timeout=30, cwd="/", stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)

@@ -1,0 +1,209 @@
+"""The whole system on one machine: servers, tables, a worker, the web pages; from the first line to the last."""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from jobs.dev import embedded, locking, processes
+from jobs.dev.console import Console, Log
+from jobs.dev.parts import Part
+from jobs.dev.places import EmbeddedError
+from jobs.dev.supervisor import Supervisor
+from task_queue_project import servers
+
+HOST = "127.0.0.1"
+_SERVER_NAMES = {"DATABASE_URL": "PostgreSQL", "REDIS_URL": "Redis"}
+WORKER = ["celery", "-A", "task_queue_project", "worker", "--loglevel=info", "-P", "gevent", "--concurrency=4", "--prefetch-multiplier=1"]
+
+
+class CannotStart(Exception):
+    """The system does not start; the message is one line for a person."""
+
+
+def run(on_ready: Callable[[], bool] = lambda: True) -> int:
+    """Start everything, stay until a signal comes (or `on_ready` says False), stop everything; returns the exit code."""
+    data_dir = Path(settings.DATA_DIR)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locking.held(data_dir / "up.lock", wait=0))
+        except locking.Busy:
+            raise CannotStart(f"it is running already in {data_dir} (process {processes.recorded(data_dir)[0]})") from None
+        _end_leftovers(data_dir)
+        _require_free_port(settings.PORT)
+        console = Console()
+        stack.callback(console.close)
+        supervisor = Supervisor(
+            console=console, parts=[], token=processes.new_token(data_dir), grace=min(27.0, settings.JOBS_SHUTDOWN_GRACE + 2)
+        )
+        stack.callback(processes.forget, data_dir)
+        supervisor.watch_signals()
+        return _run(supervisor, data_dir, on_ready)
+
+
+def _run(supervisor: Supervisor, data_dir: Path, on_ready: Callable[[], bool]) -> int:
+    wanted = [name for name in embedded.BOTH if not os.environ.get(name, "").strip()]
+    try:
+        addresses = embedded.start(data_dir, wanted=wanted) if wanted else {}
+        environ = _environment(addresses, supervisor.token)
+        servers.require(servers.find(environ, data_dir))
+        if _prepare(supervisor, data_dir, environ):
+            supervisor.parts = _parts(data_dir, environ)
+            supervisor.each_second = lambda: _revive(supervisor, data_dir, wanted)
+            supervisor.on_ready = lambda: _announce(supervisor.console) or on_ready()
+            return supervisor.run()
+        return 0  # told to stop before anything ran
+    except (EmbeddedError, servers.Unreachable) as error:
+        raise CannotStart(str(error)) from error
+    finally:
+        supervisor.stop()
+        if wanted and not embedded.is_kept(data_dir):
+            embedded.stop(data_dir)
+
+
+def _end_leftovers(data_dir: Path) -> None:
+    """After kill -9 of a supervisor its parts may still run; they would hold the port and the jobs."""
+    pid, token = processes.recorded(data_dir)
+    count = processes.end_family(token, patience=5)
+    if count:
+        print(f"up: ended {count} processes that an earlier start (process {pid}) left behind", flush=True)
+
+
+def _require_free_port(port: int) -> None:
+    with socket.socket() as probe:
+        if os.name == "posix":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the web server does: closing connections do not count
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            raise CannotStart(f"port {port} cannot be used ({error}): set PORT to another one") from error
+
+
+def _environment(addresses: dict[str, str], token: str) -> dict[str, str]:
+    """The parts' environment: the production form, and the addresses by name, so that none looks elsewhere while a server restarts."""
+    return {
+        "DEBUG": "False",
+        "SECRET_KEY": settings.SECRET_KEY,
+        "PYTHONUNBUFFERED": "1",
+        **os.environ,
+        **{name: address for name, address in addresses.items() if address},
+        processes.TOKEN: token,
+    }
+
+
+def _prepare(supervisor: Supervisor, data_dir: Path, environ: dict[str, str]) -> bool:
+    """Migrate and so on in a process of its own (settings are read anew there); False when told to stop meanwhile."""
+    log = Log(data_dir / "logs" / "prepare.log")
+    command = [sys.executable, "-m", "jobs.dev.preparation"]
+    with log.path.open("ab") as output:
+        options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output, "start_new_session": os.name == "posix"}
+        process = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environ, **options)
+    while process.poll() is None and not supervisor.stopping.wait(0.02):
+        pass
+    if process.poll() is None:
+        process.terminate()
+        process.wait(timeout=10)
+    lines = log.new_lines()
+    if process.returncode and not supervisor.stopping.is_set():
+        raise CannotStart(f"preparing failed: {lines[-1] if lines else process.returncode} (all of it: {log.path})")
+    for line in lines:
+        supervisor.console.say(f"up: {line}")
+    return not supervisor.stopping.is_set()
+
+
+def _parts(data_dir: Path, environ: dict[str, str]) -> list[Part]:
+    commands = {"worker": ([sys.executable, "-m", *WORKER], _worker_is_live), "web": (_web_command(), _web_answers)}
+    return [
+        Part(
+            name=name,
+            command=command,
+            log=Log(data_dir / "logs" / f"{name}.log"),
+            environ=environ,
+            folder=str(settings.BASE_DIR),
+            is_ready=_asked_each(0.2, is_ready, environ),
+        )
+        for name, (command, is_ready) in commands.items()
+    ]
+
+
+def _web_command() -> list[str]:
+    if os.name != "posix":  # gunicorn needs fork
+        return [sys.executable, "manage.py", "runserver", "--noreload", f"{HOST}:{settings.PORT}"]
+    options = [
+        "--worker-class=gthread",
+        "--workers=2",
+        "--threads=8",
+        "--graceful-timeout=10",
+        "--no-control-socket",
+        "--log-level=warning",
+    ]
+    return [sys.executable, "-m", "gunicorn", "task_queue_project.wsgi", f"--bind={HOST}:{settings.PORT}", *options]
+
+
+def _asked_each(seconds: float, question: Callable[[Part, dict[str, str]], bool], environ: dict[str, str]) -> Callable[[Part], bool]:
+    """Ask a dear question not more often than each `seconds`."""
+    last = 0.0
+
+    def ask(part: Part) -> bool:
+        nonlocal last
+        if time.monotonic() - last < seconds:
+            return False
+        last = time.monotonic()
+        return question(part, environ)
+
+    return ask
+
+
+def _web_answers(part: Part, environ: dict[str, str]) -> bool:
+    connection = http.client.HTTPConnection(HOST, settings.PORT, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _worker_is_live(part: Part, environ: dict[str, str]) -> bool:
+    """Whether the worker has written its row: from then on it takes jobs."""
+    import psycopg2
+
+    assert part.process is not None
+    try:
+        connection = servers.connect(environ.get("DATABASE_URL") or settings.SERVERS.database_url, timeout=2)
+    except psycopg2.Error:
+        return False
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM jobs_worker WHERE pid = %s", [part.process.pid])
+            return cursor.fetchone() is not None
+    except psycopg2.Error:
+        return False
+    finally:
+        connection.close()
+
+
+def _announce(console: Console) -> bool:
+    console.say(f"ready: http://{HOST}:{settings.PORT}/")
+    return False
+
+
+def _revive(supervisor: Supervisor, data_dir: Path, wanted: list[str]) -> None:
+    """Start an embedded server again that died."""
+    missing = set(wanted) - set(embedded.running(data_dir))
+    if not missing or supervisor.stopping.is_set():
+        return
+    supervisor.console.say(f"up: {' and '.join(sorted(_SERVER_NAMES[name] for name in missing))} ended, starting it again")
+    try:
+        embedded.start(data_dir, wanted=wanted)
+    except EmbeddedError as error:
+        supervisor.console.say(f"up: {error}")

@@ -1,0 +1,27 @@
+"""`manage.py up`: the whole system on this machine, in the foreground."""
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
+
+
+class Command(BaseCommand):
+    """Starts servers, a worker and the web pages; SIGINT or SIGTERM stops them."""
+
+    help = "Start PostgreSQL, Redis, a worker and the web pages on this machine; Ctrl-C stops everything."
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Exit 0 after a signal, 1 when a part never got ready or something needed is missing."""
+        try:
+            from jobs.dev import startup
+        except ModuleNotFoundError as error:
+            raise CommandError(_("%(name)s is not installed: pip install -r requirements-services.txt") % {"name": error.name}) from error
+        try:
+            code = startup.run()
+        except startup.CannotStart as error:
+            raise CommandError(f"up: {error}") from error
+        if code:
+            sys.exit(code)
