@@ -1,0 +1,87 @@
+"""What people do with jobs. Every verb says which it changed, and why it left the others."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections, transaction
+from django.utils.translation import gettext as _
+
+from jobs.conf import configuration
+from jobs.domain import statuses
+from jobs.models import DeadLetterQueue, Job
+from jobs.models.job import STATUS_LABELS, ClockTimestamp
+from jobs.store import transitions
+from jobs.store.transitions import Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """`done`: the numbers that were changed; `refused`: number -> translated reason."""
+
+    done: list[int]
+    refused: dict[int, str]
+
+
+def _apply(ids: Sequence[int], verb: Callable[[Any, list[int]], list[int]], reason: Callable[[Job], str]) -> Report:
+    wanted = list(dict.fromkeys(int(id) for id in ids))
+    alias = configuration().database
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        done = verb(cursor, wanted)
+    left = set(wanted) - set(done)
+    found = Job.objects.using(alias).defer("args", "kwargs", "result", "options").in_bulk(left)
+    return Report(done=sorted(done), refused={id: reason(found[id]) if id in found else _("There is no such job.") for id in sorted(left)})
+
+
+def _is(job: Job) -> str:
+    return _("It is %(status)s.") % {"status": STATUS_LABELS[statuses.Status(job.status)]}
+
+
+def cancel(ids: Sequence[int], by: str) -> Report:
+    """Cancel jobs that wait, and ask for those that run to be stopped."""
+    return _apply(ids, lambda cursor, some: transitions.cancel_pending(cursor, some) + transitions.ask_cancel(cursor, some, by), _is)
+
+
+def reprocess(ids: Sequence[int], by: str) -> Report:
+    """Run failed or cancelled jobs again, with all their retries; closes their open dead letters."""
+
+    def verb(cursor: Any, some: list[int]) -> list[int]:
+        done = transitions.reprocess(cursor, some)
+        DeadLetterQueue.objects.filter(job_id__in=done, resolution="open").update(
+            resolution="reprocessed", resolved_by=by, resolved_at=ClockTimestamp(), notify_after=None
+        )
+        return done
+
+    return _apply(ids, verb, _is)
+
+
+
+
+def change_priority(ids: Sequence[int], priority: int, by: str = "") -> Report:
+    """Give waiting jobs another priority (0-9, 9 runs first). Raises ValueError outside that range."""
+    if not 0 <= priority <= 9:
+        raise ValueError(_("The priority is a whole number from 0 to 9; 9 runs first."))
+    return _apply(ids, lambda cursor, some: transitions.change_priority(cursor, some, priority), _is)
+
+
+def fail_completed(ids: Sequence[int], by: str) -> Report:
+    """Turn completed jobs into failed ones with a dead letter, to try the Dead Letter Queue."""
+    failure = Failure(error_class="ManualFailure", message=f"Turned into a failure by {by} to try the Dead Letter Queue")
+
+    def verb(cursor: Any, some: list[int]) -> list[int]:
+        tasks = dict(Job.objects.filter(id__in=some).values_list("id", "task"))
+        return [id for id in some if id in tasks and transitions.bury_completed(cursor, id, failure, task=tasks[id])]
+
+    def reason(job: Job) -> str:
+        return _("Other jobs follow from it (a link, a chain or a chord).") if job.status == "completed" else _is(job)
+
+    return _apply(ids, verb, reason)
+
+
+def delete(ids: Sequence[int], by: str = "") -> Report:
+    """Delete ended jobs that have no open dead letter."""
+
+    def reason(job: Job) -> str:
+        return _("It has an open dead letter: reprocess or resolve it first.") if job.status in statuses.ENDED else _is(job)
+
+    return _apply(ids, transitions.delete_ended, reason)

@@ -1,0 +1,31 @@
+"""The job types: registered Celery tasks that people may create."""
+
+import inspect
+import typing
+from typing import Any
+
+from celery import current_app
+
+
+def job_types() -> dict[str, Any]:
+    """Every registered task but Celery's own, by name."""
+    current_app.loader.import_default_modules()
+    current_app.finalize(auto=True)
+    return {name: task for name, task in sorted(current_app.tasks.items()) if not name.startswith("celery.")}
+
+
+def get(name: str) -> Any | None:
+    """The task of that name, or None."""
+    return job_types().get(name)
+
+
+def signature(task: Any) -> inspect.Signature:
+    """How the task is called, without self, annotations evaluated."""
+    function = inspect.unwrap(getattr(task, "_orig_run", None) or task.run)
+    plain = getattr(function, "__func__", function)
+    try:
+        hints = typing.get_type_hints(plain, include_extras=True)
+    except (NameError, TypeError):  # an annotation that only exists for type checkers
+        hints = {}
+    found = inspect.signature(function)
+    return found.replace(parameters=[p.replace(annotation=hints.get(p.name, p.annotation)) for p in found.parameters.values()])
