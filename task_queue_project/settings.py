@@ -127,12 +127,13 @@ STATIC_ROOT = DATA_DIR / "static"
 environment.make_folder(STATIC_ROOT)  # whitenoise warns when it is missing
 STATICFILES_DIRS = [folder for folder in [BASE_DIR / "static"] if folder.is_dir()]
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
-_STATIC_STORAGE = (
-    "django.contrib.staticfiles.storage.StaticFilesStorage" if DEBUG else "whitenoise.storage.CompressedManifestStaticFilesStorage"
-)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": _STATIC_STORAGE},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
 }
 
 # --- mail -----------------------------------------------------------------------------------------------------------------------
@@ -142,9 +143,9 @@ EMAIL_USE_TLS = read("bool", "EMAIL_USE_TLS", True)
 EMAIL_HOST_USER = read("str", "EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = read("str", "EMAIL_HOST_PASSWORD", "")
 EMAIL_BACKEND = read("str", "EMAIL_BACKEND", f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend")
-globals().update(
-    {name: value for name, value in read("email_url", "EMAIL_URL", {}).items() if name.startswith("EMAIL_") and value is not None}
-)
+for _name, _value in read("email_url", "EMAIL_URL", {}).items():
+    if _name.startswith("EMAIL_") and _value is not None:
+        globals()[_name] = _value  # the short form wins over the single ones
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = read("str", "DEFAULT_FROM_EMAIL", EMAIL_HOST_USER or "jobs@localhost")
 ADMIN_EMAILS = read("list", "ADMIN_EMAILS", [])
