@@ -1,0 +1,45 @@
+"""Engine connections: apart from the tasks' own, direct, autocommit, READ COMMITTED."""
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import psycopg2
+from django.db import connections
+
+from jobs.conf import configuration
+from jobs.store.transitions import Run
+
+LOST: Final = (psycopg2.OperationalError, psycopg2.InterfaceError)
+
+
+class Engine(Protocol):
+    """How a process that runs jobs moves its rows. Every method keeps trying until PostgreSQL has answered."""
+
+    worker_id: int
+    held: dict[int, Any]
+
+    def claim(self, run: Run, queue: str, priority: int) -> bool: ...
+
+    def complete(self, run: Run, result: str | None) -> bool: ...
+
+    def write(self, change: Callable[[Any], Any]) -> Any: ...
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection is gone, not merely a lock refused."""
+    refused = (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected, psycopg2.errors.QueryCanceled)
+    return isinstance(error, LOST) and not isinstance(error, refused)
+
+
+def connect(application_name: str) -> Any:
+    """A new engine connection. Raises psycopg2.OperationalError when the server is away."""
+    direct = configuration().database_direct_url
+    common = {"application_name": application_name, "connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+    if direct:
+        connection = psycopg2.connect(direct, **common)
+    else:
+        given = connections[configuration().database].get_connection_params()
+        kept = {key: value for key, value in given.items() if key not in ("cursor_factory", "client_encoding")}
+        connection = psycopg2.connect(**(kept | common))
+    connection.autocommit = True
+    return connection
