@@ -45,6 +45,10 @@ def claim(request: Any, make: Any) -> Any:
     if not engine().claim(run, request.job_queue, request.job_priority):
         return None
     outcome = make(run=run)
+    if is_green():
+        import gevent
+
+        outcome.greenlet = gevent.getcurrent()
     engine().held[run.id] = outcome
     return outcome
 

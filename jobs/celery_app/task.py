@@ -30,6 +30,7 @@ class Outcome:
     retry: dict[str, Any] | None = None
     ended_by: type[Exception] | None = None  # set by whoever kills the greenlet, before it does
     sends: list[NewJob] = field(default_factory=list)
+    greenlet: Any = None  # where the body runs, to be killed by a cancel, None outside gevent
 
 
 class JobTask(celery.Task):

@@ -1,0 +1,212 @@
+"""What a worker starts and stops besides Celery's own parts."""
+
+import logging
+import os
+import platform
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import celery
+import django
+from celery import bootsteps
+from celery.worker import state
+
+import jobs
+from jobs.celery_app import settle
+from jobs.conf import configuration
+from jobs.domain.errors import JobCancelled
+from jobs.worker.registration import Registration
+
+logger = logging.getLogger("jobs.worker")
+
+
+def _describe(worker: Any, green: bool) -> dict[str, Any]:
+    return {
+        "name": worker.hostname,
+        "hostname": socket.gethostname(),
+        "pid": os.getpid(),
+        "pool": "gevent" if green else str(getattr(worker.pool_cls, "__module__", "")).rsplit(".", 1)[-1],
+        "concurrency": worker.concurrency,
+        "queues": sorted(worker.app.amqp.queues.consume_from),
+        "tasks": sorted(name for name in worker.app.tasks if not name.startswith("celery.")),
+        "versions": {
+            "jobs": jobs.__version__,
+            "celery": celery.__version__,
+            "django": django.get_version(),
+            "python": platform.python_version(),
+        },
+    }
+
+
+class Engine(bootsteps.StartStopStep):
+    """The engine's connections, the exact admission under gevent, and the watch over this worker's rows."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **kwargs: Any) -> None:
+        worker.admission = worker.engine = None
+        super().__init__(worker, **kwargs)
+
+    def create(self, worker: Any) -> None:
+        """Before the consumer is made, so that it finds the admission."""
+        green = worker.pool_cls.__module__.endswith("gevent")
+        if green:
+            from psycogreen.gevent import patch_psycopg
+
+            from jobs.worker.admission import Admission
+
+            patch_psycopg()
+            worker.admission = Admission(worker.concurrency)
+        else:
+            logger.warning(
+                "pool %s: exactly %s at a time, but messages already fetched keep their place before a higher priority; use -P gevent for strict order",
+                worker.pool_cls.__module__, worker.concurrency,
+            )  # fmt: skip
+
+    def start(self, worker: Any) -> None:
+        """Register, then take the pool's count of slots into our own hands."""
+        green = worker.admission is not None
+        registration = self._register(_describe(worker, green))
+        if green:
+            from jobs.worker.group_commit import GroupCommit
+
+            worker.engine = GroupCommit(registration)
+            self._admit(worker)
+        else:
+            from jobs.worker.plain_engine import PlainEngine
+
+            worker.engine = PlainEngine(registration)
+        settle.use(worker.engine)
+        self.stopping = threading.Event()
+        threading.Thread(target=self._watch, args=(worker,), daemon=True, name="jobs-watch").start()
+
+    def _register(self, description: dict[str, Any]) -> Registration:
+        import psycopg2
+
+        told = False
+        while True:
+            try:
+                return Registration(description)
+            except psycopg2.Error as error:
+                if not told:
+                    logger.error("waiting for PostgreSQL and its migrations (python manage.py migrate): %s", str(error).strip().splitlines()[0])
+                told = True
+                time.sleep(1)
+
+    def _admit(self, worker: Any) -> None:
+        from gevent.pool import Group
+
+        greenlets = worker.pool._pool = Group()  # no limit of its own: a few more only wait for their commit
+
+        def put(*args: Any, **kwargs: Any) -> Any:
+            greenlet = greenlets.spawn(*args, **kwargs)
+            worker.admission.enter(greenlet)
+            return greenlet
+
+        worker.pool._quick_put = put
+        worker.engine.on_completing = worker.admission.leave_current
+
+    def _watch(self, worker: Any) -> None:
+        """Once a second: the lock, cancellations asked for, rows that nobody holds."""
+        stray: set[tuple[int, int]] = set()
+        while not self.stopping.wait(1.0):
+            try:
+                if worker.engine.registration.check():
+                    stray = self._look(worker, stray)
+            except Exception:  # the watch must outlive whatever it meets
+                logger.exception("the watch over this worker's rows failed; it goes on")
+
+    def _look(self, worker: Any, stray: set[tuple[int, int]]) -> set[tuple[int, int]]:
+        from jobs.store import transitions
+
+        engine = worker.engine
+        with engine.registration.connection.cursor() as cursor:
+            cursor.execute("SELECT id, runs, cancel_requested_at IS NOT NULL FROM jobs_job WHERE worker = %s AND status = 'running'", [engine.worker_id])
+            rows = cursor.fetchall()
+        for id, _, asked in rows:
+            outcome = engine.held.get(id)
+            if asked and outcome is not None and getattr(outcome, "greenlet", None) is not None and outcome.ended_by is None:
+                outcome.ended_by = JobCancelled
+                outcome.greenlet.kill(JobCancelled, block=False)
+        unheld = {(id, runs) for id, runs, _ in rows if id not in engine.held}
+        for id, runs in unheld & stray:
+            run = transitions.Run(id=id, runs=runs)
+            if engine.write(lambda cursor, run=run: transitions.release(cursor, run)):
+                logger.warning("job %s was running here, but nobody held it: released", id)
+        return unheld - stray
+
+    def close(self, worker: Any) -> None:
+        """Nothing more is admitted."""
+        if worker.admission is not None:
+            worker.admission.closed = True
+
+    def stop(self, worker: Any) -> None:
+        """Running jobs get JOBS_SHUTDOWN_GRACE seconds; the rest is released without spending the attempt."""
+        self.close(worker)
+        if worker.engine is None:
+            return
+        end = time.monotonic() + configuration().shutdown_grace
+        while worker.engine.held and time.monotonic() < end:
+            if worker.admission is not None:
+                worker.admission.changed.clear()
+                worker.admission.changed.wait(0.1)
+            else:
+                self.stopping.wait(0.1)
+        for outcome in [held for held in worker.engine.held.values() if held is not None]:
+            settle.release(outcome)
+            if getattr(outcome, "greenlet", None) is not None:
+                outcome.greenlet.kill(block=False)
+        self.stopping.set()
+        worker.engine.registration.leave()
+
+    terminate = stop
+
+
+class LeaderChild(bootsteps.StartStopStep):
+    """A leader or standby beside each worker; it ends when its standard input closes, that is with this process."""
+
+    requires = (Engine,)
+
+    def __init__(self, worker: Any, **kwargs: Any) -> None:
+        self.child: subprocess.Popen[bytes] | None = None
+        super().__init__(worker, **kwargs)
+
+    def start(self, worker: Any) -> None:
+        """Start the child and a thread that starts it again when it dies."""
+        if not configuration().leader_child:
+            return
+        self.ending = threading.Event()
+        self._spawn()
+        threading.Thread(target=self._tend, daemon=True, name="jobs-leader-child").start()
+
+    def _spawn(self) -> None:
+        path = os.pathsep.join(dict.fromkeys([os.getcwd(), *filter(None, sys.path)]))
+        command = [sys.executable, "-m", "django", "dispatch", "--parent"]
+        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path})
+
+    def _tend(self) -> None:
+        pause = 0.5
+        while not self.ending.wait(pause):
+            if self.child is not None and self.child.poll() is not None and state.should_stop in (None, False):
+                logger.error("the leader's process ended with %s; starting it again", self.child.returncode)
+                pause = min(pause * 2, 10)
+                self._spawn()
+
+    def stop(self, worker: Any) -> None:
+        """Close the child's standard input and wait for its end."""
+        if self.child is None:
+            return
+        self.ending.set()
+        if self.child.stdin is not None:
+            self.child.stdin.close()
+        try:
+            self.child.wait(10)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+        self.child = None
+
+    terminate = stop

@@ -1,0 +1,114 @@
+"""Celery's consumer with our fetch loop and with messages checked before anything runs."""
+
+import json
+import logging
+from typing import Any
+
+import celery.worker.consumer
+import redis
+from celery import bootsteps
+from celery.worker import state
+from redis.exceptions import ResponseError
+
+from jobs.celery_app import settle, signing
+from jobs.conf import configuration
+from jobs.domain import priority
+from jobs.store import transitions
+from jobs.store.transitions import Failure, Run
+
+logger = logging.getLogger("jobs.worker")
+UNKNOWN_FOR = 60  # releases, one a second, before a task that nobody knows is buried
+
+
+class Consumer(celery.worker.consumer.Consumer):
+    """Verifies each message; under gevent pops exactly as many as slots are free."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.unknown: dict[str, int] = {}
+        if getattr(self.controller, "admission", None) is not None:
+            self.loop = fetch_loop
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
+        """Celery's handler behind the check of the signature."""
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def on_task_received(message: Any) -> Any:
+            headers = message.headers or {}
+            body = message.body if isinstance(message.body, str) else bytes(message.body).decode("utf-8", "replace")
+            try:
+                genuine = signing.verify(int(headers["job_id"]), int(headers["runs"]), body, str(headers["sig"]))
+            except (KeyError, TypeError, ValueError):
+                genuine = False
+            if genuine:
+                return handle(message)
+            logger.error("refused a message that is not signed by this project (task %r)", str(headers.get("task"))[:200])
+            message.ack_log_error(logger, self.connection_errors)
+            return None
+
+        return on_task_received
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Any) -> None:
+        """Give the job back for a while: another worker may know the task; then bury it with that message."""
+        headers = message.headers
+        name = headers["task"]
+        message.ack_log_error(logger, self.connection_errors)
+        run = Run(id=headers["job_id"], runs=headers["runs"])
+        engine = settle.engine()
+        if not engine.claim(run, headers["job_queue"], headers["job_priority"]):
+            return
+        engine.held.pop(run.id, None)
+        seen = self.unknown[name] = self.unknown.get(name, 0) + 1
+        if seen < UNKNOWN_FOR:
+            engine.write(lambda cursor: transitions.release(cursor, run, delay=1.0))
+            return
+        failure = Failure(error_class="UnknownTask", message=f"No worker knows the task {name!r}")
+        if engine.write(lambda cursor: transitions.bury(cursor, run, failure, task=name)):
+            logger.critical("job %s failed for good and is in the Dead Letter Queue: no worker knows the task %r", run.id, name)
+
+
+def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: Any, hub: Any, qos: Any, *_: Any, **__: Any) -> None:
+    """In place of Celery's synloop: from the highest lane that has any, as many messages as there are free slots."""
+    task_consumer.on_message = consumer.create_task_handler()
+    task_consumer.consume()
+    consumer.on_ready()
+    worker, channel = consumer.controller, task_consumer.channel
+    deliver = channel.connection._deliver
+    client = redis.Redis.from_url(connection.as_uri(include_password=True), socket_timeout=10, socket_keepalive=True, health_check_interval=10)
+    prefix, popper = configuration().key_prefix, Popper(client)
+    while blueprint.state == bootsteps.RUN and consumer.connection:
+        consumer.perform_pending_operations()
+        free = worker.admission.wait(1.0)
+        state.maybe_shutdown()  # after SIGTERM no further message is taken
+        if not free or not worker.engine.registration.held:
+            if free:
+                worker.admission.changed.clear()
+                worker.admission.changed.wait(0.2)
+            continue
+        queues = list(channel._active_queues)
+        keys = [prefix + priority.lane_key(queue, lane) for lane in priority.LANES for queue in queues]
+        key, messages = popper.pop(keys, free)
+        queue = key[len(prefix) :].split(priority.SEPARATOR)[0]
+        for text in messages:
+            deliver(json.loads(text), queue)
+
+
+class Popper:
+    """Pops from the first list that has any: BLMPOP, or BRPOP where the server is older than Redis 7."""
+
+    def __init__(self, client: Any) -> None:
+        self.client, self.many = client, True
+
+    def pop(self, keys: list[str], most: int) -> tuple[str, list[Any]]:
+        """The key and up to `most` messages; ("", []) when none came within a second."""
+        if self.many:
+            try:
+                found = self.client.execute_command("BLMPOP", 1, len(keys), *keys, "RIGHT", "COUNT", most)
+            except ResponseError as error:
+                if "unknown command" not in str(error).lower():
+                    raise
+                self.many = False
+                return "", []
+            return (found[0].decode(), found[1]) if found else ("", [])
+        found = self.client.brpop(keys, timeout=1)
+        return (found[0].decode(), [found[1]]) if found else ("", [])

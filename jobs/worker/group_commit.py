@@ -1,0 +1,175 @@
+"""The engine of a gevent worker: claims and completions that gather during one round trip leave together in the next.
+
+There is no timer: a lone job is sent at once. A caller gets its answer after the commit. Completions are written before the
+claims of the same batch and with the same timestamp, so PostgreSQL never shows more running jobs than there are slots.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import psycopg2
+from gevent.event import AsyncResult, Event
+
+from jobs.store import transitions
+from jobs.store.engine import LOST, connect, is_lost
+from jobs.store.transitions import Run
+from jobs.worker.registration import Registration
+
+PAUSE_S = 0.25
+# A generic plan, and only index scans: a plan made while the table was empty must not stay.
+SESSION = """SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;
+             SET enable_mergejoin = off; SET jit = off; SET lock_timeout = '200ms'"""
+# $10: this batch was sent before and nobody knows whether it was committed; then a row with our own mark counts as won.
+FLUSH = """PREPARE jobs_flush (bigint[], int[], text[], bigint[], int[], text[], int[], int, boolean) AS
+WITH done AS (
+  UPDATE jobs_job j SET status = 'completed', finished_at = statement_timestamp(), result = d.result::json
+    FROM unnest($1, $2, $3) AS d (id, runs, result)
+   WHERE j.id = d.id AND j.runs = d.runs AND (j.status = 'running' OR $9 AND j.status = 'completed') AND j.worker = $8
+  RETURNING j.id),
+claimed AS (
+  UPDATE jobs_job j SET status = 'running', runs = c.runs, attempts = attempts + CASE WHEN j.status = 'pending' THEN 1 ELSE 0 END,
+         worker = $8, started_at = statement_timestamp(), progress = NULL,
+         deadline_at = statement_timestamp() + make_interval(secs => j.timeout)
+    FROM unnest($4, $5, $6, $7) AS c (id, runs, queue, priority)
+   WHERE j.id = c.id AND (j.status = 'pending' AND j.runs = c.runs - 1 AND j.run_at <= statement_timestamp()
+         AND j.queue = c.queue AND j.priority = c.priority OR $9 AND j.status = 'running' AND j.runs = c.runs AND j.worker = $8)
+     AND (SELECT count(*) FROM done) >= 0
+  RETURNING j.id)
+SELECT (SELECT array_agg(id) FROM done), (SELECT array_agg(id) FROM claimed)"""
+EXECUTE = "EXECUTE jobs_flush (%s::bigint[], %s::int[], %s::text[], %s::bigint[], %s::int[], %s::text[], %s::int[], %s, %s)"
+
+
+class Change:
+    """One claim or completion on its way."""
+
+    __slots__ = ("answer", "priority", "queue", "result", "run")
+
+    def __init__(self, run: Run, result: str | None = None, queue: str = "", priority: int = 0) -> None:
+        self.run, self.result, self.queue, self.priority = run, result, queue, priority
+        self.answer = AsyncResult()
+
+
+class GroupCommit:
+    """The only connections over which a gevent worker moves its rows."""
+
+    green = True
+
+    def __init__(self, registration: Registration) -> None:
+        self.registration, self.worker_id, self.pid = registration, registration.id, os.getpid()
+        self.held: dict[int, Any] = {}
+        self.claims: list[Change] = []
+        self.completions: list[Change] = []
+        self.connection: Any = None
+        self.idle: list[Any] = []
+        self.wake = Event()
+        self.on_completing: Callable[[], None] = lambda: None  # frees the slot of the calling greenlet
+        gevent.spawn(self._run)
+
+    def claim(self, run: Run, queue: str, priority: int) -> bool:
+        """True if this run owns the job now. A second message for a job this process holds is refused here."""
+        if run.id in self.held or not self.registration.held:
+            return False
+        self.held[run.id] = None
+        won = False
+        try:
+            won = self._submit(self.claims, Change(run, queue=queue, priority=priority))
+        finally:
+            if not won:
+                self.held.pop(run.id, None)
+        return won
+
+    def complete(self, run: Run, result: str | None) -> bool:
+        """True if the result was stored; False if this run is no longer the job's."""
+        change = Change(run, result)
+        self.completions.append(change)
+        self.on_completing()  # the completion is ahead of any later claim
+        self.wake.set()
+        return bool(change.answer.get())
+
+    def write(self, change: Callable[[Any], Any]) -> Any:
+        """Run `change` in a transaction of its own, until PostgreSQL has answered."""
+        while True:
+            connection = None
+            try:
+                connection = self.idle.pop() if self.idle else self._plain()
+                with connection, connection.cursor() as cursor:
+                    answer = change(cursor)
+                self.idle.append(connection)
+                return answer
+            except LOST as error:
+                if connection is not None and not is_lost(error):
+                    self.idle.append(connection)
+                gevent.sleep(PAUSE_S)
+            except psycopg2.Error:
+                connection.close()
+                raise
+
+    def _plain(self) -> Any:
+        connection = connect(f"jobs-engine {self.worker_id}")
+        connection.autocommit = False
+        return connection
+
+    def _submit(self, queue: list[Change], change: Change) -> bool:
+        queue.append(change)
+        self.wake.set()
+        return bool(change.answer.get())
+
+    def _run(self) -> None:
+        while True:
+            self.wake.wait()
+            self.wake.clear()
+            while self.claims or self.completions:
+                claims, self.claims = self.claims, []
+                completions, self.completions = self.completions, []
+                self._flush(completions, claims)
+
+    def _flush(self, completions: list[Change], claims: list[Change]) -> None:
+        """Send until PostgreSQL has answered; a batch that fails as a whole goes one by one."""
+        resent = False
+        while True:
+            try:
+                done, claimed = self._send(completions, claims, resent)
+            except psycopg2.Error as error:
+                if is_lost(error):
+                    self.connection, resent = None, True
+                    gevent.sleep(PAUSE_S)
+                    continue
+                self._apart(completions, claims)
+                return
+            for change in completions:
+                change.answer.set(change.run.id in (done or ()))
+            for change in claims:
+                change.answer.set(change.run.id in (claimed or ()))
+            return
+
+    def _apart(self, completions: list[Change], claims: list[Change]) -> None:
+        """A locked row or a bad value among them: its neighbours may not wait for it. Refused claims are dispatched again."""
+        for change in completions:
+            gevent.spawn(self._alone, change)
+        for change in claims:
+            change.answer.set(False)
+
+    def _alone(self, change: Change) -> None:
+        try:
+            change.answer.set(self.write(lambda cursor: transitions.complete(cursor, change.run, result=change.result)))
+        except psycopg2.Error as error:
+            change.answer.set_exception(error)
+
+    def _send(self, completions: list[Change], claims: list[Change], resent: bool) -> Any:
+        if self.connection is None:
+            self.connection = connect(f"jobs-commit {self.worker_id}")
+            with self.connection.cursor() as cursor:
+                cursor.execute(SESSION)
+                cursor.execute(FLUSH)
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                EXECUTE,
+                (
+                    [c.run.id for c in completions], [c.run.runs for c in completions], [c.result for c in completions],
+                    [c.run.id for c in claims], [c.run.runs for c in claims], [c.queue for c in claims], [c.priority for c in claims],
+                    self.worker_id, resent,
+                ),
+            )  # fmt: skip
+            return cursor.fetchone()

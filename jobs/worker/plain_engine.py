@@ -1,0 +1,51 @@
+"""The engine of processes without greenlets (prefork children, threads, solo): one statement at a time."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from jobs.store import transitions
+from jobs.store.engine import LOST, connect, is_lost
+from jobs.store.transitions import Run
+from jobs.worker.registration import Registration
+
+PAUSE_S = 0.5
+
+
+class PlainEngine:
+    """One connection, used by one thread at a time."""
+
+    green = False
+
+    def __init__(self, registration: Registration) -> None:
+        self.registration, self.worker_id, self.pid = registration, registration.id, os.getpid()
+        self.held: dict[int, Any] = {}
+        self.lock = threading.Lock()
+        self.connection: Any = None
+
+    def claim(self, run: Run, queue: str, priority: int) -> bool:
+        """True if this run owns the job now."""
+        if run.id in self.held or not self.registration.check():
+            return False
+        return bool(self.write(lambda c: transitions.claim(c, run, worker=self.worker_id, queue=queue, priority=priority)))
+
+    def complete(self, run: Run, result: str | None) -> bool:
+        """True if the result was stored."""
+        return bool(self.write(lambda c: transitions.complete(c, run, result=result)))
+
+    def write(self, change: Callable[[Any], Any]) -> Any:
+        """Run `change` in one transaction, until PostgreSQL has answered."""
+        while True:
+            try:
+                with self.lock:
+                    if self.connection is None:
+                        self.connection = connect(f"jobs-engine {self.worker_id}")
+                        self.connection.autocommit = False
+                    with self.connection, self.connection.cursor() as cursor:
+                        return change(cursor)
+            except LOST as error:
+                if is_lost(error):
+                    self.connection = None
+                time.sleep(PAUSE_S)  # the server is away: the outcome is kept and written after
