@@ -30,17 +30,18 @@ def read(kind: str, name: str, default: Any) -> Any:
 
 
 def secret_key(data_dir: Path, *, debug: bool) -> str:
-    """SECRET_KEY; with DEBUG a key made once and kept in `data_dir`, so that sessions and signatures outlive a restart."""
+    """SECRET_KEY; with DEBUG, or where SECRET_KEY_FILE names a place, a key made once and kept: it outlives a restart."""
     key = os.environ.get("SECRET_KEY", "").strip()
     if key:
         return key
-    if not debug:
-        stop("SECRET_KEY is not set, and DEBUG is off: set SECRET_KEY to a long random text")
-    path = data_dir / "secret-key.txt"
+    place = os.environ.get("SECRET_KEY_FILE", "").strip()
+    if not (debug or place):
+        stop("SECRET_KEY is not set, and DEBUG is off: set SECRET_KEY to a long random text, or SECRET_KEY_FILE to a place for one")
+    path = Path(place) if place else data_dir / "secret-key.txt"
     try:
         return path.read_text("ascii") if path.exists() else _made_once(path)
     except OSError as error:
-        stop(f"SECRET_KEY is not set, and none can be kept in DATA_DIR: {error}")
+        stop(f"SECRET_KEY is not set, and none can be kept: {error}")
 
 
 def make_folder(path: Path) -> None:
@@ -59,7 +60,7 @@ def stop(message: str) -> Any:
 def _made_once(path: Path) -> str:
     """Two processes that start at once agree: the file appears whole, and only the first link succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     draft.touch(mode=0o600)
     draft.write_text(secrets.token_urlsafe(50), "ascii")
     try:

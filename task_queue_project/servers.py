@@ -87,7 +87,7 @@ def broker_url(url: str, variable: str = "REDIS_URL") -> str:
         parts = urlsplit(url)
         number = dict(parse_qsl(parts.query)).get("db", "") or (parts.path.strip("/") if parts.scheme in ("redis", "rediss") else "")
         valid = parts.scheme in REDIS_SCHEMES and (number == "" or number.isdigit())
-        valid = valid and bool(parts.path if parts.scheme in ("unix", "redis+socket") else parts.hostname) and (parts.port or 1) > 0
+        valid = valid and bool(parts.path if parts.scheme in ("unix", "redis+socket") else parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
     if not valid:

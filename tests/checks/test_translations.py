@@ -1,0 +1,42 @@
+"""No Arabic text is missing, empty or in doubt, and placeholders are the same in both languages."""
+
+import re
+from pathlib import Path
+
+import polib
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CATALOGUES = sorted(ROOT.glob("*/locale/ar/LC_MESSAGES/*.po"))
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w*\}")
+
+
+def test_there_is_a_catalogue() -> None:
+    assert CATALOGUES
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_everything_is_translated(path: Path) -> None:
+    catalogue = polib.pofile(str(path))
+    missing = [entry.msgid for entry in catalogue if not entry.obsolete and (not entry.translated() or entry.fuzzy)]
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_placeholders_agree(path: Path) -> None:
+    wrong = []
+    for entry in polib.pofile(str(path)):
+        wanted = set(PLACEHOLDER.findall(entry.msgid)) | set(PLACEHOLDER.findall(entry.msgid_plural or ""))
+        texts = entry.msgstr_plural.values() if entry.msgid_plural else [entry.msgstr]
+        # A plural form may leave the number out («مهمة واحدة»); no form may have a placeholder of its own.
+        found = [set(PLACEHOLDER.findall(text)) for text in texts]
+        if any(item - wanted for item in found) or (not entry.msgid_plural and found != [wanted]):
+            wrong.append(entry.msgid)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_arabic_has_six_plural_forms(path: Path) -> None:
+    catalogue = polib.pofile(str(path))
+    assert "nplurals=6" in catalogue.metadata["Plural-Forms"]
+    assert [entry.msgid for entry in catalogue if entry.msgid_plural and len(entry.msgstr_plural) != 6] == []
