@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
 
-def ask(site: admin.ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any], action: str, title: str, *, note: bool) -> TemplateResponse:
+def ask(site: admin.ModelAdmin, request: HttpRequest, rows: QuerySet[Any], action: str, title: str, *, note: bool) -> TemplateResponse:
     """Show which rows are meant and ask, perhaps with a note; the answer comes as the same action with `confirmed`."""
     context = {
         **site.admin_site.each_context(request),

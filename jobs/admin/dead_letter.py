@@ -16,7 +16,7 @@ Rows = QuerySet[DeadLetterQueue, DeadLetterQueue]
 
 
 @admin.register(DeadLetterQueue)
-class DeadLetterQueueAdmin(admin.ModelAdmin[DeadLetterQueue]):
+class DeadLetterQueueAdmin(admin.ModelAdmin):
     """Read-only; each decision is a verb."""
 
     list_display = ("id", "job", "error_class", "message", "attempts", "failed_at", "resolution", "notified_at")

@@ -21,7 +21,7 @@ Rows = QuerySet[Job, Job]
 HEAVY = ("args", "kwargs", "result", "options")
 
 
-class NewJobForm(forms.ModelForm[Job]):
+class NewJobForm(forms.ModelForm):
     """Enqueues when it is valid; the verb's refusals appear on its fields."""
 
     task = forms.ChoiceField(label=_("Task"))
@@ -56,7 +56,7 @@ class NewJobForm(forms.ModelForm[Job]):
                 self.add_error(name if name in self.fields else None, problems)
 
 
-class AttemptInline(admin.TabularInline[Attempt, Job]):
+class AttemptInline(admin.TabularInline):
     """The runs that did not complete."""
 
     model = Attempt
@@ -75,7 +75,7 @@ class AttemptInline(admin.TabularInline[Attempt, Job]):
 
 
 @admin.register(Job)
-class JobAdmin(admin.ModelAdmin[Job]):
+class JobAdmin(admin.ModelAdmin):
     """Nothing is editable: each change is a verb, and the verb says whom it refused."""
 
     list_display = ("id", "name", "task", "status", "priority", "queue", "attempts", "run_at", "finished_at")

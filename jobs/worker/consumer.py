@@ -5,12 +5,11 @@ import logging
 from typing import Any
 
 import celery.worker.consumer
-import redis
 from celery import bootsteps
 from celery.worker import state
 from redis.exceptions import ResponseError
 
-from jobs.celery_app import settle, signing
+from jobs.celery_app import broker, settle, signing
 from jobs.conf import configuration
 from jobs.domain import priority
 from jobs.store import transitions
@@ -74,8 +73,7 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
     consumer.on_ready()
     worker, channel = consumer.controller, task_consumer.channel
     deliver = channel.connection._deliver
-    client = redis.Redis.from_url(connection.as_uri(include_password=True), socket_timeout=10, socket_keepalive=True, health_check_interval=10)
-    prefix, popper = configuration().key_prefix, Popper(client)
+    prefix, popper = configuration().key_prefix, Popper(broker.client(worker.app.conf.broker_url))
     while blueprint.state == bootsteps.RUN and consumer.connection:
         consumer.perform_pending_operations()
         free = worker.admission.wait(1.0)

@@ -1,0 +1,18 @@
+"""The engine's own Redis clients, apart from kombu's."""
+
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import redis
+
+TIMEOUT_S = 10  # a half-open connection is noticed after this
+
+
+def client(url: str) -> redis.Redis:
+    """A client for Celery's broker address, which names a unix socket in a way of its own."""
+    options: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "health_check_interval": 10}
+    parts = urlsplit(url)
+    if parts.scheme == "redis+socket":
+        number = int(dict(parse_qsl(parts.query)).get("virtual_host", "0") or 0)
+        return redis.Redis(unix_socket_path=parts.path, db=number, username=parts.username, password=parts.password, **options)
+    return redis.Redis.from_url(url, socket_keepalive=True, **options)
