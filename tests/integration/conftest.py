@@ -1,0 +1,35 @@
+"""A data folder and an environment of one's own, for commands that start servers."""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.dev import embedded, processes
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A data folder whose name has a space and Arabic letters; whatever runs on it is ended afterwards."""
+    base = Path(tempfile.mkdtemp(prefix="jobs-test-"))
+    base.chmod(0o711)
+    folder = base / "مجلد البيانات"
+    folder.mkdir()
+    yield folder
+    processes.end_family(processes.recorded(folder)[1], patience=0)
+    embedded.stop(folder)
+    shutil.rmtree(base)
+
+
+@pytest.fixture
+def own_environ(data_dir: Path) -> dict[str, str]:
+    """The environment of a newcomer: no servers named, a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environ = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG")}
+    return {**environ, "DATA_DIR": str(data_dir), "PORT": str(port)}
