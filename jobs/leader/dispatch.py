@@ -1,0 +1,248 @@
+"""The leader's loop: chores, a tick that fills the window, a wait that an insert ends."""
+
+import contextlib
+import logging
+import random
+import select
+import threading
+import time
+from collections import defaultdict
+from typing import Any, Final
+
+import psycopg2
+import redis
+from celery import current_app
+
+from jobs.celery_app import broker
+from jobs.conf import configuration
+from jobs.domain.priority import LANES, lane_of, priority_of
+from jobs.leader import election, notices, prune, publish
+from jobs.leader.publish import Row
+from jobs.leader.rescue import Rescue
+from jobs.leader.window import Lane, Sent, Window
+from jobs.store.locks import SLEEPING
+
+logger = logging.getLogger(__name__)
+
+RESYNC: Final = 1.0  # seconds between two readings of the lanes, and between two looks from the front
+RESCUE: Final = 0.5  # seconds
+CROWDED: Final = 256  # messages that have left Redis before it is asked which of them are claimed
+START: Final = ("-infinity", 0)
+_COLUMNS = (
+    "j.id, j.task_id, j.task, j.args::text, j.kwargs::text, j.runs, j.attempts, j.max_retries, j.timeout, j.autoretry,"
+    " j.options::text, j.priority"
+)
+# statement_timestamp() is stable, so that it bounds the index scan (clock_timestamp() is not: all scheduled rows would be read).
+_DUE = f"""
+SELECT job.* FROM unnest(%(queues)s::text[], %(priorities)s::int[], %(run_ats)s::timestamptz[], %(ids)s::bigint[], %(rooms)s::int[])
+       AS lane (queue, priority, run_at, id, room),
+     LATERAL (SELECT lane.queue, j.run_at::text AS due_at, {_COLUMNS} FROM jobs_job j
+               WHERE j.queue = lane.queue AND j.status = 'pending' AND j.priority = lane.priority
+                 AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (lane.run_at, lane.id) AND j.losses < 2
+                 AND ((j.id << 20) + (j.runs & 1048575)) <> ALL (%(sent)s::bigint[])
+               ORDER BY j.run_at, j.id LIMIT lane.room) job"""
+_SUSPECT = f"""
+SELECT j.queue, {_COLUMNS} FROM jobs_job j
+ WHERE j.losses >= 2 AND j.status = 'pending' AND j.run_at <= statement_timestamp() AND j.queue = ANY (%s)
+   AND NOT EXISTS (SELECT 1 FROM jobs_job r WHERE r.losses >= 2 AND r.status = 'running')
+ ORDER BY j.priority DESC, j.run_at LIMIT 1"""
+_NEXT = """
+SELECT extract(epoch FROM min(next.run_at) - clock_timestamp())::float FROM unnest(%s::text[], %s::int[]) AS lane (queue, priority),
+     LATERAL (SELECT run_at FROM jobs_job j WHERE j.queue = lane.queue AND j.status = 'pending' AND j.priority = lane.priority
+                 AND j.run_at > statement_timestamp() ORDER BY j.run_at LIMIT 1) next"""
+_LENGTHS = "local n = {} for i, key in ipairs(KEYS) do n[i] = redis.call('LLEN', key) end return n"
+
+
+class Leader:
+    """One term of office: from winning the election to losing a connection."""
+
+    def __init__(self, connection: Any, client: Any, *, again: bool) -> None:
+        self.connection, self.cursor, self.client = connection, connection.cursor(), client
+        self.lengths = client.register_script(_LENGTHS)
+        self.window = Window()
+        self.rescue = Rescue(connection, again=again)
+        self.after: dict[Lane, tuple[str, int]] = {}
+        self.asleep = False
+        self.polls = 0
+        self.rate = 1000.0  # messages a second that leave Redis
+        self.ticked = time.monotonic()
+        self.rescued = self.synced = 0.0
+        self.suspect: Sent | None = None
+
+    def serve(self, stop: threading.Event) -> None:
+        """Until told to stop; raises when a connection is lost."""
+        while not stop.is_set():
+            self.wait(self.tick())
+
+    def rooms(self) -> dict[Lane, int]:
+        """For each lane of the live queues, how many more messages it may get; the highest lanes first."""
+        serving: dict[str, int] = defaultdict(int)
+        for queues in self.rescue.live.values():
+            for queue in set(queues):
+                serving[queue] += 1
+        size = configuration().dispatch_window
+        return {(queue, lane): max(size * number - self.window.used(queue, lane), 0) for lane in LANES for queue, number in serving.items()}
+
+    def chores(self, now: float) -> None:
+        """What is due beside dispatching."""
+        if now - self.rescued >= RESCUE:
+            self.rescued = now
+            if self.rescue.look():
+                self.after.clear()
+        if now - self.synced >= RESYNC:
+            self.synced = now
+            self.after.clear()
+            self.resync()
+
+    def resync(self) -> None:
+        """Read the lanes back; what was lost is forgotten, and so picked again."""
+        queues = {queue for names in self.rescue.live.values() for queue in names}
+        lanes = sorted({(queue, lane) for queue in queues for lane in LANES} | set(self.window.lying))
+        pipeline = self.client.pipeline(transaction=False)
+        for lane in lanes:
+            pipeline.lrange(publish.key(lane), 0, -1)
+        left = self.window.resync(dict(zip(lanes, pipeline.execute(), strict=True)))
+        if lost := self.window.forget(self.pending(left)):
+            logger.warning("%s messages were lost with Redis; sending them again", lost)
+
+    def pending(self, sent: list[Sent]) -> set[Sent]:
+        """Those that are not claimed yet."""
+        if not sent:
+            return set()
+        self.cursor.execute("SELECT id, runs FROM jobs_job WHERE id = ANY (%s) AND status = 'pending'", [[id for id, _ in sent]])
+        return set(sent) & set(self.cursor.fetchall())
+
+    def measure(self, now: float) -> None:
+        """Learn how much has left Redis."""
+        gone = 0
+        if lanes := self.window.lanes():
+            gone = self.window.lengths(lanes, self.lengths(keys=[publish.key(lane) for lane in lanes]))
+        self.rate += 0.2 * (gone / max(now - self.ticked, 1e-4) - self.rate)
+        self.ticked = now
+        if len(self.window.left) > CROWDED:
+            self.window.settle(self.pending(list(self.window.left)))
+
+    def tick(self) -> bool:
+        """Fill the window. True if more is due than there was room for."""
+        now = time.monotonic()
+        self.chores(now)
+        self.measure(now)
+        rooms = self.rooms()
+        found: dict[Lane, list[tuple[str, Row]]] = defaultdict(list)
+        for queue, due_at, *values in self.due(rooms):
+            row = Row(*values)
+            found[queue, lane_of(row.priority)].append((due_at, row))
+        batch: dict[Lane, list[Row]] = {}
+        more = False
+        count: dict[str, int] = defaultdict(int)
+        for lane, room in rooms.items():  # from the highest lane: what a queue gets there, its lower lanes do not get
+            taken = found[lane][: max(room - count[lane[0]], 0)]
+            count[lane[0]] += len(taken)
+            if len(found[lane]) >= room or len(taken) < len(found[lane]):  # also where there was no room to look
+                more = True
+            else:
+                self.after.pop(lane, None)
+            if taken:
+                batch[lane] = [row for _, row in taken]
+                if more:
+                    self.after[lane] = (taken[-1][0], taken[-1][1].id)
+        self.add_suspect(rooms, batch)
+        if batch:
+            publish.push(self.client, batch)
+            for lane, rows in batch.items():
+                self.window.add(lane, [(row.id, row.runs) for row in rows])
+        return more
+
+    def due(self, rooms: dict[Lane, int]) -> list[Any]:
+        """The rows that there may be room for."""
+        lanes = [lane for lane, room in rooms.items() if room]
+        if not lanes:
+            return []
+        places = [self.after.get(lane, START) for lane in lanes]
+        values = {
+            "queues": [queue for queue, _ in lanes],
+            "priorities": [priority_of(lane) for _, lane in lanes],
+            "run_ats": [place[0] for place in places],
+            "ids": [place[1] for place in places],
+            "rooms": [rooms[lane] for lane in lanes],
+            "sent": self.window.marks(),
+        }
+        self.cursor.execute(_DUE, values)
+        return self.cursor.fetchall()
+
+    def add_suspect(self, rooms: dict[Lane, int], batch: dict[Lane, list[Row]]) -> None:
+        """Of the jobs that lost two workers, one at a time."""
+        if not rooms or (self.suspect is not None and self.window.has(self.suspect)):
+            return
+        self.cursor.execute(_SUSPECT, [sorted({queue for queue, _ in rooms})])
+        self.suspect = None
+        for queue, *values in self.cursor.fetchall():
+            row = Row(*values)
+            if not self.window.has((row.id, row.runs)):
+                self.suspect = (row.id, row.runs)
+                batch.setdefault((queue, lane_of(row.priority)), []).append(row)
+
+    def wait(self, more: bool) -> None:
+        """Until a job is inserted or becomes due; if more is due, until about half of the window has been worked off."""
+        if more:
+            self.wake()
+            half = configuration().dispatch_window * max(len(self.rescue.live), 1) / 2
+            time.sleep(min(max((self.window.held() - half) / max(self.rate, 1.0), 0.002), 0.02))
+            return
+        if not self.asleep:  # from now on an insert notifies; look once more, then sleep
+            self.cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", SLEEPING)
+            self.asleep = self.cursor.fetchone()[0]
+            if not self.asleep:  # an insert is not committed yet
+                time.sleep(min(0.001 * 2**self.polls, 0.025))
+                self.polls = min(self.polls + 1, 5)
+            return
+        self.polls = 0
+        if self.connection.notifies or select.select([self.connection], [], [], self.pause())[0]:
+            self.connection.poll()
+            self.wake()
+        self.connection.notifies.clear()
+
+    def pause(self) -> float:
+        """Seconds until the next chore or the next job that becomes due."""
+        now = time.monotonic()
+        pause = min(self.rescued + RESCUE, self.synced + RESYNC) - now
+        if rooms := self.rooms():
+            self.cursor.execute(_NEXT, [[queue for queue, _ in rooms], [priority_of(lane) for _, lane in rooms]])
+            after = self.cursor.fetchone()[0]
+            pause = pause if after is None else min(pause, after)
+        return max(pause, 0.0)
+
+    def wake(self) -> None:
+        """Inserts need not notify any more."""
+        if self.asleep:
+            self.cursor.execute("SELECT pg_advisory_unlock(%s, %s)", SLEEPING)
+            self.asleep = False
+
+
+def _term(stop: threading.Event, *, again: bool) -> None:
+    connection = election.connect()
+    client = broker.client(current_app.conf.broker_url)
+    try:
+        if election.elect(connection, stop):
+            logger.info("This process is the leader now")
+            client.ping()
+            Leader(connection, client, again=again).serve(stop)
+    finally:
+        with contextlib.suppress(Exception):
+            connection.close()
+        client.close()
+
+
+def run(stop: threading.Event) -> None:
+    """Lead or stand by until `stop` is set. A lost server is one line in the log, then everything starts over."""
+    threads = [threading.Thread(target=target, args=(stop,), daemon=True) for target in (prune.run, notices.run)]
+    for thread in threads:
+        thread.start()
+    again = False
+    while not stop.is_set():
+        try:
+            _term(stop, again=again)
+        except (psycopg2.Error, redis.RedisError, OSError, ValueError) as error:
+            again = again or isinstance(error, psycopg2.Error)
+            logger.warning("The leader starts over: %s", str(error).strip().splitlines()[:1] or type(error).__name__)
+            stop.wait(random.uniform(0.5, 2.0))

@@ -1,0 +1,46 @@
+"""Ended jobs are removed after JOBS_RETENTION_DAYS."""
+
+import logging
+import threading
+from typing import Any, Final
+
+from jobs.conf import configuration
+from jobs.store import engine, transitions
+
+logger = logging.getLogger(__name__)
+
+EACH: Final = 60.0  # seconds
+BATCH: Final = 500
+_OLD = f"""
+SELECT id FROM jobs_job j WHERE status = %s AND finished_at < clock_timestamp() - make_interval(secs => %s)
+   AND NOT EXISTS (SELECT 1 FROM jobs_deadletterqueue d WHERE d.job_id = j.id AND d.resolution = 'open')
+ ORDER BY finished_at LIMIT {BATCH}"""
+
+
+def prune(connection: Any, stop: threading.Event) -> int:
+    """Remove what is old enough, in batches; how many were removed."""
+    total = 0
+    with connection.cursor() as cursor:
+        for status in ("completed", "cancelled", "failed"):
+            while not stop.is_set():
+                cursor.execute(_OLD, [status, configuration().retention_days * 86400])
+                gone = transitions.delete_ended(cursor, [row[0] for row in cursor.fetchall()])
+                total += len(gone)
+                if len(gone) < BATCH:
+                    break
+    return total
+
+
+def run(stop: threading.Event) -> None:
+    """The thread: once a minute, until told to stop."""
+    while not stop.is_set():
+        try:
+            connection = engine.connect("jobs prune")
+            try:
+                if number := prune(connection, stop):
+                    logger.info("Pruned %s ended jobs", number)
+            finally:
+                connection.close()
+        except Exception as error:  # noqa: BLE001 - the next minute tries again
+            logger.warning("Prune: %s", str(error).strip())
+        stop.wait(EACH)

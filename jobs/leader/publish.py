@@ -1,0 +1,115 @@
+"""Rows become Celery messages, pushed in one pipeline."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jobs.celery_app import signing
+from jobs.conf import configuration
+from jobs.domain.priority import lane_key
+from jobs.leader.window import Lane
+
+_EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+_LONGEST: Final = 200  # characters of argsrepr and kwargsrepr
+_PLAIN: Final = json.dumps(_EMBED)
+_SMALL: Final = 10_000  # characters of JSON worth parsing for a repr
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A due row as the pick returns it."""
+
+    id: int
+    task_id: str
+    task: str
+    args: str
+    kwargs: str
+    runs: int
+    attempts: int
+    max_retries: int | None
+    timeout: int | None
+    autoretry: bool
+    options: str | None
+    priority: int
+
+
+def key(lane: Lane) -> str:
+    """The Redis list of a lane."""
+    return configuration().key_prefix + lane_key(*lane)
+
+
+def _repr(text: str, *, positional: bool) -> str:
+    if len(text) > _SMALL:
+        return text[:_LONGEST]
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text[:_LONGEST]
+    return repr(tuple(value) if positional and isinstance(value, list) else value)[:_LONGEST]
+
+
+def _part(options: dict[str, Any], name: str) -> dict[str, Any]:
+    value = options.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def message(row: Row, lane: Lane) -> str:
+    """The message, as kombu would have written it."""
+    queue, number = lane
+    options = json.loads(row.options) if row.options else {}
+    options = options if isinstance(options, dict) else {}
+    embed = options.get("embed")
+    body = f"[{row.args}, {row.kwargs}, {json.dumps(embed) if embed else _PLAIN}]"
+    runs = row.runs + 1
+    properties = {"correlation_id": row.task_id, "reply_to": ""} | _part(options, "properties")
+    properties |= {
+        "delivery_mode": 2,
+        "delivery_info": {"exchange": "", "routing_key": queue},
+        "priority": number,
+        "body_encoding": None,
+        "delivery_tag": f"{row.id}.{runs}",
+    }
+    headers = {
+        "lang": "py",
+        "shadow": None,
+        "eta": None,
+        "expires": None,
+        "group": None,
+        "group_index": None,
+        "timelimit": [None, None],
+        "root_id": row.task_id,
+        "parent_id": None,
+        "argsrepr": _repr(row.args, positional=True),
+        "kwargsrepr": _repr(row.kwargs, positional=False),
+        "origin": "jobs",
+        "ignore_result": False,
+        "replaced_task_nesting": 0,
+        "stamped_headers": None,
+        "stamps": {},
+    } | _part(options, "headers")
+    headers |= {
+        "id": row.task_id,
+        "task": row.task,
+        "retries": row.attempts,
+        "job_id": row.id,
+        "runs": runs,
+        "job_queue": queue,
+        "job_priority": row.priority,
+        "max_retries": row.max_retries,
+        "job_timeout": row.timeout,
+        "autoretry": row.autoretry,
+        "sig": signing.sign(row.id, runs, body),
+        "headers": {},
+    }
+    return json.dumps(
+        {"body": body, "content-encoding": "utf-8", "content-type": "application/json", "headers": headers, "properties": properties}
+    )
+
+
+def push(client: Any, batch: dict[Lane, Sequence[Row]]) -> None:
+    """Push all, the highest lane first."""
+    pipeline = client.pipeline(transaction=False)
+    for lane, rows in sorted(batch.items(), key=lambda item: item[0][1]):
+        pipeline.lpush(key(lane), *[message(row, lane) for row in rows])
+    pipeline.execute()

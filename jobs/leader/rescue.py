@@ -1,0 +1,117 @@
+"""Running rows whose worker is gone, or whose deadline has passed."""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import psycopg2
+
+from jobs.conf import configuration
+from jobs.domain import retry
+from jobs.models.attempt import Outcome
+from jobs.store import transitions
+from jobs.store.locks import WORKER_CLASS
+from jobs.store.transitions import Failure, Run
+
+logger = logging.getLogger(__name__)
+
+APART: Final = 1.0  # seconds between two sightings of a free lock
+SETTLE: Final = 10.0  # seconds after an own reconnect in which nobody is declared dead
+MOST: Final = 500  # rows a round
+_HELD = f"""
+SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = {WORKER_CLASS} AND objsubid = 2
+   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+_LATE = f"""
+SELECT id, runs, task, attempts, max_retries, cancel_requested_at IS NOT NULL FROM jobs_job
+ WHERE status = 'running' AND deadline_at < clock_timestamp() - interval '2 s' LIMIT {MOST}"""
+_LOST = f"""
+SELECT id, runs, task, losses, cancel_requested_at IS NOT NULL FROM jobs_job
+ WHERE status = 'running' AND worker = ANY(%s) ORDER BY id LIMIT {MOST}"""
+
+
+class Rescue:
+    """Looks twice before it takes a run away from a worker."""
+
+    def __init__(self, connection: Any, *, again: bool) -> None:
+        self.connection = connection
+        self.random = random.Random()
+        self.free: dict[int, float] = {}  # worker: when its lock was first seen free
+        self.live: dict[int, list[str]] = {}  # worker: its queues; parents only
+        self.not_before = time.monotonic() + (SETTLE if again else 0.0)
+
+    def look(self) -> bool:
+        """One round; True when rows were made due."""
+        now = time.monotonic()
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT id, parent, queues FROM jobs_worker")
+            workers = {id: (parent, queues) for id, parent, queues in cursor.fetchall()}
+            cursor.execute("SELECT DISTINCT worker FROM jobs_job WHERE status = 'running'")
+            holders = {row[0] for row in cursor.fetchall()}
+            cursor.execute("SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float")
+            young = cursor.fetchone()[0] < SETTLE  # the workers are still taking their locks again
+            cursor.execute(_HELD)  # last: who took a lock and a row since the first look is not free
+            held = {row[0] for row in cursor.fetchall()}
+            self.live = {id: list(queues) for id, (parent, queues) in workers.items() if parent is None and id in held}
+            free = (set(workers) | holders) - held
+            self.free = {id: self.free.get(id, now) for id in free}
+            dead = [id for id, since in self.free.items() if now - since >= APART and now >= self.not_before and not young]
+            changed = self._lost(cursor, dead) if dead else False
+            return self._late(cursor) or changed
+
+    def _write(self, cursor: Any, change: Callable[[], bool]) -> bool:
+        """One verb in one transaction; False when it lost, or the row is locked: next round."""
+        cursor.execute("BEGIN")
+        try:
+            won = change()
+            cursor.execute("COMMIT")
+            return won
+        except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
+            cursor.execute("ROLLBACK")
+            return False
+        except psycopg2.Error as error:
+            if self.connection.closed:
+                raise
+            cursor.execute("ROLLBACK")
+            logger.error("Rescue: %s", error)
+            return False
+
+    def _lost(self, cursor: Any, dead: list[int]) -> bool:
+        failure = Failure(error_class="WorkerLost", message="The worker died while it ran the job.", outcome=Outcome.LOST)
+        cursor.execute(_LOST, [dead])
+        won = 0
+        for id, runs, task, losses, cancelled in cursor.fetchall():
+            run = Run(id=id, runs=runs)
+            if cancelled:
+                won += self._write(cursor, lambda run=run: transitions.cancel_running(cursor, run, failure))
+            elif losses + 1 >= configuration().max_lost:
+                won += self._write(cursor, lambda run=run, task=task: transitions.bury(cursor, run, failure, task=task))
+                logger.critical("Job %s (%s) lost its worker %s times and is buried", id, task, losses + 1)
+            else:
+                won += self._write(cursor, lambda run=run: transitions.lose(cursor, run, failure))
+        cursor.execute(
+            """DELETE FROM jobs_worker w WHERE id = ANY(%s)
+                AND NOT EXISTS (SELECT 1 FROM jobs_job j WHERE j.worker = w.id AND j.status = 'running')""",
+            [dead],
+        )
+        if won:
+            logger.warning("Rescued %s jobs of dead workers %s", won, dead)
+        return won > 0
+
+    def _late(self, cursor: Any) -> bool:
+        failure = Failure(error_class="TimeLimitExceeded", message="The job ran longer than its time limit.", outcome=Outcome.TIMED_OUT)
+        cursor.execute(_LATE)
+        won = 0
+        for id, runs, task, attempts, max_retries, cancelled in cursor.fetchall():
+            run = Run(id=id, runs=runs)
+            if cancelled:
+                won += self._write(cursor, lambda run=run: transitions.cancel_running(cursor, run, failure))
+            elif retry.can_retry(attempts, max_retries):
+                conf = configuration()
+                pause = retry.delay(attempts, backoff=conf.retry_backoff, maximum=conf.retry_backoff_max, rng=self.random)
+                won += self._write(cursor, lambda run=run, pause=pause: transitions.retry(cursor, run, failure, delay=pause))
+            else:
+                won += self._write(cursor, lambda run=run, task=task: transitions.bury(cursor, run, failure, task=task))
+                logger.critical("Job %s (%s) ran longer than its time limit and is buried", id, task)
+        return won > 0

@@ -1,0 +1,99 @@
+"""What is believed to lie in Redis, per (queue, lane), and what has just left it."""
+
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from jobs.domain.priority import LANES
+
+Lane = tuple[str, int]  # queue, lane
+Sent = tuple[int, int]  # id, runs of the row when it was sent
+MASK: Final = 1048575
+
+
+def mark(sent: Sent) -> int:
+    """One number for a row and its runs, as the pick computes it."""
+    return (sent[0] << 20) + (sent[1] & MASK)
+
+
+class Window:
+    """Messages sent and not yet known to be claimed."""
+
+    def __init__(self) -> None:
+        self.lying: dict[Lane, deque[Sent]] = {}  # oldest first
+        self.left: dict[Sent, Lane] = {}  # popped by a worker, or lost with Redis
+        self.missed: set[Sent] = set()  # missing in Redis and still pending at the last resync
+
+    def lanes(self) -> list[Lane]:
+        """The lanes that may have something in Redis."""
+        return [lane for lane, rows in self.lying.items() if rows]
+
+    def add(self, lane: Lane, rows: Iterable[Sent]) -> None:
+        """These were pushed."""
+        self.lying.setdefault(lane, deque()).extend(rows)
+
+    def lengths(self, lanes: Sequence[Lane], found: Sequence[int]) -> int:
+        """Note the lanes' lengths; how many messages have left. What leaves first is what was pushed first."""
+        gone = 0
+        for lane, length in zip(lanes, found, strict=True):
+            rows = self.lying.setdefault(lane, deque())
+            while len(rows) > length:
+                self.left[rows.popleft()] = lane
+                gone += 1
+        return gone
+
+    def used(self, queue: str, lane: int) -> int:
+        """How many lie in the same and the higher lanes of the queue."""
+        return sum(len(self.lying.get((queue, other), ())) for other in LANES[: lane + 1])
+
+    def held(self) -> int:
+        """How many lie in all lanes."""
+        return sum(map(len, self.lying.values()))
+
+    def has(self, sent: Sent) -> bool:
+        """Whether it is sent and not known to be claimed."""
+        return sent in self.left or any(sent in rows for rows in self.lying.values())
+
+    def settle(self, pending: set[Sent]) -> None:
+        """Drop what has left Redis and is claimed."""
+        self.left = {sent: lane for sent, lane in self.left.items() if sent in pending}
+
+    def marks(self) -> list[int]:
+        """What a pick must leave out."""
+        return [mark(sent) for sent in self._all()]
+
+    def _all(self) -> Iterator[Sent]:
+        for rows in self.lying.values():
+            yield from rows
+        yield from self.left
+
+    def resync(self, lanes: dict[Lane, list[Any]]) -> list[Sent]:
+        """Take over what Redis really holds; return what is sent and not there, to be looked up."""
+        known = {sent: lane for lane, rows in self.lying.items() for sent in rows}
+        self.lying = {}
+        for lane, messages in lanes.items():
+            rows = [sent for message in reversed(messages) if (sent := _sent(message))]  # LPUSH: the oldest is last
+            self.lying[lane] = deque(rows)
+            for sent in rows:
+                known.pop(sent, None)
+                self.left.pop(sent, None)
+        self.left.update(known)
+        return list(self.left)
+
+    def forget(self, pending: set[Sent]) -> int:
+        """Drop what is claimed, and what was missing and pending twice: that was lost. Return how many were lost."""
+        lost = self.missed & pending
+        for sent in list(self.left):
+            if sent not in pending or sent in lost:
+                del self.left[sent]
+        self.missed = pending - lost
+        return len(lost)
+
+
+def _sent(message: bytes) -> Sent | None:
+    try:
+        headers = json.loads(message)["headers"]
+        return int(headers["job_id"]), int(headers["runs"]) - 1
+    except (ValueError, TypeError, KeyError):
+        return None  # not one of ours

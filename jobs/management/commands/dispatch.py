@@ -1,0 +1,44 @@
+"""`manage.py dispatch`: the leader, or a standby for it."""
+
+import logging
+import signal
+import sys
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+
+class Command(BaseCommand):
+    """Hands due jobs to the workers; any number may run, one leads."""
+
+    help = "Hand due jobs to the workers. Any number of these may run: one leads, the others stand by. Each worker starts one by itself."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Workers start it with --parent."""
+        parser.add_argument("--parent", action="store_true", help="End when the standard input is closed, that is with the parent process.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until SIGTERM, SIGINT or the parent's end."""
+        from jobs.leader import dispatch
+
+        if not logging.getLogger().handlers:
+            logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        stop = threading.Event()
+        for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), lambda *_: stop.set())
+        if options["parent"]:
+            threading.Thread(target=_watch, args=(stop,), daemon=True, name="jobs-parent").start()
+        dispatch.run(stop)
+
+
+def _watch(stop: threading.Event) -> None:
+    """Nothing is ever written to this standard input; its end is the parent's."""
+    try:
+        while sys.stdin.buffer.read1(4096):
+            pass
+    except (OSError, ValueError, AttributeError):
+        pass
+    stop.set()
