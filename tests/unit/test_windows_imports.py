@@ -20,17 +20,18 @@ def guarded(name, globals=None, locals=None, fromlist=(), level=0):
     return original(name, globals, locals, fromlist, level)
 builtins.__import__ = guarded
 class Signal(type(signal)):
-    def __getattr__(self, name):
-        raise AttributeError(name)
     def __getattribute__(self, name):
         if name in POSIX_SIGNALS and sys._getframe(1).f_globals.get("__name__", "").startswith(("jobs", "task_queue_project")):
             raise AttributeError(f"signal.{name} does not exist on Windows")
         return super().__getattribute__(name)
-POSIX_SIGNALS = {"SIGKILL", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGCHLD", "SIGALRM", "SIGSTOP", "SIGTSTP", "setitimer", "alarm", "pause"}
+POSIX_SIGNALS = {"SIGKILL", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGCHLD", "SIGALRM", "SIGSTOP", "SIGTSTP", "setitimer", "alarm"}
 signal.__class__ = Signal
 """
 PROGRAMS = {
-    "the pages": "import django; django.setup(); from django.urls import get_resolver; get_resolver().url_patterns; import task_queue_project.wsgi",
+    "the pages": (
+        "import django; django.setup(); import task_queue_project.wsgi\n"  #
+        "from django.urls import get_resolver; get_resolver().url_patterns"
+    ),
     "the worker": (
         "from task_queue_project.celery import app; app.loader.import_default_modules(); app.Worker; "
         "import pkgutil, importlib, jobs.worker, jobs.leader\n"
