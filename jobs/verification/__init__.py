@@ -1,0 +1,1 @@
+"""What the two test commands do: make jobs, watch them, and judge the recorded times."""
