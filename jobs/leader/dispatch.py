@@ -138,14 +138,13 @@ class Leader:
         for lane, room in rooms.items():  # from the highest lane: what a queue gets there, its lower lanes do not get
             taken = found[lane][: max(room - count[lane[0]], 0)]
             count[lane[0]] += len(taken)
-            if len(found[lane]) >= room or len(taken) < len(found[lane]):  # also where there was no room to look
+            if taken:
+                batch[lane] = [row for _, row in taken]
+                self.after[lane] = (taken[-1][0], taken[-1][1].id)
+            if len(found[lane]) >= room:  # also where there was no room to look
                 more = True
             else:
                 self.after.pop(lane, None)
-            if taken:
-                batch[lane] = [row for _, row in taken]
-                if more:
-                    self.after[lane] = (taken[-1][0], taken[-1][1].id)
         self.add_suspect(rooms, batch)
         if batch:
             publish.push(self.client, batch)
@@ -242,7 +241,10 @@ def run(stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             _term(stop, again=again)
-        except (psycopg2.Error, redis.RedisError, OSError, ValueError) as error:
-            again = again or isinstance(error, psycopg2.Error)
-            logger.warning("The leader starts over: %s", str(error).strip().splitlines()[:1] or type(error).__name__)
+        except (psycopg2.Error, redis.RedisError, OSError) as error:
+            again = isinstance(error, psycopg2.Error)
+            logger.warning("The leader starts over: %s", next(iter(str(error).strip().splitlines()), type(error).__name__))
+            stop.wait(random.uniform(0.5, 2.0))
+        except Exception:
+            logger.exception("The leader starts over")
             stop.wait(random.uniform(0.5, 2.0))

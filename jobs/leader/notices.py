@@ -70,7 +70,7 @@ def send_due(connection: Any) -> int:
                               notify_tries = notify_tries + 1 WHERE id = ANY (%s)""",
                     [ids],
                 )
-            except Exception as error:  # noqa: BLE001 - whatever the mail backend raises is noted in the row
+            except Exception as error:
                 if connection.closed:
                     raise
                 broken = broken or f"{type(error).__name__}: {error}".replace("\0", "")[:1000]
@@ -95,7 +95,7 @@ def run(stop: threading.Event) -> None:
             while not stop.is_set():
                 send_due(connection)
                 stop.wait(EACH)
-        except Exception as error:  # noqa: BLE001 - the thread must live as long as its process
+        except Exception as error:
             logger.warning("Notices: %s", str(error).strip())
             stop.wait(5.0)
         finally:

@@ -41,6 +41,6 @@ def run(stop: threading.Event) -> None:
                     logger.info("Pruned %s ended jobs", number)
             finally:
                 connection.close()
-        except Exception as error:  # noqa: BLE001 - the next minute tries again
+        except Exception as error:
             logger.warning("Prune: %s", str(error).strip())
         stop.wait(EACH)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from jobs.celery_app import signing
@@ -44,9 +44,9 @@ def _repr(text: str, *, positional: bool) -> str:
         return text[:_LONGEST]
     try:
         value = json.loads(text)
-    except ValueError:
+        return repr(tuple(value) if positional and isinstance(value, list) else value)[:_LONGEST]
+    except (ValueError, RecursionError):  # thousands of digits or levels
         return text[:_LONGEST]
-    return repr(tuple(value) if positional and isinstance(value, list) else value)[:_LONGEST]
 
 
 def _part(options: dict[str, Any], name: str) -> dict[str, Any]:
@@ -107,9 +107,17 @@ def message(row: Row, lane: Lane) -> str:
     )
 
 
+def _message(row: Row, lane: Lane) -> str:
+    """One row must not stop the others: options that Python cannot read are left out, the worker sees to the rest."""
+    try:
+        return message(row, lane)
+    except (ValueError, RecursionError):
+        return message(replace(row, options=None), lane)
+
+
 def push(client: Any, batch: dict[Lane, Sequence[Row]]) -> None:
     """Push all, the highest lane first."""
     pipeline = client.pipeline(transaction=False)
     for lane, rows in sorted(batch.items(), key=lambda item: item[0][1]):
-        pipeline.lpush(key(lane), *[message(row, lane) for row in rows])
+        pipeline.lpush(key(lane), *[_message(row, lane) for row in rows])
     pipeline.execute()

@@ -53,7 +53,7 @@ class Rescue:
             young = cursor.fetchone()[0] < SETTLE  # the workers are still taking their locks again
             cursor.execute(_HELD)  # last: who took a lock and a row since the first look is not free
             held = {row[0] for row in cursor.fetchall()}
-            self.live = {id: list(queues) for id, (parent, queues) in workers.items() if parent is None and id in held}
+            self.live = {id: list(queues or ()) for id, (parent, queues) in workers.items() if parent is None and id in held}
             free = (set(workers) | holders) - held
             self.free = {id: self.free.get(id, now) for id in free}
             dead = [id for id, since in self.free.items() if now - since >= APART and now >= self.not_before and not young]
@@ -86,7 +86,9 @@ class Rescue:
             if cancelled:
                 won += self._write(cursor, lambda run=run: transitions.cancel_running(cursor, run, failure))
             elif losses + 1 >= configuration().max_lost:
-                won += self._write(cursor, lambda run=run, task=task: transitions.bury(cursor, run, failure, task=task))
+                if not self._write(cursor, lambda run=run, task=task: transitions.bury(cursor, run, failure, task=task)):
+                    continue
+                won += 1
                 logger.critical("Job %s (%s) lost its worker %s times and is buried", id, task, losses + 1)
             else:
                 won += self._write(cursor, lambda run=run: transitions.lose(cursor, run, failure))
@@ -112,6 +114,8 @@ class Rescue:
                 pause = retry.delay(attempts, backoff=conf.retry_backoff, maximum=conf.retry_backoff_max, rng=self.random)
                 won += self._write(cursor, lambda run=run, pause=pause: transitions.retry(cursor, run, failure, delay=pause))
             else:
-                won += self._write(cursor, lambda run=run, task=task: transitions.bury(cursor, run, failure, task=task))
+                if not self._write(cursor, lambda run=run, task=task: transitions.bury(cursor, run, failure, task=task)):
+                    continue
+                won += 1
                 logger.critical("Job %s (%s) ran longer than its time limit and is buried", id, task)
         return won > 0

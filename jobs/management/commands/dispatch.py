@@ -1,6 +1,7 @@
 """`manage.py dispatch`: the leader, or a standby for it."""
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -37,7 +38,7 @@ class Command(BaseCommand):
 def _watch(stop: threading.Event) -> None:
     """Nothing is ever written to this standard input; its end is the parent's."""
     try:
-        while sys.stdin.buffer.read1(4096):
+        while os.read(sys.stdin.fileno(), 4096):  # not the buffered file: its lock would be held when the interpreter ends
             pass
     except (OSError, ValueError, AttributeError):
         pass
