@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
+from django.utils.translation import gettext as _
+
 ZERO = timedelta(0)
 
 
@@ -49,7 +51,7 @@ def at_once(runs: Iterable[Run]) -> dict[int, int]:
     peaks: dict[int, int] = {}
     for worker, own in _by_worker(runs):
         peaks[worker] = running = 0
-        for _, change in sorted(_changes(own)):  # an end sorts before a start of the same moment
+        for _moment, change in sorted(_changes(own)):  # an end sorts before a start of the same moment
             running += change
             peaks[worker] = max(peaks[worker], running)
     return peaks
@@ -58,7 +60,7 @@ def at_once(runs: Iterable[Run]) -> dict[int, int]:
 def crowded(runs: Iterable[Run], expect: int) -> list[Run]:
     """The runs that began while `expect` others of their worker were running."""
     found = []
-    for _, own in _by_worker(runs):
+    for _worker, own in _by_worker(runs):
         ordered = sorted(own, key=lambda run: run.started_at)
         for index, run in enumerate(ordered):
             before = sum(other.finished_at > run.started_at for other in ordered[:index])
@@ -106,17 +108,18 @@ def inversions(runs: Sequence[Run], grace: timedelta = ZERO, limit: int = 20) ->
 def delays_grow(attempts: Sequence[AttemptRow], slack: float = 0.05) -> list[str]:
     """What is wrong with the pauses between the runs of one job; empty when each is kept and longer than the one before."""
     problems = []
-    delays = [row.delay for row in attempts[:-1]]
     for number, (before, after) in enumerate(pairwise(attempts), 1):
         pause = (after.started_at - before.finished_at).total_seconds()
+        values = {"run": number, "next": number + 1, "pause": f"{pause:.2f}", "delay": f"{before.delay or 0:.2f}"}
         if before.delay is None:
-            problems.append(f"run {number} recorded no delay, yet run {number + 1} followed")
+            problems.append(_("run %(run)d recorded no delay, yet run %(next)d followed") % values)
         elif pause < before.delay - slack:
-            problems.append(f"run {number + 1} began {pause:.2f} s after run {number}, before its delay of {before.delay:.2f} s")
-    for number, (earlier, later) in enumerate(pairwise(delays), 1):
-        if earlier is not None and later is not None and later <= earlier:
+            problems.append(_("run %(next)d began %(pause)s s after run %(run)d, before its delay of %(delay)s s") % values)
+    delays = [row.delay for row in attempts if row.delay is not None]
+    for earlier, later in pairwise(delays):
+        if later <= earlier:
             problems.append(
-                f"the delay after run {number + 1} ({later:.2f} s) is not longer than that after run {number} ({earlier:.2f} s)"
+                _("the delays do not grow: %(earlier)s s, then %(later)s s") % {"earlier": f"{earlier:.2f}", "later": f"{later:.2f}"}
             )
     return problems
 

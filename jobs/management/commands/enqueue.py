@@ -1,0 +1,101 @@
+"""`manage.py enqueue TASK`: create jobs from the command line."""
+
+import json
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+
+from jobs.domain.statuses import Status
+from jobs.enqueueing import enqueue_many
+from jobs.management.messages import one_line
+from jobs.models import Job
+from jobs.verification.watch import ended
+
+PAST_ALLOWED = timedelta(minutes=1)  # what was "now" when the command was typed
+LOOK = 0.2  # seconds
+
+
+class Command(BaseCommand):
+    """Prints the jobs' numbers, one a line."""
+
+    help = "Create jobs of a task and print their numbers."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Exactly the contract's options."""
+        parser.add_argument("task", metavar="TASK", help="the registered name, such as jobs.tasks.sleep")
+        parser.add_argument("--name", default="", help="what people call the job")
+        parser.add_argument("--args", default="[]", metavar="JSON", help="a JSON list")
+        parser.add_argument("--kwargs", default="{}", metavar="JSON", help="a JSON object")
+        parser.add_argument("--priority", type=int, default=5, help="0 to 9, 9 runs first (5)")
+        parser.add_argument("--max_retries", type=int, default=3, help="retries after the first run (3)")
+        when = parser.add_mutually_exclusive_group()
+        when.add_argument("--run_at", metavar="ISO", help="when it is due, such as 2030-01-31T08:00; without an offset: TIME_ZONE")
+        when.add_argument("--delay", type=float, metavar="SECONDS", help="due in so many seconds")
+        parser.add_argument("--queue", help="another queue")
+        parser.add_argument("--count", type=int, default=1, help="how many jobs (1)")
+        parser.add_argument("--wait", action="store_true", help="until all have ended; exit 1 if one failed")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """One line on stderr and a code other than 0 when the jobs cannot be accepted, or when one failed."""
+        if options["count"] < 1:
+            raise CommandError(_("--count must be at least 1"))
+        arguments = parsed(options["args"], list, "--args"), parsed(options["kwargs"], dict, "--kwargs")
+        try:
+            ids = enqueue_many(
+                options["task"],
+                [arguments] * options["count"],
+                name=options["name"],
+                priority=options["priority"],
+                max_retries=options["max_retries"],
+                run_at=due(options["run_at"]),
+                delay=options["delay"],
+                queue=options["queue"],
+            )
+        except ValidationError as error:
+            raise CommandError(one_line(error)) from error
+        for id in ids:
+            self.stdout.write(str(id))
+        if options["wait"]:
+            self.stdout.flush()
+            self._wait(ids)
+
+    def _wait(self, ids: list[int]) -> None:
+        while not ended(ids):
+            time.sleep(LOOK)
+        bad = Job.objects.filter(id__in=ids).exclude(status=Status.COMPLETED).order_by("id").values_list("id", "status", "last_error")
+        if bad:
+            raise CommandError("; ".join(f"{id} {status}: {' '.join(error.split())[:200]}" for id, status, error in bad[:20]))
+
+
+def parsed(text: str, kind: type, option: str) -> Any:
+    """The JSON of an option. Raises CommandError when it is not JSON, or not of that kind."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CommandError(_("%(option)s is not valid JSON: %(error)s") % {"option": option, "error": error}) from error
+    if not isinstance(value, kind):
+        wanted = _("a list") if kind is list else _("an object")
+        raise CommandError(_("%(option)s must be %(wanted)s in JSON") % {"option": option, "wanted": wanted})
+    return value
+
+
+def due(text: str | None) -> datetime | None:
+    """The moment of an ISO text. Raises CommandError for nonsense and for the past."""
+    if text is None:
+        return None
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise CommandError(_("--run_at is not a date and time: %(text)s (2030-01-31T08:00 would be one)") % {"text": text})
+    moment = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+    if moment < timezone.now() - PAST_ALLOWED:
+        raise CommandError(_("--run_at is in the past: %(text)s") % {"text": text})
+    return moment

@@ -1,0 +1,76 @@
+"""`manage.py jobs`: what waits, what runs, and who works."""
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db.models import Count
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from jobs.domain.statuses import Status
+from jobs.models import Job
+from jobs.models.job import STATUS_LABELS
+from jobs.verification.workers import live_workers
+
+
+class Command(BaseCommand):
+    """Counts by status and queue, the oldest job that waits, and the live workers."""
+
+    help = "Show the numbers of jobs by status and queue, the oldest waiting job, and the workers."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The contract's option."""
+        parser.add_argument("--json", action="store_true", help="for programs")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print them as lines, or as one JSON object."""
+        found = overview()
+        if options["json"]:
+            self.stdout.write(json.dumps(found, indent=2, ensure_ascii=False))
+            return
+        for status, number in found["statuses"].items():
+            self.stdout.write(f"{STATUS_LABELS[Status(status)]}: {number}")
+        for queue, numbers in found["queues"].items():
+            self.stdout.write(_("queue %(queue)s: %(numbers)s") % {"queue": queue, "numbers": _listed(numbers)})
+        oldest = found["oldest_waiting"]
+        if oldest:
+            self.stdout.write(_("oldest waiting: job %(id)d, due for %(seconds).0f s") % oldest)
+        for worker in found["workers"]:
+            self.stdout.write(_("worker %(id)d: %(name)s, %(running)d of %(slots)d slots busy") % worker)
+        if not found["workers"]:
+            self.stdout.write(_("No worker runs."))
+
+
+def overview() -> dict[str, Any]:
+    """The numbers, JSON-ready."""
+    statuses = dict.fromkeys((status.value for status in Status), 0)
+    queues: dict[str, dict[str, int]] = {}
+    for row in Job.objects.order_by("queue", "status").values("queue", "status").annotate(number=Count("id")):
+        statuses[row["status"]] += row["number"]
+        queues.setdefault(row["queue"], {})[row["status"]] = row["number"]
+    return {"statuses": statuses, "queues": queues, "oldest_waiting": _oldest(), "workers": _workers()}
+
+
+def _oldest() -> dict[str, Any] | None:
+    now = timezone.now()
+    job = Job.objects.filter(status=Status.PENDING, run_at__lte=now).order_by("run_at", "id").only("id", "run_at").first()
+    return {"id": job.id, "run_at": job.run_at.isoformat(), "seconds": (now - job.run_at).total_seconds()} if job else None
+
+
+def _workers() -> list[dict[str, Any]]:
+    workers = live_workers()
+    running = dict(Job.objects.filter(status=Status.RUNNING).order_by().values_list("worker").annotate(Count("id")))
+    found = []
+    for worker in workers:
+        if worker.parent is None:
+            family = [worker.id, *(child.id for child in workers if child.parent == worker.id)]
+            busy = sum(running.get(id, 0) for id in family)
+            found.append(
+                {"id": worker.id, "name": worker.name, "slots": worker.concurrency, "running": busy, "queues": list(worker.queues)}
+            )
+    return found
+
+
+def _listed(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{STATUS_LABELS[Status(status)]} {number}" for status, number in numbers.items())

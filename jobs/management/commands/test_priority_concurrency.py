@@ -1,0 +1,70 @@
+"""`manage.py test_priority_concurrency`: slots and priorities, verified on what the database recorded."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
+
+from jobs.enqueueing import enqueue
+from jobs.management.messages import one_line
+from jobs.verification import priority
+from jobs.verification.watch import watch
+from jobs.verification.workers import NoWorker, some_worker
+
+
+class Command(BaseCommand):
+    """Makes jobs of mixed priorities, shows them live, and judges their times."""
+
+    help = "Run jobs of mixed priorities and verify slots and order; with NAME: create one job for now."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Exactly the contract's options."""
+        parser.add_argument("name", nargs="?", default="", metavar="NAME", help="create one job of this name, print its number, return")
+        parser.add_argument("--priority", type=int, default=5, help="of the one job; 0 to 9, 9 runs first")
+        parser.add_argument("--max_retries", type=int, default=3)
+        parser.add_argument("--count", type=int, default=12, help="how many jobs (12)")
+        parser.add_argument("--sleep", type=float, default=15.0, help="seconds each job sleeps (15)")
+        parser.add_argument("--clear", action="store_true", help="first remove the earlier jobs of this command")
+        parser.add_argument("--expect", type=int, default=4, help="jobs at once for each worker (4)")
+        parser.add_argument("--timeout", type=float, help="seconds to wait for the end of all jobs")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Exit 1 with the offending rows when a rule was broken."""
+        if options["count"] < 1 or options["expect"] < 1 or not 0 <= options["sleep"] <= 86_400:
+            raise CommandError(_("--count and --expect must be at least 1, --sleep from 0 to 86400"))
+        if options["clear"]:
+            report = priority.clear()
+            self.stdout.write(_("removed: %(done)d, left: %(left)d") % {"done": len(report.done), "left": len(report.refused)})
+        try:
+            if options["name"]:
+                self._create_one(options)
+            else:
+                self._run(options)
+        except ValidationError as error:
+            raise CommandError(one_line(error)) from error
+        except NoWorker as error:
+            raise CommandError(str(error)) from error
+
+    def _create_one(self, options: dict[str, Any]) -> None:
+        job = enqueue(
+            priority.TASK,
+            args=[options["sleep"]],
+            name=options["name"],
+            priority=options["priority"],
+            max_retries=options["max_retries"],
+        )
+        self.stdout.write(str(job.id))
+
+    def _run(self, options: dict[str, Any]) -> None:
+        timeout = options["timeout"] or 60 + 2 * options["sleep"] * (options["count"] / options["expect"] + 1)
+        with some_worker(self.stdout.write):
+            ids = priority.create(options["count"], options["sleep"], options["max_retries"])
+            if not watch(ids, self.stdout.write, timeout):
+                raise CommandError(_("not all jobs ended within %(seconds)d s") % {"seconds": timeout})
+            verdict = priority.judge(ids, options["expect"])
+        for fact in verdict.facts:
+            self.stdout.write(fact)
+        if verdict.problems:
+            raise CommandError("\n".join(verdict.problems))
+        self.stdout.write(self.style.SUCCESS(_("passed")))

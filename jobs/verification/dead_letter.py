@@ -1,0 +1,130 @@
+"""The test of failures: jobs that fail in three ways, and the judgement of what was recorded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from django.utils.translation import gettext as _
+
+from jobs.domain.statuses import Status
+from jobs.enqueueing import enqueue
+from jobs.models import Attempt, DeadLetterQueue, Job
+from jobs.models.attempt import Outcome
+from jobs.verification.rules import AttemptRow, delays_grow
+
+RETRIES: Final = 3
+RECOVERS_AFTER: Final = 2
+NOTE: Final = "test_dead_letter_queue"
+BY: Final = "manage.py test_dead_letter_queue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What is judged of a row of the dead letter queue."""
+
+    traceback: str
+    resolution: str
+    noticed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """What the database recorded of one job."""
+
+    id: int
+    status: str
+    permanently_failed: bool
+    runs: int
+    failures: Sequence[AttemptRow]
+    last: AttemptRow | None  # the run that completed
+    entries: Sequence[Entry] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One job of the test, and what has to become of it."""
+
+    id: int
+    label: str
+    runs: int
+    status: Status
+    resolutions: tuple[str, ...] = ()
+
+
+def create() -> list[Case]:
+    """Three jobs: one that always fails, one that recovers, one whose error is not worth another try."""
+    fails = enqueue("jobs.tasks.fail", kwargs={"message": NOTE}, name=f"{NOTE}: 1", max_retries=RETRIES)
+    flaky = enqueue("jobs.tasks.flaky", kwargs={"failures": RECOVERS_AFTER}, name=f"{NOTE}: 2", max_retries=RETRIES)
+    hopeless = enqueue("jobs.tasks.management_command", kwargs={"name": "no such command"}, name=f"{NOTE}: 3", max_retries=RETRIES)
+    buried = ("open",)
+    return [
+        Case(id=fails.id, label=_("always fails"), runs=RETRIES + 1, status=Status.FAILED, resolutions=buried),
+        Case(id=flaky.id, label=_("fails, then recovers"), runs=RECOVERS_AFTER + 1, status=Status.COMPLETED),
+        Case(id=hopeless.id, label=_("error that is not retried"), runs=1, status=Status.FAILED, resolutions=buried),
+    ]
+
+
+def judge(case: Case, story: Story) -> list[str]:
+    """What differs from what has to be, one sentence each; empty when nothing does."""
+    buried = case.status == Status.FAILED
+    problems = []
+    if story.status != case.status:
+        problems.append(_("the status is %(is)s, not %(wanted)s") % {"is": story.status, "wanted": case.status.value})
+    if story.permanently_failed != buried:
+        problems.append(_("permanently_failed is %(is)s") % {"is": story.permanently_failed})
+    if story.runs != case.runs:
+        problems.append(_("it ran %(is)d times, not %(wanted)d") % {"is": story.runs, "wanted": case.runs})
+    failures = case.runs if buried else case.runs - 1
+    if len(story.failures) != failures:
+        problems.append(_("%(is)d failed attempts are recorded, not %(wanted)d") % {"is": len(story.failures), "wanted": failures})
+    problems += [] if len(case.resolutions) > 1 else delays_grow([*story.failures, *([story.last] if story.last else [])])
+    return problems + _judge_entries(case, story.entries)
+
+
+def _judge_entries(case: Case, entries: Sequence[Entry]) -> list[str]:
+    problems = []
+    found = tuple(entry.resolution for entry in entries)
+    if found != case.resolutions:
+        wanted = ", ".join(case.resolutions) or "-"
+        problems.append(_("the dead letter queue has %(is)s, not %(wanted)s") % {"is": ", ".join(found) or "-", "wanted": wanted})
+    if not all(entry.traceback for entry in entries):
+        problems.append(_("an entry has no traceback"))
+    if not all(entry.noticed for entry in entries if entry.resolution == "open"):
+        problems.append(_("a notice was neither sent nor its error recorded"))
+    return problems
+
+
+def read(id: int) -> Story:
+    """What is recorded of the job now."""
+    job = Job.objects.get(id=id)
+    attempts = Attempt.objects.filter(job=id, outcome=Outcome.FAILED, started_at__isnull=False).order_by("run")
+    failures = [
+        AttemptRow(started_at=row.started_at, finished_at=row.finished_at, delay=row.delay)
+        for row in attempts
+        if row.started_at is not None
+    ]
+    last = None
+    if job.status == Status.COMPLETED and job.started_at and job.finished_at:
+        last = AttemptRow(started_at=job.started_at, finished_at=job.finished_at, delay=None)
+    return Story(
+        id=id,
+        status=job.status,
+        permanently_failed=bool(job.permanently_failed),
+        runs=job.runs,
+        failures=failures,
+        last=last,
+        entries=[
+            Entry(traceback=row.traceback, resolution=row.resolution, noticed=bool(row.notified_at or row.notify_error))
+            for row in DeadLetterQueue.objects.filter(job=id).order_by("id")
+        ],
+    )
+
+
+def open_entries(ids: Sequence[int]) -> list[int]:
+    """The numbers of the open dead letters of these jobs."""
+    return list(DeadLetterQueue.objects.filter(job__in=ids, resolution="open").order_by("id").values_list("id", flat=True))
+
+
+def noticed(ids: Sequence[int]) -> bool:
+    """Whether each open dead letter of these jobs has its notice, or the reason why not."""
+    return not DeadLetterQueue.objects.filter(job__in=ids, resolution="open", notified_at__isnull=True, notify_error="").exists()

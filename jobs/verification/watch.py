@@ -1,0 +1,71 @@
+"""Jobs shown live until they have ended: a table on a terminal, else a line for each change."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from django.utils.translation import gettext as _
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from jobs.domain.statuses import ENDED
+from jobs.models import Job
+from jobs.models.job import STATUS_LABELS
+
+INTERVAL: Final = 0.25  # seconds between two looks
+
+
+def watch(ids: Sequence[int], say: Callable[[str], None], timeout: float) -> bool:
+    """Show the jobs until all have ended; False when `timeout` seconds passed before."""
+    if sys.stdout.isatty():
+        with Live(console=Console(), auto_refresh=False) as live:
+            return _follow(ids, timeout, lambda jobs: live.update(_table(jobs), refresh=True))
+    seen: dict[int, str] = {}
+    return _follow(ids, timeout, lambda jobs: _say_changes(jobs, seen, say))
+
+
+def ended(ids: Sequence[int]) -> bool:
+    """Whether none of the jobs waits or runs any more."""
+    return not Job.objects.filter(id__in=ids).exclude(status__in=ENDED).exists()
+
+
+def until(condition: Callable[[], bool], timeout: float) -> bool:
+    """Look again and again; False when `timeout` seconds passed before the condition held."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(INTERVAL)
+    return True
+
+
+def _follow(ids: Sequence[int], timeout: float, show: Callable[[list[Job]], None]) -> bool:
+    def look() -> bool:
+        jobs = list(Job.objects.filter(id__in=ids).defer("args", "kwargs", "result", "options").order_by("id"))
+        show(jobs)
+        return all(job.status in ENDED for job in jobs)
+
+    return until(look, timeout)
+
+
+def _say_changes(jobs: Sequence[Job], seen: dict[int, str], say: Callable[[str], None]) -> None:
+    for job in jobs:
+        line = _("job %(id)d, priority %(priority)d: %(status)s, runs: %(runs)d") % _values(job)
+        if seen.get(job.id) != line:
+            seen[job.id] = line
+            say(line)
+
+
+def _values(job: Job) -> dict[str, object]:
+    return {"id": job.id, "priority": job.priority, "status": dict(STATUS_LABELS)[job.status], "runs": job.runs}  # type: ignore[index]
+
+
+def _table(jobs: Sequence[Job]) -> Table:
+    table = Table(_("Number"), _("Name"), _("Priority"), _("Status"), _("Runs"), _("Started"), _("Finished"))
+    for job in jobs:
+        times = [f"{moment:%H:%M:%S.%f}"[:-3] if moment else "" for moment in (job.started_at, job.finished_at)]
+        values = _values(job)
+        table.add_row(str(job.id), job.name, str(job.priority), str(values["status"]), str(job.runs), *times)
+    return table
