@@ -30,31 +30,32 @@ class Command(BaseCommand):
         """Exactly the contract's options."""
         parser.add_argument("task", metavar="TASK", help="the registered name, such as jobs.tasks.sleep")
         parser.add_argument("--name", default="", help="what people call the job")
-        parser.add_argument("--args", default="[]", metavar="JSON", help="a JSON list")
+        parser.add_argument("--args", dest="call_args", default="[]", metavar="JSON", help="a JSON list")
         parser.add_argument("--kwargs", default="{}", metavar="JSON", help="a JSON object")
-        parser.add_argument("--priority", type=int, default=5, help="0 to 9, 9 runs first (5)")
-        parser.add_argument("--max_retries", type=int, default=3, help="retries after the first run (3)")
+        parser.add_argument("--priority", metavar="N", default=5, help="0 to 9, 9 runs first (5)")
+        parser.add_argument("--max_retries", metavar="N", default=3, help="retries after the first run (3)")
         when = parser.add_mutually_exclusive_group()
         when.add_argument("--run_at", metavar="ISO", help="when it is due, such as 2030-01-31T08:00; without an offset: TIME_ZONE")
-        when.add_argument("--delay", type=float, metavar="SECONDS", help="due in so many seconds")
+        when.add_argument("--delay", metavar="SECONDS", help="due in so many seconds")
         parser.add_argument("--queue", help="another queue")
-        parser.add_argument("--count", type=int, default=1, help="how many jobs (1)")
+        parser.add_argument("--count", metavar="N", default=1, help="how many jobs (1)")
         parser.add_argument("--wait", action="store_true", help="until all have ended; exit 1 if one failed")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """One line on stderr and a code other than 0 when the jobs cannot be accepted, or when one failed."""
-        if options["count"] < 1:
+        count = number(options["count"], int, "--count")
+        if count < 1:
             raise CommandError(_("--count must be at least 1"))
-        arguments = parsed(options["args"], list, "--args"), parsed(options["kwargs"], dict, "--kwargs")
+        arguments = parsed(options["call_args"], list, "--args"), parsed(options["kwargs"], dict, "--kwargs")
         try:
             ids = enqueue_many(
                 options["task"],
-                [arguments] * options["count"],
+                [arguments] * count,
                 name=options["name"],
-                priority=options["priority"],
-                max_retries=options["max_retries"],
+                priority=number(options["priority"], int, "--priority"),
+                max_retries=number(options["max_retries"], int, "--max_retries"),
                 run_at=due(options["run_at"]),
-                delay=options["delay"],
+                delay=None if options["delay"] is None else number(options["delay"], float, "--delay"),
                 queue=options["queue"],
             )
         except ValidationError as error:
@@ -83,6 +84,14 @@ def parsed(text: str, kind: type, option: str) -> Any:
         wanted = _("a list") if kind is list else _("an object")
         raise CommandError(_("%(option)s must be %(wanted)s in JSON") % {"option": option, "wanted": wanted})
     return value
+
+
+def number(value: Any, kind: type[int] | type[float], option: str) -> Any:
+    """The value of an option. Raises CommandError, in one line where argparse would add the usage."""
+    try:
+        return kind(value)
+    except (ValueError, OverflowError) as error:
+        raise CommandError(_("%(option)s is not a number: %(value)s") % {"option": option, "value": value}) from error
 
 
 def due(text: str | None) -> datetime | None:
