@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import django
 import pytest
 
 from jobs.dev import embedded
@@ -30,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update({**named, **started})
     os.environ.update({"ENV_FILE": "", "DATA_DIR": str(data_dir), "DEBUG": "True", "SECRET_KEY": "only-for-tests-" * 4})
     os.environ["DJANGO_SETTINGS_MODULE"] = "task_queue_project.settings"
+    django.setup()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -1,0 +1,127 @@
+"""The pure rules: tables of examples, and properties that hold for every value."""
+
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.domain import errors, priority, retry, statuses
+from jobs.domain.fingerprint import fingerprint, normalise
+from jobs.domain.statuses import TRANSITIONS, State, Status
+
+
+@pytest.mark.parametrize(
+    ("verb", "allowed"),
+    [
+        ("claim", {"pending"}),
+        ("complete", {"running"}),
+        ("retry", {"running"}),
+        ("bury", {"running", "completed"}),
+        ("release", {"running"}),
+        ("rescue", {"running"}),
+        ("replace", {"running"}),
+        ("cancel", {"pending", "running"}),
+        ("reprocess", {"failed", "cancelled"}),
+        ("rerun", {"completed"}),
+    ],
+)
+def test_each_verb_leads_from_its_states_only(verb: str, allowed: set[str]) -> None:
+    assert {status.value for status in Status if statuses.can(verb, status)} == allowed
+
+
+def test_the_table_of_verbs_is_complete() -> None:
+    assert len(TRANSITIONS) == 10
+    assert all(row.who and row.targets for row in TRANSITIONS.values())
+
+
+def test_each_status_can_be_reached_and_each_live_one_be_left() -> None:
+    assert {target for row in TRANSITIONS.values() for target in row.targets} == set(Status)
+    assert {source for row in TRANSITIONS.values() for source in row.sources} >= statuses.LIVE
+
+
+@pytest.mark.parametrize(
+    ("status", "attempts", "due", "state"),
+    [
+        ("pending", 0, True, State.QUEUED),
+        ("pending", 0, False, State.SCHEDULED),
+        ("pending", 2, True, State.RETRYING),
+        ("pending", 2, False, State.RETRYING),
+        ("running", 1, True, State.RUNNING),
+        ("completed", 1, True, State.COMPLETED),
+        ("failed", 4, True, State.FAILED),
+        ("cancelled", 0, False, State.CANCELLED),
+    ],
+)
+def test_state_of(status: str, attempts: int, due: bool, state: State) -> None:
+    assert statuses.state_of(status, attempts=attempts, due=due) is state
+
+
+@given(st.integers(0, 9), st.integers(0, 9))
+def test_a_higher_priority_has_a_lower_lane(one: int, other: int) -> None:
+    assert (one > other) == (priority.lane_of(one) < priority.lane_of(other))
+    assert priority.priority_of(priority.lane_of(one)) == one
+
+
+@given(st.integers())
+def test_every_priority_has_a_lane(value: int) -> None:
+    assert priority.lane_of(value) in priority.LANES
+
+
+def test_lanes_of_one_queue_have_different_keys() -> None:
+    assert len({priority.lane_key("celery", lane) for lane in priority.LANES}) == 10
+
+
+@given(backoff=st.floats(0.01, 100), seed=st.integers())
+def test_delays_grow_until_they_reach_the_maximum(backoff: float, seed: int) -> None:
+    maximum, rng = 600.0, random.Random(seed)
+    delays = [retry.delay(attempt, backoff=backoff, maximum=maximum, rng=rng) for attempt in range(1, 30)]
+    for earlier, later in pairwise(delays):
+        assert later > earlier or later >= maximum
+    assert max(delays) <= maximum * (1 + retry.JITTER)
+
+
+@given(st.integers(), st.floats(0, 1e6), st.floats(0, 1e6))
+def test_a_delay_is_never_negative(attempt: int, backoff: float, maximum: float) -> None:
+    assert 0 <= retry.delay(attempt, backoff=backoff, maximum=maximum, rng=random.Random(0)) <= maximum * (1 + retry.JITTER)
+
+
+@given(st.integers(1, 1000), st.integers(0, 1000))
+def test_a_job_runs_once_more_than_its_retries(attempts: int, max_retries: int) -> None:
+    assert retry.can_retry(attempts, max_retries) == (attempts < max_retries + 1)
+    assert retry.can_retry(attempts, None)
+
+
+@given(st.text(), st.integers(0, 10**9), st.integers(0, 10**9))
+def test_a_number_does_not_split_a_group(text: str, one: int, other: int) -> None:
+    assert fingerprint("t", "E", f"{text} {one} end") == fingerprint("t", "E", f"{text} {other} end")
+
+
+@given(st.text())
+def test_a_fingerprint_is_short_and_made_of_any_text(text: str) -> None:
+    assert len(fingerprint(text, text, text)) == 32
+
+
+@pytest.mark.parametrize(
+    ("message", "normal"),
+    [
+        ("user 'ahmad' not found", "user … not found"),
+        ("at 0x7f3a2b", "at …"),
+        ("id 123e4567-e89b-12d3-a456-426614174000", "id …"),
+        ("took 1.5 s", "took … s"),
+        ("اسم غير معروف", "اسم غير معروف"),
+    ],
+)
+def test_normalise(message: str, normal: str) -> None:
+    assert normalise(message) == normal
+
+
+def test_other_tasks_and_classes_are_other_groups() -> None:
+    assert len({fingerprint("a", "E", "m"), fingerprint("b", "E", "m"), fingerprint("a", "F", "m"), fingerprint("a", "E", "n")}) == 4
+
+
+def test_an_error_without_a_text_says_its_docstring() -> None:
+    assert str(errors.PermanentError("gone")) == "gone"
+    for kind in errors.JobError.__subclasses__():
+        assert str(kind()) == (kind.__doc__ or "").strip() != ""

@@ -1,0 +1,54 @@
+"""Real worker processes against the test database."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from django.conf import settings
+
+from jobs.celery_app import broker
+from tests.waiting import until
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """The environment of a process that works on the test database."""
+    parts = urlsplit(os.environ["DATABASE_URL"])
+    url = urlunsplit(parts._replace(path="/" + settings.DATABASES["default"]["NAME"]))
+    return os.environ | {"DATABASE_URL": url, "EXTRA_INSTALLED_APPS": "tests.taskapp", "PYTHONPATH": str(ROOT)} | extra
+
+
+@contextmanager
+def running_worker(log: Path, *options: str, pool: str = "gevent", slots: int = 4, **extra: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker with its leader child, in a process group of its own, ended when the block ends."""
+    broker.client(settings.CELERY_BROKER_URL).flushdb()
+    command = [sys.executable, "-m", "celery", "-A", "task_queue_project", "worker", "-l", "INFO", "-P", pool, "-c", str(slots), *options]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(**extra), stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            until(lambda: b" ready." in log.read_bytes() or process.poll() is not None, timeout=30)
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(40)
+            except subprocess.TimeoutExpired:
+                kill_group(process)
+                raise
+            kill_group(process)
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """kill -9 of the worker and its leader child."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # all of it has ended
+    process.wait(10)
