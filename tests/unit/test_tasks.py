@@ -1,0 +1,133 @@
+"""The built-in job types: what they do, and what they refuse for ever."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+import requests
+from django.core import mail
+
+from jobs import tasks, tasks_help
+from jobs.domain.errors import PermanentError
+
+BUILT_IN = (tasks.sleep, tasks.fail, tasks.flaky, tasks.http_request, tasks.send_email, tasks.management_command)
+
+
+class Answer(BaseHTTPRequestHandler):
+    """Answers /STATUS with that status; /echo with what was sent; /inside with a redirect to a private address."""
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path = self.path.strip("/")
+        self.send_response(200 if path == "echo" else 302 if path == "inside" else int(path))
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        if path == "inside":
+            self.send_header("Location", "http://169.254.169.254/")
+        self.end_headers()
+        self.wfile.write(body or b"x" * 100_000)
+
+    do_POST = do_GET
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server(settings: Any) -> Iterator[str]:
+    settings.JOBS_ALLOW_PRIVATE_ADDRESSES = True
+    with HTTPServer(("127.0.0.1", 0), Answer) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+        thread.join()
+
+
+def test_http_request_returns_status_headers_and_the_begin_of_the_body(server: str) -> None:
+    found = tasks.http_request(f"{server}/200")
+    assert found["status"] == 200
+    assert found["headers"]["Content-Type"].startswith("text/plain")
+    assert len(found["body"]) == tasks.BODY_BYTES
+
+
+def test_http_request_sends_method_headers_and_body(server: str) -> None:
+    assert tasks.http_request(f"{server}/echo", method="post", headers={"X-A": "1"}, body="مرحبا")["body"] == "مرحبا"
+
+
+@pytest.mark.parametrize(("status", "permanent"), [(400, True), (404, True), (408, False), (429, False), (500, False), (503, False)])
+def test_http_request_tells_errors_that_may_pass(server: str, status: int, permanent: bool) -> None:
+    with pytest.raises(PermanentError if permanent else tasks.RequestFailed, match=str(status)):
+        tasks.http_request(f"{server}/{status}")
+
+
+def test_http_request_follows_no_redirect(server: str) -> None:
+    found = tasks.http_request(f"{server}/inside")
+    assert (found["status"], found["headers"]["Location"]) == (302, "http://169.254.169.254/")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost", "10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "[::1]", "[fe80::1]", "2130706433"],
+)
+def test_http_request_refuses_private_addresses(host: str) -> None:
+    with pytest.raises(PermanentError, match="JOBS_ALLOW_PRIVATE_ADDRESSES"):
+        tasks.http_request(f"http://{host}:9/")
+
+
+@pytest.mark.parametrize("url", ["file:///etc/hosts", "ftp://example.org/", "nonsense", "http://", "//x"])
+def test_http_request_refuses_what_is_no_web_address(url: str) -> None:
+    with pytest.raises(PermanentError):
+        tasks.http_request(url)
+
+
+@pytest.mark.parametrize("arguments", [{"method": "BREW"}, {"headers": {"A": "b\r\nC: d"}}])
+def test_http_request_refuses_a_wrong_request(arguments: dict[str, Any], server: str) -> None:
+    with pytest.raises(PermanentError):
+        tasks.http_request(f"{server}/200", **arguments)
+
+
+def test_http_request_that_cannot_connect_may_pass(server: str) -> None:
+    with pytest.raises(requests.ConnectionError):
+        tasks.http_request("http://127.0.0.1:1/")
+
+
+def test_send_email_sends() -> None:
+    assert tasks.send_email("a@example.org, b@example.org", "عنوان", "نص") == {"sent": 1, "to": ["a@example.org", "b@example.org"]}
+    assert mail.outbox[0].subject == "عنوان"
+
+
+@pytest.mark.parametrize(
+    ("to", "subject"), [("", "x"), ("nobody", "x"), ("a@example.org,@", "x"), ("a@example.org", "x\nBcc: b@example.org")]
+)
+def test_send_email_refuses_what_no_server_could_send(to: str, subject: str) -> None:
+    with pytest.raises(PermanentError):
+        tasks.send_email(to, subject, "text")
+    assert mail.outbox == []
+
+
+def test_management_command_returns_its_output(settings: Any) -> None:
+    settings.JOBS_ALLOWED_COMMANDS = ["diffsettings"]
+    assert "SECRET_KEY" in tasks.management_command("diffsettings", ["--all"])
+
+
+def test_management_command_refuses_what_is_not_allowed(settings: Any) -> None:
+    settings.JOBS_ALLOWED_COMMANDS = ["clearsessions"]
+    with pytest.raises(PermanentError, match="JOBS_ALLOWED_COMMANDS"):
+        tasks.management_command("flush")
+
+
+@pytest.mark.parametrize("seconds", [-1, 86_401, float("nan"), "1", True, None])
+def test_sleep_refuses_what_is_no_time(seconds: Any) -> None:
+    with pytest.raises(PermanentError):
+        tasks.sleep(seconds)
+
+
+def test_fail_fails_with_its_message() -> None:
+    with pytest.raises(tasks.DeliberateFailure, match="no paper"):
+        tasks.fail("no paper")
+
+
+def test_the_help_of_each_job_type_is_marked_for_translation() -> None:
+    assert {task.__doc__.strip().splitlines()[0] for task in BUILT_IN} == set(tasks_help.FIRST_LINES)
