@@ -55,8 +55,6 @@ def reprocess(ids: Sequence[int], by: str) -> Report:
     return _apply(ids, verb, _is)
 
 
-
-
 def change_priority(ids: Sequence[int], priority: int, by: str = "") -> Report:
     """Give waiting jobs another priority (0-9, 9 runs first). Raises ValueError outside that range."""
     if not 0 <= priority <= 9:

@@ -41,7 +41,5 @@ def notify(entry_ids: Sequence[int]) -> Report:
     wanted = [int(id) for id in entry_ids]
     with transaction.atomic():
         done = set(DeadLetterQueue.objects.select_for_update().filter(id__in=wanted).values_list("id", flat=True))
-        DeadLetterQueue.objects.filter(id__in=done).update(
-            notified_at=None, notify_error="", notify_tries=0, notify_after=ClockTimestamp()
-        )
+        DeadLetterQueue.objects.filter(id__in=done).update(notified_at=None, notify_error="", notify_tries=0, notify_after=ClockTimestamp())
     return Report(done=sorted(done), refused=_left(wanted, done, _("There is no such entry.")))

@@ -30,7 +30,9 @@ def running_worker(log: Path, *options: str, pool: str = "gevent", slots: int = 
     broker.client(settings.CELERY_BROKER_URL).flushdb()
     command = [sys.executable, "-m", "celery", "-A", "task_queue_project", "worker", "-l", "INFO", "-P", pool, "-c", str(slots), *options]
     with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(**extra), stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(**extra), stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
         try:
             until(lambda: b" ready." in log.read_bytes() or process.poll() is not None, timeout=30)
             yield process

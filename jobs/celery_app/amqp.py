@@ -31,12 +31,26 @@ class AMQP(celery.app.amqp.AMQP):
 
     def _create_task_sender(self) -> Callable[..., None]:
         def send_task_message(
-            producer: Any, name: str, message: Any, queue: Any = None, routing_key: Any = None, priority: Any = None, headers: Any = None, **_: Any
+            producer: Any,
+            name: str,
+            message: Any,
+            queue: Any = None,
+            routing_key: Any = None,
+            priority: Any = None,
+            headers: Any = None,
+            **_: Any,
         ) -> None:
             head, properties, body, _event = message
             head.update(headers or {})
             signals.before_task_publish.send(
-                sender=name, body=body, headers=head, properties=properties, exchange="", routing_key=routing_key, declare=[], retry_policy={}
+                sender=name,
+                body=body,
+                headers=head,
+                properties=properties,
+                exchange="",
+                routing_key=routing_key,
+                declare=[],
+                retry_policy={},
             )
             args, kwargs, embed = body
             queue = getattr(queue, "name", queue) or routing_key or self.app.conf.task_default_queue

@@ -11,7 +11,13 @@ from django.db import connections
 from jobs.celery_app import settle
 from jobs.conf import configuration
 
-_STATES = {"pending": states.PENDING, "running": states.STARTED, "completed": states.SUCCESS, "failed": states.FAILURE, "cancelled": states.REVOKED}
+_STATES = {
+    "pending": states.PENDING,
+    "running": states.STARTED,
+    "completed": states.SUCCESS,
+    "failed": states.FAILURE,
+    "cancelled": states.REVOKED,
+}
 
 
 class Backend(BaseBackend):

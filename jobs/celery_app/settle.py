@@ -30,7 +30,7 @@ def engine() -> Engine:
     from jobs.worker import process
 
     if not _engine or not process.is_own(_engine[0]):
-        use(process.child_engine(_engine[0] if _engine else None))
+        use(process.child_engine())
     return _engine[0]
 
 
@@ -148,7 +148,11 @@ def bury(task: str, outcome: Any, failure: Failure) -> None:
         return
     if _write(outcome, lambda cursor: transitions.bury(cursor, outcome.run, failure, task=task)):
         logger.critical(
-            "job %s (%s) failed for good and is in the Dead Letter Queue: %s: %s", outcome.run.id, task, failure.error_class, failure.message[:500]
+            "job %s (%s) failed for good and is in the Dead Letter Queue: %s: %s",
+            outcome.run.id,
+            task,
+            failure.error_class,
+            failure.message[:500],
         )
 
 

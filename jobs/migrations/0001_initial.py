@@ -12,7 +12,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -21,182 +20,308 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Worker',
+            name="Worker",
             fields=[
-                ('id', models.AutoField(primary_key=True, serialize=False, verbose_name='number')),
-                ('name', models.TextField(verbose_name='name')),
-                ('hostname', models.TextField(verbose_name='host')),
-                ('pid', models.IntegerField(verbose_name='process')),
-                ('pool', models.TextField(verbose_name='pool')),
-                ('concurrency', models.IntegerField(verbose_name='slots')),
-                ('queues', jobs.models.json_text.JSONTextField(verbose_name='queues')),
-                ('tasks', jobs.models.json_text.JSONTextField(verbose_name='tasks')),
-                ('versions', jobs.models.json_text.JSONTextField(verbose_name='versions')),
-                ('parent', models.IntegerField(null=True, verbose_name='parent')),
-                ('started_at', models.DateTimeField(db_default=jobs.models.job.ClockTimestamp(), verbose_name='started at')),
+                ("id", models.AutoField(primary_key=True, serialize=False, verbose_name="number")),
+                ("name", models.TextField(verbose_name="name")),
+                ("hostname", models.TextField(verbose_name="host")),
+                ("pid", models.IntegerField(verbose_name="process")),
+                ("pool", models.TextField(verbose_name="pool")),
+                ("concurrency", models.IntegerField(verbose_name="slots")),
+                ("queues", jobs.models.json_text.JSONTextField(verbose_name="queues")),
+                ("tasks", jobs.models.json_text.JSONTextField(verbose_name="tasks")),
+                ("versions", jobs.models.json_text.JSONTextField(verbose_name="versions")),
+                ("parent", models.IntegerField(null=True, verbose_name="parent")),
+                ("started_at", models.DateTimeField(db_default=jobs.models.job.ClockTimestamp(), verbose_name="started at")),
             ],
             options={
-                'verbose_name': 'worker',
-                'verbose_name_plural': 'workers',
-                'ordering': ['id'],
+                "verbose_name": "worker",
+                "verbose_name_plural": "workers",
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Job',
+            name="Job",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False, verbose_name='number')),
-                ('task_id', models.TextField(db_collation='C', db_default=django.db.models.functions.comparison.Cast(jobs.models.job.RandomUUID(), models.TextField()), editable=False, unique=True, verbose_name='Celery id')),
-                ('name', models.TextField(blank=True, db_default='', verbose_name='name')),
-                ('task', models.TextField(verbose_name='task')),
-                ('args', jobs.models.json_text.JSONTextField(blank=True, db_default=models.Value([], jobs.models.json_text.JSONTextField()), verbose_name='positional arguments')),
-                ('kwargs', jobs.models.json_text.JSONTextField(blank=True, db_default=models.Value({}, jobs.models.json_text.JSONTextField()), verbose_name='named arguments')),
-                ('result', jobs.models.json_text.JSONTextField(editable=False, null=True, verbose_name='result')),
-                ('options', jobs.models.json_text.JSONTextField(editable=False, null=True, verbose_name='rest of the Celery message')),
-                ('queue', models.TextField(db_default='celery', verbose_name='queue')),
-                ('priority', models.SmallIntegerField(db_default=5, verbose_name='priority')),
-                ('status', models.TextField(choices=[(jobs.domain.statuses.Status['PENDING'], 'Pending'), (jobs.domain.statuses.Status['RUNNING'], 'Running'), (jobs.domain.statuses.Status['COMPLETED'], 'Completed'), (jobs.domain.statuses.Status['FAILED'], 'Failed'), (jobs.domain.statuses.Status['CANCELLED'], 'Cancelled')], db_default='pending', editable=False, verbose_name='status')),
-                ('run_at', models.DateTimeField(db_default=jobs.models.job.ClockTimestamp(), verbose_name='due at')),
-                ('max_retries', models.IntegerField(blank=True, db_default=3, null=True, verbose_name='retries')),
-                ('autoretry', models.BooleanField(db_default=True, editable=False, verbose_name='retried on any error')),
-                ('attempts', models.IntegerField(db_default=0, editable=False, verbose_name='attempts')),
-                ('runs', models.IntegerField(db_default=0, editable=False, verbose_name='runs')),
-                ('losses', models.IntegerField(db_default=0, editable=False, verbose_name='lost runs')),
-                ('timeout', models.IntegerField(blank=True, db_default=3600, null=True, verbose_name='time limit in seconds')),
-                ('deadline_at', models.DateTimeField(editable=False, null=True, verbose_name='deadline')),
-                ('progress', jobs.models.json_text.JSONTextField(editable=False, null=True, verbose_name='progress')),
-                ('last_error', models.TextField(db_default='', editable=False, verbose_name='last error')),
-                ('unique_key', models.TextField(blank=True, null=True, verbose_name='unique key')),
-                ('worker', models.IntegerField(editable=False, null=True, verbose_name='worker')),
-                ('cancel_requested_at', models.DateTimeField(editable=False, null=True, verbose_name='cancel asked at')),
-                ('cancel_requested_by', models.TextField(db_default='', editable=False, verbose_name='cancel asked by')),
-                ('created_at', models.DateTimeField(db_default=jobs.models.job.ClockTimestamp(), editable=False, verbose_name='created at')),
-                ('started_at', models.DateTimeField(editable=False, null=True, verbose_name='started at')),
-                ('finished_at', models.DateTimeField(editable=False, null=True, verbose_name='finished at')),
-                ('permanently_failed', models.GeneratedField(db_persist=True, expression=models.Q(('status', 'failed')), output_field=models.BooleanField(verbose_name='permanently failed'))),
-                ('created_by', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='created by')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False, verbose_name="number")),
+                (
+                    "task_id",
+                    models.TextField(
+                        db_collation="C",
+                        db_default=django.db.models.functions.comparison.Cast(jobs.models.job.RandomUUID(), models.TextField()),
+                        editable=False,
+                        unique=True,
+                        verbose_name="Celery id",
+                    ),
+                ),
+                ("name", models.TextField(blank=True, db_default="", verbose_name="name")),
+                ("task", models.TextField(verbose_name="task")),
+                (
+                    "args",
+                    jobs.models.json_text.JSONTextField(
+                        blank=True, db_default=models.Value([], jobs.models.json_text.JSONTextField()), verbose_name="positional arguments"
+                    ),
+                ),
+                (
+                    "kwargs",
+                    jobs.models.json_text.JSONTextField(
+                        blank=True, db_default=models.Value({}, jobs.models.json_text.JSONTextField()), verbose_name="named arguments"
+                    ),
+                ),
+                ("result", jobs.models.json_text.JSONTextField(editable=False, null=True, verbose_name="result")),
+                ("options", jobs.models.json_text.JSONTextField(editable=False, null=True, verbose_name="rest of the Celery message")),
+                ("queue", models.TextField(db_default="celery", verbose_name="queue")),
+                ("priority", models.SmallIntegerField(db_default=5, verbose_name="priority")),
+                (
+                    "status",
+                    models.TextField(
+                        choices=[
+                            (jobs.domain.statuses.Status["PENDING"], "Pending"),
+                            (jobs.domain.statuses.Status["RUNNING"], "Running"),
+                            (jobs.domain.statuses.Status["COMPLETED"], "Completed"),
+                            (jobs.domain.statuses.Status["FAILED"], "Failed"),
+                            (jobs.domain.statuses.Status["CANCELLED"], "Cancelled"),
+                        ],
+                        db_default="pending",
+                        editable=False,
+                        verbose_name="status",
+                    ),
+                ),
+                ("run_at", models.DateTimeField(db_default=jobs.models.job.ClockTimestamp(), verbose_name="due at")),
+                ("max_retries", models.IntegerField(blank=True, db_default=3, null=True, verbose_name="retries")),
+                ("autoretry", models.BooleanField(db_default=True, editable=False, verbose_name="retried on any error")),
+                ("attempts", models.IntegerField(db_default=0, editable=False, verbose_name="attempts")),
+                ("runs", models.IntegerField(db_default=0, editable=False, verbose_name="runs")),
+                ("losses", models.IntegerField(db_default=0, editable=False, verbose_name="lost runs")),
+                ("timeout", models.IntegerField(blank=True, db_default=3600, null=True, verbose_name="time limit in seconds")),
+                ("deadline_at", models.DateTimeField(editable=False, null=True, verbose_name="deadline")),
+                ("progress", jobs.models.json_text.JSONTextField(editable=False, null=True, verbose_name="progress")),
+                ("last_error", models.TextField(db_default="", editable=False, verbose_name="last error")),
+                ("unique_key", models.TextField(blank=True, null=True, verbose_name="unique key")),
+                ("worker", models.IntegerField(editable=False, null=True, verbose_name="worker")),
+                ("cancel_requested_at", models.DateTimeField(editable=False, null=True, verbose_name="cancel asked at")),
+                ("cancel_requested_by", models.TextField(db_default="", editable=False, verbose_name="cancel asked by")),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=jobs.models.job.ClockTimestamp(), editable=False, verbose_name="created at"),
+                ),
+                ("started_at", models.DateTimeField(editable=False, null=True, verbose_name="started at")),
+                ("finished_at", models.DateTimeField(editable=False, null=True, verbose_name="finished at")),
+                (
+                    "permanently_failed",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=models.Q(("status", "failed")),
+                        output_field=models.BooleanField(verbose_name="permanently failed"),
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="created by",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'job',
-                'verbose_name_plural': 'jobs',
-                'ordering': ['-id'],
-                'permissions': [('control_job', 'Can cancel jobs, run them again and change their priority'), ('operate_worker', 'Can steer workers and queues')],
+                "verbose_name": "job",
+                "verbose_name_plural": "jobs",
+                "ordering": ["-id"],
+                "permissions": [
+                    ("control_job", "Can cancel jobs, run them again and change their priority"),
+                    ("operate_worker", "Can steer workers and queues"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='DeadLetterQueue',
+            name="DeadLetterQueue",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('error_class', models.TextField(verbose_name='error class')),
-                ('message', models.TextField(db_default='', verbose_name='message')),
-                ('traceback', models.TextField(db_default='', verbose_name='traceback')),
-                ('fingerprint', models.TextField(verbose_name='error group')),
-                ('attempts', models.IntegerField(verbose_name='attempts')),
-                ('failed_at', models.DateTimeField(db_default=jobs.models.job.ClockTimestamp(), verbose_name='failed at')),
-                ('resolution', models.TextField(choices=[(jobs.models.dead_letter.Resolution['OPEN'], 'Open'), (jobs.models.dead_letter.Resolution['REPROCESSED'], 'Reprocessed'), (jobs.models.dead_letter.Resolution['RESOLVED'], 'Resolved')], db_default='open', verbose_name='resolution')),
-                ('resolved_by', models.TextField(db_default='', verbose_name='resolved by')),
-                ('resolved_at', models.DateTimeField(null=True, verbose_name='resolved at')),
-                ('note', models.TextField(blank=True, db_default='', verbose_name='note')),
-                ('owner', models.TextField(blank=True, db_default='', verbose_name='owner')),
-                ('notified_at', models.DateTimeField(null=True, verbose_name='notified at')),
-                ('notify_error', models.TextField(db_default='', verbose_name='notice error')),
-                ('notify_after', models.DateTimeField(db_default=jobs.models.job.ClockTimestamp(), null=True, verbose_name='next notice')),
-                ('notify_tries', models.IntegerField(db_default=0, verbose_name='notice tries')),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='dead_letters', to='jobs.job', verbose_name='job')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("error_class", models.TextField(verbose_name="error class")),
+                ("message", models.TextField(db_default="", verbose_name="message")),
+                ("traceback", models.TextField(db_default="", verbose_name="traceback")),
+                ("fingerprint", models.TextField(verbose_name="error group")),
+                ("attempts", models.IntegerField(verbose_name="attempts")),
+                ("failed_at", models.DateTimeField(db_default=jobs.models.job.ClockTimestamp(), verbose_name="failed at")),
+                (
+                    "resolution",
+                    models.TextField(
+                        choices=[
+                            (jobs.models.dead_letter.Resolution["OPEN"], "Open"),
+                            (jobs.models.dead_letter.Resolution["REPROCESSED"], "Reprocessed"),
+                            (jobs.models.dead_letter.Resolution["RESOLVED"], "Resolved"),
+                        ],
+                        db_default="open",
+                        verbose_name="resolution",
+                    ),
+                ),
+                ("resolved_by", models.TextField(db_default="", verbose_name="resolved by")),
+                ("resolved_at", models.DateTimeField(null=True, verbose_name="resolved at")),
+                ("note", models.TextField(blank=True, db_default="", verbose_name="note")),
+                ("owner", models.TextField(blank=True, db_default="", verbose_name="owner")),
+                ("notified_at", models.DateTimeField(null=True, verbose_name="notified at")),
+                ("notify_error", models.TextField(db_default="", verbose_name="notice error")),
+                ("notify_after", models.DateTimeField(db_default=jobs.models.job.ClockTimestamp(), null=True, verbose_name="next notice")),
+                ("notify_tries", models.IntegerField(db_default=0, verbose_name="notice tries")),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="dead_letters", to="jobs.job", verbose_name="job"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'dead-letter entry',
-                'verbose_name_plural': 'Dead Letter Queue',
-                'ordering': ['-id'],
-                'permissions': [('triage_deadletterqueue', 'Can reprocess, resolve and notify dead letters')],
+                "verbose_name": "dead-letter entry",
+                "verbose_name_plural": "Dead Letter Queue",
+                "ordering": ["-id"],
+                "permissions": [("triage_deadletterqueue", "Can reprocess, resolve and notify dead letters")],
             },
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('run', models.IntegerField(verbose_name='run')),
-                ('outcome', models.TextField(choices=[(jobs.models.attempt.Outcome['FAILED'], 'failed'), (jobs.models.attempt.Outcome['LOST'], 'lost with its worker'), (jobs.models.attempt.Outcome['TIMED_OUT'], 'timed out'), (jobs.models.attempt.Outcome['INTERRUPTED'], 'interrupted by shutdown'), (jobs.models.attempt.Outcome['CANCELLED'], 'cancelled')], verbose_name='outcome')),
-                ('error_class', models.TextField(db_default='', verbose_name='error class')),
-                ('message', models.TextField(db_default='', verbose_name='message')),
-                ('traceback', models.TextField(db_default='', verbose_name='traceback')),
-                ('worker', models.TextField(db_default='', verbose_name='worker')),
-                ('started_at', models.DateTimeField(null=True, verbose_name='started at')),
-                ('finished_at', models.DateTimeField(verbose_name='finished at')),
-                ('delay', models.FloatField(null=True, verbose_name='pause in seconds before the next attempt')),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='attempt_set', to='jobs.job', verbose_name='job')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("run", models.IntegerField(verbose_name="run")),
+                (
+                    "outcome",
+                    models.TextField(
+                        choices=[
+                            (jobs.models.attempt.Outcome["FAILED"], "failed"),
+                            (jobs.models.attempt.Outcome["LOST"], "lost with its worker"),
+                            (jobs.models.attempt.Outcome["TIMED_OUT"], "timed out"),
+                            (jobs.models.attempt.Outcome["INTERRUPTED"], "interrupted by shutdown"),
+                            (jobs.models.attempt.Outcome["CANCELLED"], "cancelled"),
+                        ],
+                        verbose_name="outcome",
+                    ),
+                ),
+                ("error_class", models.TextField(db_default="", verbose_name="error class")),
+                ("message", models.TextField(db_default="", verbose_name="message")),
+                ("traceback", models.TextField(db_default="", verbose_name="traceback")),
+                ("worker", models.TextField(db_default="", verbose_name="worker")),
+                ("started_at", models.DateTimeField(null=True, verbose_name="started at")),
+                ("finished_at", models.DateTimeField(verbose_name="finished at")),
+                ("delay", models.FloatField(null=True, verbose_name="pause in seconds before the next attempt")),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="attempt_set", to="jobs.job", verbose_name="job"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'attempt',
-                'verbose_name_plural': 'attempts',
-                'ordering': ['job', 'run'],
+                "verbose_name": "attempt",
+                "verbose_name_plural": "attempts",
+                "ordering": ["job", "run"],
             },
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('status', 'pending')), fields=['queue', '-priority', 'run_at', 'id'], name='jobs_job_due'),
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(("status", "pending")), fields=["queue", "-priority", "run_at", "id"], name="jobs_job_due"
+            ),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('status', 'running')), fields=['worker'], name='jobs_job_held'),
+            model_name="job",
+            index=models.Index(condition=models.Q(("status", "running")), fields=["worker"], name="jobs_job_held"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('finished_at__isnull', False)), fields=['status', 'finished_at'], name='jobs_job_ended'),
+            model_name="job",
+            index=models.Index(condition=models.Q(("finished_at__isnull", False)), fields=["status", "finished_at"], name="jobs_job_ended"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('losses__gte', 2), ('status__in', ['pending', 'running'])), fields=['id'], name='jobs_job_suspect'),
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(("losses__gte", 2), ("status__in", ["pending", "running"])), fields=["id"], name="jobs_job_suspect"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(('priority__gte', 0), ('priority__lte', 9)), name='jobs_job_priority'),
+            model_name="job",
+            constraint=models.CheckConstraint(condition=models.Q(("priority__gte", 0), ("priority__lte", 9)), name="jobs_job_priority"),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'running', 'completed', 'failed', 'cancelled'])), name='jobs_job_status'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["pending", "running", "completed", "failed", "cancelled"])), name="jobs_job_status"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(('max_retries__isnull', True), ('max_retries__gte', 0), _connector='OR'), name='jobs_job_max_retries'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("max_retries__isnull", True), ("max_retries__gte", 0), _connector="OR"), name="jobs_job_max_retries"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(('timeout__isnull', True), ('timeout__gte', 1), _connector='OR'), name='jobs_job_timeout'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("timeout__isnull", True), ("timeout__gte", 1), _connector="OR"), name="jobs_job_timeout"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(('attempts__gte', 0), ('losses__gte', 0), ('runs__gte', models.F('attempts'))), name='jobs_job_counts'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("attempts__gte", 0), ("losses__gte", 0), ("runs__gte", models.F("attempts"))), name="jobs_job_counts"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', False), ('status__in', ['completed', 'failed', 'cancelled'])), models.Q(('finished_at__isnull', True), ('status__in', ['pending', 'running'])), _connector='OR'), name='jobs_job_ended_at'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("finished_at__isnull", False), ("status__in", ["completed", "failed", "cancelled"])),
+                    models.Q(("finished_at__isnull", True), ("status__in", ["pending", "running"])),
+                    _connector="OR",
+                ),
+                name="jobs_job_ended_at",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'running'), _negated=True), models.Q(('runs__gte', 1), ('started_at__isnull', False), ('worker__isnull', False)), _connector='OR'), name='jobs_job_running'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "running"), _negated=True),
+                    models.Q(("runs__gte", 1), ("started_at__isnull", False), ("worker__isnull", False)),
+                    _connector="OR",
+                ),
+                name="jobs_job_running",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['pending', 'running']), ('unique_key__isnull', False)), fields=('unique_key',), name='jobs_job_unique_key'),
+            model_name="job",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status__in", ["pending", "running"]), ("unique_key__isnull", False)),
+                fields=("unique_key",),
+                name="jobs_job_unique_key",
+            ),
         ),
         migrations.AddIndex(
-            model_name='deadletterqueue',
-            index=models.Index(fields=['fingerprint', '-id'], name='jobs_dlq_group'),
+            model_name="deadletterqueue",
+            index=models.Index(fields=["fingerprint", "-id"], name="jobs_dlq_group"),
         ),
         migrations.AddIndex(
-            model_name='deadletterqueue',
-            index=models.Index(fields=['resolution', '-id'], name='jobs_dlq_resolution_ix'),
+            model_name="deadletterqueue",
+            index=models.Index(fields=["resolution", "-id"], name="jobs_dlq_resolution_ix"),
         ),
         migrations.AddIndex(
-            model_name='deadletterqueue',
-            index=models.Index(condition=models.Q(('notified_at__isnull', True), ('notify_after__isnull', False)), fields=['notify_after'], name='jobs_dlq_outbox'),
+            model_name="deadletterqueue",
+            index=models.Index(
+                condition=models.Q(("notified_at__isnull", True), ("notify_after__isnull", False)),
+                fields=["notify_after"],
+                name="jobs_dlq_outbox",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='deadletterqueue',
-            constraint=models.CheckConstraint(condition=models.Q(('resolution__in', ['open', 'reprocessed', 'resolved'])), name='jobs_dlq_resolution'),
+            model_name="deadletterqueue",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("resolution__in", ["open", "reprocessed", "resolved"])), name="jobs_dlq_resolution"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='deadletterqueue',
-            constraint=models.UniqueConstraint(condition=models.Q(('resolution', 'open')), fields=('job',), name='jobs_dlq_one_open'),
+            model_name="deadletterqueue",
+            constraint=models.UniqueConstraint(condition=models.Q(("resolution", "open")), fields=("job",), name="jobs_dlq_one_open"),
         ),
     ]

@@ -59,7 +59,9 @@ class DeadLetterQueue(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["fingerprint", "-id"], name="jobs_dlq_group"),
             models.Index(fields=["resolution", "-id"], name="jobs_dlq_resolution_ix"),
-            models.Index(fields=["notify_after"], name="jobs_dlq_outbox", condition=Q(notified_at__isnull=True, notify_after__isnull=False)),
+            models.Index(
+                fields=["notify_after"], name="jobs_dlq_outbox", condition=Q(notified_at__isnull=True, notify_after__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

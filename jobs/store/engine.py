@@ -34,7 +34,13 @@ def is_lost(error: BaseException) -> bool:
 def connect(application_name: str) -> Any:
     """A new engine connection. Raises psycopg2.OperationalError when the server is away."""
     direct = configuration().database_direct_url
-    common = {"application_name": application_name, "connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+    common = {
+        "application_name": application_name,
+        "connect_timeout": 5,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+    }
     if direct:
         connection = psycopg2.connect(direct, **common)
     else:

@@ -69,9 +69,7 @@ def insert(new: NewJob) -> Job:
             cursor.execute(f"{_INSERT}{_TEMPLATE}{_UNIQUE if new.unique_key else ''} RETURNING {_READ}", _values(new))
             row = cursor.fetchone()
             if row is None:  # taken; if its job ends between the two statements, the next round inserts
-                cursor.execute(
-                    f"SELECT {_READ} FROM jobs_job WHERE unique_key = %s AND status IN ('pending', 'running')", [new.unique_key]
-                )
+                cursor.execute(f"SELECT {_READ} FROM jobs_job WHERE unique_key = %s AND status IN ('pending', 'running')", [new.unique_key])
                 row = cursor.fetchone()
             if row is not None:
                 return _job(row, alias)

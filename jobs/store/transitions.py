@@ -77,7 +77,14 @@ def complete(cursor: Any, run: Run, *, result: str | None) -> bool:
 
 
 def retry(
-    cursor: Any, run: Run, failure: Failure, *, delay: float, run_at: datetime | None = None, args: str | None = None, kwargs: str | None = None
+    cursor: Any,
+    run: Run,
+    failure: Failure,
+    *,
+    delay: float,
+    run_at: datetime | None = None,
+    args: str | None = None,
+    kwargs: str | None = None,
 ) -> bool:
     """running -> pending, due in `delay` seconds (or at `run_at`); the attempt is recorded and stays spent."""
     values = _parameters(run, failure, delay) | {"args": args, "kwargs": kwargs, "run_at": run_at}
@@ -200,7 +207,9 @@ def change_priority(cursor: Any, ids: Sequence[int], priority: int) -> list[int]
 
 def report_progress(cursor: Any, run: Run, progress: str) -> bool:
     """Note how far the run is; False when it is no longer the job's run."""
-    cursor.execute(f"UPDATE jobs_job SET progress = %(progress)s::json WHERE {_FENCE}", {"id": run.id, "runs": run.runs, "progress": progress})
+    cursor.execute(
+        f"UPDATE jobs_job SET progress = %(progress)s::json WHERE {_FENCE}", {"id": run.id, "runs": run.runs, "progress": progress}
+    )
     return bool(cursor.rowcount)
 
 

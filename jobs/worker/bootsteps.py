@@ -93,7 +93,9 @@ class Engine(bootsteps.StartStopStep):
                 return Registration(description)
             except psycopg2.Error as error:
                 if not told:
-                    logger.error("waiting for PostgreSQL and its migrations (python manage.py migrate): %s", str(error).strip().splitlines()[0])
+                    logger.error(
+                        "waiting for PostgreSQL and its migrations (python manage.py migrate): %s", str(error).strip().splitlines()[0]
+                    )
                 told = True
                 time.sleep(1)
 
@@ -125,7 +127,10 @@ class Engine(bootsteps.StartStopStep):
 
         engine = worker.engine
         with engine.registration.connection.cursor() as cursor:
-            cursor.execute("SELECT id, runs, cancel_requested_at IS NOT NULL FROM jobs_job WHERE worker = %s AND status = 'running'", [engine.worker_id])
+            cursor.execute(
+                "SELECT id, runs, cancel_requested_at IS NOT NULL FROM jobs_job WHERE worker = %s AND status = 'running'",
+                [engine.worker_id],
+            )
             rows = cursor.fetchall()
         for id, _, asked in rows:
             outcome = engine.held.get(id)
