@@ -26,7 +26,7 @@ class InvalidJob(ValidationError):
     """The request cannot be accepted; `error_dict` says why for each field."""
 
 
-def _text(value: str, field: str, errors: dict[str, str], limit: int = NAME_LIMIT) -> None:
+def _text(value: Any, field: str, errors: dict[str, str], limit: int = NAME_LIMIT) -> None:
     if not isinstance(value, str):
         errors[field] = _("This must be text.")
     elif "\0" in value:

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import traceback as tracebacks
+from collections.abc import Callable
 from typing import Any
 
 from celery import signals
@@ -18,6 +20,12 @@ from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger("jobs.worker")
 _engine: list[Engine] = []
+_make: list[Callable[[], Engine]] = []
+
+
+def attach(make: Callable[[], Engine]) -> None:
+    """How a forked child of this worker makes an engine of its own."""
+    _make[:] = [make]
 
 
 def use(engine: Engine | None) -> None:
@@ -27,10 +35,8 @@ def use(engine: Engine | None) -> None:
 
 def engine() -> Engine:
     """The engine of this process; under prefork each child makes its own at its first job."""
-    from jobs.worker import process
-
-    if not _engine or not process.is_own(_engine[0]):
-        use(process.child_engine())
+    if not _engine or _engine[0].pid != os.getpid():  # inherited by a fork
+        use(_make[0]())
     return _engine[0]
 
 

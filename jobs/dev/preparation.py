@@ -31,7 +31,7 @@ def make_superuser(data_dir: Path) -> str:
     name = os.environ.get("DJANGO_SUPERUSER_USERNAME") or "admin"
     given = os.environ.get("DJANGO_SUPERUSER_PASSWORD")
     password = given or secrets.token_urlsafe(9)
-    users.create_superuser(name, os.environ.get("DJANGO_SUPERUSER_EMAIL") or "", password)  # type: ignore[attr-defined]
+    users.create_superuser(name, os.environ.get("DJANGO_SUPERUSER_EMAIL") or "", password)
     if given:
         return f"log in as {name} with the password of DJANGO_SUPERUSER_PASSWORD"
     path = data_dir / "admin-password.txt"

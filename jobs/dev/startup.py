@@ -15,6 +15,7 @@ from django.conf import settings
 
 from jobs.dev import embedded, locking, processes
 from jobs.dev.console import Console, Log
+from jobs.dev.parent import make_wants_to_stop
 from jobs.dev.parts import Part
 from jobs.dev.places import EmbeddedError
 from jobs.dev.supervisor import Supervisor
@@ -57,7 +58,7 @@ def _run(supervisor: Supervisor, data_dir: Path, on_ready: Callable[[], bool]) -
         servers.require(servers.find(environ, data_dir))
         if _prepare(supervisor, data_dir, environ):
             supervisor.parts = _parts(data_dir, environ)
-            supervisor.each_second = lambda: _revive(supervisor, data_dir, wanted)
+            supervisor.each_second = _each_second(supervisor, data_dir, wanted)
             supervisor.on_ready = lambda: _announce(supervisor.console) or on_ready()
             return supervisor.run()
         return 0  # told to stop before anything ran
@@ -195,6 +196,17 @@ def _worker_is_live(part: Part, environ: dict[str, str]) -> bool:
 def _announce(console: Console) -> bool:
     console.say(f"ready: http://{HOST}:{settings.PORT}/")
     return False
+
+
+def _each_second(supervisor: Supervisor, data_dir: Path, wanted: list[str]) -> Callable[[], None]:
+    asked_to_stop = make_wants_to_stop()
+
+    def look() -> None:
+        if asked_to_stop():
+            supervisor.stopping.set()
+        _revive(supervisor, data_dir, wanted)
+
+    return look
 
 
 def _revive(supervisor: Supervisor, data_dir: Path, wanted: list[str]) -> None:

@@ -1,7 +1,7 @@
 """Rows become Celery messages, pushed in one pipeline."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -115,7 +115,7 @@ def _message(row: Row, lane: Lane) -> str:
         return message(replace(row, options=None), lane)
 
 
-def push(client: Any, batch: dict[Lane, Sequence[Row]]) -> None:
+def push(client: Any, batch: Mapping[Lane, Sequence[Row]]) -> None:
     """Push all, the highest lane first."""
     pipeline = client.pipeline(transaction=False)
     for lane, rows in sorted(batch.items(), key=lambda item: item[0][1]):

@@ -84,14 +84,14 @@ class Rescue:
         for id, runs, task, losses, cancelled in cursor.fetchall():
             run = Run(id=id, runs=runs)
             if cancelled:
-                won += self._write(cursor, lambda run=run: transitions.cancel_running(cursor, run, failure))
+                won += self._write(cursor, lambda run=run: transitions.cancel_running(cursor, run, failure))  # type: ignore[misc]
             elif losses + 1 >= configuration().max_lost:
-                if not self._write(cursor, lambda run=run, task=task: transitions.bury(cursor, run, failure, task=task)):
+                if not self._write(cursor, lambda run=run, task=task: transitions.bury(cursor, run, failure, task=task)):  # type: ignore[misc]
                     continue
                 won += 1
                 logger.critical("Job %s (%s) lost its worker %s times and is buried", id, task, losses + 1)
             else:
-                won += self._write(cursor, lambda run=run: transitions.lose(cursor, run, failure))
+                won += self._write(cursor, lambda run=run: transitions.lose(cursor, run, failure))  # type: ignore[misc]
         cursor.execute(
             """DELETE FROM jobs_worker w WHERE id = ANY(%s)
                 AND NOT EXISTS (SELECT 1 FROM jobs_job j WHERE j.worker = w.id AND j.status = 'running')""",
@@ -108,13 +108,13 @@ class Rescue:
         for id, runs, task, attempts, max_retries, cancelled in cursor.fetchall():
             run = Run(id=id, runs=runs)
             if cancelled:
-                won += self._write(cursor, lambda run=run: transitions.cancel_running(cursor, run, failure))
+                won += self._write(cursor, lambda run=run: transitions.cancel_running(cursor, run, failure))  # type: ignore[misc]
             elif retry.can_retry(attempts, max_retries):
                 conf = configuration()
                 pause = retry.delay(attempts, backoff=conf.retry_backoff, maximum=conf.retry_backoff_max, rng=self.random)
-                won += self._write(cursor, lambda run=run, pause=pause: transitions.retry(cursor, run, failure, delay=pause))
+                won += self._write(cursor, lambda run=run, pause=pause: transitions.retry(cursor, run, failure, delay=pause))  # type: ignore[misc]
             else:
-                if not self._write(cursor, lambda run=run, task=task: transitions.bury(cursor, run, failure, task=task)):
+                if not self._write(cursor, lambda run=run, task=task: transitions.bury(cursor, run, failure, task=task)):  # type: ignore[misc]
                     continue
                 won += 1
                 logger.critical("Job %s (%s) ran longer than its time limit and is buried", id, task)

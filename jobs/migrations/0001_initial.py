@@ -2,13 +2,14 @@
 
 import django.db.models.deletion
 import django.db.models.functions.comparison
+from django.conf import settings
+from django.db import migrations, models
+
 import jobs.domain.statuses
 import jobs.models.attempt
 import jobs.models.dead_letter
 import jobs.models.job
 import jobs.models.json_text
-from django.conf import settings
-from django.db import migrations, models
 
 
 class Migration(migrations.Migration):

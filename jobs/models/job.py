@@ -75,7 +75,9 @@ class Job(models.Model):
     started_at = models.DateTimeField(_("started at"), null=True, editable=False)
     finished_at = models.DateTimeField(_("finished at"), null=True, editable=False)
     permanently_failed = GeneratedField(
-        expression=Q(status=Status.FAILED.value), output_field=models.BooleanField(_("permanently failed")), db_persist=True
+        expression=Q(status=Status.FAILED.value),  # type: ignore[arg-type]
+        output_field=models.BooleanField(_("permanently failed")),
+        db_persist=True,
     )
 
     class Meta:

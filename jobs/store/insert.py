@@ -40,7 +40,7 @@ _TEMPLATE = (
     " %s, %s, %s, %s, %s::json, coalesce(%s::text, gen_random_uuid()::text))"
 )
 _INSERT = f"INSERT INTO jobs_job ({', '.join(_COLUMNS)}) VALUES "
-_READ = ", ".join(field.column for field in Job._meta.concrete_fields)
+_READ = ", ".join(str(field.column) for field in Job._meta.concrete_fields)
 _NAMES = [field.attname for field in Job._meta.concrete_fields]
 _UNIQUE = " ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND status IN ('pending', 'running') DO NOTHING"
 # A task_id whose job has ended runs again as that job; one whose job has not ended is not run twice.

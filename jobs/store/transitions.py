@@ -191,7 +191,8 @@ def reprocess(cursor: Any, ids: Sequence[int]) -> list[int]:
     """failed, cancelled -> pending, due now, with all its retries again; the numbers of those that were."""
     cursor.execute(
         """UPDATE jobs_job SET status = 'pending', attempts = 0, losses = 0, run_at = clock_timestamp(), finished_at = NULL,
-                  started_at = NULL, worker = NULL, deadline_at = NULL, progress = NULL, cancel_requested_at = NULL, cancel_requested_by = ''
+                  started_at = NULL, worker = NULL, deadline_at = NULL, progress = NULL,
+                  cancel_requested_at = NULL, cancel_requested_by = ''
             WHERE id IN (SELECT id FROM jobs_job WHERE id = ANY(%s) AND status IN ('failed', 'cancelled') ORDER BY id FOR UPDATE)
         RETURNING id""",
         [list(ids)],

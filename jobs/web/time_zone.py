@@ -36,4 +36,4 @@ def find_zone(name: str) -> zoneinfo.ZoneInfo | None:
 @cache
 def zone_names() -> tuple[str, ...]:
     """All zones that a person may choose, by name."""
-    return tuple(sorted(name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith("Etc/")) + ["UTC"])
+    return (*sorted(name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith("Etc/")), "UTC")

@@ -19,6 +19,7 @@ import jobs
 from jobs.celery_app import settle
 from jobs.conf import configuration
 from jobs.domain.errors import JobCancelled
+from jobs.worker.process import child_engine
 from jobs.worker.registration import Registration
 
 logger = logging.getLogger("jobs.worker")
@@ -54,6 +55,7 @@ class Engine(bootsteps.StartStopStep):
     def create(self, worker: Any) -> None:
         """Before the consumer is made, so that it finds the admission."""
         green = worker.pool_cls.__module__.endswith("gevent")
+        settle.attach(child_engine)
         if green:
             from psycogreen.gevent import patch_psycopg
 
@@ -63,7 +65,7 @@ class Engine(bootsteps.StartStopStep):
             worker.admission = Admission(worker.concurrency)
         else:
             logger.warning(
-                "pool %s: exactly %s at a time, but messages already fetched keep their place before a higher priority; use -P gevent for strict order",
+                "pool %s: exactly %s at a time, but fetched messages keep their place before a higher priority; -P gevent is strict",
                 worker.pool_cls.__module__, worker.concurrency,
             )  # fmt: skip
 

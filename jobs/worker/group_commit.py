@@ -103,7 +103,8 @@ class GroupCommit:
                     self.idle.append(connection)
                 gevent.sleep(PAUSE_S)
             except psycopg2.Error:
-                connection.close()
+                if connection is not None:
+                    connection.close()
                 raise
 
     def _plain(self) -> Any:

@@ -2,7 +2,6 @@
 
 import os
 import socket
-from typing import Any
 
 from jobs.store.engine import connect
 from jobs.worker.plain_engine import PlainEngine
@@ -11,11 +10,6 @@ from jobs.worker.registration import Registration
 # The children are forked before their parent is registered, so they find its row by its process number.
 _PARENT = """SELECT id, name, hostname, pool, queues, tasks, versions FROM jobs_worker
               WHERE pid = %s AND hostname = %s AND parent IS NULL ORDER BY id DESC LIMIT 1"""
-
-
-def is_own(engine: Any) -> bool:
-    """Whether the engine was made in this process, not inherited by a fork."""
-    return bool(engine.pid == os.getpid())
 
 
 def child_engine() -> PlainEngine:

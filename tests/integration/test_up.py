@@ -172,3 +172,20 @@ def test_a_signal_during_the_start_ends_it_in_order(own_environ: dict[str, str],
         assert starting.stop() < 30
     assert not list(servers_of(data_dir))
     assert os.listdir(data_dir)  # what was made so far stays
+
+
+def test_an_interrupt_that_reaches_make_alone_stops_everything(own_environ: dict[str, str], data_dir: Path, tmp_path: Path) -> None:
+    makefile = tmp_path / "Makefile"
+    makefile.write_text(f"up:\n\t@exec {sys.executable} manage.py up\n")
+    output = tmp_path / "output"
+    with output.open("wb") as file:
+        make = subprocess.Popen(["make", "-f", makefile, "up"], cwd=ROOT, env=own_environ, stdout=file, stderr=file, start_new_session=True)
+    try:
+        Up(make, output).says("ready: ")
+        make.send_signal(signal.SIGINT)
+        make.wait(timeout=32)
+        assert not list(servers_of(data_dir))
+        assert family(data_dir) == []
+    finally:
+        make.kill()
+        make.wait(timeout=10)
