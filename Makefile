@@ -47,9 +47,8 @@ celery-suite: $(DEV_STAMP) ## Run Celery's own integration tests on this engine
 bench: $(DEV_STAMP) ## Measure against other queues (../shared/bench)
 	BENCH_PEERS=bench/peers $(PY) ../shared/bench/run.py
 
-messages: $(DEV_STAMP) ## Collect the texts for translation (needs gettext) and compile them
-	cd jobs && ../$(PY) ../manage.py makemessages -l ar --no-location --no-wrap
-	$(PY) manage.py translate
+messages: $(DEV_STAMP) ## Collect the texts for translation (needs gettext)
+	$(PY) manage.py makemessages -l ar --no-location --no-wrap --ignore tests --ignore bench --ignore var
 
 format: $(DEV_STAMP) ## Let ruff and djlint rewrite the files
 	$(PY) -m ruff check --fix .

@@ -3,7 +3,7 @@
 import os
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -52,7 +52,7 @@ def make_folder(path: Path) -> None:
         pass
 
 
-def stop(message: str) -> Any:
+def stop(message: str) -> NoReturn:
     """End the process with one line: whatever reads the settings (manage.py, celery, gunicorn) shows no traceback."""
     raise SystemExit(message)
 

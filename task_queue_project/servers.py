@@ -166,7 +166,7 @@ def _first_line(error: Exception, password: str) -> str:
 def _line(name: str, url: str, source: str, reason: str) -> str:
     parts = urlsplit(url)
     place = dict(parse_qsl(parts.query)).get("host") or unquote(parts.netloc.rpartition("@")[2]) or parts.path
-    text = _translated(
+    text = _(
         "%(server)s does not answer at %(place)s (%(source)s): %(reason)s. Remedies: set DATABASE_URL and REDIS_URL to servers of yours; "
         "or run `make up` or `python manage.py services start`; or start PostgreSQL on localhost:5432 with a database task_queue_db "
         "and Redis on localhost:6379."
@@ -174,7 +174,7 @@ def _line(name: str, url: str, source: str, reason: str) -> str:
     return text % {"server": name, "place": place, "source": source, "reason": reason.rstrip(".")}
 
 
-def _translated(text: str) -> str:
+def _(text: str) -> str:
     """In the project's language where Django is up, else in English."""
     try:
         from django.utils.translation import gettext

@@ -36,7 +36,7 @@ def address(folder: Path) -> str:
 
 def is_running(folder: Path) -> bool:
     """Whether the server of this folder accepts connections."""
-    command = [_home() / "bin" / "pg_isready", "-q", "-h", str(socket_folder(folder)), "-p", str(PORT)]
+    command = [str(_home() / "bin" / "pg_isready"), "-q", "-h", str(socket_folder(folder)), "-p", str(PORT)]
     return not subprocess.run(command, timeout=10, check=False, stdin=subprocess.DEVNULL).returncode
 
 

@@ -56,15 +56,15 @@ class Supervisor:
     def stop(self) -> None:
         """End all parts: a signal, the grace, then a kill for them and for all that they started."""
         deadline = time.monotonic() + self.grace
-        living = [part.process for part in self.parts if part.process is not None]
-        for process in living:
+        living = {part.name: part.process for part in self.parts if part.process is not None}
+        for process in living.values():
             process.terminate()
-        while any(process.poll() is None for process in living) and time.monotonic() < deadline:
+        while any(process.poll() is None for process in living.values()) and time.monotonic() < deadline:
             self._show_logs()
             time.sleep(0.05)
-        for process in living:
+        for name, process in living.items():
             if process.poll() is None:
-                self.console.say(f"up: {process.args[2:4]} did not end within {self.grace:.0f} s: killed")  # type: ignore[index]
+                self.console.say(f"up: {name} did not end within {self.grace:.0f} s: killed")
                 process.kill()
             process.wait(timeout=5)
         processes.end_family(self.token, patience=1)
