@@ -1,6 +1,7 @@
 """The embedded servers: started, found again, stopped; after kill -9, cut-off beginnings and stale files."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -148,3 +149,21 @@ def test_some_commands_need_no_server(own_environ: dict[str, str], words: list[s
     own_environ |= {"DATABASE_URL": "postgres://u@127.0.0.1:1/d", "REDIS_URL": "redis://127.0.0.1:1/0"}
     ended = manage(own_environ, *words)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_a_folder_that_others_may_not_enter_is_fine(tmp_path: Path) -> None:
+    """Below /root, say: there root's unprivileged PostgreSQL keeps its data elsewhere, and a note says where."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    data_dir = closed / "var"
+    try:
+        named = embedded.start(data_dir)
+        query(named["DATABASE_URL"], "CREATE TABLE kept (n int)")
+        embedded.stop(data_dir)
+        assert embedded.start(data_dir) == named
+        assert query(named["DATABASE_URL"], "SELECT count(*) FROM kept") == [(0,)]
+    finally:
+        embedded.stop(data_dir)
+        note = data_dir / "postgres" / "location"
+        if note.exists():
+            shutil.rmtree(note.read_text("utf-8").strip())
