@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import AdminSplitDateTime
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -30,7 +31,7 @@ class NewJobForm(forms.ModelForm):
     kwargs = forms.JSONField(label=_("named arguments"), required=False, initial=dict)
     priority = forms.IntegerField(label=_("Priority"), min_value=0, max_value=9, initial=priority.DEFAULT, help_text=_("9 runs first"))
     max_retries = forms.IntegerField(label=_("Retries"), min_value=0, initial=3)
-    run_at = forms.SplitDateTimeField(label=_("due at"), required=False, widget=admin.widgets.AdminSplitDateTime)
+    run_at = forms.SplitDateTimeField(label=_("due at"), required=False, widget=AdminSplitDateTime)
     queue = forms.CharField(label=_("Queue"), required=False, max_length=100)
     requester: Any = None
 

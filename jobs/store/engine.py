@@ -35,7 +35,7 @@ def is_lost(error: BaseException) -> bool:
 def connect(application_name: str) -> Any:
     """A new engine connection. Raises psycopg2.OperationalError when the server is away."""
     direct = configuration().database_direct_url
-    common = {
+    common: dict[str, Any] = {
         "application_name": application_name,
         "connect_timeout": 5,
         "keepalives_idle": 5,

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -103,6 +104,7 @@ def queues(workers: Sequence[WorkerLine]) -> list[QueueLine]:
     for line in workers:
         for queue in line.worker.queues:
             served[queue].append(line.worker.name)
+    empty: dict[str, Any] = {}
     return [
         QueueLine(
             name=name,
@@ -112,7 +114,7 @@ def queues(workers: Sequence[WorkerLine]) -> list[QueueLine]:
             workers=tuple(served.get(name, ())),
         )
         for name in sorted({*rows, *served})
-        for row in [rows.get(name, {})]
+        for row in [rows.get(name, empty)]
     ]
 
 
