@@ -29,7 +29,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idle:
-    """A worker ran only `running` jobs between two moments, although a job waited all the while."""
+    """A worker ran at most `running` jobs between two moments, although a job waited all the while."""
 
     worker: int
     since: datetime
@@ -82,12 +82,12 @@ def idle(runs: Sequence[Run], expect: int, tolerance: timedelta) -> list[Idle]:
                 index += 1
             starved = running < expect and any(run.due_at <= moment < run.started_at for run in runs)
             if since is None and starved:
-                since, fewest = moment, running
+                since, most = moment, running
             elif since is not None and starved:
-                fewest = min(fewest, running)
+                most = max(most, running)
             elif since is not None:
                 if moment - since > tolerance:
-                    found.append(Idle(worker=worker, since=since, until=moment, running=fewest))
+                    found.append(Idle(worker=worker, since=since, until=moment, running=most))
                 since = None
     return found
 

@@ -1,11 +1,12 @@
 """The Celery app and its tasks: the bodies of the benchmark, nothing else."""
 
+import os
+
 import benchlib
-import django
 
-django.setup()
+from jobs import Celery
 
-from jobs import Celery  # noqa: E402 - after the apps are ready
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
 
 app = Celery("bench")
 app.config_from_object("django.conf:settings", namespace="CELERY")

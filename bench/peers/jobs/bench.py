@@ -21,7 +21,9 @@ class Jobs(benchlib.Peer):
 
     def open(self):
         import app
+        import django
 
+        django.setup()
         self.tasks = {kind: getattr(app, kind) for kind in benchlib.KINDS}
 
     def enqueue(self, kind, value):

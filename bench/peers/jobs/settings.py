@@ -17,3 +17,6 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CELERY_BROKER_URL = REDIS_URL = benchlib.REDIS_URL
+ADMIN_EMAILS = []
+
+import app  # noqa: E402, F401 - the Celery app is known wherever these settings are read, as in a project's __init__.py

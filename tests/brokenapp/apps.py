@@ -1,0 +1,24 @@
+"""Breaks one rule when the apps are ready; used in a worker of its own, never in the tests' process."""
+
+import os
+
+from django.apps import AppConfig
+
+from jobs.domain import priority, retry
+
+
+class BrokenConfig(AppConfig):
+    """Replaces the function that keeps the rule."""
+
+    name = "tests.brokenapp"
+
+    def ready(self) -> None:
+        match os.environ.get("BREAK"):
+            case "priorities":
+                priority.lane_of = lambda value: value  # type: ignore[assignment]
+            case "delays":
+                retry.delay = lambda *args, **options: 0.3  # type: ignore[assignment]
+            case "burying":
+                from jobs.store import transitions  # it imports models
+
+                transitions._enter = lambda *args: True  # type: ignore[assignment]

@@ -1,0 +1,138 @@
+"""The commands against a real worker: they pass on a good one, and fail on one that breaks a rule."""
+
+import io
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone, translation
+
+from jobs import enqueue
+from jobs.models import DeadLetterQueue, Job
+from jobs.verification import priority, workers
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+BROKEN = {"EXTRA_INSTALLED_APPS": "tests.taskapp,tests.brokenapp"}
+FAST = {"JOBS_RETRY_BACKOFF": "0.2"}
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Any:
+    with translation.override("en"):
+        yield
+
+
+def run(command: str, *args: str, **options: Any) -> str:
+    out = io.StringIO()
+    call_command(command, *args, stdout=out, **options)
+    return out.getvalue()
+
+
+def test_priorities_and_slots_pass_on_a_good_worker(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log"):
+        output = run("test_priority_concurrency", count=20, sleep=0.3)
+    assert "at most 4 at once" in output
+    assert "inversions: 0" in output
+
+
+@pytest.mark.parametrize(("slots", "reason"), [(5, "while 4 others ran"), (3, "ran only 3 of 4")])
+def test_another_number_of_slots_fails(tmp_path: Path, slots: int, reason: str) -> None:
+    with running_worker(tmp_path / "log", slots=slots), pytest.raises(CommandError, match=reason):
+        run("test_priority_concurrency", sleep=1.2)
+
+
+def test_broken_priorities_fail(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log", **BROKEN, BREAK="priorities"), pytest.raises(CommandError, match="inversion"):
+        run("test_priority_concurrency", sleep=0.3)
+
+
+def test_dead_letters_pass_on_a_good_worker(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log", **FAST):
+        assert "passed" in run("test_dead_letter_queue", timeout=60)
+    assert set(DeadLetterQueue.objects.values_list("resolution", flat=True)) == {"reprocessed", "resolved"}
+
+
+@pytest.mark.parametrize(("broken", "reason"), [("delays", "do not grow"), ("burying", "the dead letter queue has -")])
+def test_broken_failure_handling_fails(tmp_path: Path, broken: str, reason: str) -> None:
+    with running_worker(tmp_path / "log", **BROKEN, **FAST, BREAK=broken), pytest.raises(CommandError, match=reason):
+        run("test_dead_letter_queue", timeout=60)
+
+
+def test_a_name_creates_one_job_for_now() -> None:
+    job = Job.objects.get(id=int(run("test_priority_concurrency", "مهمة فورية", priority=5, max_retries=2)))
+    assert (job.name, job.priority, job.max_retries, job.status, job.task) == ("مهمة فورية", 5, 2, "pending", "jobs.tasks.sleep")
+    assert job.run_at <= timezone.now()
+
+
+def test_clear_removes_only_its_own_jobs() -> None:
+    priority.create(3, 0, 0)
+    other = enqueue("jobs.tasks.sleep", args=[0], name="mine").id
+    assert "removed: 3" in run("test_priority_concurrency", "one more", clear=True)
+    assert Job.objects.filter(id=other).exists()
+    assert not Job.objects.filter(name__startswith=priority.MARK).exists()
+
+
+def test_enqueue_prints_the_numbers() -> None:
+    options = {"kwargs": '{"seconds": 0}', "priority": 9, "count": 3, "name": "a", "queue": "q", "delay": 60}
+    ids = [int(line) for line in run("enqueue", "jobs.tasks.sleep", **options).split()]
+    jobs = list(Job.objects.filter(id__in=ids))
+    assert len(jobs) == 3
+    assert {(job.priority, job.name, job.queue, job.state.value) for job in jobs} == {(9, "a", "q", "scheduled")}
+
+
+def test_enqueue_waits_for_the_end(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log"):
+        run("enqueue", "jobs.tasks.sleep", "--args=[0]", "--count=2", "--wait")
+        with pytest.raises(CommandError, match="failed: DeliberateFailure: no paper"):
+            run("enqueue", "jobs.tasks.fail", '--args=["no paper"]', "--max_retries=0", "--wait")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["nope"], "no task named “nope”"),
+        (["jobs.tasks.sleep"], "do not fit the task"),
+        (["jobs.tasks.sleep", '--kwargs={"x": 1}'], "do not fit the task"),
+        (["jobs.tasks.sleep", "--args=[1"], "--args is not valid JSON"),
+        (["jobs.tasks.sleep", "--args={}"], "--args must be a list"),
+        (["jobs.tasks.sleep", "--args=[1]", "--kwargs=[]"], "--kwargs must be an object"),
+        (["jobs.tasks.sleep", "--args=[1]", "--priority=10"], "from 0 to 9"),
+        (["jobs.tasks.sleep", "--args=[1]", "--priority=-1"], "from 0 to 9"),
+        (["jobs.tasks.sleep", "--args=[1]", "--priority=high"], "--priority is not a number"),
+        (["jobs.tasks.sleep", "--args=[1]", "--max_retries=-1"], "max_retries"),
+        (["jobs.tasks.sleep", "--args=[1]", "--run_at=2001-01-01T00:00"], "in the past"),
+        (["jobs.tasks.sleep", "--args=[1]", "--run_at=2030-13-01"], "not a date and time"),
+        (["jobs.tasks.sleep", "--args=[1]", "--run_at=soon"], "not a date and time"),
+        (["jobs.tasks.sleep", "--args=[1]", "--delay=-1"], "0 or more"),
+        (["jobs.tasks.sleep", "--args=[1]", "--count=0"], "at least 1"),
+        (["jobs.tasks.fail", '--args=["' + "x" * 300_000 + '"]'], "JOBS_MAX_ARGUMENT_BYTES"),
+        (["jobs.tasks.sleep", "--args=[1]", "--name=" + "n" * 10_000], "name"),
+    ],
+)
+def test_enqueue_refuses_in_one_line(options: list[str], reason: str) -> None:
+    with pytest.raises(CommandError, match=reason) as caught:
+        run("enqueue", *options)
+    assert "\n" not in str(caught.value)
+    assert not Job.objects.exists()
+
+
+def test_enqueue_takes_a_time_to_come() -> None:
+    moment = timezone.now() + timedelta(days=1)
+    job = Job.objects.get(id=int(run("enqueue", "jobs.tasks.fail", run_at=moment.isoformat())))
+    assert job.run_at == moment
+
+
+def test_jobs_counts(tmp_path: Path) -> None:
+    assert "No worker runs." in run("jobs")
+    enqueue("jobs.tasks.sleep", args=[0], queue="elsewhere")
+    with running_worker(tmp_path / "log"):
+        found = json.loads(run("jobs", json=True))
+        assert len(workers.live_workers()) == 1
+    assert found["statuses"]["pending"] == 1
+    assert found["queues"] == {"elsewhere": {"pending": 1}}
+    assert found["oldest_waiting"]["seconds"] > 0
+    assert [(worker["slots"], worker["running"]) for worker in found["workers"]] == [(4, 0)]
