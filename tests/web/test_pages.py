@@ -1,0 +1,34 @@
+"""Every page answers those who may see it, in Arabic and in English, and nobody else."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from jobs import enqueue
+
+pytestmark = pytest.mark.django_db
+PAGES = ["/", "/jobs/", "/jobs/create/", "/jobs/create/?task=jobs.tasks.sleep", "/jobs/dead-letters/", "/jobs/queues/", "/jobs/workers/"]
+ADMIN = ["/admin/jobs/job/", "/admin/jobs/job/add/", "/admin/jobs/deadletterqueue/"]
+
+
+@pytest.mark.parametrize("page", PAGES + ADMIN)
+@pytest.mark.parametrize(("language", "direction"), [("ar", b'dir="rtl"'), ("en", b'dir="ltr"')])
+def test_a_page_answers_in_the_language_asked_for(client: Client, page: str, language: str, direction: bytes) -> None:
+    client.force_login(get_user_model().objects.create_superuser("root", "", "x"))
+    client.cookies["django_language"] = language
+    answer = client.get(page)
+    assert answer.status_code == 200
+    assert direction in answer.content
+
+
+@pytest.mark.parametrize("page", PAGES + ADMIN)
+def test_a_page_is_closed_to_strangers(client: Client, page: str) -> None:
+    assert client.get(page).status_code == 302
+
+
+def test_the_page_of_a_job_escapes_what_people_typed(client: Client) -> None:
+    client.force_login(get_user_model().objects.create_superuser("root", "", "x"))
+    job = enqueue("jobs.tasks.fail", kwargs={"message": "<script>1</script>"}, name="<script>2</script>")
+    content = client.get(f"/jobs/{job.id}/").content
+    assert b"<script>1" not in content
+    assert b"<script>2" not in content
