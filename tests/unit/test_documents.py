@@ -1,0 +1,94 @@
+"""What the documents say is true of the code: the drawing of the states, the names of functions, tests, files and variables."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from jobs.domain.statuses import TRANSITIONS, Status
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = ["README.md", "README.ar.md", "CONCURRENCY_CONTROL.md", "FAILURE_HANDLING.md", "TESTING.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+MENTIONED = re.compile(r"`((?:jobs|task_queue_project)(?:\.[A-Za-z_]\w*)+)`")
+TEST = re.compile(r"\btest_\w+")
+COMMANDS = {"test_priority_concurrency", "test_dead_letter_queue"}
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def test_the_drawing_shows_exactly_the_table_of_transitions() -> None:
+    drawing = read("CONCURRENCY_CONTROL.md").split("```mermaid")[1].split("```")[0]
+    drawn: set[tuple[str, str, str]] = set()
+    for source, target, verbs in re.findall(r"(\S+) --> (\S+): (.+)", drawing):
+        drawn |= {(verb.strip(), source, target) for verb in verbs.split(",")}
+    drawn -= {("enqueue", "[*]", "pending")}
+    table = {(row.verb, source.value, target.value) for row in TRANSITIONS.values() for source in row.sources for target in row.targets}
+    assert drawn == table
+
+
+def test_the_drawing_names_every_status() -> None:
+    assert all(status.value in read("CONCURRENCY_CONTROL.md") for status in Status)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_functions_that_are_named_exist(name: str) -> None:
+    for path in MENTIONED.findall(read(name)):
+        if path.startswith("jobs.tasks.") or _is_there(path):
+            continue
+        pytest.fail(f"{name} names {path}, which does not exist")
+
+
+def _is_there(path: str) -> bool:
+    parts = path.split(".")
+    for cut in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:cut]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[cut:]:
+            if not hasattr(found, part):
+                return False
+            found = getattr(found, part)
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_tests_that_are_named_exist(name: str) -> None:
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    files = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    named = set(TEST.findall(read(name))) - COMMANDS - files
+    assert {test for test in named if f"def {test}(" not in sources} == set()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_files_that_are_linked_exist(name: str) -> None:
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", read(name)) if "://" not in link]
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_make_targets_that_are_named_exist(name: str) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^)make ([a-z-]+)", read(name), re.MULTILINE)) <= targets
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_variables_that_are_named_are_documented(name: str) -> None:
+    assert {word for word in re.findall(r"\bJOBS_[A-Z_]+", read(name)) if word not in read(".env.example")} == set()
+
+
+def test_contributing_is_short() -> None:
+    assert len(read("CONTRIBUTING.md").splitlines()) <= 60
+
+
+def test_the_arabic_document_keeps_its_order() -> None:
+    headings = re.findall(r"^## (.+)$", read("README.ar.md"), re.MULTILINE)
+    wanted = [
+        "المزايا", "المتطلبات", "الإعداد", "التشغيل", "الوصول", "إنشاء المهام", "الاختبار", "معالجة الفشل", "تجربة الفشل يدويًا",
+        "المراقبة", "حل المشكلات",
+    ]  # fmt: skip
+    assert headings[: len(wanted)] == wanted
