@@ -17,8 +17,8 @@ class BrokenConfig(AppConfig):
             case "priorities":
                 priority.lane_of = lambda value: value  # type: ignore[assignment]
             case "delays":
-                retry.delay = lambda *args, **options: 0.3  # type: ignore[assignment]
+                retry.delay = lambda *args, **options: 0.3
             case "burying":
                 from jobs.store import transitions  # it imports models
 
-                transitions._enter = lambda *args: True  # type: ignore[assignment]
+                transitions._enter = lambda *args: True

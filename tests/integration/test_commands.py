@@ -16,8 +16,8 @@ from jobs.verification import priority, workers
 from tests.workers import running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
-BROKEN = {"EXTRA_INSTALLED_APPS": "tests.taskapp,tests.brokenapp"}
-FAST = {"JOBS_RETRY_BACKOFF": "0.2"}
+BROKEN: dict[str, Any] = {"EXTRA_INSTALLED_APPS": "tests.taskapp,tests.brokenapp"}
+FAST: dict[str, Any] = {"JOBS_RETRY_BACKOFF": "0.2"}
 
 
 @pytest.fixture(autouse=True)
