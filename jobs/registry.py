@@ -2,6 +2,7 @@
 
 import inspect
 import typing
+from functools import lru_cache
 from typing import Any
 
 from celery import current_app
@@ -15,10 +16,13 @@ def job_types() -> dict[str, Any]:
 
 
 def get(name: str) -> Any | None:
-    """The task of that name, or None."""
-    return job_types().get(name)
+    """The task of that name, or None. The task modules are imported only when the name is not known yet: bulk calls ask for each row."""
+    if name.startswith("celery."):
+        return None
+    return current_app.tasks.get(name) or job_types().get(name)
 
 
+@lru_cache(maxsize=1024)
 def signature(task: Any) -> inspect.Signature:
     """How the task is called, without self, annotations evaluated."""
     function = inspect.unwrap(getattr(task, "_orig_run", None) or task.run)
