@@ -31,6 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update({**named, **started})
     os.environ.update({"ENV_FILE": "", "DATA_DIR": str(data_dir), "DEBUG": "True", "SECRET_KEY": "only-for-tests-" * 4})
     os.environ["DJANGO_SETTINGS_MODULE"] = "task_queue_project.settings"
+    # Playwright keeps an event loop in the main thread, where Django would refuse plain queries, also those that make the database.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     django.setup()
 
 

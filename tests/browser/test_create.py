@@ -1,0 +1,71 @@
+"""A person creates jobs in the browser and watches them end."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from playwright.sync_api import Browser, Page, expect
+
+from jobs.models import DeadLetterQueue, Job
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+BUTTONS = {"ar": "إنشاء مهمة", "en": "Create a job"}
+
+
+@pytest.fixture(params=["ar", "en"])
+def desk(request: pytest.FixtureRequest, browser: Browser, live_server: Any) -> Any:
+    """A page of someone who is logged in, and the language; console messages and failed requests fail the test."""
+    get_user_model().objects.create_superuser("sara", "", "secret")
+    context = browser.new_context(locale=request.param, base_url=live_server.url, viewport={"width": 390, "height": 800})
+    page = context.new_page()
+    troubles: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.goto("/accounts/login/")
+    page.fill("#id_username", "sara")
+    page.fill("#id_password", "secret")
+    page.click("form button.btn-main")
+    page.wait_for_url(re.compile(r"/$"))
+    yield page, request.param
+    context.close()
+    assert [text for text in troubles if "422" not in text] == []
+
+
+def create(page: Page, language: str, task: str, **fields: str) -> None:
+    page.goto(f"/jobs/create/?task={task}")
+    for name, value in fields.items():
+        page.fill(f"[name={name}]", value)
+    page.click(f"main button:has-text('{BUTTONS[language]}')")
+
+
+def test_a_job_is_followed_live_into_the_dead_letter_queue(desk: Any, tmp_path: Path) -> None:
+    page, language = desk
+    with running_worker(tmp_path / "log", JOBS_RETRY_BACKOFF="0.2"):
+        create(page, language, "jobs.tasks.fail", name="من المتصفح", max_retries="1")
+        page.wait_for_url(re.compile(r"/jobs/\d+/$"))
+        expect(page.locator(".state-failed").first).to_be_visible(timeout=20_000)
+    job = Job.objects.get()
+    assert (job.name, job.attempts, job.created_by and job.created_by.username) == ("من المتصفح", 2, "sara")
+    page.goto("/jobs/dead-letters/")
+    expect(page.locator("main")).to_contain_text("DeliberateFailure")
+    assert DeadLetterQueue.objects.count() == 1
+
+
+def test_wrong_fields_are_named_and_nothing_is_stored(desk: Any) -> None:
+    page, language = desk
+    page.goto("/jobs/create/?task=jobs.tasks.sleep")
+    page.evaluate("document.querySelectorAll('form').forEach(form => form.noValidate = true)")
+    page.fill("[name=max_retries]", "-1")
+    page.click(f"main button:has-text('{BUTTONS[language]}')")
+    expect(page.locator(".wrong").first).to_be_visible()
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["/", "/jobs/", "/jobs/create/?task=jobs.tasks.http_request", "/jobs/dead-letters/", "/jobs/workers/"])
+def test_no_page_scrolls_sideways_on_a_phone(desk: Any, path: str) -> None:
+    page, _ = desk
+    page.goto(path)
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
