@@ -18,6 +18,7 @@ from jobs.store.insert import NewJob, insert, insert_many
 
 UNSET: Final[Any] = object()
 NAME_LIMIT: Final = 255
+MAX_RETRIES: Final = 10_000
 # Characters that turn the direction of what follows: they could make one job's name read as another's.
 _OVERRIDES: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -99,7 +100,7 @@ def validate(
         _text(unique_key, "unique_key", errors)
     _whole(priority, "priority", errors, 0, 9, _("The priority is a whole number from 0 to 9; 9 runs first."))
     if max_retries is not None:
-        _whole(max_retries, "max_retries", errors, 0, 10_000, _("The number of retries is a whole number, 0 or more."))
+        _whole(max_retries, "max_retries", errors, 0, MAX_RETRIES, _("The number of retries is a whole number, 0 or more."))
     if timeout is not None:
         _whole(timeout, "timeout", errors, 1, 2**31 - 1, _("The time limit is a whole number of seconds, 1 or more."))
     due = _due(run_at, delay, errors)

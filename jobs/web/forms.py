@@ -10,8 +10,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from jobs.domain import priority
+from jobs.enqueueing import MAX_RETRIES, NAME_LIMIT
 
-NAME_LENGTH = 200
+NAME_LENGTH = NAME_LIMIT
 YEAR = 365 * 24 * 3600  # seconds
 AT_WIDGET = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local", "dir": "ltr"})
 
@@ -26,7 +27,7 @@ class JobForm(PriorityForm):
     """How a new job is called, when and where it runs; its arguments have a form of their own."""
 
     name = forms.CharField(label=_("Name"), required=False, max_length=NAME_LENGTH)
-    max_retries = forms.IntegerField(label=_("Retries"), min_value=0, max_value=1000)
+    max_retries = forms.IntegerField(label=_("Retries"), min_value=0, max_value=MAX_RETRIES)
     when = forms.ChoiceField(label=_("When"), choices=[("now", _("Now")), ("after", _("After")), ("at", _("At"))])
     after = forms.FloatField(label=_("Seconds"), required=False, min_value=0, validators=[MaxValueValidator(YEAR)])
     at = forms.DateTimeField(label=_("Date and time"), required=False, widget=AT_WIDGET)

@@ -1,0 +1,26 @@
+"""Jobs in every state, moved there by the verbs of the store."""
+
+from typing import Any
+
+from django.db import connection
+
+from jobs import enqueue
+from jobs.models import Job
+from jobs.store import transitions
+from jobs.store.transitions import Failure, Run
+
+
+def job_in(status: str, **options: Any) -> Job:
+    """A job that was enqueued and then moved to this status."""
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, **options)
+    run = Run(id=job.id, runs=1)
+    with connection.cursor() as cursor:
+        if status == "cancelled":
+            assert transitions.cancel_pending(cursor, [job.id])
+        elif status != "pending":
+            assert transitions.claim(cursor, run, worker=1, queue=job.queue, priority=job.priority)
+        if status == "completed":
+            assert transitions.complete(cursor, run, result="null")
+        elif status == "failed":
+            assert transitions.bury(cursor, run, Failure(error_class="ValueError", message="no"), task=job.task)
+    return Job.objects.get(id=job.id)

@@ -1,0 +1,105 @@
+"""Creating a job from the page: what is stored, and what bad input is answered."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from jobs.models import Job
+
+pytestmark = pytest.mark.django_db
+GOOD = {
+    "task": "jobs.tasks.sleep", "argument-seconds": "1", "name": "", "priority": "5",
+    "max_retries": "3", "when": "now", "queue": "celery",
+}  # fmt: skip
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    return client
+
+
+def post(client: Client, **changes: Any) -> Any:
+    page = client.get(f"/jobs/create/?task={GOOD['task']}").content.decode()
+    found = re.search(r'name="token" value="([^"]+)"', page)
+    assert found
+    return client.post("/jobs/create/", {**GOOD, "token": found[1], **changes})
+
+
+def test_a_job_is_created_and_its_page_shown(staff: Client) -> None:
+    answer = post(staff, name="تقرير", priority="9")
+    job = Job.objects.get()
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"/jobs/{job.id}/")
+    assert (job.name, job.priority, job.kwargs, job.created_by and job.created_by.username) == ("تقرير", 9, {"seconds": 1.0}, "sara")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("priority", "10"), ("priority", "-1"), ("priority", "high"), ("max_retries", "-1"), ("max_retries", "many"),
+        ("argument-seconds", "soon"), ("argument-seconds", ""), ("name", "x" * 10_000), ("name", "a\u202eb"), ("name", "a\0b"),
+        ("queue", ""), ("queue", "a\0b"), ("when", "never"), ("task", "no.such.task"), ("token", "1"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("language", ["ar", "en"])
+def test_bad_input_is_answered_and_nothing_stored(staff: Client, field: str, value: str, language: str) -> None:
+    staff.cookies["django_language"] = language
+    answer = post(staff, **{field: value})
+    assert answer.status_code in (404, 422)
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("at", ["2001-01-01T00:00", "the day after", "9999999-01-01T00:00", ""])
+def test_a_time_in_the_past_or_nonsense_is_an_error_on_its_field(staff: Client, at: str) -> None:
+    answer = post(staff, when="at", at=at)
+    assert answer.status_code == 422
+    assert not Job.objects.exists()
+
+
+def test_arguments_over_the_limit_name_the_setting(staff: Client, settings: Any) -> None:
+    settings.JOBS_MAX_ARGUMENT_BYTES = 10
+    answer = post(staff)
+    assert answer.status_code == 422
+    assert b"JOBS_MAX_ARGUMENT_BYTES" in answer.content
+    assert not Job.objects.exists()
+
+
+def test_the_same_form_sent_twice_makes_one_job(staff: Client) -> None:
+    page = staff.get(f"/jobs/create/?task={GOOD['task']}").content.decode()
+    token = re.findall(r'name="token" value="([^"]+)"', page)[0]
+    answers = [staff.post("/jobs/create/", {**GOOD, "token": token}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [302, 302]
+    assert Job.objects.count() == 1
+
+
+def test_without_the_permission_nothing_is_created(client: Client) -> None:
+    user = get_user_model().objects.create_user("omar", "", "x")
+    user.user_permissions.add(Permission.objects.get(codename="view_job"))
+    client.force_login(user)
+    assert client.get("/jobs/").status_code == 200
+    assert client.get("/jobs/create/").status_code == 403
+    assert client.post("/jobs/create/", GOOD).status_code == 403
+
+
+def test_an_expired_login_leads_to_the_login_page(client: Client) -> None:
+    answer = client.post("/jobs/create/", GOOD)
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith("/accounts/login/")
+    assert not Job.objects.exists()
+
+
+def test_a_form_without_its_token_of_origin_is_refused() -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    assert strict.post("/jobs/create/", GOOD).status_code == 403
+
+
+@pytest.mark.parametrize("task", ["sleep", "fail", "flaky", "http_request", "send_email", "management_command"])
+def test_every_built_in_type_has_its_form(staff: Client, task: str) -> None:
+    answer = staff.get(f"/jobs/create/?task=jobs.tasks.{task}")
+    assert answer.status_code == 200
+    assert b'name="argument-' in answer.content
