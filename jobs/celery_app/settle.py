@@ -183,3 +183,18 @@ def _on_postrun(task: Any = None, state: Any = None, **_: Any) -> None:
     outcome = getattr(request, "outcome", None)
     if outcome is not None and not outcome.settled and outcome.closing:
         bury(task.name, outcome, Failure(error_class="HookError", message=f"the task ended in state {state} without an outcome"))
+
+
+@signals.task_revoked.connect(weak=False)
+def _on_revoked(request: Any = None, terminated: bool = False, expired: bool = False, **_: Any) -> None:
+    """A message that expired or was revoked ends its job as cancelled; one that ran was stopped by Celery."""
+    job = getattr(request, "job_id", None)
+    if job is None:
+        return
+    outcome = engine().held.get(job)
+    if terminated and outcome is not None:
+        cancelled(outcome, "Revoked", "the task was revoked while it ran")
+    elif not terminated:
+        reason = "expired" if expired else "revoked"
+        engine().write(lambda cursor: transitions.cancel_pending(cursor, [job]))
+        logger.warning("job %s was cancelled: %s", job, reason)

@@ -76,7 +76,7 @@ class Engine(bootsteps.StartStopStep):
         if green:
             from jobs.worker.group_commit import GroupCommit
 
-            worker.engine = GroupCommit(registration)
+            worker.engine = GroupCommit(registration, worker.concurrency)
             self._admit(worker)
         else:
             from jobs.worker.plain_engine import PlainEngine
@@ -113,6 +113,7 @@ class Engine(bootsteps.StartStopStep):
 
         worker.pool._quick_put = put
         worker.engine.on_completing = worker.admission.leave_current
+        worker.engine.on_parked = worker.admission.enter
 
     def _watch(self, worker: Any) -> None:
         """Once a second: the lock, cancellations asked for, rows that nobody holds."""

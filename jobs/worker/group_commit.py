@@ -56,7 +56,8 @@ class GroupCommit:
 
     green = True
 
-    def __init__(self, registration: Registration) -> None:
+    def __init__(self, registration: Registration, slots: int) -> None:
+        self.slots = slots
         self.registration, self.worker_id, self.pid = registration, registration.id, os.getpid()
         self.held: dict[int, Any] = {}
         self.claims: list[Change] = []
@@ -65,6 +66,7 @@ class GroupCommit:
         self.idle: list[Any] = []
         self.wake = Event()
         self.on_completing: Callable[[], None] = lambda: None  # frees the slot of the calling greenlet
+        self.on_parked: Callable[[Any], None] = lambda greenlet: None  # gives a slot to a completion that waits for a lock
         gevent.spawn(self._run)
 
     def claim(self, run: Run, queue: str, priority: int) -> bool:
@@ -72,13 +74,14 @@ class GroupCommit:
         if run.id in self.held or not self.registration.held:
             return False
         self.held[run.id] = None
-        won = False
+        change = Change(run, queue=queue, priority=priority)
+        self.claims.append(change)
+        self.wake.set()
         try:
-            won = self._submit(self.claims, Change(run, queue=queue, priority=priority))
-        finally:
-            if not won:
-                self.held.pop(run.id, None)
-        return won
+            return bool(change.answer.get())
+        except BaseException:  # killed while claiming; should the claim be won, the watch finds a row that nobody holds
+            self.held.pop(run.id, None)
+            raise
 
     def complete(self, run: Run, result: str | None) -> bool:
         """True if the result was stored; False if this run is no longer the job's."""
@@ -112,11 +115,6 @@ class GroupCommit:
         connection.autocommit = False
         return connection
 
-    def _submit(self, queue: list[Change], change: Change) -> bool:
-        queue.append(change)
-        self.wake.set()
-        return bool(change.answer.get())
-
     def _run(self) -> None:
         while True:
             self.wake.wait()
@@ -124,7 +122,21 @@ class GroupCommit:
             while self.claims or self.completions:
                 claims, self.claims = self.claims, []
                 completions, self.completions = self.completions, []
-                self._flush(completions, claims)
+                self._flush(completions, self._within_slots(completions, claims))
+
+    def _within_slots(self, completions: list[Change], claims: list[Change]) -> list[Change]:
+        """The claims there is room for. More come only when a completion had to wait for a lock after its slot was freed."""
+        running = len(self.held) - len(claims) - len(self.claims) - len(completions)
+        room = max(0, self.slots - running)
+        for change in claims[room:]:
+            self._answer(change, False)
+        return claims[:room]
+
+    def _answer(self, change: Change, won: bool, *, ended: bool = False) -> None:
+        """Count first, then tell: the next batch may leave before the greenlet that asked is switched to."""
+        if ended or not won:
+            self.held.pop(change.run.id, None)
+        change.answer.set(won)
 
     def _flush(self, completions: list[Change], claims: list[Change]) -> None:
         """Send until PostgreSQL has answered; a batch that fails as a whole goes one by one."""
@@ -140,21 +152,23 @@ class GroupCommit:
                 self._apart(completions, claims)
                 return
             for change in completions:
-                change.answer.set(change.run.id in (done or ()))
+                self._answer(change, change.run.id in (done or ()), ended=True)
             for change in claims:
-                change.answer.set(change.run.id in (claimed or ()))
+                self._answer(change, change.run.id in (claimed or ()))
             return
 
     def _apart(self, completions: list[Change], claims: list[Change]) -> None:
         """A locked row or a bad value among them: its neighbours may not wait for it. Refused claims are dispatched again."""
         for change in completions:
-            gevent.spawn(self._alone, change)
+            self.on_parked(gevent.spawn(self._alone, change))
         for change in claims:
-            change.answer.set(False)
+            self._answer(change, False)
 
     def _alone(self, change: Change) -> None:
         try:
-            change.answer.set(self.write(lambda cursor: transitions.complete(cursor, change.run, result=change.result)))
+            self._answer(
+                change, bool(self.write(lambda cursor: transitions.complete(cursor, change.run, result=change.result))), ended=True
+            )
         except psycopg2.Error as error:
             change.answer.set_exception(error)
 

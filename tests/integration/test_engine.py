@@ -1,14 +1,15 @@
 """Jobs run to their end in a real worker: accepted, claimed, completed, retried, buried, rescued."""
 
 import signal
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from celery import current_app
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import connection, transaction
 
 from jobs import control, enqueue, enqueue_many
 from jobs.models import Attempt, DeadLetterQueue, Job, Worker
@@ -140,3 +141,48 @@ def test_other_pools_run_jobs_too(tmp_path: Path, pool: str) -> None:
         *jobs, failed = ended(*ids, fails)
         assert [job.result for job in jobs] == [1 + n for n in range(20)]
         assert (failed.status, failed.attempts) == ("failed", 2)
+
+
+def test_a_locked_row_delays_its_own_job_only_and_no_fifth_job_runs(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log"):
+        locked = enqueue("t.nap", args=[0.5], priority=9).id
+        until(lambda: Job.objects.get(id=locked).status == "running", timeout=10)
+        with transaction.atomic():
+            Job.objects.select_for_update().get(id=locked)
+            others = enqueue_in_another_session(40)
+            seen = watch_running(lambda: Job.objects.filter(id__in=others, status="completed").count() == 40)
+            assert Job.objects.get(id=locked).status == "running"
+        assert max(seen) <= 4
+        assert ended(locked)[0].status == "completed"
+
+
+def enqueue_in_another_session(count: int) -> list[int]:
+    """Committed at once, unlike what this test's open transaction does."""
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(
+                """INSERT INTO jobs_job (task, args) SELECT 't.nap', '[0.05]' FROM generate_series(1, %s) RETURNING id""", [count]
+            )
+            return [row[0] for row in cursor.fetchall()]
+    finally:
+        other.close()
+
+
+def watch_running(over: Callable[[], bool]) -> list[int]:
+    """How many jobs were running, at each look, until `over`."""
+    seen = []
+
+    def look() -> bool:
+        seen.append(Job.objects.filter(status="running").count())
+        return over()
+
+    until(look, timeout=30)
+    return seen
+
+
+def test_a_job_that_expired_is_cancelled(tmp_path: Path) -> None:
+    sent = current_app.tasks["t.add"].apply_async((1, 2), expires=datetime(2001, 1, 1, tzinfo=UTC))
+    with running_worker(tmp_path / "log"):
+        job = Job.objects.get(task_id=sent.id)
+        assert ended(job.id)[0].status == "cancelled"
