@@ -1,0 +1,31 @@
+"""A few jobs of every kind, from their acceptance to their end."""
+
+from collections.abc import Callable
+
+from django.utils.translation import gettext as _
+
+from jobs import control
+from jobs.domain.statuses import Status
+from jobs.enqueueing import enqueue
+from jobs.models import DeadLetterQueue, Job
+from jobs.verification import watch
+
+TIMEOUT = 60  # seconds
+
+
+def run(say: Callable[[str], None]) -> bool:
+    """Enqueue, show, sum up; False when a job did not end as its kind should."""
+    wanted = {
+        enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, name=name, priority=priority).id: Status.COMPLETED
+        for name, priority in ((_("urgent"), 9), (_("ordinary"), 5), (_("not urgent"), 0))
+    }
+    wanted[enqueue("jobs.tasks.flaky", kwargs={"failures": 1}, name=_("fails, then recovers")).id] = Status.COMPLETED
+    wanted[enqueue("jobs.tasks.fail", name=_("always fails"), max_retries=1).id] = Status.FAILED
+    later = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, name=_("cancelled before its time"), delay=3600).id
+    control.cancel([later], by="demo")
+    wanted[later] = Status.CANCELLED
+    watch.watch(list(wanted), say, TIMEOUT)
+    found = dict(Job.objects.filter(id__in=wanted).values_list("id", "status"))
+    for entry in DeadLetterQueue.objects.filter(job_id__in=wanted):
+        say(_("in the Dead Letter Queue: job %(id)d, %(error)s") % {"id": entry.job_id, "error": f"{entry.error_class}: {entry.message}"})
+    return found == wanted
