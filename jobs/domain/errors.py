@@ -16,21 +16,5 @@ class JobTimeout(JobError):
     """The job ran longer than its time limit."""
 
 
-class WorkerLost(JobError):
-    """The worker died each time it ran this job (killed, out of memory or crashed)."""
-
-
-class UnknownTask(JobError):
-    """No worker knows this task."""
-
-
-class BadArguments(JobError):
-    """The arguments stored for this job do not have the shape a task call needs."""
-
-
-class BadResult(JobError):
-    """The task returned a value that is not JSON."""
-
-
 class JobCancelled(JobError):
     """A person cancelled this job while it ran."""

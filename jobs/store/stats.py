@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 from jobs.domain.statuses import State, Status
 from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
+from jobs.store import locks
 
-LEADER_LOCK = (7301, 1)
 PROBE_TIMEOUT = 2.0  # seconds
 
 
@@ -161,7 +161,7 @@ def leader_lives() -> bool:
         cursor.execute(
             "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()"
             " WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %s AND l.objid = %s",
-            LEADER_LOCK,
+            locks.LEADER,
         )
         return bool(cursor.fetchone()[0])
 

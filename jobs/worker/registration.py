@@ -4,6 +4,8 @@ import json
 import logging
 from typing import Any
 
+from psycopg2 import OperationalError
+
 from jobs.store import locks
 from jobs.store.engine import LOST, connect
 
@@ -36,7 +38,7 @@ class Registration:
             cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", (locks.WORKER_CLASS, self.id))
             if not cursor.fetchone()[0]:
                 connection.close()
-                raise_busy(self.id)
+                raise OperationalError(f"the lock of worker {self.id} is still held by its former connection")
         self.connection = connection
 
     def check(self) -> bool:
@@ -71,10 +73,3 @@ class Registration:
         except LOST:
             logger.info("PostgreSQL is away; the leader will remove the worker's row")
         self.connection = None
-
-
-def raise_busy(id: int) -> None:
-    """The old session still holds the lock; the server notices a cut connection within seconds."""
-    from psycopg2 import OperationalError
-
-    raise OperationalError(f"the lock of worker {id} is still held by its former connection")
