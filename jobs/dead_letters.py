@@ -37,9 +37,9 @@ def resolve(entry_ids: Sequence[int], by: str, note: str = "") -> Report:
 
 
 def notify(entry_ids: Sequence[int]) -> Report:
-    """Have the notice sent (again) by the leader, now."""
+    """Have the notice of open entries sent (again) by the leader, now."""
     wanted = [int(id) for id in entry_ids]
     with transaction.atomic():
-        done = set(DeadLetterQueue.objects.select_for_update().filter(id__in=wanted).values_list("id", flat=True))
+        done = set(DeadLetterQueue.objects.select_for_update().filter(id__in=wanted, resolution="open").values_list("id", flat=True))
         DeadLetterQueue.objects.filter(id__in=done).update(notified_at=None, notify_error="", notify_tries=0, notify_after=ClockTimestamp())
-    return Report(done=sorted(done), refused=_left(wanted, done, _("There is no such entry.")))
+    return Report(done=sorted(done), refused=_left(wanted, done, _("It is not open any more.")))

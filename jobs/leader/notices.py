@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections import defaultdict
 from typing import Any, Final
 
 from django.conf import settings
@@ -15,75 +14,111 @@ from jobs.store import engine
 logger = logging.getLogger(__name__)
 
 EACH: Final = 1.0  # seconds
-TIMEOUT: Final = 10  # seconds for the mail server
+TIMEOUT: Final = 10  # seconds for the mail server, where EMAIL_TIMEOUT names none
+QUIET: Final = 2.0  # seconds without another equal failure: the burst is over
+GATHER: Final = 5.0  # seconds that the first of a burst waits at most
+LEASE: Final = 60.0  # seconds in which nobody else sends what is being sent; after a crash it is sent again
+PAUSE: Final = 5.0  # seconds before the second try; doubled for each further one
 LONGEST: Final = 3600.0  # seconds between two tries
 LISTED: Final = 20  # job numbers named in one mail
-_ROWS = """
-SELECT d.id, d.fingerprint, d.job_id, j.task, d.error_class, d.message, d.attempts, d.notify_tries, d.traceback
-  FROM jobs_deadletterqueue d JOIN jobs_job j ON j.id = d.job_id
- WHERE d.notified_at IS NULL AND d.notify_after <= clock_timestamp() AND d.resolution = 'open'
- ORDER BY d.id LIMIT 1000 FOR UPDATE OF d SKIP LOCKED"""
+_OUTBOX = "notified_at IS NULL AND notify_after <= clock_timestamp() AND resolution = 'open'"
+_GROUPS = f"""
+SELECT fingerprint FROM jobs_deadletterqueue WHERE {_OUTBOX} GROUP BY fingerprint
+HAVING max(failed_at) < clock_timestamp() - make_interval(secs => {QUIET})
+    OR min(failed_at) < clock_timestamp() - make_interval(secs => {GATHER})
+ ORDER BY min(notify_after)"""
+_TAKE = f"""
+UPDATE jobs_deadletterqueue SET notify_after = clock_timestamp() + make_interval(secs => {LEASE}), notify_tries = notify_tries + 1
+ WHERE id IN (SELECT id FROM jobs_deadletterqueue WHERE fingerprint = %s AND {_OUTBOX} FOR UPDATE SKIP LOCKED)
+RETURNING id, job_id, notify_tries"""
+_LATEST = """
+SELECT j.task, d.error_class, d.message, d.attempts, d.traceback FROM jobs_deadletterqueue d JOIN jobs_job j ON j.id = d.job_id
+ WHERE d.id = %s"""
+_SENT = "UPDATE jobs_deadletterqueue SET notified_at = clock_timestamp(), notify_error = '' WHERE id = ANY (%s)"
+_NOT_SENT = """
+UPDATE jobs_deadletterqueue SET notify_error = %s, notify_after = clock_timestamp() + make_interval(secs => %s)
+ WHERE id = ANY (%s) AND resolution = 'open'"""
+_NOBODY = f"UPDATE jobs_deadletterqueue SET notify_error = 'no ADMIN_EMAILS', notify_after = NULL WHERE {_OUTBOX}"
 
 
-def _mail(rows: list[tuple[Any, ...]], to: list[str]) -> EmailMessage:
-    _, _, _, task, error_class, message, attempts, _, traceback = rows[-1]
+class ServerAway(Exception):
+    """The mail server takes no connection, so no other mail needs to be tried now."""
+
+
+def recipients() -> list[str]:
+    """ADMIN_EMAILS: a list, or one text with commas; another project may not have it at all."""
+    named = getattr(settings, "ADMIN_EMAILS", None) or ()
+    return [address.strip() for address in (named.split(",") if isinstance(named, str) else named) if address.strip()]
+
+
+def send_due(connection: Any) -> int:
+    """Send what is due, one mail for each group of equal errors; how many entries were in them, sent or not.
+
+    No row stays locked while the mail server is talked to. Where nobody is to be written to, the rows say so and are not tried again.
+    """
+    to = recipients()
+    with connection.cursor() as cursor:
+        if not to:
+            cursor.execute(_NOBODY)
+            return int(cursor.rowcount)
+        cursor.execute(_GROUPS)
+        total, away = 0, ""
+        for (fingerprint,) in cursor.fetchall():
+            cursor.execute(_TAKE, [fingerprint])
+            if rows := sorted(cursor.fetchall()):
+                total += len(rows)
+                away = _send_group(cursor, rows, to, away)
+    return total
+
+
+def _send_group(cursor: Any, rows: list[tuple[int, int, int]], to: list[str], away: str) -> str:
+    """Send one mail and record how that went; the reason when the server is away (`away`: that is known already)."""
+    ids = [id for id, _, _ in rows]
+    try:
+        if away:
+            raise ServerAway(away)
+        cursor.execute(_LATEST, [ids[-1]])
+        _deliver(_mail([job for _, job, _ in rows], cursor.fetchone(), to))
+        cursor.execute(_SENT, [ids])
+        return ""
+    except Exception as error:  # whatever a mail backend raises is recorded, and tried again
+        if cursor.connection.closed:
+            raise
+        reason = (away or f"{type(error.__cause__ or error).__name__}: {error}").replace("\0", "")[:1000]
+        pause = min(PAUSE * 2 ** min(max(tries for _, _, tries in rows) - 1, 20), LONGEST)
+        cursor.execute(_NOT_SENT, [reason, pause, ids])
+        if not away:
+            logger.warning("A notice was not sent, it is tried again in %.0f s: %s", pause, reason)
+        return reason if isinstance(error, ServerAway) else ""
+
+
+def _deliver(mail: EmailMessage) -> None:
+    server = get_connection(timeout=getattr(settings, "EMAIL_TIMEOUT", None) or TIMEOUT)
+    try:
+        server.open()
+    except Exception as error:  # its kind depends on the backend
+        raise ServerAway(str(error)) from error
+    try:
+        server.send_messages([mail])
+    finally:
+        server.close()
+
+
+def _mail(jobs: list[int], latest: tuple[Any, ...], to: list[str]) -> EmailMessage:
+    task, error_class, message, attempts, traceback = latest
     with translation.override(settings.LANGUAGE_CODE):
-        number = len(rows)
+        number = len(jobs)
         subject = ngettext("%(number)s job failed for good: %(task)s", "%(number)s jobs failed for good: %(task)s", number)
-        jobs = ", ".join(str(row[2]) for row in rows[:LISTED]) + (" …" if number > LISTED else "")
+        listed = ", ".join(str(job) for job in jobs[:LISTED]) + (" …" if number > LISTED else "")
         lines = [
             gettext("Task: %(task)s") % {"task": task},
-            gettext("Jobs: %(jobs)s") % {"jobs": jobs},
+            gettext("Jobs: %(jobs)s") % {"jobs": listed},
             gettext("Attempts: %(attempts)s") % {"attempts": attempts},
             gettext("Error: %(error)s") % {"error": f"{error_class}: {message}"},
         ]
         if traceback:
             lines += ["", traceback]
-        text = " ".join((subject % {"number": number, "task": task}).split())
-        return EmailMessage(text, "\n".join(lines), to=to, connection=get_connection(timeout=TIMEOUT))
-
-
-def send_due(connection: Any) -> int:
-    """Send what is due; the number of rows looked at. Nobody to write to: the row says so and is not tried again."""
-    to = list(settings.ADMIN_EMAILS)
-    with connection.cursor() as cursor:
-        cursor.execute("BEGIN")
-        cursor.execute(_ROWS)
-        rows = cursor.fetchall()
-        if rows and not to:
-            cursor.execute(
-                "UPDATE jobs_deadletterqueue SET notify_error = 'no ADMIN_EMAILS', notify_after = NULL WHERE id = ANY (%s)",
-                [[row[0] for row in rows]],
-            )
-        groups: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-        for row in rows if to else []:
-            groups[row[1]].append(row)
-        broken = ""
-        for group in groups.values():
-            ids = [row[0] for row in group]
-            try:
-                if broken:  # one failure a round: the rest would only wait for the same server
-                    raise OSError(broken)
-                _mail(group, to).send()
-                cursor.execute(
-                    """UPDATE jobs_deadletterqueue SET notified_at = clock_timestamp(), notify_error = '',
-                              notify_tries = notify_tries + 1 WHERE id = ANY (%s)""",
-                    [ids],
-                )
-            except Exception as error:
-                if connection.closed:
-                    raise
-                broken = broken or f"{type(error).__name__}: {error}".replace("\0", "")[:1000]
-                pause = min(5.0 * 2 ** min(max(row[7] for row in group), 20), LONGEST)
-                cursor.execute(
-                    """UPDATE jobs_deadletterqueue SET notify_error = %s, notify_tries = notify_tries + 1,
-                              notify_after = clock_timestamp() + make_interval(secs => %s) WHERE id = ANY (%s)""",
-                    [broken, pause, ids],
-                )
-        cursor.execute("COMMIT")
-        if broken:
-            logger.warning("A notice was not sent: %s", broken)
-    return len(rows)
+        return EmailMessage(" ".join((subject % {"number": number, "task": task}).split()), "\n".join(lines), to=to)
 
 
 def run(stop: threading.Event) -> None:
@@ -95,7 +130,7 @@ def run(stop: threading.Event) -> None:
             while not stop.is_set():
                 send_due(connection)
                 stop.wait(EACH)
-        except Exception as error:
+        except Exception as error:  # a server that is away, missing tables: the thread must outlive it
             logger.warning("Notices: %s", str(error).strip())
             stop.wait(5.0)
         finally:
