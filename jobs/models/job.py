@@ -42,9 +42,7 @@ class Job(models.Model):
     """One job. Every column but task has a default in the database, so a plain SQL INSERT is an enqueue."""
 
     id = models.BigAutoField(_("number"), primary_key=True)
-    task_id = models.TextField(
-        _("Celery id"), unique=True, db_collation="C", db_default=Cast(RandomUUID(), models.TextField()), editable=False
-    )
+    task_id = models.TextField(_("Celery id"), db_collation="C", db_default=Cast(RandomUUID(), models.TextField()), editable=False)
     name = models.TextField(_("name"), blank=True, db_default="")
     task = models.TextField(_("task"))
     args = JSONTextField(_("positional arguments"), blank=True, db_default=Value([], JSONTextField()))
@@ -103,6 +101,8 @@ class Job(models.Model):
                 name="jobs_job_running",
                 condition=~Q(status="running") | Q(worker__isnull=False, started_at__isnull=False, runs__gte=1),
             ),
+            # not unique=True, which would add a second index for LIKE
+            models.UniqueConstraint(name="jobs_job_task_id", fields=["task_id"]),
             models.UniqueConstraint(
                 name="jobs_job_unique_key", fields=["unique_key"], condition=Q(status__in=["pending", "running"], unique_key__isnull=False)
             ),
