@@ -1,8 +1,9 @@
 """The verb that accepts a job: `enqueue()` validates and inserts, in the caller's transaction."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import repeat
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
@@ -12,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from jobs import registry
 from jobs.conf import configuration
-from jobs.domain import priority as priorities
+from jobs.domain.priority import DEFAULT, HIGHEST, LOWEST
 from jobs.models import Job
 from jobs.store.insert import NewJob, insert, insert_many
 
@@ -38,14 +39,16 @@ def _text(value: Any, field: str, errors: dict[str, str], limit: int = NAME_LIMI
         errors[field] = _("At most %(limit)d characters; these are %(length)d.") % {"limit": limit, "length": len(value)}
 
 
-def _whole(value: Any, field: str, errors: dict[str, str], lowest: int, highest: int, message: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
-        errors[field] = message
+def _is_whole(value: Any, lowest: int, highest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest
+
+
+_ENCODER: Final = DjangoJSONEncoder(allow_nan=False)
 
 
 def _dump(value: Any, field: str, errors: dict[str, str]) -> str:
     try:
-        text = json.dumps(value, cls=DjangoJSONEncoder, allow_nan=False)
+        text = _ENCODER.encode(value)
         text.encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         errors[field] = _("This cannot be stored as JSON: %(error)s") % {"error": error}
@@ -53,20 +56,39 @@ def _dump(value: Any, field: str, errors: dict[str, str]) -> str:
     return text
 
 
-def _check_call(task: str, args: Any, kwargs: Any, errors: dict[str, str]) -> None:
+def _known(task: Any, errors: dict[str, str]) -> Any:
     found = registry.get(task) if isinstance(task, str) else None
     if found is None:
         errors["task"] = _("There is no task named “%(task)s”.") % {"task": str(task)[:200]}
+    return found
+
+
+def _call(task: Any, args: Any, kwargs: Any, errors: dict[str, str]) -> tuple[str, str]:
+    """Both as JSON, when they fit the task (None: not known)."""
+    args, kwargs = [] if args is None else args, {} if kwargs is None else kwargs
     if isinstance(args, str | bytes) or not isinstance(args, Sequence):
         errors["args"] = _("The positional arguments must be a list.")
     if not isinstance(kwargs, Mapping) or not all(isinstance(key, str) for key in kwargs):
         errors["kwargs"] = _("The named arguments must be an object with text keys.")
-    if found is None or "args" in errors or "kwargs" in errors:
-        return
-    try:
-        registry.signature(found).bind(*args, **kwargs)
-    except TypeError as error:
-        errors["kwargs"] = _("These arguments do not fit the task: %(error)s") % {"error": error}
+    if "args" in errors or "kwargs" in errors:
+        return "", ""
+    if task is not None:
+        try:
+            registry.check_call(task, args, kwargs)
+        except TypeError as error:
+            errors["kwargs"] = _("These arguments do not fit the task: %(error)s") % {"error": error}
+    texts = _dump(list(args), "args", errors), _dump(dict(kwargs), "kwargs", errors) if kwargs else "{}"
+    limit = configuration().max_argument_bytes
+    if len(texts[0]) + len(texts[1]) > limit:
+        errors["kwargs"] = _("The arguments are larger than JOBS_MAX_ARGUMENT_BYTES (%(limit)d bytes).") % {"limit": limit}
+    return texts
+
+
+def _own(name: Any, priority: Any, errors: dict[str, str]) -> None:
+    if name != "":
+        _text(name, "name", errors)
+    if not _is_whole(priority, LOWEST, HIGHEST):
+        errors["priority"] = _("The priority is a whole number from 0 to 9; 9 runs first.")
 
 
 def _due(run_at: Any, delay: Any, errors: dict[str, str]) -> Any:
@@ -81,40 +103,38 @@ def _due(run_at: Any, delay: Any, errors: dict[str, str]) -> Any:
     return timezone.make_aware(run_at) if run_at is not None and timezone.is_naive(run_at) else run_at
 
 
-def validate(
-    task: Any, *, args: Any = None, kwargs: Any = None, name: str = "", priority: Any = priorities.DEFAULT, max_retries: Any = 3,
-    run_at: Any = None, delay: Any = None, queue: Any = None, unique_key: Any = None, timeout: Any = UNSET, created_by: Any = None,
+def _common(
+    errors: dict[str, str], task: str, *, max_retries: Any = 3, run_at: Any = None, delay: Any = None, queue: Any = None,
+    unique_key: Any = None, timeout: Any = UNSET, created_by: Any = None,
 ) -> NewJob:  # fmt: skip
-    """The row for a request. Raises InvalidJob with a message for each wrong field."""
-    errors: dict[str, str] = {}
-    task = getattr(task, "name", task)
-    args, kwargs = [] if args is None else args, {} if kwargs is None else kwargs
+    """What every row of one request shares."""
     timeout = configuration().default_timeout if timeout is UNSET else timeout
     queue = registry.current_app.conf.task_default_queue if queue is None else queue
-    _check_call(task, args, kwargs, errors)
-    _text(name, "name", errors)
     _text(queue, "queue", errors, 100)
     if not errors.get("queue") and not queue.strip():
         errors["queue"] = _("Name a queue.")
     if unique_key is not None:
         _text(unique_key, "unique_key", errors)
-    _whole(priority, "priority", errors, 0, 9, _("The priority is a whole number from 0 to 9; 9 runs first."))
-    if max_retries is not None:
-        _whole(max_retries, "max_retries", errors, 0, MAX_RETRIES, _("The number of retries is a whole number, 0 or more."))
-    if timeout is not None:
-        _whole(timeout, "timeout", errors, 1, 2**31 - 1, _("The time limit is a whole number of seconds, 1 or more."))
-    due = _due(run_at, delay, errors)
-    args_text = _dump(list(args), "args", errors) if "args" not in errors else ""
-    kwargs_text = _dump(dict(kwargs), "kwargs", errors) if "kwargs" not in errors else ""
-    limit = configuration().max_argument_bytes
-    if len(args_text) + len(kwargs_text) > limit:
-        errors["kwargs"] = _("The arguments are larger than JOBS_MAX_ARGUMENT_BYTES (%(limit)d bytes).") % {"limit": limit}
+    if max_retries is not None and not _is_whole(max_retries, 0, MAX_RETRIES):
+        errors["max_retries"] = _("The number of retries is a whole number, 0 or more.")
+    if timeout is not None and not _is_whole(timeout, 1, 2**31 - 1):
+        errors["timeout"] = _("The time limit is a whole number of seconds, 1 or more.")
+    return NewJob(
+        task=task, queue=queue, run_at=_due(run_at, delay, errors), max_retries=max_retries, timeout=timeout, unique_key=unique_key,
+        created_by_id=getattr(created_by, "pk", None),
+    )  # fmt: skip
+
+
+def validate(task: Any, *, args: Any = None, kwargs: Any = None, name: Any = "", priority: Any = DEFAULT, **options: Any) -> NewJob:
+    """The row for a request. Raises InvalidJob with a message for each wrong field."""
+    errors: dict[str, str] = {}
+    task = getattr(task, "name", task)
+    args_text, kwargs_text = _call(_known(task, errors), args, kwargs, errors)
+    _own(name, priority, errors)
+    common = _common(errors, task, **options)
     if errors:
         raise InvalidJob(errors)
-    return NewJob(
-        task=task, args=args_text, kwargs=kwargs_text, name=name, queue=queue, priority=priority, run_at=due, max_retries=max_retries,
-        timeout=timeout, unique_key=unique_key, created_by_id=getattr(created_by, "pk", None),
-    )  # fmt: skip
+    return replace(common, args=args_text, kwargs=kwargs_text, name=name, priority=priority)
 
 
 def enqueue(task: Any, **options: Any) -> Job:
@@ -128,15 +148,31 @@ def enqueue(task: Any, **options: Any) -> Job:
 
 def enqueue_many(
     task: Any, calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]], *, names: Sequence[str] | None = None,
-    priorities: Sequence[int] | None = None, **options: Any,
+    priorities: Sequence[int] | None = None, name: str = "", priority: int = DEFAULT, **options: Any,
 ) -> list[int]:  # fmt: skip
-    """Accept many jobs of one task in one statement: all or none. Returns their numbers in order. Raises InvalidJob."""
-    rows = []
-    for place, (args, kwargs) in enumerate(calls):
-        given = dict(options, args=args, kwargs=kwargs)
-        if names is not None:
-            given["name"] = names[place]
-        if priorities is not None:
-            given["priority"] = priorities[place]
-        rows.append(validate(task, **given))
-    return insert_many(rows)
+    """Accept many jobs of one task, all or none: calls are pairs of args and kwargs, names and priorities go with them one by one,
+    the other options are those of enqueue() but unique_key.
+
+    Returns their numbers in order. Raises InvalidJob, and ValueError when names or priorities are more or fewer than the calls.
+    """
+    calls = list(calls)
+    errors: dict[str, str] = {}
+    task = getattr(task, "name", task)
+    found = _known(task, errors)
+    common = _common(errors, task, **options)
+    if common.unique_key is not None:
+        errors["unique_key"] = _("Jobs that are made together cannot share a unique key.")
+    if errors:
+        raise InvalidJob(errors)
+    each_name = repeat(name, len(calls)) if names is None else names
+    each_priority = repeat(priority, len(calls)) if priorities is None else priorities
+
+    def checked() -> Iterator[tuple[str, str, str, int]]:
+        for (args, kwargs), own_name, own_priority in zip(calls, each_name, each_priority, strict=True):
+            args_text, kwargs_text = _call(found, args, kwargs, errors)
+            _own(own_name, own_priority, errors)
+            if errors:
+                raise InvalidJob(errors)
+            yield own_name, args_text, kwargs_text, own_priority
+
+    return insert_many(common, checked(), len(calls)) if calls else []

@@ -2,6 +2,7 @@
 
 import inspect
 import typing
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +21,22 @@ def get(name: str) -> Any | None:
     if name.startswith("celery."):
         return None
     return current_app.tasks.get(name) or job_types().get(name)
+
+
+@lru_cache(maxsize=8192)
+def _fits(task: Any, count: int, names: tuple[str, ...]) -> str:
+    try:
+        signature(task).bind(*range(count), **dict.fromkeys(names))
+    except TypeError as error:
+        return str(error)
+    return ""
+
+
+def check_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Raise TypeError when the task cannot be called with as many arguments and these names."""
+    message = _fits(task, len(args), tuple(kwargs))
+    if message:
+        raise TypeError(message)
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,66 @@
+"""Calls with arguments and nothing else, which is what nearly all are.
+
+Celery spends more on such a call than PostgreSQL does on its row, to arrive at the same result each time but for the
+arguments and the id. So the row that Celery's own way has made of the first call is kept, and the next calls copy it.
+Whatever could make the next row another one forgets the kept row, or sends the call down Celery's way.
+"""
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any
+
+import celery
+from celery import signals
+from django.core.signals import setting_changed
+
+from jobs.store.insert import NewJob
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The row of a call, and what it was made under."""
+
+    new: NewJob
+    ignored: bool | None
+    made_under: tuple[Any, ...]
+
+
+_shapes: dict[str, Shape] = {}
+
+
+def _forget(**_: Any) -> None:
+    _shapes.clear()
+
+
+setting_changed.connect(_forget)
+
+
+def _made_under(app: Any, task: Any) -> tuple[Any, ...]:
+    conf = app.conf
+    return (id(conf), dict(conf.changes), os.getpid(), task.max_retries, getattr(task, "timeout", None), task.ignore_result)
+
+
+def is_alike(app: Any, task: Any) -> bool:
+    """Whether nothing about this moment or this task asks for Celery's way: no receiver, no parent, no code of its own."""
+    return not (
+        signals.before_task_publish.receivers
+        or signals.after_task_publish.receivers
+        or app.current_worker_task is not None
+        or app.conf.task_always_eager
+        or type(app).send_task is not celery.Celery.send_task
+        or type(task).shadow_name is not celery.Task.shadow_name
+        or getattr(task, "_dump_pydantic_arguments", None) is not None
+    )
+
+
+def shape_of(app: Any, task: Any) -> Shape | None:
+    """The kept row, None when there is none that still holds."""
+    shape = _shapes.get(task.name)
+    return shape if shape is not None and shape.made_under == _made_under(app, task) else None
+
+
+def keep(app: Any, task: Any, new: NewJob, ignored: bool | None) -> None:
+    """Keep the row that Celery's way has made; not where routes may look at the arguments or the clock is in the row."""
+    if app.conf.task_routes or new.run_at is not None or task._get_exec_options().get("expires") is not None:
+        return
+    _shapes[task.name] = Shape(replace(new, args="", kwargs="", task_id=None), ignored, _made_under(app, task))
