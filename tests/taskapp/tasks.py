@@ -1,5 +1,6 @@
 """Tasks that behave in the ways jobs can behave."""
 
+import os
 import time
 from typing import Any
 
@@ -45,3 +46,8 @@ def fails_inside() -> None:
     with transaction.atomic():
         get_user_model().objects.create(username="never")
         raise ValueError("inside")
+
+
+@shared_task(name="t.kill_worker")
+def kill_worker() -> None:
+    os._exit(9)

@@ -1,0 +1,80 @@
+"""Ended jobs are removed after JOBS_RETENTION_DAYS, in batches; open dead letters and their jobs stay."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from jobs import dead_letters
+from jobs.leader import prune
+from jobs.models import Attempt, DeadLetterQueue, Job
+from jobs.store import engine, transitions
+from tests.rows import job_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def own() -> Iterator[Any]:
+    connection = engine.connect("jobs prune")
+    yield connection
+    connection.close()
+
+
+def ended(status: str, days: float, count: int = 1) -> list[int]:
+    """Jobs that ended so many days ago."""
+    ids = [job_in(status).id for _ in range(count)]
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET finished_at = finished_at - make_interval(secs => %s) WHERE id = ANY (%s)", [days * 86400, ids])
+    return ids
+
+
+def test_what_is_old_goes_and_the_rest_stays(own: Any, settings: Any) -> None:
+    settings.JOBS_RETENTION_DAYS = 2
+    old = [*ended("completed", 2.1), *ended("cancelled", 2.1), *ended("failed", 2.1)]
+    dead_letters.resolve(list(DeadLetterQueue.objects.values_list("id", flat=True)), "sara")
+    stays = [*ended("completed", 1.9), *ended("failed", 30), job_in("pending").id, job_in("running").id]
+    assert Attempt.objects.filter(job__in=old).exists()
+    assert prune.prune(own, threading.Event()) == len(old)
+    assert sorted(Job.objects.values_list("id", flat=True)) == sorted(stays)
+    assert set(DeadLetterQueue.objects.values_list("job_id", "resolution")) == {(stays[1], "open")}
+    assert set(Attempt.objects.values_list("job_id", flat=True)) <= set(stays)
+
+
+def test_it_works_in_batches(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO jobs_job (task, status, finished_at)
+               SELECT 't.nap', 'completed', now() - interval '8 days' FROM generate_series(1, 1234)"""
+        )
+    sizes = []
+    delete = transitions.delete_ended
+
+    def counted(cursor: Any, ids: Sequence[int]) -> list[int]:
+        gone = delete(cursor, ids)
+        sizes.append(len(gone))
+        return gone
+
+    monkeypatch.setattr(transitions, "delete_ended", counted)
+    kept = ended("completed", 6.9)
+    assert prune.prune(own, threading.Event()) == 1234
+    assert [size for size in sizes if size] == [500, 500, 234]
+    assert list(Job.objects.values_list("id", flat=True)) == kept
+
+
+def test_it_stops_between_two_batches_when_told(own: Any) -> None:
+    ended("completed", 8)
+    told = threading.Event()
+    told.set()
+    assert prune.prune(own, told) == 0
+    assert Job.objects.exists()
+
+
+def test_it_reads_an_index(own: Any) -> None:
+    with own.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        cursor.execute("EXPLAIN " + prune._OLD, ["completed", 86400])
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "jobs_job_ended" in plan
