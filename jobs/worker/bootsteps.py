@@ -60,8 +60,10 @@ class Engine(bootsteps.StartStopStep):
             from psycogreen.gevent import patch_psycopg
 
             from jobs.worker.admission import Admission
+            from jobs.worker.task_connections import keep_connections
 
             patch_psycopg()
+            keep_connections(2 * worker.concurrency)  # a slot is free before its task has closed its connection
             worker.admission = Admission(worker.concurrency)
         else:
             logger.warning(

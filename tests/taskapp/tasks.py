@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import shared_task
 from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.db import connection, transaction
 
 from jobs import PermanentError
 
@@ -51,3 +51,24 @@ def fails_inside() -> None:
 @shared_task(name="t.kill_worker")
 def kill_worker() -> None:
     os._exit(9)
+
+
+@shared_task(name="t.session")
+def session(statement: str = "") -> list[Any]:
+    """Runs a statement in the task's own session; which session it was, and what it found left there."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_backend_pid(), current_setting('t.mark', true), count(*) FROM pg_locks"
+            " WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+        )
+        found = cursor.fetchone()
+        if statement:
+            cursor.execute(statement)
+    return list(found)
+
+
+@shared_task(name="t.open_transaction", bind=True)
+def open_transaction(self: Any, seconds: float) -> None:
+    with transaction.atomic():
+        get_user_model().objects.create(username="open")
+        time.sleep(seconds)

@@ -1,0 +1,47 @@
+"""The tasks' own sessions under gevent: few, clean, and replaced when they are gone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+
+from jobs import enqueue, enqueue_many
+from jobs.models import Attempt
+from tests.integration.test_engine import ended
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _tasks(settings: Any) -> None:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+
+def sessions(count: int, statement: str = "") -> list[list[Any]]:
+    return [job.result for job in ended(*enqueue_many("t.session", [((statement,), {})] * count))]
+
+
+def test_tasks_share_few_sessions_and_leave_nothing_in_them(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log"):
+        used = sessions(40, "SET t.mark = 'something'; SELECT pg_advisory_lock_shared(77)") + sessions(8)
+        assert len({pid for pid, _, _ in used}) <= 12  # 48 when each task opens its own
+        assert {(left or "", locks) for _, left, locks in used} == {("", 0)}
+
+
+def test_a_session_that_broke_or_is_in_a_transaction_is_not_used_again(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log"):
+        before = {pid for pid, _, _ in sessions(12)}
+        timed_out = enqueue("t.open_transaction", args=[60], timeout=1, max_retries=0)
+        (job,) = ended(timed_out.id)
+        assert job.status == "failed"
+        assert Attempt.objects.get(job=job).outcome == "timed out"
+        assert not get_user_model().objects.filter(username="open").exists()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND datname = current_database()")
+            assert cursor.fetchone() == (0,)
+            cursor.execute("SELECT count(pg_terminate_backend(pid)) FROM unnest(%s::int[]) pid", [list(before)])
+        after = sessions(12)
+        assert not before & {pid for pid, _, _ in after}
