@@ -1,5 +1,9 @@
 """Django's own admin: it shows rows and calls the verbs; nothing is edited in place."""
 
+from django.contrib import admin
+
 from jobs.admin import dead_letter, job
+
+admin.site.enable_nav_sidebar = False  # the lists need the width
 
 __all__ = ["dead_letter", "job"]

@@ -5,10 +5,14 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from jobs import dead_letters
+from jobs.admin import shown
 from jobs.admin.confirm import ask
+from jobs.admin.paging import CappedPaginator
 from jobs.models import DeadLetterQueue
 from jobs.web.reports import say
 
@@ -19,13 +23,47 @@ Rows = QuerySet[DeadLetterQueue, DeadLetterQueue]
 class DeadLetterQueueAdmin(admin.ModelAdmin):
     """Read-only; each decision is a verb."""
 
-    list_display = ("id", "job", "error_class", "message", "attempts", "failed_at", "resolution", "notified_at")
-    list_filter = ("resolution", "error_class", ("failed_at", admin.DateFieldListFilter))
-    search_fields = ("=job__id", "job__name", "job__task", "error_class", "message")
-    list_select_related = ("job",)
+    list_display = ("id", "shown_job", "error_class", "shown_message", "attempts", "failed_at", "resolution", "notified_at")
+    list_filter = ("resolution", ("failed_at", admin.DateFieldListFilter))
+    search_fields = ("=job__id", "error_class", "message")
+    sortable_by = ("id",)
+    show_facets = admin.ShowFacets.NEVER
+    paginator = CappedPaginator
+    fieldsets = (
+        (None, {"fields": ("id", "linked_job", "error_class", "whole_message", "whole_traceback", "attempts", "failed_at", "fingerprint")}),
+        (_("Decision"), {"fields": ("resolution", "resolved_by", "resolved_at", "note", "owner")}),
+        (_("Notice"), {"fields": ("notified_at", "notify_error", "notify_after", "notify_tries")}),
+    )
     show_full_result_count = False
     list_per_page = 50
     actions = ("reprocess_entries", "resolve_entries", "notify_entries")
+
+    def get_queryset(self, request: HttpRequest) -> Rows:
+        return super().get_queryset(request).select_related("job").only(*(f.name for f in self.opts.fields), "job__name", "job__task")
+
+    def view_on_site(self, obj: DeadLetterQueue) -> str:
+        """Its group of equal errors on the desk."""
+        return f"{reverse('jobs:dead_letters')}?group={obj.fingerprint}"
+
+    @admin.display(description=_("job"))
+    def shown_job(self, entry: DeadLetterQueue) -> str:
+        return shown.name(str(entry.job))
+
+    @admin.display(description=_("job"))
+    def linked_job(self, entry: DeadLetterQueue) -> str:
+        return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[entry.job_id]), shown.name(str(entry.job)))
+
+    @admin.display(description=_("message"))
+    def shown_message(self, entry: DeadLetterQueue) -> str:
+        return shown.name(entry.message)
+
+    @admin.display(description=_("message"))
+    def whole_message(self, entry: DeadLetterQueue) -> str:
+        return shown.code(entry.message)
+
+    @admin.display(description=_("traceback"))
+    def whole_traceback(self, entry: DeadLetterQueue) -> str:
+        return shown.code(entry.traceback)
 
     def get_actions(self, request: HttpRequest) -> Any:
         actions = super().get_actions(request)

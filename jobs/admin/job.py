@@ -4,22 +4,32 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.widgets import AdminSplitDateTime
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from jobs import control, registry
+from jobs.admin import shown
 from jobs.admin.confirm import ask
+from jobs.admin.filters import PriorityFilter, QueueFilter
+from jobs.admin.paging import CappedPaginator
 from jobs.domain import priority
 from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Attempt, Job
-from jobs.web.forms import NAME_LENGTH
+from jobs.web.forms import AT_WIDGET, NAME_LENGTH
 from jobs.web.reports import say
 
 Rows = QuerySet[Job, Job]
+CODE = {"rows": 4, "cols": 60, "dir": "ltr"}
 HEAVY = ("args", "kwargs", "result", "options")
+FIELDSETS = [
+    (None, {"fields": ["id", "name", "task", "status", "is_final", "priority", "queue", "created_at", "created_by",
+                       "run_at", "started_at", "finished_at"]}),
+    (_("Arguments and result"), {"fields": ["shown_args", "shown_kwargs", "shown_progress", "shown_result", "shown_error"]}),
+    (_("Retries and limits"), {"fields": ["attempts", "max_retries", "runs", "losses", "autoretry", "timeout", "deadline_at"]}),
+    (_("Other"), {"fields": ["task_id", "unique_key", "worker", "cancel_requested_at", "cancel_requested_by", "shown_options"]}),
+]  # fmt: skip
 
 
 class NewJobForm(forms.ModelForm):
@@ -27,11 +37,11 @@ class NewJobForm(forms.ModelForm):
 
     task = forms.ChoiceField(label=_("Task"))
     name = forms.CharField(label=_("Name"), required=False, max_length=NAME_LENGTH)
-    args = forms.JSONField(label=_("positional arguments"), required=False, initial=list)
-    kwargs = forms.JSONField(label=_("named arguments"), required=False, initial=dict)
+    args = forms.JSONField(label=_("positional arguments"), required=False, initial=list, widget=forms.Textarea(CODE))
+    kwargs = forms.JSONField(label=_("named arguments"), required=False, initial=dict, widget=forms.Textarea(CODE))
     priority = forms.IntegerField(label=_("Priority"), min_value=0, max_value=9, initial=priority.DEFAULT, help_text=_("9 runs first"))
     max_retries = forms.IntegerField(label=_("Retries"), min_value=0, initial=3)
-    run_at = forms.SplitDateTimeField(label=_("due at"), required=False, widget=AdminSplitDateTime)
+    run_at = forms.DateTimeField(label=_("due at"), required=False, widget=AT_WIDGET)
     queue = forms.CharField(label=_("Queue"), required=False, max_length=100)
     requester: Any = None
 
@@ -61,7 +71,8 @@ class AttemptInline(admin.TabularInline):
     """The runs that did not complete."""
 
     model = Attempt
-    fields = readonly_fields = ("run", "outcome", "error_class", "message", "traceback", "worker", "started_at", "finished_at", "delay")
+    template = "admin/jobs/attempts.html"
+    fields = readonly_fields = ("run",)
     extra = 0
     can_delete = False
 
@@ -79,14 +90,53 @@ class AttemptInline(admin.TabularInline):
 class JobAdmin(admin.ModelAdmin):
     """Nothing is editable: each change is a verb, and the verb says whom it refused."""
 
-    list_display = ("id", "name", "task", "status", "priority", "queue", "attempts", "run_at", "finished_at")
-    list_display_links = ("id", "name")
-    list_filter = ("status", "priority", "queue", ("created_at", admin.DateFieldListFilter))
-    search_fields = ("=id", "name", "task", "=task_id", "last_error")
+    list_display = ("id", "shown_name", "task", "status", "priority", "queue", "attempts", "run_at", "finished_at")
+    list_display_links = ("id", "shown_name")
+    list_filter = ("status", PriorityFilter, QueueFilter, ("created_at", admin.DateFieldListFilter))
+    search_fields = ("=id", "name", "task", "=task_id")  # errors are searched among the dead letters, which are few
+    sortable_by = ("id",)  # any other order would sort the whole table
+    show_facets = admin.ShowFacets.NEVER
+    paginator = CappedPaginator
     show_full_result_count = False
     list_per_page = 50
     list_select_related = False
     actions = ("reprocess_jobs", "cancel_jobs", "fail_completed_jobs", "delete_jobs")
+
+    def view_on_site(self, obj: Job) -> str:
+        """The job's page on the desk."""
+        return reverse("jobs:detail", args=[obj.pk])
+
+    @admin.display(description=_("name"), empty_value="-")
+    def shown_name(self, job: Job) -> str:
+        return shown.name(job.name) if job.name else ""
+
+    @admin.display(description=_("permanently failed"), boolean=True)
+    def is_final(self, job: Job) -> bool:
+        return job.permanently_failed
+
+    @admin.display(description=_("positional arguments"))
+    def shown_args(self, job: Job) -> str:
+        return shown.as_json(job.args)
+
+    @admin.display(description=_("named arguments"))
+    def shown_kwargs(self, job: Job) -> str:
+        return shown.as_json(job.kwargs)
+
+    @admin.display(description=_("progress"))
+    def shown_progress(self, job: Job) -> str:
+        return shown.as_json(job.progress)
+
+    @admin.display(description=_("result"))
+    def shown_result(self, job: Job) -> str:
+        return shown.as_json(job.result)
+
+    @admin.display(description=_("last error"))
+    def shown_error(self, job: Job) -> str:
+        return shown.code(job.last_error)
+
+    @admin.display(description=_("rest of the Celery message"))
+    def shown_options(self, job: Job) -> str:
+        return shown.as_json(job.options)
 
     def get_queryset(self, request: HttpRequest) -> Rows:
         rows = super().get_queryset(request)
@@ -101,7 +151,7 @@ class JobAdmin(admin.ModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
         if obj is None:
             return [(None, {"fields": NewJobForm.Meta.fields})]
-        return [(None, {"fields": [field.name for field in Job._meta.fields]})]
+        return FIELDSETS
 
     def get_inlines(self, request: HttpRequest, obj: Job | None) -> Any:
         return [AttemptInline] if obj else []

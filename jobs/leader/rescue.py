@@ -12,7 +12,7 @@ from jobs.conf import configuration
 from jobs.domain import retry
 from jobs.models.attempt import Outcome
 from jobs.store import transitions
-from jobs.store.locks import WORKER_CLASS
+from jobs.store.locks import HELD_WORKERS
 from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger(__name__)
@@ -20,9 +20,6 @@ logger = logging.getLogger(__name__)
 APART: Final = 1.0  # seconds between two sightings of a free lock
 SETTLE: Final = 10.0  # seconds after an own reconnect in which nobody is declared dead
 MOST: Final = 500  # rows a round
-_HELD = f"""
-SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = {WORKER_CLASS} AND objsubid = 2
-   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 _LATE = f"""
 SELECT id, runs, task, attempts, max_retries, cancel_requested_at IS NOT NULL FROM jobs_job
  WHERE status = 'running' AND deadline_at < clock_timestamp() - interval '2 s' LIMIT {MOST}"""
@@ -51,7 +48,7 @@ class Rescue:
             holders = {row[0] for row in cursor.fetchall()}
             cursor.execute("SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float")
             young = cursor.fetchone()[0] < SETTLE  # the workers are still taking their locks again
-            cursor.execute(_HELD)  # last: who took a lock and a row since the first look is not free
+            cursor.execute(HELD_WORKERS)  # last: who took a lock and a row since the first look is not free
             held = {row[0] for row in cursor.fetchall()}
             self.live = {id: list(queues or ()) for id, (parent, queues) in workers.items() if parent is None and id in held}
             free = (set(workers) | holders) - held

@@ -118,9 +118,32 @@ def queues(workers: Sequence[WorkerLine]) -> list[QueueLine]:
     ]
 
 
+def queue_names() -> list[str]:
+    """The queues in which jobs wait or that a live worker serves, by name: one step of the index for each, however many jobs wait."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """WITH RECURSIVE step AS (
+                 (SELECT queue FROM jobs_job WHERE status = 'pending' ORDER BY queue LIMIT 1)
+               UNION ALL
+                 SELECT (SELECT j.queue FROM jobs_job j WHERE j.status = 'pending' AND j.queue > step.queue ORDER BY j.queue LIMIT 1)
+                   FROM step WHERE step.queue IS NOT NULL)
+               SELECT queue FROM step WHERE queue IS NOT NULL"""
+        )
+        names = {row[0] for row in cursor.fetchall()}
+    return sorted(names.union(*(worker.queues for worker in live_workers())))
+
+
+def live_workers() -> list[Worker]:
+    """The workers that hold their lock, children of a prefork worker apart. A row alone may be left by a process that died."""
+    with connection.cursor() as cursor:
+        cursor.execute(locks.HELD_WORKERS)
+        held = {row[0] for row in cursor.fetchall()}
+    return [row for row in Worker.objects.all() if row.id in held]
+
+
 def workers() -> list[WorkerLine]:
     """The live workers, each with its running jobs; the children of a prefork worker count as their parent."""
-    rows = list(Worker.objects.all())
+    rows = live_workers()
     main = {row.id: row.parent or row.id for row in rows}
     held: dict[int, list[Job]] = defaultdict(list)
     for job in (

@@ -6,19 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext_lazy as _
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic.errors import PydanticUserError
 
 from jobs.web.pydantic_messages import translate
 
 PREFIX = "argument"
-_LOOSE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_STARS: Mapping[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 
 
 class ArgumentsForm(forms.Form):
-    """The arguments of one task; `kwargs` holds them as JSON values when the form is valid."""
+    """The arguments of one task; `args` and `kwargs` hold them as JSON values when the form is valid."""
 
     model: type[BaseModel]
+    signature: inspect.Signature
+    args: list[Any]
     kwargs: dict[str, Any]
 
     def clean(self) -> dict[str, Any]:
@@ -26,40 +31,86 @@ class ArgumentsForm(forms.Form):
         if self.errors:
             return self.cleaned_data
         try:
-            self.kwargs = json.loads(self.model(**data).model_dump_json(exclude_unset=True, by_alias=True))
+            given = json.loads(self.model(**data).model_dump_json(exclude_unset=True, by_alias=True))
         except ValidationError as error:
             for problem in error.errors():
                 name = str(problem["loc"][0]) if problem["loc"] else None
                 self.add_error(name if name in self.fields else None, translate(problem))
+        else:
+            self._arrange(given)
         return self.cleaned_data
+
+    def _arrange(self, given: dict[str, Any]) -> None:
+        """Keep values by name where that is possible: what only has a place goes into `args`, with all that stands before it."""
+        parameters = self.signature.parameters.values()
+        many = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
+        rest = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), "")
+        items, extra = given.pop(many, []), given.pop(rest, {})
+        taken = sorted(set(extra) & {p.name for p in parameters if p.kind not in (*_STARS, p.POSITIONAL_ONLY)})
+        if taken:
+            self.add_error(rest, _("These have a field of their own: %(names)s") % {"names": ", ".join(taken)})
+            return
+        places = [p for p in parameters if p.kind in _POSITIONAL]
+        placed = [at for at, p in enumerate(places) if items or (p.kind is p.POSITIONAL_ONLY and p.name in given)]
+        before = places[: max(placed, default=-1) + 1]
+        self.args = [given.pop(p.name, p.default) for p in before] + items
+        self.kwargs = given | extra
+
+
+class _JSONField(forms.JSONField):
+    """Empty when there is no value, where Django would write the word null."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else super().prepare_value(value)
 
 
 def form_for(signature: inspect.Signature) -> type[ArgumentsForm]:
     """The form class for a task with this signature (without self)."""
     model = _model(signature)
     schema = model.model_json_schema()
+    titles = {field.alias: field.title for field in model.model_fields.values()}
     required, definitions = set(schema.get("required", [])), schema.get("$defs", {})
-    fields = {name: _field(name, part, name in required, definitions) for name, part in schema.get("properties", {}).items()}
-    return type("TaskArgumentsForm", (ArgumentsForm,), {**fields, "model": model})
+    fields = {}
+    for name, part in schema.get("properties", {}).items():
+        fields[name] = _field(part, name in required, definitions)
+        fields[name].label = _STARS.get(signature.parameters[name].kind, "") + name  # the name in the code
+        fields[name].title = titles[name]  # type: ignore[attr-defined]  # what people call it, or None
+    found: type[ArgumentsForm] = type("TaskArgumentsForm", (ArgumentsForm,), fields)
+    found.model, found.signature = model, signature
+    return found
 
 
 def _model(signature: inspect.Signature) -> type[BaseModel]:
-    fields: dict[str, Any] = {}
-    for name, parameter in signature.parameters.items():
-        if parameter.kind not in _LOOSE:
-            hint = Any if parameter.annotation is parameter.empty else parameter.annotation
-            fields[name] = (hint, ... if parameter.default is parameter.empty else parameter.default)
+    # Under names of our own: an argument may be called like something that pydantic needs itself.
+    fields: dict[str, Any] = {f"a{place}": _described(parameter) for place, parameter in enumerate(signature.parameters.values())}
     return create_model("Arguments", __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **fields)
 
 
-def _field(name: str, schema: Mapping[str, Any], required: bool, definitions: Mapping[str, Any]) -> forms.Field:
+def _described(parameter: inspect.Parameter) -> tuple[Any, Any]:
+    hint = _known(parameter.annotation)
+    match parameter.kind:
+        case inspect.Parameter.VAR_POSITIONAL:
+            return list[hint], Field(default=[], alias=parameter.name, description=_("A JSON list: [1, 2]."))  # type: ignore[valid-type]
+        case inspect.Parameter.VAR_KEYWORD:
+            text = _('A JSON object: {"name": 1}.')
+            return dict[str, hint], Field(default={}, alias=parameter.name, description=text)  # type: ignore[valid-type]
+    return hint, Field(default=... if parameter.default is parameter.empty else parameter.default, alias=parameter.name)
+
+
+def _known(annotation: Any) -> Any:
+    """The annotation if a value of it can be read from JSON, else Any."""
+    if annotation is inspect.Parameter.empty or isinstance(annotation, str):
+        return Any
+    try:
+        TypeAdapter(annotation, config=None).json_schema()
+    except PydanticUserError:
+        return Any
+    return annotation
+
+
+def _field(schema: Mapping[str, Any], required: bool, definitions: Mapping[str, Any]) -> forms.Field:
     schema = _resolved(schema, definitions)
-    common: dict[str, Any] = {
-        "required": required,
-        "label": name,
-        "help_text": schema.get("description", ""),
-        "initial": schema.get("default"),
-    }
+    common: dict[str, Any] = {"required": required, "help_text": schema.get("description", ""), "initial": schema.get("default")}
     if "enum" in schema:
         return forms.ChoiceField(choices=[(value, value) for value in schema["enum"]], **common)
     match schema.get("type"):
@@ -71,8 +122,8 @@ def _field(name: str, schema: Mapping[str, Any], required: bool, definitions: Ma
             return forms.FloatField(**common)
         case "string":
             return forms.CharField(strip=False, widget=forms.TextInput(attrs={"dir": "auto"}), **common)
-    attributes = {"rows": 3, "dir": "ltr"}
-    return forms.JSONField(error_messages={"invalid": _("This is not valid JSON.")}, widget=forms.Textarea(attrs=attributes), **common)
+    widget = forms.Textarea(attrs={"rows": 3, "dir": "ltr"})
+    return _JSONField(error_messages={"invalid": gettext_lazy("This is not valid JSON.")}, widget=widget, **common)
 
 
 def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from jobs.enqueueing import MAX_RETRIES, NAME_LIMIT
 
 NAME_LENGTH = NAME_LIMIT
 YEAR = 365 * 24 * 3600  # seconds
-AT_WIDGET = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local", "dir": "ltr"})
+AT_WIDGET = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local", "dir": "ltr", "aria-label": _("Date and time")})
 
 
 class PriorityForm(forms.Form):
@@ -29,7 +29,10 @@ class JobForm(PriorityForm):
     name = forms.CharField(label=_("Name"), required=False, max_length=NAME_LENGTH)
     max_retries = forms.IntegerField(label=_("Retries"), min_value=0, max_value=MAX_RETRIES)
     when = forms.ChoiceField(label=_("When"), choices=[("now", _("Now")), ("after", _("After")), ("at", _("At"))])
-    after = forms.FloatField(label=_("Seconds"), required=False, min_value=0, validators=[MaxValueValidator(YEAR)])
+    after = forms.FloatField(
+        label=_("Seconds"), required=False, min_value=0, validators=[MaxValueValidator(YEAR)],
+        widget=forms.NumberInput(attrs={"aria-label": _("Seconds")}),
+    )  # fmt: skip
     at = forms.DateTimeField(label=_("Date and time"), required=False, widget=AT_WIDGET)
     queue = forms.CharField(label=_("Queue"), max_length=100)
     token = forms.UUIDField(widget=forms.HiddenInput)

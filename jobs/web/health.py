@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 
 from jobs.store import stats
 from jobs.store.stats import QueueLine, WorkerLine
+from jobs.web.labels import ltr
 from jobs.web.tags import clock
 
 SLOW: Final = 300  # seconds a due job may wait before people are told
@@ -61,11 +62,11 @@ def _part_alerts(redis: bool, leader: bool, workers: Sequence[WorkerLine]) -> li
         found.append(Alert(bad=True, fact=_("Redis does not answer."), advice=advice))
     if not workers:
         advice = _("Start one: %(command)s") % {
-            "command": "celery -A task_queue_project worker -P gevent --concurrency=4 --prefetch-multiplier=1"
+            "command": ltr("celery -A task_queue_project worker -P gevent --concurrency=4 --prefetch-multiplier=1")
         }
         found.append(Alert(bad=True, fact=_("No worker lives, so no job runs."), advice=advice))
     elif not leader:
-        advice = _("It comes along with each worker. Start one more, or: %(command)s") % {"command": "python manage.py dispatch"}
+        advice = _("It comes along with each worker. Start one more, or: %(command)s") % {"command": ltr("python manage.py dispatch")}
         found.append(Alert(bad=True, fact=_("No leader lives: waiting jobs are not handed to workers."), advice=advice))
     return found
 
@@ -83,11 +84,12 @@ def _dead_alerts(dead: int) -> list[Alert]:
 def _queue_alerts(line: QueueLine, workers: Sequence[WorkerLine]) -> list[Alert]:
     url, link = reverse("jobs:list") + f"?queue={line.name}", _("Show its jobs")
     if workers and line.waiting and not line.workers:
-        fact = _("Nobody serves the queue “%(queue)s”, and jobs wait in it.") % {"queue": line.name}
-        advice = _("Start a worker for it: add %(option)s to its command.") % {"option": f"-Q {line.name}"}
+        fact = _("Nobody serves the queue “%(queue)s”, and jobs wait in it.") % {"queue": ltr(line.name)}
+        advice = _("Start a worker for it: add %(option)s to its command.") % {"option": ltr(f"-Q {line.name}")}
         return [Alert(bad=False, fact=fact, advice=advice, url=url, link=link)]
     if workers and line.oldest_seconds > SLOW:
         fact = _("The queue “%(queue)s” is slow: its oldest job has been waiting for %(time)s.")
+        fact %= {"queue": ltr(line.name), "time": clock(line.oldest_seconds)}
         advice = _("Start another worker for it, or give less urgent jobs a lower priority.")
-        return [Alert(bad=False, fact=fact % {"queue": line.name, "time": clock(line.oldest_seconds)}, advice=advice, url=url, link=link)]
+        return [Alert(bad=False, fact=fact, advice=advice, url=url, link=link)]
     return []

@@ -16,3 +16,8 @@ STATE_LABELS: Final[dict[State, Promise]] = {
     State.FAILED: pgettext_lazy("state", "Failed"),
     State.CANCELLED: pgettext_lazy("state", "Cancelled"),
 }
+
+
+def ltr(text: str) -> str:
+    """A command or a name inside a sentence of any direction: isolated, from left to right."""
+    return f"\u2066{text}\u2069"

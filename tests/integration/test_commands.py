@@ -12,7 +12,8 @@ from django.utils import timezone, translation
 
 from jobs import enqueue
 from jobs.models import DeadLetterQueue, Job
-from jobs.verification import priority, workers
+from jobs.store import stats
+from jobs.verification import priority
 from tests.workers import running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -131,7 +132,7 @@ def test_jobs_counts(tmp_path: Path) -> None:
     enqueue("jobs.tasks.sleep", args=[0], queue="elsewhere")
     with running_worker(tmp_path / "log"):
         found = json.loads(run("jobs", json=True))
-        assert len(workers.live_workers()) == 1
+        assert len(stats.live_workers()) == 1
     assert found["statuses"]["pending"] == 1
     assert found["queues"] == {"elsewhere": {"pending": 1}}
     assert found["oldest_waiting"]["seconds"] > 0

@@ -16,6 +16,11 @@ def add(x: int, y: int) -> int:
     return x + y
 
 
+@shared_task(name="t.collect")
+def collect(first: int, *numbers: int, **options: str) -> list[int]:
+    return [first, *numbers, len(options)]
+
+
 @shared_task(name="t.nap")
 def nap(seconds: float) -> None:
     time.sleep(seconds)

@@ -107,7 +107,7 @@ def test_the_admin_resolves_with_a_note_and_notifies(staff: Client) -> None:
 
 def test_a_job_added_in_the_admin_is_enqueued(staff: Client) -> None:
     given = {"task": "jobs.tasks.sleep", "name": "admin", "args": "[]", "kwargs": '{"seconds": 1}', "priority": "7", "max_retries": "0",
-             "run_at_0": "", "run_at_1": "", "queue": ""}  # fmt: skip
+             "run_at": "", "queue": ""}  # fmt: skip
     prefix = {f"attempt_set-{name}": "0" for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
     answer = staff.post(f"{JOBS}add/", given | prefix)
     assert answer.status_code == 302

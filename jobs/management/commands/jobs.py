@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from jobs.domain.statuses import Status
 from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
-from jobs.verification.workers import live_workers
+from jobs.store.stats import live_workers
 
 
 class Command(BaseCommand):

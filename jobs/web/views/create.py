@@ -76,6 +76,7 @@ def _enqueue(request: HttpRequest, task: str, form: JobForm, arguments: Argument
     data = form.cleaned_data
     return enqueue(
         task,
+        args=arguments.args,
         kwargs=arguments.kwargs,
         name=data["name"],
         priority=data["priority"],

@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 from jobs.store import stats
 from jobs.web import health
 from jobs.web.access import needs
+from jobs.web.live import render_live
 
 GROUPS = 6
 
@@ -31,8 +32,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "groups": stats.error_groups(GROUPS),
         "live": request.GET.get("live") != "off",
     }
-    template = "jobs/dashboard/_live.html" if request.headers.get("HX-Request") else "jobs/dashboard/dashboard.html"
-    return render(request, template, context)
+    return render_live(request, "jobs/dashboard/dashboard.html", "jobs/dashboard/_live.html", context)
 
 
 @needs("view_job")

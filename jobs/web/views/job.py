@@ -16,6 +16,7 @@ from jobs.store import stats
 from jobs.web.access import needs
 from jobs.web.filters import JobFilter
 from jobs.web.forms import PriorityForm
+from jobs.web.live import render_live
 from jobs.web.paging import page_of
 from jobs.web.reports import say
 
@@ -36,10 +37,20 @@ def job_list(request: HttpRequest) -> HttpResponse:
         "tabs": [(state.value, number) for state, number in counts.items()],
         "total": sum(counts.values()),
         "tasks": _with_chosen(list(registry.job_types()), request.GET.get("task", "")),
-        "queues": _with_chosen([line.name for line in stats.queues(stats.workers())], request.GET.get("queue", "")),
+        "queues": _with_chosen(stats.queue_names(), request.GET.get("queue", "")),
         "filtered": any(request.GET.get(name) for name in form.fields),
+        "live": request.GET.get("live") != "off",
+        "elsewhere": {"on": _address(request, ""), "off": _address(request, "off")},
     }
-    return render(request, "jobs/job/list.html", context)
+    return render_live(request, "jobs/job/list.html", "jobs/job/_list.html", context)
+
+
+def _address(request: HttpRequest, live: str) -> str:
+    query = request.GET.copy()
+    query.pop("live", None)
+    if live:
+        query["live"] = live
+    return f"?{query.urlencode()}"
 
 
 def _with_chosen(names: list[str], chosen: str) -> list[str]:
@@ -51,8 +62,7 @@ def _with_chosen(names: list[str], chosen: str) -> list[str]:
 def job_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One job; htmx asks again for its live part while it has not ended."""
     job = get_object_or_404(Job.objects.select_related("created_by"), pk=pk)
-    template = "jobs/job/_live.html" if request.headers.get("HX-Request") else "jobs/job/detail.html"
-    return render(request, template, _job_context(job))
+    return render_live(request, "jobs/job/detail.html", "jobs/job/_live.html", _job_context(job))
 
 
 def _job_context(job: Job) -> dict[str, Any]:

@@ -1,0 +1,39 @@
+"""Filters whose choices are known without reading the whole table."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from jobs.domain import priority
+from jobs.models import Job
+from jobs.store import stats
+
+
+class PriorityFilter(admin.SimpleListFilter):
+    """The ten priorities."""
+
+    title = _("Priority")
+    parameter_name = "priority"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(str(number), str(number)) for number in range(priority.HIGHEST, priority.LOWEST - 1, -1)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job, Job]) -> QuerySet[Job, Job]:
+        chosen = self.value()
+        return queryset.filter(priority=int(chosen)) if chosen in dict(self.lookup_choices) and chosen else queryset
+
+
+class QueueFilter(admin.SimpleListFilter):
+    """The queues in which jobs wait or that a worker serves."""
+
+    title = _("Queue")
+    parameter_name = "queue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in stats.queue_names()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job, Job]) -> QuerySet[Job, Job]:
+        return queryset.filter(queue=self.value()) if self.value() else queryset

@@ -1,0 +1,26 @@
+"""Values as people read them in the admin: code from left to right, names in their own direction."""
+
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+
+from jobs.web.tags import pretty, visible
+
+NAME_LENGTH = 60
+
+
+def code(text: Any) -> SafeString | str:
+    """A traceback, an error or other program text; "-" when there is none."""
+    return format_html('<pre class="code" dir="ltr" tabindex="0">{}</pre>', text) if text else "-"
+
+
+def as_json(value: Any) -> SafeString | str:
+    """JSON on indented lines; "-" for None."""
+    return "-" if value is None else code(pretty(value))
+
+
+def name(text: str) -> SafeString:
+    """A name that people typed, cut to a width that leaves the list its other columns."""
+    return format_html('<bdi dir="auto">{}</bdi>', Truncator(visible(text)).chars(NAME_LENGTH))

@@ -1,0 +1,71 @@
+"""Rows in every state for the pages to show, with a worker that lives as far as PostgreSQL knows."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+
+from jobs import enqueue
+from jobs.models import DeadLetterQueue, Job, Worker
+from jobs.store import transitions
+from jobs.store.engine import connect
+from jobs.store.locks import LEADER, WORKER_CLASS
+from jobs.store.transitions import Failure, Run
+from tests.rows import job_in
+
+TRACEBACK = """Traceback (most recent call last):
+  File "/srv/shop/orders/tasks.py", line 41, in invoice
+    total = sum(line.price for line in order.lines)
+ValueError: line 3 of order 4711 has no price
+"""
+LONG = "فاتورة الطلب رقم ٤٧١١ للعميل «شركة النور للتجارة والمقاولات» مع نسخة إلى قسم المحاسبة"
+
+
+@contextmanager
+def played(slots: int = 4) -> Iterator[dict[str, int]]:
+    """Jobs in every state; the numbers of one of each, by state. The locks of a worker and a leader are held meanwhile."""
+    life = connect("scene")
+    worker = Worker.objects.create(
+        name="celery@host-1", hostname="host-1", pid=4711, pool="gevent", concurrency=slots, queues=["celery", "mail"],
+        tasks=["jobs.tasks.sleep"], versions={"python": "3.11", "celery": "5.7"},
+    )  # fmt: skip
+    with life.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s), pg_try_advisory_lock(%s, %s)", [WORKER_CLASS, worker.id, *LEADER])
+    try:
+        yield _rows(worker.id)
+    finally:
+        life.close()
+
+
+def _rows(worker: int) -> dict[str, int]:
+    jobs = {
+        "queued": enqueue("jobs.tasks.sleep", kwargs={"seconds": 5}, name=LONG, priority=9),
+        "elsewhere": enqueue("jobs.tasks.send_email", kwargs={"to": "a@example.com", "subject": "x"}, queue="nobody-serves-this-queue"),
+        "scheduled": enqueue("jobs.tasks.flaky", kwargs={"failures": 2}, delay=7200, name="Nightly report <b>&amp;"),
+        "completed": job_in("completed", name="x" * 250),
+        "cancelled": job_in("cancelled", name="Import"),
+    }
+    jobs["running"] = _claimed(worker, name="Send 4,000 invoices", priority=7)
+    jobs["retrying"] = _claimed(worker, name="Flaky import", priority=2)
+    failure = Failure(error_class="ValueError", message="line 3 of order 4711 has no price", traceback=TRACEBACK)
+    with connection.cursor() as cursor:
+        transitions.report_progress(cursor, Run(id=jobs["running"].id, runs=1), json.dumps({"fraction": 0.4, "message": "1,600 of 4,000"}))
+        transitions.retry(cursor, Run(id=jobs["retrying"].id, runs=1), failure, delay=3600)
+        for number in range(4):
+            job = _claimed(worker, name=f"Invoice {number}")
+            transitions.bury(cursor, Run(id=job.id, runs=1), failure, task=job.task)
+            jobs["failed"] = job
+    for _ in range(2):
+        job_in("failed", name=LONG)
+    newest = DeadLetterQueue.objects.order_by("-id")
+    DeadLetterQueue.objects.filter(id=newest[0].id).update(notify_error="no ADMIN_EMAILS", notify_after=None)
+    DeadLetterQueue.objects.filter(id=newest[5].id).update(resolution="resolved", resolved_by="sara", note="أُصلحت البيانات")
+    return {state: job.id for state, job in jobs.items()}
+
+
+def _claimed(worker: int, **options: object) -> Job:
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 60}, **options)
+    with connection.cursor() as cursor:
+        assert transitions.claim(cursor, Run(id=job.id, runs=1), worker=worker, queue=job.queue, priority=job.priority)
+    return job

@@ -1,0 +1,86 @@
+"""The list of jobs renews itself, and lets the person at it work."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from jobs import control, enqueue
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def login(context: BrowserContext) -> Page:
+    page = context.new_page()
+    page.goto("/accounts/login/")
+    page.fill("#id_username", "sara")
+    page.fill("#id_password", "secret")
+    page.click("form button.btn-main")
+    page.wait_for_url(re.compile(r"/$"))
+    return page
+
+
+@pytest.fixture
+def context(browser: Browser, live_server: Any, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
+    get_user_model().objects.create_superuser("sara", "", "secret")
+    context = browser.new_context(locale="ar", base_url=live_server.url, java_script_enabled=getattr(request, "param", True))
+    yield context
+    context.close()
+
+
+def test_the_list_shows_what_is_new_and_keeps_the_focus(context: BrowserContext) -> None:
+    page = login(context)
+    first = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, name="first")
+    page.goto("/jobs/")
+    page.fill("#q", "half a word")
+    page.focus(f"#job-{first.id}")
+    second = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, name="second")
+    control.cancel([first.id], by="omar")
+    expect(page.locator(f"#job-{second.id}")).to_be_visible(timeout=15_000)
+    expect(page.locator("#tab-cancelled b")).to_have_text("1")
+    assert page.evaluate("document.activeElement.id") == f"job-{first.id}"
+    assert page.input_value("#q") == "half a word"
+
+
+def test_nothing_is_asked_for_while_the_tab_is_hidden(context: BrowserContext) -> None:
+    page = login(context)
+    enqueue("jobs.tasks.sleep", kwargs={"seconds": 1})
+    page.clock.install()
+    page.goto("/jobs/")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/static/" not in request.url else None)
+    page.evaluate("Object.defineProperty(document, 'hidden', {configurable: true, get: () => true})")
+    page.clock.run_for(20_000)
+    assert asked == []
+    page.evaluate("delete document.hidden")
+    with page.expect_response(lambda answer: answer.url.endswith("/jobs/"), timeout=15_000):
+        page.clock.run_for(2_500)
+
+
+def test_a_paused_list_stays_as_it_is(context: BrowserContext) -> None:
+    page = login(context)
+    page.clock.install()
+    page.goto("/jobs/?status=queued")
+    page.click(".live a")
+    page.wait_for_url(re.compile("live=off"))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/static/" not in request.url else None)
+    page.clock.run_for(20_000)
+    assert asked == []
+    page.click(".live a")
+    assert page.url.endswith("/jobs/?status=queued")
+
+
+@pytest.mark.parametrize("context", [False], indirect=True)
+def test_the_list_works_without_javascript(context: BrowserContext) -> None:
+    page = login(context)
+    enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, name="wanted")
+    enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, name="other")
+    page.goto("/jobs/")
+    page.fill("#q", "wanted")
+    page.click(".filters button")
+    expect(page.locator("#live tbody tr")).to_have_count(1)
+    expect(page.locator("#live")).to_contain_text("wanted")

@@ -1,0 +1,117 @@
+"""Every page in both languages, both themes and both widths: nothing that axe finds, nothing in the console, nothing sideways."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth import get_user_model
+from playwright.sync_api import Browser, Page
+
+from jobs.store import stats
+from tests.browser.scene import played
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PICTURES = Path(__file__).resolve().parents[2] / "test-results" / "pages"
+WIDTHS = {390: 844, 1280: 900}
+
+
+def addresses(jobs: dict[str, int]) -> dict[str, str]:
+    """Each page by the name of its picture."""
+    return {
+        "dashboard": "/",
+        "jobs": "/jobs/",
+        "jobs-found": "/jobs/?status=failed&q=Invoice",
+        "jobs-none": "/jobs/?q=nobody-has-this-name",
+        "create": "/jobs/create/",
+        "create-sleep": "/jobs/create/?task=jobs.tasks.sleep",
+        "create-http": "/jobs/create/?task=jobs.tasks.http_request",
+        "create-unknown": "/jobs/create/?task=no.such.task",
+        **{f"job-{state}": f"/jobs/{number}/" for state, number in jobs.items()},
+        "workers": "/jobs/workers/",
+        "queues": "/jobs/queues/",
+        "dead-letters": "/jobs/dead-letters/",
+        "dead-letters-resolved": "/jobs/dead-letters/?show=resolved",
+        "error-404": "/no-such-page/",
+        "admin": "/admin/",
+        "admin-jobs": "/admin/jobs/job/",
+        "admin-job-add": "/admin/jobs/job/add/",
+        "admin-job": f"/admin/jobs/job/{jobs['failed']}/change/",
+        "admin-dead-letters": "/admin/jobs/deadletterqueue/",
+    }
+
+
+@pytest.fixture(params=["ar", "en"])
+def language(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def desk(language: str, browser: Browser, live_server: Any) -> Iterator[Any]:
+    """Opens pages of somebody who is logged in; what the browser complains about is collected."""
+    get_user_model().objects.create_superuser("sara", "", "secret")
+    contexts = []
+
+    def opened(width: int, theme: str) -> tuple[Page, list[str]]:
+        context = browser.new_context(
+            locale=language, base_url=live_server.url, color_scheme=theme, viewport={"width": width, "height": WIDTHS[width]}
+        )
+        contexts.append(context)
+        page, troubles = context.new_page(), []
+        page.on("console", lambda message: troubles.append(f"{page.url} {message.location}: {message.text}"))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        return page, troubles
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def login(page: Page) -> None:
+    page.goto("/accounts/login/")
+    page.fill("#id_username", "sara")
+    page.fill("#id_password", "secret")
+    page.click("form button.btn-main")
+    page.wait_for_url(re.compile(r"/$"))
+
+
+def faults(page: Page, name: str, troubles: list[str]) -> list[str]:
+    """What axe finds on the page as it stands, and whether it scrolls sideways."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+    before = len(troubles)
+    found = Axe().run(page).response["violations"]
+    del troubles[before:]  # axe tries styles of its own, which the policy of the page refuses
+    wrong = [f"{name}: {one['id']} at {', '.join(str(node['target']) for node in one['nodes'][:3])}" for one in found]
+    if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+        wrong.append(f"{name}: scrolls sideways")
+    return wrong
+
+
+@pytest.mark.parametrize("width", list(WIDTHS))
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_is_without_fault(desk: Any, language: str, theme: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, troubles = desk(width, theme)
+    suffix = f"{language}.{theme}.{width}"
+    wanted = os.environ.get("LOOK_AT", "")
+    page.goto("/accounts/login/?next=/jobs/")
+    wrong = faults(page, f"login.{suffix}", troubles)
+    login(page)
+    with played() as jobs:
+        for name, address in addresses(jobs).items():
+            if re.search(wanted, name):
+                page.goto(address)
+                wrong += faults(page, f"{name}.{suffix}", troubles)
+        page.goto("/jobs/create/?task=jobs.tasks.sleep")
+        page.fill("[name=max_retries]", "-1")
+        page.click("main form[method=post] button.btn-main")
+        page.locator(".wrong").first.wait_for()
+        wrong += faults(page, f"create-errors.{suffix}", troubles)
+        monkeypatch.setattr(stats, "counts", None)
+        page.goto("/jobs/")
+        wrong += faults(page, f"error-500.{suffix}", troubles)
+    assert "\n".join(wrong) == ""
+    assert "\n".join(text for text in troubles if not re.search("status of (404|422|500)", text)) == ""

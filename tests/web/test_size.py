@@ -1,0 +1,87 @@
+"""The lists stay quick when they are long: the number of queries is that of an empty list, and no query reads all jobs."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from jobs.store import stats
+
+pytestmark = pytest.mark.django_db
+ROWS = 10_000
+LISTS = [
+    "/admin/jobs/job/", "/admin/jobs/job/?status__exact=failed", "/admin/jobs/job/?priority=9", "/admin/jobs/job/?q=name-77",
+    "/admin/jobs/job/?p=150", "/admin/jobs/deadletterqueue/", "/admin/jobs/deadletterqueue/?resolution__exact=open",
+    "/jobs/", "/jobs/dead-letters/",
+]  # fmt: skip
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    return client
+
+
+def fill() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO jobs_job (name, task, priority, queue, status, finished_at, last_error)
+               SELECT 'name-' || n, 'jobs.tasks.sleep', n %% 10, 'q' || n %% 3, CASE n %% 2 WHEN 0 THEN 'failed' ELSE 'pending' END,
+                      CASE n %% 2 WHEN 0 THEN now() END, 'ValueError: ' || n FROM generate_series(1, %s) n""",
+            [ROWS],
+        )
+        cursor.execute(
+            """INSERT INTO jobs_deadletterqueue (job_id, error_class, message, fingerprint, attempts)
+               SELECT id, 'ValueError', last_error, id % 5, 1 FROM jobs_job WHERE status = 'failed'"""
+        )
+        cursor.execute("ANALYZE jobs_job")
+        cursor.execute("ANALYZE jobs_deadletterqueue")
+
+
+def queries(client: Client, address: str) -> list[str]:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        assert client.get(address).status_code == 200
+    return [query["sql"] for query in captured.captured_queries]
+
+
+def test_ten_thousand_rows_cost_no_further_query(staff: Client) -> None:
+    empty = {address: len(queries(staff, address)) for address in LISTS if "p=150" not in address}
+    fill()
+    full = {address: queries(staff, address) for address in LISTS}
+    assert {address: len(asked) for address, asked in full.items() if len(asked) > 14} == {}
+    assert {address: len(full[address]) for address in empty if len(full[address]) > empty[address] + 1} == {}
+    assert [sql for asked in full.values() for sql in asked if "DISTINCT" in sql] == []
+
+
+def plan(sql: str) -> dict[str, Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}")
+        return dict(cursor.fetchone()[0][0]["Plan"])
+
+
+def nodes(plan: dict[str, Any]) -> list[tuple[str, str]]:
+    found = [(plan["Node Type"], plan.get("Relation Name", ""))]
+    return found + [node for part in plan.get("Plans", []) for node in nodes(part)]
+
+
+def test_a_page_of_the_list_is_read_from_an_index(staff: Client) -> None:
+    fill()
+    shown = [sql for sql in queries(staff, "/admin/jobs/job/") if "LIMIT 50" in sql]
+    assert len(shown) == 1
+    read = nodes(plan(shown[0]))
+    assert ("Seq Scan", "jobs_job") not in read
+    assert not [kind for kind, _ in read if "Sort" in kind]
+
+
+def test_the_queues_are_found_without_reading_their_jobs(client: Client) -> None:
+    fill()
+    with CaptureQueriesContext(connection) as captured:
+        assert stats.queue_names() == ["q0", "q1", "q2"]
+    read = nodes(plan(captured.captured_queries[0]["sql"]))
+    assert ("Seq Scan", "jobs_job") not in read
+    assert ("Index Only Scan", "jobs_job") in read or ("Index Scan", "jobs_job") in read
