@@ -8,9 +8,9 @@ import redis
 TIMEOUT_S = 10  # a half-open connection is noticed after this
 
 
-def client(url: str) -> redis.Redis:
-    """A client for Celery's broker address, which names a unix socket in a way of its own."""
-    options: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "health_check_interval": 10}
+def client(url: str, timeout: float = TIMEOUT_S) -> redis.Redis:
+    """A client for Celery's broker address, which names a unix socket in a way of its own. `timeout`: seconds for each answer."""
+    options: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "health_check_interval": 10}
     parts = urlsplit(url)
     if parts.scheme == "redis+socket":
         number = int(dict(parse_qsl(parts.query)).get("virtual_host", "0") or 0)

@@ -55,6 +55,21 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
+@register.filter
+def span(seconds: float) -> str:
+    """A length of time in words, in at most two units: 48 s, 2 min 5 s."""
+    whole = int(seconds)
+    if whole < 1:
+        return _("less than 1 s")
+    if whole < 60:
+        return _("%(seconds)d s") % {"seconds": whole}
+    if whole < 3600:
+        return _("%(minutes)d min %(seconds)d s") % {"minutes": whole // 60, "seconds": whole % 60}
+    if whole < 86_400:
+        return _("%(hours)d h %(minutes)d min") % {"hours": whole // 3600, "minutes": whole % 3600 // 60}
+    return _("%(days)d d %(hours)d h") % {"days": whole // 86_400, "hours": whole % 86_400 // 3600}
+
+
 @register.simple_tag
 def moment(value: datetime | None, seconds: bool = True) -> SafeString | str:
     """The time in the visitor's zone, with the day unless it is today; the exact one in `datetime`."""

@@ -5,20 +5,24 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from jobs import control, registry
-from jobs.domain.statuses import ENDED, State, Status, can
-from jobs.models import DeadLetterQueue, Job
+from jobs.domain.statuses import ENDED, Status, can
+from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
 from jobs.store import stats
 from jobs.web.access import needs
 from jobs.web.filters import JobFilter
 from jobs.web.forms import PriorityForm
+from jobs.web.labels import ltr
 from jobs.web.live import render_live
 from jobs.web.paging import page_of
 from jobs.web.reports import say
+from jobs.web.tags import span
+from jobs.web.waiting import why
 
 HEAVY = ("args", "kwargs", "result", "options")
 
@@ -72,7 +76,8 @@ def _job_context(job: Job) -> dict[str, Any]:
         "job": job,
         "state": job.state.value,
         "ended": Status(job.status) in ENDED,
-        "why": _why(job),
+        "answer": why(job) if job.status == Status.PENDING else None,
+        "now": _now(job),
         "attempts": attempts,
         "entry": entry,
         "allowed_runs": None if job.max_retries is None else job.max_retries + 1,
@@ -83,25 +88,27 @@ def _job_context(job: Job) -> dict[str, Any]:
     }
 
 
-def _why(job: Job) -> str:
-    """Why the job waits, or what it does now, in one sentence."""
+def _now(job: Job) -> str:
+    """What a job does that does not wait, in one sentence."""
     if job.cancel_requested_at and job.status == Status.RUNNING:
         return _("Cancelling was asked for; the worker stops the job.")
-    match job.state:
-        case State.SCHEDULED:
-            return _("It waits until it is due.")
-        case State.RETRYING:
-            return _("The last attempt failed; it waits for the next one.")
-        case State.QUEUED:
-            return _("It is due and waits for a free slot. Higher priorities go first, then older jobs.")
-        case State.RUNNING:
-            return _("A worker runs it now.")
-        case State.FAILED:
+    match Status(job.status):
+        case Status.RUNNING:
+            return _running(job)
+        case Status.FAILED:
             return _("It failed for good and will not run again by itself.")
-        case State.CANCELLED:
+        case Status.CANCELLED:
             return _("A person cancelled it.")
-        case State.COMPLETED:
+        case Status.COMPLETED | Status.PENDING:
             return _("It ran to its end.")
+
+
+def _running(job: Job) -> str:
+    worker = Worker.objects.filter(id=job.worker or 0).first()
+    if worker is None or job.started_at is None:
+        return _("A worker runs it now.")
+    time = span((timezone.now() - job.started_at).total_seconds())
+    return _("%(worker)s runs it, for %(time)s now.") % {"worker": ltr(worker.name), "time": time}
 
 
 @needs("control_job")

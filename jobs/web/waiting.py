@@ -1,0 +1,146 @@
+"""“Why is this job waiting?”, in one sentence with numbers, and the gates it has to pass."""
+
+from dataclasses import dataclass
+
+from django.utils import formats, timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from jobs.celery_app import lanes
+from jobs.domain.statuses import State
+from jobs.models import Job
+from jobs.store import waiting
+from jobs.store.waiting import MOST, Obstacles
+from jobs.web.labels import ltr
+from jobs.web.tags import label, span, visible
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One condition for the start; the first that is closed is the reason."""
+
+    open: bool
+    text: str
+    stop: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The sentence, what follows from it, and the gates."""
+
+    sentence: str
+    more: str
+    gates: tuple[Gate, ...]
+
+
+def why(job: Job) -> Answer:
+    """Why this pending job has not started."""
+    facts = waiting.obstacles(job)
+    place = lanes.place_of(job.pk, job.queue, job.priority)
+    due_in = (job.run_at - timezone.now()).total_seconds()
+    texts = _gates(job, facts, place, due_in)
+    closed = [at for at, gate in enumerate(texts) if not gate.open]
+    gates = tuple(Gate(open=gate.open, text=gate.text, stop=at == (closed or [-1])[0]) for at, gate in enumerate(texts))
+    sentence, more = _sentence(job, facts, place, due_in)
+    return Answer(sentence=sentence, more=more, gates=gates)
+
+
+def _sentence(job: Job, facts: Obstacles, place: int | None, due_in: float) -> tuple[str, str]:
+    if due_in > 0:
+        when = {"time": span(due_in), "clock": formats.date_format(timezone.localtime(job.run_at), "H:i:s")}
+        if job.state is State.RETRYING:
+            return _retry(job, when), _then(facts)
+        return _("It waits for its time, %(clock)s: in %(time)s.") % when, _then(facts)
+    if place is None:
+        return _("Redis does not answer, so no job is handed to a worker."), _("It is safe in PostgreSQL and goes on when Redis is back.")
+    if not facts.any_worker:
+        return _("No worker lives, so no job runs."), ""
+    if not facts.leader:
+        return _("No leader lives: waiting jobs are not handed to workers."), ""
+    if not facts.workers:
+        return _("No live worker serves its queue, %(queue)s.") % {"queue": ltr(visible(job.queue))}, ""
+    if not facts.known:
+        return _("No worker of its queue has the task %(task)s.") % {"task": ltr(visible(job.task))}, _(
+            "A job that no worker knows for a minute fails for good."
+        )
+    if facts.suspects:
+        return _("It lost its worker twice, so it runs only when no other such job does."), ""
+    return _turn(facts, place)
+
+
+def _retry(job: Job, when: dict[str, str]) -> str:
+    numbers = {"number": job.attempts, "next": job.attempts + 1, **when}
+    if job.max_retries is None:
+        return _("Attempt %(number)d failed; the next begins in %(time)s, at %(clock)s.") % numbers
+    numbers["all"] = job.max_retries + 1
+    return _("Attempt %(number)d of %(all)d failed; the next begins in %(time)s, at %(clock)s.") % numbers
+
+
+def _turn(facts: Obstacles, place: int) -> tuple[str, str]:
+    """The job could start: whom it waits for."""
+    if facts.ahead:
+        return _ahead(facts), _taken(facts)
+    if len(facts.busy) >= facts.slots:
+        return _("It is next, as soon as a slot is free."), _taken(facts)
+    if place:
+        return _("Its message lies in Redis at place %(place)d of its lane; a worker takes it now.") % {"place": place}, ""
+    return _("A slot is free: it starts now."), ""
+
+
+def _ahead(facts: Obstacles) -> str:
+    number = facts.ahead
+    if number > MOST:
+        return _("More than %(number)s jobs go before it.") % {"number": f"{MOST:,}"}
+    if facts.seconds is None:
+        return ngettext("%(number)d job goes before it.", "%(number)d jobs go before it.", number) % {"number": number}
+    text = ngettext("%(number)d job goes before it, about %(time)s.", "%(number)d jobs go before it, about %(time)s.", number)
+    return text % {"number": number, "time": span(facts.seconds)}
+
+
+def _then(facts: Obstacles) -> str:
+    """What will go first once the job is due, as far as it is due itself today."""
+    if not facts.ahead or facts.ahead > MOST:
+        return ""
+    text = ngettext(
+        "Were it due now, %(number)d job would go before it.", "Were it due now, %(number)d jobs would go before it.", facts.ahead
+    )
+    return text % {"number": facts.ahead}
+
+
+def _taken(facts: Obstacles) -> str:
+    """Who holds the slots."""
+    busy = facts.busy
+    if not busy or len(busy) < facts.slots or busy[0].started_at is None:
+        return ""
+    longest = (timezone.now() - busy[0].started_at).total_seconds()
+    text = ngettext(
+        "The only slot is taken by %(name)s, for %(time)s.",
+        "All %(number)d slots are taken; %(name)s runs longest, for %(time)s.",
+        facts.slots,
+    )
+    return text % {"number": facts.slots, "name": f"\u2068{visible(label(busy[0]))}\u2069", "time": span(longest)}
+
+
+def _gates(job: Job, facts: Obstacles, place: int | None, due_in: float) -> list[Gate]:
+    number = len(facts.workers)
+    serving = ngettext(
+        "%(number)d worker serves its queue, %(slots)d slots", "%(number)d workers serve its queue, %(slots)d slots", number
+    ) % {"number": number, "slots": facts.slots}
+    free = facts.slots - len(facts.busy)
+    if job.max_retries is None:
+        left = _("Attempts: %(number)d, no limit") % {"number": job.attempts}
+    else:
+        left = _("Attempts: %(number)d of %(all)d") % {"number": job.attempts, "all": job.max_retries + 1}
+    return [
+        Gate(open=due_in <= 0, text=_("Due") if due_in <= 0 else _("Due in %(time)s") % {"time": span(due_in)}),
+        Gate(open=place is not None, text=_("Redis answers") if place is not None else _("Redis does not answer")),
+        Gate(open=facts.leader, text=_("A leader lives") if facts.leader else _("No leader lives")),
+        Gate(open=bool(facts.workers), text=serving if facts.workers else _("No worker serves its queue")),
+        Gate(open=facts.known, text=_("Its workers have the task") if facts.known else _("No worker of its queue has the task")),
+        Gate(open=not facts.suspects, text=left),
+        Gate(
+            open=not facts.ahead,
+            text=_ahead(facts) if facts.ahead else _("Nothing goes before it"),
+        ),
+        Gate(open=free > 0, text=_("Free slots: %(free)d of %(slots)d") % {"free": max(free, 0), "slots": facts.slots}),
+    ]

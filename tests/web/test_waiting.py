@@ -1,0 +1,172 @@
+"""The page of a job says why it waits: each reason, with its numbers, in both languages."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+from django.utils import timezone, translation
+
+from jobs import enqueue, enqueue_many
+from jobs.models import Job, Worker
+from jobs.store import transitions
+from jobs.store.engine import connect
+from jobs.store.locks import LEADER, WORKER_CLASS
+from jobs.store.transitions import Failure, Run
+from jobs.web import waiting
+from jobs.web.tags import span
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TASK = "jobs.tasks.sleep"
+
+
+class Stage:
+    """Locks of workers and of the leader, held by a connection of their own."""
+
+    def __init__(self) -> None:
+        self.life = connect("stage")
+
+    def leader(self) -> None:
+        with self.life.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", LEADER)
+
+    def worker(self, *, slots: int = 2, queues: tuple[str, ...] = ("celery",), tasks: tuple[str, ...] = (TASK,)) -> int:
+        row = Worker.objects.create(
+            name="w@host", hostname="host", pid=1, pool="gevent", concurrency=slots, queues=list(queues), tasks=list(tasks), versions={}
+        )
+        with self.life.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [WORKER_CLASS, row.id])
+        return row.id
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    stage = Stage()
+    yield stage
+    stage.life.close()
+
+
+@pytest.fixture
+def page(client: Client) -> Any:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    client.cookies["django_language"] = "en"
+
+    def text(job: Job) -> str:
+        found = re.search(r'<p class="why-answer">(.*?)</p>', client.get(f"/jobs/{job.id}/").content.decode(), re.DOTALL)
+        assert found
+        return re.sub("[\u2066-\u2069]|<[^>]+>", "", found[1]).strip()
+
+    return text
+
+
+def claimed(worker: int, **options: Any) -> Job:
+    job = enqueue(TASK, kwargs={"seconds": 60}, **options)
+    with connection.cursor() as cursor:
+        assert transitions.claim(cursor, Run(id=job.id, runs=1), worker=worker, queue=job.queue, priority=job.priority)
+    return job
+
+
+def waiting_job(**options: Any) -> Job:
+    return enqueue(TASK, kwargs={"seconds": 1}, **options)
+
+
+def test_nobody_is_there(page: Any, stage: Stage) -> None:
+    job = waiting_job()
+    assert page(job).startswith("No worker lives")
+    worker = stage.worker(queues=("mail",))
+    assert page(job).startswith("No leader lives")
+    stage.leader()
+    assert page(job) == "No live worker serves its queue, celery."
+    Worker.objects.filter(id=worker).update(queues=["celery"], tasks=["x"])
+    assert page(job).startswith(f"No worker of its queue has the task {TASK}.")
+
+
+def test_a_row_whose_process_died_is_no_worker(page: Any, stage: Stage) -> None:
+    stage.leader()
+    stage.worker()
+    job = waiting_job()
+    assert page(job) == "A slot is free: it starts now."
+    stage.life.close()
+    assert page(job).startswith("No worker lives")
+
+
+def test_it_waits_for_its_time(page: Any) -> None:
+    assert re.match(r"It waits for its time, \d\d:\d\d:\d\d: in 59 min \d+ s\.$", page(waiting_job(delay=3599)))
+
+
+def test_it_waits_for_its_retry(page: Any, stage: Stage) -> None:
+    job = claimed(stage.worker(), max_retries=2)
+    with connection.cursor() as cursor:
+        transitions.retry(cursor, Run(id=job.id, runs=1), Failure(error_class="ValueError", message="no"), delay=14.9)
+    assert re.match(r"Attempt 1 of 3 failed; the next begins in 1[0-4] s, at ", page(job))
+
+
+def test_others_go_before_it(page: Any, stage: Stage) -> None:
+    stage.leader()
+    stage.worker(queues=("celery", "mail"))
+    enqueue_many(TASK, [((), {"seconds": 1})] * 3, queue="mail", priorities=[9, 6, 4])  # the third runs later
+    waiting_job(priority=5)
+    waiting_job(priority=9, delay=60)  # not due
+    enqueue_many(TASK, [((), {"seconds": 1})] * 2, queue="elsewhere", priorities=[9, 9])  # no worker of ours serves it
+    job = waiting_job(priority=5)
+    waiting_job(priority=5)  # younger
+    assert page(job) == "3 jobs go before it."
+
+
+def test_how_long_the_others_take_comes_from_the_pace_of_the_last_minutes(page: Any, stage: Stage) -> None:
+    stage.leader()
+    stage.worker()
+    now = timezone.now()
+    enqueue_many(TASK, [((), {"seconds": 1})] * 100)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE jobs_job SET status = 'completed', started_at = %s, runs = 1, worker = 1,
+                      finished_at = %s - id %% 100 * interval '1 s'""",
+            [now - timedelta(hours=1), now],
+        )  # 100 in 100 seconds
+    enqueue_many(TASK, [((), {"seconds": 1})] * 37)
+    found = re.match(r"37 jobs go before it, about (\d+) s\.$", page(waiting_job()))
+    assert found
+    assert 30 <= int(found[1]) <= 50
+
+
+def test_all_slots_are_taken(page: Any, stage: Stage) -> None:
+    stage.leader()
+    worker = stage.worker(slots=2)
+    claimed(worker, name="the long one")
+    claimed(worker)
+    text = page(waiting_job())
+    assert re.match(r"It is next, as soon as a slot is free\. All 2 slots are taken; the long one runs longest, for .* s\.$", text)
+
+
+def test_redis_is_away(page: Any, stage: Stage, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.leader()
+    stage.worker()
+    settings.CELERY_BROKER_URL = "redis+socket:///nowhere/redis.sock"
+    assert page(waiting_job()).startswith("Redis does not answer")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "less than 1 s"), (48, "48 s"), (125, "2 min 5 s"), (7500, "2 h 5 min"), (200_000, "2 d 7 h")]
+)
+def test_times_are_said_in_words(seconds: float, words: str) -> None:
+    with translation.override("en"):
+        assert span(seconds) == words
+
+
+def test_the_first_closed_gate_is_the_reason(stage: Stage) -> None:
+    stage.leader()
+    claimed(stage.worker(slots=1))
+    gates = waiting.why(waiting_job()).gates
+    assert [gate.text for gate in gates if gate.stop] == [gate.text for gate in gates if not gate.open][:1]
+    assert not gates[-1].open
+
+
+def test_an_arabic_page_has_arabic_reasons(client: Client, stage: Stage) -> None:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    content = client.get(f"/jobs/{waiting_job().id}/").content.decode()
+    assert "لماذا تنتظر هذه المهمة؟" in content
