@@ -15,8 +15,8 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         argv[1] = argv[1].removesuffix(".py")  # the README writes `manage.py test_dead_letter_queue.py`
     try:
-        if argv[1:2] == ["runserver"]:
-            require_servers()  # its reloader would show a traceback and wait
+        if argv[1:2] in (["runserver"], ["dispatch"]) and not {"-h", "--help"} & set(argv):
+            require_servers()  # the one would show a traceback and wait, the other try again for ever
         execute_from_command_line(argv)
     except Exception as error:  # every way in which a server can be missing; anything else goes on with its traceback
         if not is_connection_error(error):

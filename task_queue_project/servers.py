@@ -2,7 +2,8 @@
 
 import json
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,21 @@ def require(servers: Servers, *, database: bool = True, redis: bool = True, time
         raise Unreachable(_line("PostgreSQL", servers.database_url, servers.database_source, reason))
     if redis and (reason := _redis_problem(servers.redis_url, timeout)):
         raise Unreachable(_line("Redis", servers.redis_url, servers.redis_source, reason))
+
+
+def wait(servers: Servers, *, patience: float, say: Callable[[str], None]) -> None:
+    """Return when the servers answer. What is wrong is said once, at once; raises Unreachable after `patience` seconds."""
+    deadline, told = time.monotonic() + patience, False
+    while True:
+        try:
+            return require(servers)
+        except Unreachable as error:
+            if not told:
+                say(str(error))
+            told = True
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
 
 
 def connect(url: str, *, timeout: int) -> Any:

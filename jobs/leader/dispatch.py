@@ -17,10 +17,12 @@ from jobs.celery_app import broker
 from jobs.conf import configuration
 from jobs.domain.priority import LANES, lane_of, priority_of
 from jobs.leader import election, notices, prune, publish
+from jobs.leader.complaint import Complaint
 from jobs.leader.publish import Row
 from jobs.leader.rescue import Rescue
 from jobs.leader.window import Lane, Sent, Window
 from jobs.store.locks import SLEEPING
+from jobs.store.schema import wait_until_migrated
 
 logger = logging.getLogger(__name__)
 
@@ -234,17 +236,19 @@ def _term(stop: threading.Event, *, again: bool) -> None:
 
 def run(stop: threading.Event) -> None:
     """Lead or stand by until `stop` is set. A lost server is one line in the log, then everything starts over."""
+    if not wait_until_migrated(logger.error, lambda: stop.wait(1.0)):
+        return
     threads = [threading.Thread(target=target, args=(stop,), daemon=True) for target in (prune.run, notices.run)]
     for thread in threads:
         thread.start()
-    again = False
+    again, complaint = False, Complaint(logger, "The leader starts over")
     while not stop.is_set():
         try:
             _term(stop, again=again)
         except (psycopg2.Error, redis.RedisError, OSError) as error:
             again = isinstance(error, psycopg2.Error)
-            logger.warning("The leader starts over: %s", next(iter(str(error).strip().splitlines()), type(error).__name__))
+            complaint.say(error)
             stop.wait(random.uniform(0.5, 2.0))
-        except Exception:
+        except Exception:  # a leader that ends would leave every job waiting
             logger.exception("The leader starts over")
             stop.wait(random.uniform(0.5, 2.0))

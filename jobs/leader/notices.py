@@ -9,6 +9,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.utils import translation
 from django.utils.translation import gettext, ngettext
 
+from jobs.leader.complaint import Complaint
 from jobs.store import engine
 
 logger = logging.getLogger(__name__)
@@ -123,6 +124,7 @@ def _mail(jobs: list[int], latest: tuple[Any, ...], to: list[str]) -> EmailMessa
 
 def run(stop: threading.Event) -> None:
     """The thread: once a second, until told to stop."""
+    complaint = Complaint(logger, "Notices")
     while not stop.is_set():
         connection = None
         try:
@@ -131,7 +133,7 @@ def run(stop: threading.Event) -> None:
                 send_due(connection)
                 stop.wait(EACH)
         except Exception as error:  # a server that is away, missing tables: the thread must outlive it
-            logger.warning("Notices: %s", str(error).strip())
+            complaint.say(error)
             stop.wait(5.0)
         finally:
             if connection is not None:

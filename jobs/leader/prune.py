@@ -5,6 +5,7 @@ import threading
 from typing import Any, Final
 
 from jobs.conf import configuration
+from jobs.leader.complaint import Complaint
 from jobs.store import engine, transitions
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ def prune(connection: Any, stop: threading.Event) -> int:
 
 def run(stop: threading.Event) -> None:
     """The thread: once a minute, until told to stop."""
+    complaint = Complaint(logger, "Prune")
     while not stop.is_set():
         try:
             connection = engine.connect("jobs prune")
@@ -41,6 +43,6 @@ def run(stop: threading.Event) -> None:
                     logger.info("Pruned %s ended jobs", number)
             finally:
                 connection.close()
-        except Exception as error:
-            logger.warning("Prune: %s", str(error).strip())
+        except Exception as error:  # a server that is away: the thread must outlive it
+            complaint.say(error)
         stop.wait(EACH)

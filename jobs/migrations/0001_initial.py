@@ -17,6 +17,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+        ("auth", "0002_alter_permission_name_max_length"),  # before it, the name of a permission had to fit in 50 characters
     ]
 
     operations = [

@@ -12,6 +12,7 @@ from typing import Any
 
 import celery
 import django
+import psycopg2
 from celery import bootsteps
 from celery.worker import state
 
@@ -19,6 +20,7 @@ import jobs
 from jobs.celery_app import settle
 from jobs.conf import configuration
 from jobs.domain.errors import JobCancelled
+from jobs.store.schema import wait_until_migrated
 from jobs.worker.process import child_engine
 from jobs.worker.registration import Registration
 
@@ -89,19 +91,20 @@ class Engine(bootsteps.StartStopStep):
         threading.Thread(target=self._watch, args=(worker,), daemon=True, name="jobs-watch").start()
 
     def _register(self, description: dict[str, Any]) -> Registration:
-        import psycopg2
+        """Wait for PostgreSQL and its tables; a signal ends the wait."""
 
-        told = False
+        def pause() -> bool:
+            state.maybe_shutdown()
+            time.sleep(1)
+            return False
+
         while True:
+            wait_until_migrated(logger.error, pause)
             try:
                 return Registration(description)
-            except psycopg2.Error as error:
-                if not told:
-                    logger.error(
-                        "waiting for PostgreSQL and its migrations (python manage.py migrate): %s", str(error).strip().splitlines()[0]
-                    )
-                told = True
-                time.sleep(1)
+            except psycopg2.Error as error:  # it went away in this very moment
+                logger.error("the worker cannot register yet: %s", str(error).strip().splitlines()[:1])
+                pause()
 
     def _admit(self, worker: Any) -> None:
         from gevent.pool import Group

@@ -134,16 +134,6 @@ def test_a_stop_in_the_middle_of_up_is_refused(own_environ: dict[str, str], data
     assert len(ended.stderr.strip().splitlines()) == 1
 
 
-def test_without_servers_every_command_says_so_in_one_line(own_environ: dict[str, str]) -> None:
-    own_environ |= {"DATABASE_URL": "postgres://u:hidden@127.0.0.1:1/d", "REDIS_URL": "redis://127.0.0.1:1/0"}
-    for words in (["migrate"], ["createsuperuser", "--noinput"], ["runserver", "127.0.0.1:0"], ["showmigrations"]):
-        ended = manage(own_environ, *words)
-        assert ended.returncode != 0, words
-        assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
-        assert "DATABASE_URL" in ended.stderr
-        assert "hidden" not in ended.stderr + ended.stdout
-
-
 @pytest.mark.parametrize("words", [["--help"], ["check"], ["makemigrations", "--check", "--dry-run"], ["migrate", "--help"]])
 def test_some_commands_need_no_server(own_environ: dict[str, str], words: list[str]) -> None:
     own_environ |= {"DATABASE_URL": "postgres://u@127.0.0.1:1/d", "REDIS_URL": "redis://127.0.0.1:1/0"}
