@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 RESYNC: Final = 1.0  # seconds between two readings of the lanes, and between two looks from the front
 RESCUE: Final = 0.5  # seconds
+BURST: Final = 0.01  # seconds between two wakings; below it inserts need not notify
 CROWDED: Final = 256  # messages that have left Redis before it is asked which of them are claimed
 START: Final = ("-infinity", 0)
 _COLUMNS = (
@@ -68,8 +69,9 @@ class Leader:
         self.polls = 0
         self.rate = 1000.0  # messages a second that leave Redis
         self.ticked = time.monotonic()
-        self.rescued = self.synced = 0.0
+        self.rescued = self.synced = self.notified = 0.0
         self.suspect: Sent | None = None
+        self.look_for_suspect = True
 
     def serve(self, stop: threading.Event) -> None:
         """Until told to stop; raises when a connection is lost."""
@@ -89,6 +91,7 @@ class Leader:
         """What is due beside dispatching."""
         if now - self.rescued >= RESCUE:
             self.rescued = now
+            self.look_for_suspect = True
             if self.rescue.look():
                 self.after.clear()
         if now - self.synced >= RESYNC:
@@ -147,7 +150,9 @@ class Leader:
                 more = True
             else:
                 self.after.pop(lane, None)
-        self.add_suspect(rooms, batch)
+        if self.look_for_suspect or self.suspect is not None:
+            self.look_for_suspect = False
+            self.add_suspect(rooms, batch)
         if batch:
             publish.push(self.client, batch)
             for lane, rows in batch.items():
@@ -200,7 +205,10 @@ class Leader:
         self.polls = 0
         if self.connection.notifies or select.select([self.connection], [], [], self.pause())[0]:
             self.connection.poll()
-            self.wake()
+            now = time.monotonic()
+            if now - self.notified < BURST:
+                self.wake()
+            self.notified = now
         self.connection.notifies.clear()
 
     def pause(self) -> float:
