@@ -1,9 +1,13 @@
-"""System checks: settings that would break a promise, each with its remedy."""
+"""System checks: settings that would break a promise, or that have no effect any more, each with its remedy."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, register
+from celery import current_app
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Info, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
 
 from jobs.conf import configuration
 
@@ -16,3 +20,108 @@ def check_configuration(**_: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         return [Error(str(error), id="jobs.E001")]
     return []
+
+
+@register()
+def check_database(**__: Any) -> list[CheckMessage]:
+    """Jobs live in PostgreSQL, and connections that are kept are looked at before use."""
+    try:
+        alias = configuration().database
+    except ImproperlyConfigured:
+        return []  # check_configuration tells
+    return list(_database(alias, settings.DATABASES.get(alias, {})))
+
+
+def _database(alias: str, database: dict[str, Any]) -> Iterator[CheckMessage]:
+    if "postgresql" not in database.get("ENGINE", "") and "postgis" not in database.get("ENGINE", ""):
+        yield Error(
+            _("The database “%(alias)s” is not PostgreSQL, and jobs are rows of PostgreSQL.") % {"alias": alias},
+            hint=_("Name a PostgreSQL database of DATABASES in JOBS_DATABASE."),
+            id="jobs.E002",
+        )
+        return
+    if database.get("CONN_MAX_AGE", 0) != 0 and not database.get("CONN_HEALTH_CHECKS"):
+        yield Warning(
+            _("Connections are kept (CONN_MAX_AGE) and not looked at before use: after a restart of PostgreSQL calls of .delay() fail."),
+            hint=_("Set CONN_HEALTH_CHECKS to True beside CONN_MAX_AGE."),
+            id="jobs.W001",
+        )
+    pool = (database.get("OPTIONS") or {}).get("pool")
+    most = (pool.get("max_size") or pool.get("min_size", 4)) if isinstance(pool, dict) else 4 if pool else None
+    slots = _slots()
+    if most is not None and most < slots:
+        yield Warning(
+            _("The pool of %(most)d connections is smaller than the %(slots)d slots of a worker: jobs would wait for each other.")
+            % {"most": most, "slots": slots},
+            hint=_("Set OPTIONS[“pool”][“max_size”] to %(slots)d or more.") % {"slots": slots},
+            id="jobs.W002",
+        )
+
+
+def _slots() -> int:
+    return current_app.conf.worker_concurrency or 4
+
+
+@register()
+def check_celery(**__: Any) -> list[CheckMessage]:
+    """The Celery app is ours, and its settings keep what the rows promise."""
+    from jobs import Celery
+
+    app = current_app._get_current_object()
+    if not isinstance(app, Celery):
+        return [
+            Error(
+                _("The Celery app is not one of this package, so that calls of .delay() make no rows."),
+                hint=_(
+                    "Write “from jobs import Celery” in place of “from celery import Celery”, and import it in the project’s __init__.py."
+                ),
+                id="jobs.E003",
+            )
+        ]
+    return list(_celery(app.conf))
+
+
+def _celery(conf: Any) -> Iterator[CheckMessage]:
+    if not str(conf.broker_url or "").startswith(("redis", "unix", "valkey", "sentinel")):
+        yield Error(
+            _("The broker is not Redis, and the priority lanes are lists of Redis."),
+            hint=_("Set CELERY_BROKER_URL to a Redis."),
+            id="jobs.E004",
+        )
+    if conf.task_serializer != "json" or "json" not in _names(conf.accept_content):
+        yield Error(
+            _("Arguments are stored as JSON; the serializer “%(name)s” (pickle, yaml …) cannot be used.") % {"name": conf.task_serializer},
+            hint=_("Set CELERY_TASK_SERIALIZER to “json” and put “json” into CELERY_ACCEPT_CONTENT."),
+            id="jobs.E005",
+        )
+    if conf.task_always_eager:
+        yield Warning(
+            _("task_always_eager is on: calls run in the caller, without a row, and are lost with it."),
+            hint=_("Turn it off outside tests."),
+            id="jobs.W003",
+        )
+    if conf.worker_pool in ("gevent", "eventlet"):
+        yield Warning(
+            _("The pool is chosen in the settings, after the modules are loaded that gevent has to patch first."),
+            hint=_("Choose it on the command line: celery worker -P gevent."),
+            id="jobs.W004",
+        )
+    if conf.task_acks_late or conf.task_reject_on_worker_lost:
+        yield Info(
+            _("task_acks_late and task_reject_on_worker_lost have no effect: a job whose worker dies is run again from its row."),
+            hint=_("Remove them."),
+            id="jobs.I001",
+        )
+    if "visibility_timeout" in (conf.broker_transport_options or {}):
+        yield Info(
+            _(
+                "visibility_timeout has no effect: nothing waits in Redis for a time to come,"
+                " and a lost message is sent again from its row."
+            ),
+            hint=_("Remove it from CELERY_BROKER_TRANSPORT_OPTIONS."),
+            id="jobs.I002",
+        )
+
+
+def _names(content: Any) -> set[str]:
+    return {str(name).rpartition("/")[2] for name in content or ()}

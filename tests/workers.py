@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 
-from jobs.celery_app import broker
+from jobs.store import broker
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[1]

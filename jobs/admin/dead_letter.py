@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
@@ -41,9 +41,12 @@ class DeadLetterQueueAdmin(admin.ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> Rows:
         return super().get_queryset(request).select_related("job").only(*(f.name for f in self.opts.fields), "job__name", "job__task")
 
-    def view_on_site(self, obj: DeadLetterQueue) -> str:
+    def view_on_site(self, obj: DeadLetterQueue) -> str | None:
         """Its group of equal errors on the desk."""
-        return f"{reverse('jobs:dead_letters')}?group={obj.fingerprint}"
+        try:
+            return f"{reverse('jobs:dead_letters')}?group={obj.fingerprint}"
+        except NoReverseMatch:  # a project without the desk
+            return None
 
     @admin.display(description=_("job"))
     def shown_job(self, entry: DeadLetterQueue) -> str:

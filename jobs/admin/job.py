@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy as _
 
 from jobs import control, registry
@@ -102,9 +102,12 @@ class JobAdmin(admin.ModelAdmin):
     list_select_related = False
     actions = ("reprocess_jobs", "cancel_jobs", "fail_completed_jobs", "delete_jobs")
 
-    def view_on_site(self, obj: Job) -> str:
-        """The job's page on the desk."""
-        return reverse("jobs:detail", args=[obj.pk])
+    def view_on_site(self, obj: Job) -> str | None:
+        """The job's page on the desk; None in a project without the desk."""
+        try:
+            return reverse("jobs:detail", args=[obj.pk])
+        except NoReverseMatch:
+            return None
 
     @admin.display(description=_("name"), empty_value="-")
     def shown_name(self, job: Job) -> str:

@@ -12,6 +12,7 @@ from django.db import connections
 from kombu.utils.json import dumps
 from kombu.utils.uuid import uuid
 
+from jobs.celery_app import transport
 from jobs.conf import configuration
 from jobs.domain import priority as priorities
 from jobs.store.insert import NewJob, insert_fresh, insert_sent
@@ -34,6 +35,8 @@ def _options(headers: dict[str, Any], reply_to: str, embed: dict[str, Any]) -> s
 
 class AMQP(celery.app.amqp.AMQP):
     """Celery's message factory, whose sender inserts a row."""
+
+    Connection = transport.Connection
 
     def _create_task_sender(self) -> Callable[..., None]:
         def send_task_message(

@@ -1,26 +1,45 @@
 """The Celery class: `from jobs import Celery` instead of `from celery import Celery`."""
 
+import inspect
+import sys
 from typing import Any
 
 import celery
+import django
+from celery.app.utils import find_app
+from django.apps import apps
+from django.conf import settings
+from kombu.utils.objects import cached_property
 
 from jobs.domain import priority
 
 STEPS = ("jobs.worker.bootsteps:Engine", "jobs.worker.bootsteps:LeaderChild")
 
+_COMMON = {"socket_keepalive": True, "health_check_interval": 10}
 
-def _defaults() -> dict[str, Any]:
+
+class NoApp(LookupError):
+    """No Celery app of this project was found; the message says how to name it."""
+
+
+def _transport_options() -> dict[str, Any]:
     from jobs.conf import configuration
 
     return {
-        "broker_transport_options": {
-            "global_keyprefix": configuration().key_prefix,
-            "ack_emulation": False,  # what Redis would have to remember, PostgreSQL does
-            "priority_steps": list(priority.LANES),
-            "queue_order_strategy": "priority",
-            "socket_keepalive": True,
-            "health_check_interval": 10,
-        },
+        "global_keyprefix": configuration().key_prefix,
+        "ack_emulation": False,  # what Redis would have to remember, PostgreSQL does
+        "priority_steps": list(priority.LANES),
+        "queue_order_strategy": "priority",
+    }
+
+
+def _set_up() -> None:
+    if not apps.ready and not apps.loading:
+        django.setup()
+
+
+def _defaults() -> dict[str, Any]:
+    return {
         "broker_connection_retry_on_startup": True,
         "worker_prefetch_multiplier": 1,
         "worker_consumer": "jobs.worker.consumer:Consumer",
@@ -40,7 +59,66 @@ class Celery(celery.Celery):
         self.add_defaults(_defaults)
         self.steps["worker"].update(STEPS)
 
+    @cached_property
+    def amqp(self) -> Any:
+        """Celery's message factory, with rows. Commands like `celery call` have not set Django up yet."""
+        _set_up()
+        return super().amqp
+
+    @cached_property
+    def control(self) -> Any:
+        """Celery's remote control."""
+        _set_up()
+        return super().control
+
     def _get_backend(self) -> Any:
+        _set_up()
         from jobs.celery_app.backend import Backend
 
         return Backend(app=self, url="rows://")
+
+    def _task_from_fun(self, fun: Any, name: Any = None, base: Any = None, *args: Any, **options: Any) -> Any:
+        """As Celery does, on a base that claims its run first, whatever base the caller has chosen."""
+        from jobs.celery_app.task import claiming
+
+        return super()._task_from_fun(fun, name, claiming(base or self.Task), *args, **options)
+
+    def register_task(self, task: Any, **options: Any) -> Any:
+        """As Celery does, for a task of a class that claims its run first."""
+        from jobs.celery_app.task import claiming
+
+        task = task() if inspect.isclass(task) else task
+        task.__class__ = claiming(type(task))  # type: ignore[arg-type]
+        return super().register_task(task, **options)
+
+    def _connection(self, url: Any, *args: Any, transport_options: dict[str, Any] | None = None, **kwargs: Any) -> Any:
+        """A project's own broker_transport_options stay, but for what the lanes need."""
+        own = _COMMON | self.conf.broker_transport_options | (transport_options or {})
+        return super()._connection(url, *args, transport_options=own | _transport_options(), **kwargs)
+
+
+def address(app: celery.Celery) -> str | None:
+    """Where another process finds this app (`module:attribute`), None when no module that can be imported holds it."""
+    for name, module in list(sys.modules.items()):
+        if name == "__main__" or getattr(module, "__spec__", None) is None:
+            continue
+        for attribute, value in list(vars(module).items()):
+            if value is app:
+                return f"{name}:{attribute}"
+    return None
+
+
+def find(name: str = "") -> Celery:
+    """The project's app: the named one (as `celery -A`), the one that the settings import, or that of their package. Raises NoApp."""
+    found: Any = celery.current_app._get_current_object()
+    if name or not isinstance(found, Celery):
+        name = name or str(settings.SETTINGS_MODULE).partition(".")[0]
+        try:
+            found = find_app(name)
+        except (ImportError, AttributeError) as error:
+            raise NoApp(f"no Celery app in {name!r} ({error}); name it with --app, as with celery -A") from error
+    if not isinstance(found, Celery):
+        raise NoApp(f"the Celery app of {name or 'this project'} is not one of `from jobs import Celery`")
+    found.set_current()
+    found.set_default()
+    return found

@@ -6,9 +6,9 @@ from typing import Any
 import redis
 from django.conf import settings
 
-from jobs.celery_app import broker
 from jobs.conf import configuration
 from jobs.domain.priority import lane_key, lane_of
+from jobs.store import broker
 
 TIMEOUT_S = 2  # a page does not wait longer than this
 

@@ -2,10 +2,11 @@
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import celery
@@ -68,15 +69,19 @@ class JobTask(celery.Task):
         return result
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._claimed(super().__call__, args, kwargs)
+
+    def _claimed(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Claim the run, then call; what comes of it is settled. Only the first of two claims nested in each other counts."""
         request = self.request
         if request.called_directly or request.is_eager or getattr(request, "job_id", None) is None or getattr(request, "outcome", None):
-            return super().__call__(*args, **kwargs)
+            return call(*args, **kwargs)
         request.outcome = outcome = settle.claim(request, Outcome)
         if outcome is None:
             raise Ignore
         try:
             with _limit(request.job_timeout):
-                result = super().__call__(*args, **kwargs)
+                result = call(*args, **kwargs)
         except Retry:
             settle.retry(self, outcome)
             raise
@@ -137,6 +142,27 @@ class JobTask(celery.Task):
         if throw:
             raise planned
         return planned
+
+
+class _First:
+    """Before a class that may have a `__call__` of its own, so that the run is claimed ahead of it."""
+
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._claimed(super().__call__, args, kwargs)  # type: ignore[misc]
+
+
+@cache
+def claiming(base: type) -> type:
+    """The class itself when it is a JobTask, else one that claims first and is a JobTask behind what it overrides."""
+    if issubclass(base, JobTask) and "__call__" not in _own(base):
+        return base
+    bases = (_First, base) if issubclass(base, JobTask) else (_First, base, JobTask)
+    return type(base.__name__, bases, {"abstract": True, "__module__": base.__module__, "__doc__": base.__doc__})
+
+
+def _own(base: type) -> set[str]:
+    """The names that classes between this one and JobTask define."""
+    return {name for each in base.__mro__[: base.__mro__.index(JobTask)] for name in vars(each)}
 
 
 @contextmanager

@@ -13,7 +13,6 @@ import psycopg2
 import redis
 from celery import current_app
 
-from jobs.celery_app import broker
 from jobs.conf import configuration
 from jobs.domain.priority import LANES, lane_of, priority_of
 from jobs.leader import election, notices, prune, publish
@@ -21,6 +20,7 @@ from jobs.leader.complaint import Complaint
 from jobs.leader.publish import Row
 from jobs.leader.rescue import Rescue
 from jobs.leader.window import Lane, Sent, Window
+from jobs.store import broker
 from jobs.store.locks import SLEEPING
 from jobs.store.schema import wait_until_migrated
 

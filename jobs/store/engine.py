@@ -25,6 +25,8 @@ class Engine(Protocol):
 
     def write(self, change: Callable[[Any], Any]) -> Any: ...
 
+    def close(self) -> None: ...
+
 
 def is_lost(error: BaseException) -> bool:
     """Whether the connection is gone, not merely a lock refused."""

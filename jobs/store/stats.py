@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import redis
-from django.conf import settings
+from celery import current_app
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count, Max, Min, Q
@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from jobs.domain.statuses import State, Status
 from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
-from jobs.store import locks
+from jobs.store import broker, locks
 
 PROBE_TIMEOUT = 2.0  # seconds
 
@@ -192,7 +192,7 @@ def leader_lives() -> bool:
 def redis_lives() -> bool:
     """Whether Redis answers within two seconds."""
     try:
-        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=PROBE_TIMEOUT, socket_connect_timeout=PROBE_TIMEOUT) as client:
+        with broker.client(current_app.conf.broker_url, PROBE_TIMEOUT) as client:
             return bool(client.ping())
     except (redis.RedisError, OSError):
         return False

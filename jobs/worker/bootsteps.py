@@ -15,9 +15,11 @@ import django
 import psycopg2
 from celery import bootsteps
 from celery.worker import state
+from django.db import connections
 
 import jobs
 from jobs.celery_app import settle
+from jobs.celery_app.app import address
 from jobs.conf import configuration
 from jobs.domain.errors import JobCancelled
 from jobs.store.schema import wait_until_migrated
@@ -88,7 +90,8 @@ class Engine(bootsteps.StartStopStep):
             worker.engine = PlainEngine(registration)
         settle.use(worker.engine)
         self.stopping = threading.Event()
-        threading.Thread(target=self._watch, args=(worker,), daemon=True, name="jobs-watch").start()
+        self.watch = threading.Thread(target=self._watch, args=(worker,), daemon=True, name="jobs-watch")
+        self.watch.start()
 
     def _register(self, description: dict[str, Any]) -> Registration:
         """Wait for PostgreSQL and its tables; a signal ends the wait."""
@@ -174,7 +177,9 @@ class Engine(bootsteps.StartStopStep):
             if getattr(outcome, "greenlet", None) is not None:
                 outcome.greenlet.kill(block=False)
         self.stopping.set()
+        self.watch.join(5)  # it would take the lock again
         worker.engine.registration.leave()
+        worker.engine.close()
 
     terminate = stop
 
@@ -193,12 +198,16 @@ class LeaderChild(bootsteps.StartStopStep):
         if not configuration().leader_child:
             return
         self.ending = threading.Event()
+        name = connections[configuration().database].settings_dict["NAME"]
+        self.options = [f"--database-name={name}"] if name else []
+        if found := address(worker.app):
+            self.options.append(f"--app={found}")
         self._spawn()
         threading.Thread(target=self._tend, daemon=True, name="jobs-leader-child").start()
 
     def _spawn(self) -> None:
         path = os.pathsep.join(dict.fromkeys([os.getcwd(), *filter(None, sys.path)]))
-        command = [sys.executable, "-m", "django", "dispatch", "--parent"]
+        command = [sys.executable, "-m", "django", "dispatch", "--parent", *self.options]
         self.child = subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path})
 
     def _tend(self) -> None:

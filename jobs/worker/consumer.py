@@ -9,10 +9,10 @@ from celery import bootsteps
 from celery.worker import state
 from redis.exceptions import ResponseError
 
-from jobs.celery_app import broker, settle, signing
+from jobs.celery_app import settle, signing
 from jobs.conf import configuration
 from jobs.domain import priority
-from jobs.store import transitions
+from jobs.store import broker, transitions
 from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger("jobs.worker")

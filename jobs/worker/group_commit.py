@@ -110,6 +110,12 @@ class GroupCommit:
                     connection.close()
                 raise
 
+    def close(self) -> None:
+        """End the connections that nobody uses."""
+        for connection in filter(None, [self.connection, *self.idle]):
+            connection.close()
+        self.connection, self.idle = None, []
+
     def _plain(self) -> Any:
         connection = connect(f"jobs-engine {self.worker_id}")
         connection.autocommit = False

@@ -49,3 +49,9 @@ class PlainEngine:
                 if is_lost(error):
                     self.connection = None
                 time.sleep(PAUSE_S)  # the server is away: the outcome is kept and written after
+
+    def close(self) -> None:
+        """End the connection; a worker inside another program (Celery's testing tools) leaves none behind."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None

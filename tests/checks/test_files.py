@@ -41,3 +41,16 @@ def test_text_files_have_unix_line_ends() -> None:
         ["git", "ls-files", "*.py", "*.sh", ".ci/run", "*.po", "*.html"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )
     assert [name for name in files.stdout.splitlines() if b"\r\n" in (ROOT / name).read_bytes()] == []
+
+
+def test_templates_name_templates_that_are_there() -> None:
+    """Shared ones are `jobs/...`: a project that installs the app has a base.html of its own."""
+    pages = ROOT / "templates"
+    named = {
+        name
+        for page in pages.rglob("*.html")
+        for name in re.findall(r'{% (?:extends|include) "([^"]+)"', page.read_text("utf-8"))
+        if name != "admin/base.html"
+    }
+    assert named
+    assert [name for name in named if not (pages / name).is_file()] == []

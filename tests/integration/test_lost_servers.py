@@ -13,10 +13,10 @@ import pytest
 from django.conf import settings
 
 from jobs import enqueue, enqueue_many
-from jobs.celery_app import broker
 from jobs.dev import embedded
 from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.models.attempt import Outcome
+from jobs.store import broker
 from task_queue_project import servers
 from tests.integration.test_services import servers_of
 from tests.waiting import until

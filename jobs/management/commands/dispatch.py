@@ -7,7 +7,8 @@ import sys
 import threading
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
 
 
 class Command(BaseCommand):
@@ -17,13 +18,23 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Workers start it with --parent."""
+        """Workers start it with --parent, and with the database that they work on: in tests it is not that of the settings."""
+        parser.add_argument("-A", "--app", default="", help="The Celery app, as in celery -A (default: the one that the settings import).")
+        parser.add_argument("--database-name", default="", help="Another database of the same server.")
         parser.add_argument("--parent", action="store_true", help="End when the standard input is closed, that is with the parent process.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM, SIGINT or the parent's end."""
+        from jobs.celery_app.app import NoApp, find
+        from jobs.conf import configuration
         from jobs.leader import dispatch
 
+        try:
+            find(options["app"])
+        except NoApp as error:
+            raise CommandError(str(error)) from error
+        if options["database_name"]:
+            connections[configuration().database].settings_dict["NAME"] = options["database_name"]
         if not logging.getLogger().handlers:
             logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         stop = threading.Event()

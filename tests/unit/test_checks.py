@@ -1,0 +1,85 @@
+"""Settings that break a promise are told by `manage.py check`, with what to do."""
+
+from typing import Any
+
+import pytest
+from celery import Celery as StockCelery
+from celery import current_app
+from django.conf import settings
+
+from jobs import checks
+
+
+def ids(messages: list[Any]) -> set[str]:
+    assert all(message.hint for message in messages)
+    return {message.id for message in messages}
+
+
+@pytest.fixture
+def conf() -> Any:
+    """The app's settings, put back afterwards."""
+    changed: dict[str, Any] = {}
+
+    def change(**values: Any) -> None:
+        for name, value in values.items():
+            changed.setdefault(name, getattr(current_app.conf, name))
+            setattr(current_app.conf, name, value)
+
+    yield change
+    for name, value in changed.items():
+        setattr(current_app.conf, name, value)
+
+
+def test_this_project_is_fine() -> None:
+    assert checks.check_configuration() == checks.check_database() == checks.check_celery() == []
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"task_serializer": "pickle"}, "jobs.E005"),
+        ({"accept_content": ["pickle"]}, "jobs.E005"),
+        ({"broker_url": "amqp://localhost"}, "jobs.E004"),
+        ({"task_always_eager": True}, "jobs.W003"),
+        ({"worker_pool": "gevent"}, "jobs.W004"),
+        ({"task_acks_late": True}, "jobs.I001"),
+        ({"task_reject_on_worker_lost": True}, "jobs.I001"),
+        ({"broker_transport_options": {"visibility_timeout": 3600}}, "jobs.I002"),
+    ],
+)
+def test_settings_of_celery(conf: Any, values: dict[str, Any], expected: str) -> None:
+    conf(**values)
+    assert ids(checks.check_celery()) == {expected}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"ENGINE": "django.db.backends.sqlite3"}, {"jobs.E002"}),
+        ({"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False}, {"jobs.W001"}),
+        ({"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": False}, set()),
+        ({"OPTIONS": {"pool": {"max_size": 3}}}, {"jobs.W002"}),
+        ({"OPTIONS": {"pool": {"min_size": 2}}}, {"jobs.W002"}),
+        ({"OPTIONS": {"pool": True}}, set()),
+        ({"OPTIONS": {"pool": {"max_size": 4}}}, set()),
+    ],
+)
+def test_settings_of_the_database(monkeypatch: pytest.MonkeyPatch, values: dict[str, Any], expected: set[str]) -> None:
+    monkeypatch.setitem(settings.DATABASES, "default", settings.DATABASES["default"] | values)
+    assert ids(checks.check_database()) == expected
+
+
+def test_a_wrong_setting_of_ours(settings: Any) -> None:
+    settings.JOBS_DISPATCH_WINDOW = "many"
+    (message,) = checks.check_configuration()
+    assert (message.id, "JOBS_DISPATCH_WINDOW" in message.msg) == ("jobs.E001", True)
+    assert checks.check_database() == []
+
+
+def test_an_app_that_is_not_ours() -> None:
+    ours = current_app._get_current_object()
+    StockCelery("stock").set_current()
+    try:
+        assert ids(checks.check_celery()) == {"jobs.E003"}
+    finally:
+        ours.set_current()
