@@ -12,7 +12,7 @@ UP_STAMP := .venv/.up-$(shell cat $(UP_FILES) | cksum | cut -d' ' -f1)
 DEV_STAMP := .venv/.dev-$(shell cat $(DEV_FILES) | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test check demo chaos celery-suite bench messages format lock clean
+.PHONY: help install up test check demo chaos chaos-short celery-suite bench messages format lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s%s\n", $$1, $$2}'
@@ -36,8 +36,12 @@ check: $(DEV_STAMP) ## Lint, types, import contracts, migrations, translations, 
 demo: $(UP_STAMP) ## Start, run a few jobs of every kind to the end, stop
 	@exec $(PY) manage.py demo
 
-chaos: $(DEV_STAMP) ## Kill, stop and cut things while jobs run, and count what was lost
-	$(PY) -m pytest tests/chaos
+chaos: $(DEV_STAMP) ## Break things while jobs run, and count what was lost (MINUTES=10 SEED=... SYSTEM=jobs|early|late)
+	$(PY) -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(SYSTEM),--system $(SYSTEM))
+
+chaos-short: $(DEV_STAMP) ## The same for 90 seconds, and the proof that the verdict can turn red
+	$(PY) -m tests.chaos --minutes 1.5 --seed $(or $(SEED),1)
+	$(PY) -m pytest -q tests/chaos
 
 celery-suite: $(DEV_STAMP) ## Run Celery's own integration tests on this engine
 	$(PY) -m tests.celery_suite

@@ -1,6 +1,7 @@
 """One leader: a session advisory lock, tried and never waited for."""
 
 import logging
+import os
 import threading
 from typing import Any, Final
 
@@ -43,5 +44,5 @@ def elect(connection: Any, stop: threading.Event) -> bool:
 
 
 def connect() -> Any:
-    """A connection for a leader or standby."""
-    return engine.connect(NAME)
+    """A connection for a leader or standby; pg_stat_activity shows the process it belongs to."""
+    return engine.connect(f"{NAME} {os.getpid()}")

@@ -1,0 +1,49 @@
+"""One rule broken at a time, in a worker of a run; the verdict must see it."""
+
+from typing import Any
+
+
+def rescue() -> None:
+    """Jobs of dead workers are left alone."""
+    from jobs.leader.rescue import Rescue
+
+    Rescue._lost = lambda *_: False  # type: ignore[method-assign]
+
+
+def claim() -> None:
+    """A claim takes the job whatever became of it meanwhile."""
+    from jobs.worker import group_commit
+
+    guard = "j.status = 'pending' AND j.runs = c.runs - 1 AND j.run_at <= statement_timestamp()"
+    assert guard in group_commit.FLUSH
+    started = "worker = $8, started_at = statement_timestamp()"
+    assert started in group_commit.FLUSH
+    group_commit.FLUSH = group_commit.FLUSH.replace(guard, "true").replace(started, f"{started}, finished_at = NULL")
+
+
+def resync() -> None:
+    """The leader never reads Redis back."""
+    from jobs.leader.dispatch import Leader
+
+    Leader.resync = lambda self: None  # type: ignore[method-assign]
+
+
+def delay() -> None:
+    """`.delay()` returns, and its INSERT is committed some time later."""
+    import threading
+
+    from django.db import connections
+
+    from jobs.celery_app.amqp import AMQP
+    from jobs.conf import configuration
+    from jobs.store.insert import insert_sent
+
+    def later(self: Any, new: Any) -> None:
+        def insert() -> None:
+            with connections[configuration().database].cursor() as cursor:
+                insert_sent(cursor, new)
+            connections.close_all()
+
+        threading.Timer(0.5, insert).start()
+
+    AMQP._accept = later  # type: ignore[method-assign]
