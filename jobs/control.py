@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.utils.translation import gettext as _
 
 from jobs.conf import configuration
@@ -52,7 +52,17 @@ def reprocess(ids: Sequence[int], by: str) -> Report:
         )
         return done
 
-    return _apply(ids, verb, _is)
+    def reason(job: Job) -> str:
+        if statuses.can("reprocess", job.status):
+            return _("Another job with the same unique key has not ended.")
+        return _is(job)
+
+    for _tried in range(3):
+        try:
+            return _apply(ids, verb, reason)
+        except IntegrityError:  # a job with the same unique key was accepted in this very moment; the next look sees it
+            continue
+    return _apply(ids, verb, reason)
 
 
 def change_priority(ids: Sequence[int], priority: int, by: str = "") -> Report:

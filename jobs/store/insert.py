@@ -80,7 +80,7 @@ def insert(new: NewJob) -> Job:
     alias = configuration().database
     with connections[alias].cursor() as cursor:
         while True:
-            _insert(cursor, new, f"{_UNIQUE if new.unique_key else ''} RETURNING {', '.join(_MADE)}")
+            _insert(cursor, new, f"{'' if new.unique_key is None else _UNIQUE} RETURNING {', '.join(_MADE)}")
             made = cursor.fetchone()
             if made is not None:
                 return _inserted(alias, new, made)

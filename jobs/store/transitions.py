@@ -188,14 +188,21 @@ def cancel_running(cursor: Any, run: Run, failure: Failure) -> bool:
 
 
 def reprocess(cursor: Any, ids: Sequence[int]) -> list[int]:
-    """failed, cancelled -> pending, due now, with all its retries again; the numbers of those that were."""
+    """failed, cancelled -> pending, due now, with all its retries again; the numbers of those that were.
+
+    Not those whose unique_key belongs to a job that has not ended; of several with one key, the newest.
+    """
     cursor.execute(
         """UPDATE jobs_job SET status = 'pending', attempts = 0, losses = 0, run_at = clock_timestamp(), finished_at = NULL,
                   started_at = NULL, worker = NULL, deadline_at = NULL, progress = NULL,
                   cancel_requested_at = NULL, cancel_requested_by = ''
-            WHERE id IN (SELECT id FROM jobs_job WHERE id = ANY(%s) AND status IN ('failed', 'cancelled') ORDER BY id FOR UPDATE)
+            WHERE id IN (SELECT id FROM jobs_job WHERE id = ANY(%(ids)s) AND status IN ('failed', 'cancelled') ORDER BY id FOR UPDATE)
+              AND (unique_key IS NULL OR id IN (
+                SELECT DISTINCT ON (unique_key) id FROM jobs_job j WHERE id = ANY(%(ids)s) AND status IN ('failed', 'cancelled')
+                   AND NOT EXISTS (SELECT 1 FROM jobs_job o WHERE o.unique_key = j.unique_key AND o.status IN ('pending', 'running'))
+                 ORDER BY unique_key, id DESC))
         RETURNING id""",
-        [list(ids)],
+        {"ids": list(ids)},
     )
     return [row[0] for row in cursor.fetchall()]
 

@@ -29,13 +29,18 @@ from jobs.worker.registration import Registration
 logger = logging.getLogger("jobs.worker")
 
 
+def _slots(worker: Any) -> int:
+    """How many jobs run at once."""
+    return 1 if worker.pool_cls.__module__.endswith("solo") else int(worker.concurrency)
+
+
 def _describe(worker: Any, green: bool) -> dict[str, Any]:
     return {
         "name": worker.hostname,
         "hostname": socket.gethostname(),
         "pid": os.getpid(),
         "pool": "gevent" if green else str(getattr(worker.pool_cls, "__module__", "")).rsplit(".", 1)[-1],
-        "concurrency": worker.concurrency,
+        "concurrency": _slots(worker),
         "queues": sorted(worker.app.amqp.queues.consume_from),
         "tasks": sorted(name for name in worker.app.tasks if not name.startswith("celery.")),
         "versions": {
@@ -72,7 +77,7 @@ class Engine(bootsteps.StartStopStep):
         else:
             logger.warning(
                 "pool %s: exactly %s at a time, but fetched messages keep their place before a higher priority; -P gevent is strict",
-                worker.pool_cls.__module__, worker.concurrency,
+                worker.pool_cls.__module__, _slots(worker),
             )  # fmt: skip
 
     def start(self, worker: Any) -> None:

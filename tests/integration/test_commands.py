@@ -46,8 +46,9 @@ def test_another_number_of_slots_fails(tmp_path: Path, slots: int, reason: str) 
         run("test_priority_concurrency", sleep=1.2)
 
 
-def test_broken_priorities_fail(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log", **BROKEN, BREAK="priorities"), pytest.raises(CommandError, match="inversion"):
+@pytest.mark.parametrize("broken", ["priorities", "one lane"])
+def test_broken_priorities_fail(tmp_path: Path, broken: str) -> None:
+    with running_worker(tmp_path / "log", **BROKEN, BREAK=broken), pytest.raises(CommandError, match="inversion"):
         run("test_priority_concurrency", sleep=0.3)
 
 

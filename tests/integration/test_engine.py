@@ -92,8 +92,7 @@ def test_exactly_four_at_a_time_in_strict_order_of_priority(tmp_path: Path) -> N
         starts = sorted(jobs, key=lambda job: (job.started_at, -job.priority, job.id))
         order = [(-job.priority, job.id) for job in starts]
         assert order == sorted(order)
-        most = max(sum(other.started_at <= job.started_at < other.finished_at for other in jobs) for job in jobs)
-        assert most == 4
+        assert at_once(jobs) == 4
 
 
 def test_a_job_over_its_time_limit_fails_as_timed_out(tmp_path: Path) -> None:
@@ -133,14 +132,25 @@ def test_shutdown_releases_what_still_runs_without_spending_the_attempt(tmp_path
         assert (job.status, job.attempts, job.runs) == ("pending", 0, 1)
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
-def test_other_pools_run_jobs_too(tmp_path: Path, pool: str) -> None:
-    with running_worker(tmp_path / "log", pool=pool, slots=2, **FAST):
+@pytest.mark.parametrize(("pool", "slots"), [("prefork", 2), ("threads", 3), ("solo", 1)])
+def test_other_pools_run_jobs_too(tmp_path: Path, pool: str, slots: int) -> None:
+    """Exactly as many at once as there are slots, and a warning at the start about what is less strict."""
+    with running_worker(tmp_path / "log", pool=pool, slots=max(slots, 2), **FAST):
+        assert until(lambda: list(Worker.objects.filter(parent=None).values_list("concurrency", flat=True)), timeout=10) == [slots]
+        naps = enqueue_many("t.nap", [((0.3,), {})] * (slots * 4))
         ids = enqueue_many("t.add", [((1, n), {}) for n in range(20)])
         (fails,) = [enqueue("jobs.tasks.fail", max_retries=1).id]
         *jobs, failed = ended(*ids, fails)
         assert [job.result for job in jobs] == [1 + n for n in range(20)]
         assert (failed.status, failed.attempts) == ("failed", 2)
+        assert at_once([*ended(*naps), *jobs]) == slots
+    assert f"exactly {slots} at a time, but fetched messages keep their place" in (tmp_path / "log").read_text()
+
+
+def at_once(jobs: list[Job]) -> int:
+    """The most that ran at the same moment, by the database's clock."""
+    spans = [(job.started_at, job.finished_at) for job in jobs if job.started_at and job.finished_at]
+    return max(sum(began <= start < ended for began, ended in spans) for start, _ in spans)
 
 
 def test_a_locked_row_delays_its_own_job_only_and_no_fifth_job_runs(tmp_path: Path) -> None:
