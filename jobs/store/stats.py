@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import redis
 from celery import current_app
+from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count, Max, Min, Q
@@ -19,6 +20,7 @@ from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
 from jobs.store import broker, locks
 
+_MIGRATED = "jobs-migrated"
 PROBE_TIMEOUT = 2.0  # seconds
 
 
@@ -85,6 +87,13 @@ def counts() -> dict[State, int]:
 def open_dead_letters() -> int:
     """How many dead letters wait for a person."""
     return DeadLetterQueue.objects.filter(resolution=Resolution.OPEN).count()
+
+
+def dead_letters_open_and_new(seconds: int) -> tuple[int, int]:
+    """How many dead letters wait for a person, and how many of them entered within the last `seconds`."""
+    new = Q(failed_at__gt=timezone.now() - timedelta(seconds=seconds))
+    numbers = DeadLetterQueue.objects.filter(resolution=Resolution.OPEN).aggregate(open=Count("id"), new=Count("id", filter=new))
+    return numbers["open"], numbers["new"]
 
 
 def queues(workers: Sequence[WorkerLine]) -> list[QueueLine]:
@@ -198,14 +207,23 @@ def redis_lives() -> bool:
         return False
 
 
+def migrations_missing() -> bool:
+    """Whether the database lacks migrations that this code has; once it has them all, they are not looked at again."""
+    if cache.get(_MIGRATED):
+        return False
+    executor = MigrationExecutor(connection)
+    missing = bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    cache.set(_MIGRATED, not missing, 60)
+    return missing
+
+
 def readiness() -> list[str]:
     """Why the system cannot run jobs now, each reason a translated sentence; empty when it can."""
     reasons = []
     if not redis_lives():
         reasons.append(_("Redis does not answer."))
     try:
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        if migrations_missing():
             reasons.append(_("Migrations are missing: run “manage.py migrate”."))
         elif not leader_lives():
             reasons.append(_("No leader lives: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))

@@ -13,6 +13,7 @@ from jobs.store.stats import QueueLine, WorkerLine
 from jobs.web.labels import ltr
 from jobs.web.tags import clock
 
+GROWING: Final = 600  # seconds in which a new dead letter means that its error goes on
 SLOW: Final = 300  # seconds a due job may wait before people are told
 
 
@@ -44,12 +45,13 @@ class Health:
         return ngettext("%(number)d matter needs you", "%(number)d matters need you", number) % {"number": number}
 
 
-def look(workers: Sequence[WorkerLine], queues: Sequence[QueueLine], dead: int) -> Health:
+def look(workers: Sequence[WorkerLine], queues: Sequence[QueueLine]) -> Health:
     """The health of the whole system as it is now."""
     redis, leader = stats.redis_lives(), stats.leader_lives()
     alerts = [
         *_part_alerts(redis, leader, workers),
-        *_dead_alerts(dead),
+        *_migration_alerts(),
+        *_dead_alerts(*stats.dead_letters_open_and_new(GROWING)),
         *(alert for line in queues for alert in _queue_alerts(line, workers)),
     ]
     return Health(redis=redis, leader=leader, alerts=tuple(alerts))
@@ -71,12 +73,24 @@ def _part_alerts(redis: bool, leader: bool, workers: Sequence[WorkerLine]) -> li
     return found
 
 
-def _dead_alerts(dead: int) -> list[Alert]:
+def _migration_alerts() -> list[Alert]:
+    if not stats.migrations_missing():
+        return []
+    advice = _("Run: %(command)s") % {"command": ltr("python manage.py migrate")}
+    return [Alert(bad=True, fact=_("The database lacks migrations of this version."), advice=advice)]
+
+
+def _dead_alerts(dead: int, new: int) -> list[Alert]:
     if not dead:
         return []
     fact = ngettext(
         "%(number)d job failed for good and waits for a decision.", "%(number)d jobs failed for good and wait for a decision.", dead
     ) % {"number": dead}
+    if new:
+        more = ngettext(
+            "%(number)d of them in the last 10 minutes: it goes on.", "%(number)d of them in the last 10 minutes: it goes on.", new
+        )
+        fact = f"{fact} {more % {'number': new}}"
     advice = _("Read the error, mend its cause, then run the jobs again or mark them as resolved.")
     return [Alert(bad=True, fact=fact, advice=advice, url=reverse("jobs:dead_letters"), link=_("Show the dead letters"))]
 

@@ -57,17 +57,20 @@ def clock(seconds: float | None) -> str:
 
 @register.filter
 def span(seconds: float) -> str:
-    """A length of time in words, in at most two units: 48 s, 2 min 5 s."""
+    """A length of time in words, in at most two units: 48 s, 2 min and 5 s."""
     whole = int(seconds)
     if whole < 1:
         return _("less than 1 s")
     if whole < 60:
         return _("%(seconds)d s") % {"seconds": whole}
-    if whole < 3600:
-        return _("%(minutes)d min %(seconds)d s") % {"minutes": whole // 60, "seconds": whole % 60}
-    if whole < 86_400:
-        return _("%(hours)d h %(minutes)d min") % {"hours": whole // 3600, "minutes": whole % 3600 // 60}
-    return _("%(days)d d %(hours)d h") % {"days": whole // 86_400, "hours": whole % 86_400 // 3600}
+    days, hours, minutes = whole // 86_400, whole % 86_400 // 3600, whole % 3600 // 60
+    parts = [
+        _("%(days)d d") % {"days": days} if days else "",
+        _("%(hours)d h") % {"hours": hours} if hours else "",
+        _("%(minutes)d min") % {"minutes": minutes} if minutes and not days else "",
+        _("%(seconds)d s") % {"seconds": whole % 60} if whole % 60 and whole < 3600 else "",
+    ]
+    return _(" and ").join(part for part in parts if part)
 
 
 @register.simple_tag

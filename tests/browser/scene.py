@@ -21,6 +21,11 @@ ValueError: line 3 of order 4711 has no price
 """
 LONG = "فاتورة الطلب رقم ٤٧١١ للعميل «شركة النور للتجارة والمقاولات» مع نسخة إلى قسم المحاسبة"
 
+HISTORY = """
+INSERT INTO jobs_job (task, status, run_at, started_at, finished_at, runs, worker)
+SELECT 'jobs.tasks.sleep', CASE WHEN n % 11 = 0 THEN 'failed' ELSE 'completed' END, now() - n * interval '9 s' - (n % 40) * interval '1 s',
+       now() - n * interval '9 s', now() - n * interval '9 s' + (n % 7) * interval '0.3 s', 1, 1 FROM generate_series(5, 390) n"""
+
 
 @contextmanager
 def played(slots: int = 4) -> Iterator[dict[str, int]]:
@@ -56,6 +61,7 @@ def _rows(worker: int) -> dict[str, int]:
             job = _claimed(worker, name=f"Invoice {number}")
             transitions.bury(cursor, Run(id=job.id, runs=1), failure, task=job.task)
             jobs["failed"] = job
+        cursor.execute(HISTORY)
     for _ in range(2):
         job_in("failed", name=LONG)
     newest = DeadLetterQueue.objects.order_by("-id")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth import get_user_model
+from django.core.cache import cache
 from playwright.sync_api import Browser, Page
 
 from jobs.store import stats
@@ -94,6 +95,7 @@ def faults(page: Page, name: str, troubles: list[str]) -> list[str]:
 @pytest.mark.parametrize("width", list(WIDTHS))
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_is_without_fault(desk: Any, language: str, theme: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.clear()
     page, troubles = desk(width, theme)
     suffix = f"{language}.{theme}.{width}"
     wanted = os.environ.get("LOOK_AT", "")
@@ -101,6 +103,7 @@ def test_every_page_is_without_fault(desk: Any, language: str, theme: str, width
     wrong = faults(page, f"login.{suffix}", troubles)
     login(page)
     with played() as jobs:
+        cache.clear()
         for name, address in addresses(jobs).items():
             if re.search(wanted, name):
                 page.goto(address)

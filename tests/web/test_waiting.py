@@ -95,7 +95,7 @@ def test_a_row_whose_process_died_is_no_worker(page: Any, stage: Stage) -> None:
 
 
 def test_it_waits_for_its_time(page: Any) -> None:
-    assert re.match(r"It waits for its time, \d\d:\d\d:\d\d: in 59 min \d+ s\.$", page(waiting_job(delay=3599)))
+    assert re.match(r"It waits for its time, \d\d:\d\d:\d\d: in 59 min and \d+ s\.$", page(waiting_job(delay=3599)))
 
 
 def test_it_waits_for_its_retry(page: Any, stage: Stage) -> None:
@@ -151,7 +151,8 @@ def test_redis_is_away(page: Any, stage: Stage, settings: Any, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "less than 1 s"), (48, "48 s"), (125, "2 min 5 s"), (7500, "2 h 5 min"), (200_000, "2 d 7 h")]
+    ("seconds", "words"),
+    [(0.4, "less than 1 s"), (48, "48 s"), (60, "1 min"), (125, "2 min and 5 s"), (7500, "2 h and 5 min"), (200_000, "2 d and 7 h")],
 )
 def test_times_are_said_in_words(seconds: float, words: str) -> None:
     with translation.override("en"):

@@ -1,12 +1,17 @@
 """The dashboard and the pages of queues and workers."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from jobs.store import stats
+from jobs.store.history import Period, history
 from jobs.web import health
 from jobs.web.access import needs
+from jobs.web.charts import PERIODS, charts
 from jobs.web.live import render_live
 
 GROUPS = 6
@@ -16,12 +21,14 @@ GROUPS = 6
 @require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
     """Is all well, how many jobs are where, what runs, what failed last."""
+    if request.headers.get("HX-Target") == "charts":
+        return render_live(request, "", "jobs/dashboard/_charts.html", _charts(request))
     workers = stats.workers()
     queues = stats.queues(workers)
     counts = stats.counts()
     waits = [line for line in queues if line.oldest]
     context = {
-        "health": health.look(workers, queues, stats.open_dead_letters()),
+        "health": health.look(workers, queues),
         "counts": counts.items(),
         "total": sum(counts.values()),
         "workers": workers,
@@ -32,7 +39,20 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "groups": stats.error_groups(GROUPS),
         "live": request.GET.get("live") != "off",
     }
+    if not request.headers.get("HX-Request"):
+        context |= _charts(request)
     return render_live(request, "jobs/dashboard/dashboard.html", "jobs/dashboard/_live.html", context)
+
+
+def _charts(request: HttpRequest) -> dict[str, Any]:
+    given = request.GET.get("hours", "")
+    period = next((one for one in Period if str(one.value) == given), Period.HOUR)
+    return {
+        "charts": charts(history(period, timezone.now())),
+        "periods": [(one.value, text) for one, text in PERIODS.items()],
+        "hours": period.value,
+        "charts_address": f"{request.path}?hours={period.value}",
+    }
 
 
 @needs("view_job")

@@ -1,0 +1,120 @@
+"""The dashboard's charts: numbers from the rows, marks inside the plot, the same numbers as a table, no long scan."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+
+from jobs.store import history
+from jobs.store.history import Period
+from jobs.web.charts import charts
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 11, 24, 12, 0, 30, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> Iterator[None]:
+    cache.clear()
+    yield
+    cache.clear()
+
+
+def ended(status: str, ago: float, *, wait: float = 1.0, run: float = 2.0, number: int = 1) -> None:
+    end = NOW - timedelta(seconds=ago)
+    start = end - timedelta(seconds=run)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO jobs_job (task, status, run_at, started_at, finished_at, runs, worker)
+               SELECT 't', %s, %s, %s, %s, 1, 1 FROM generate_series(1, %s)""",
+            [status, start - timedelta(seconds=wait), start, end, number],
+        )
+
+
+def test_each_step_has_its_numbers() -> None:
+    ended("completed", 10, wait=1, run=2, number=3)
+    ended("completed", 70, wait=5, run=7)
+    ended("failed", 70, number=2)
+    ended("completed", 3700)  # before the hour
+    found = history.history(Period.HOUR, NOW)
+    assert (len(found.steps), found.seconds) == (60, 60)
+    before, last = found.steps[-2:]
+    assert (last.start, last.completed, last.failed) == (NOW.replace(second=0), 3, 0)
+    assert (before.completed, before.failed, before.wait.half, before.run.most) == (1, 2, 5.0, 7.0)
+    assert (found.wait.half, found.run.half) == (1.0, 2.0)
+    assert sum(step.completed for step in found.steps) == 4
+
+
+@pytest.mark.parametrize(("period", "steps"), [(Period.HOUR, 60), (Period.DAY, 48), (Period.WEEK, 56)])
+def test_the_marks_stay_inside_the_plot(period: Period, steps: int) -> None:
+    for ago in range(0, period.value * 3600, period.value * 360):
+        ended("completed", ago, wait=ago / 7, run=0.004, number=ago % 13 + 1)
+        ended("failed", ago, number=ago % 5)
+    found = history.history(period, NOW)
+    assert len(found.steps) == steps
+    for chart in charts(found):
+        for bar in chart.bars:
+            assert 0 <= float(bar.x) <= float(bar.x) + float(bar.width) <= 100
+            assert 0 <= float(bar.y) <= float(bar.y) + float(bar.height) <= 100.01
+        for path in (chart.half_path, chart.most_path):
+            assert all(0 <= float(y) <= 100 for y in re.findall(r" (-?[\d.]+)", path))
+        assert len(chart.labels) == len(chart.grid)
+        assert [float(y) for y in chart.grid] == sorted({float(y) for y in chart.grid})
+
+
+def test_nothing_at_all_is_drawn_too() -> None:
+    for chart in charts(history.history(Period.DAY, NOW)):
+        assert not chart.bars
+        assert not chart.most_path
+
+
+def test_a_gap_is_not_bridged() -> None:
+    for ago in (30, 90, 600):
+        ended("completed", ago)
+    run = charts(history.history(Period.HOUR, NOW))[2]
+    assert run.half_path.count("M") == 2
+
+
+@pytest.mark.parametrize("hours", ["1", "24", "168", "nonsense"])
+def test_the_dashboard_shows_them(client: Client, hours: str) -> None:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    content = client.get(f"/?hours={hours}").content.decode()
+    assert content.count("<figure") == content.count('role="img"') == content.count('<details class="chart-data"') == 3
+    part = client.get(f"/?hours={hours}", headers={"HX-Request": "true", "HX-Target": "charts"}).content.decode()
+    assert part.count("<figure") == 3
+    assert "<html" not in part
+
+
+def nodes(plan: dict[str, Any]) -> list[tuple[str, str]]:
+    found = [(plan["Node Type"], plan.get("Relation Name", ""))]
+    return found + [node for part in plan.get("Plans", []) for node in nodes(part)]
+
+
+def test_a_week_is_read_from_the_index() -> None:
+    ended("completed", 3600, number=20_000)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE jobs_job")
+        for sql in (history._COUNTS, history._TIMES):
+            values = {"first": NOW - timedelta(days=7), "last": NOW, "step": 10_800, "sample": history.SAMPLE}
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", values)
+            assert ("Seq Scan", "jobs_job") not in nodes(cursor.fetchone()[0][0]["Plan"])
+
+
+def test_the_headline_says_that_failures_go_on(client: Client) -> None:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    client.cookies["django_language"] = "en"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """WITH j AS (INSERT INTO jobs_job (task, status, finished_at)
+                          SELECT 't', 'failed', now() FROM generate_series(1, 3) RETURNING id)
+               INSERT INTO jobs_deadletterqueue (job_id, error_class, fingerprint, attempts, failed_at)
+               SELECT id, 'E', 'f', 1, now() - (row_number() OVER () - 1) * interval '8 minutes' FROM j"""
+        )
+    content = client.get("/").content.decode()
+    assert "3 jobs failed for good and wait for a decision. 2 of them in the last 10 minutes: it goes on." in content
