@@ -21,7 +21,13 @@ _guard = pytest.StashKey[subprocess.Popen[bytes]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the servers and name them in the environment, before pytest-django reads the settings."""
+    """Start the servers and name them in the environment, before pytest-django reads the settings.
+
+    With `-n` each of pytest's processes has servers of its own, and the one that only hands out tests has none.
+    """
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        os.environ.pop("DJANGO_SETTINGS_MODULE", None)  # or they would read the settings before this function has named the servers
+        return
     for name in [name for name in os.environ if name.startswith(("JOBS_", "EMAIL_", "DJANGO_", "PG"))]:
         del os.environ[name]  # a developer's own settings do not change what the tests see
     data_dir = Path(tempfile.mkdtemp(prefix="jobs-test-"))
