@@ -38,6 +38,7 @@ demo: $(UP_STAMP) ## Start, run a few jobs of every kind to the end, stop
 
 chaos: $(DEV_STAMP) ## Break things while jobs run, and count what was lost (MINUTES=10 SEED=... SYSTEM=jobs|early|late)
 	$(PY) -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(SYSTEM),--system $(SYSTEM))
+	$(PY) -m pytest -q -m chaos tests/integration
 
 chaos-short: $(DEV_STAMP) ## The same for 90 seconds, and the proof that the verdict can turn red
 	$(PY) -m tests.chaos --minutes 1.5 --seed $(or $(SEED),1)

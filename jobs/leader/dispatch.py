@@ -17,10 +17,10 @@ from jobs.conf import configuration
 from jobs.domain.priority import LANES, lane_of, priority_of
 from jobs.leader import election, notices, prune, publish
 from jobs.leader.complaint import Complaint
+from jobs.leader.link import Link
 from jobs.leader.publish import Row
 from jobs.leader.rescue import Rescue
-from jobs.leader.window import Lane, Sent, Window
-from jobs.store import broker
+from jobs.leader.window import MARK, Lane, Sent, Window
 from jobs.store.locks import SLEEPING
 from jobs.store.schema import wait_until_migrated
 
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 RESYNC: Final = 1.0  # seconds between two readings of the lanes, and between two looks from the front
 RESCUE: Final = 0.5  # seconds
 BURST: Final = 0.01  # seconds between two wakings; below it inserts need not notify
+WITHOUT: Final = 0.25  # seconds between two ticks while Redis does not answer
 CROWDED: Final = 256  # messages that have left Redis before it is asked which of them are claimed
 START: Final = ("-infinity", 0)
 _COLUMNS = (
@@ -42,7 +43,7 @@ SELECT job.* FROM unnest(%(queues)s::text[], %(priorities)s::int[], %(run_ats)s:
      LATERAL (SELECT lane.queue, j.run_at::text AS due_at, {_COLUMNS} FROM jobs_job j
                WHERE j.queue = lane.queue AND j.status = 'pending' AND j.priority = lane.priority
                  AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (lane.run_at, lane.id) AND j.losses < 2
-                 AND ((j.id << 20) + (j.runs & 1048575)) <> ALL (%(sent)s::bigint[])
+                 AND {MARK} <> ALL (%(sent)s::bigint[])
                ORDER BY j.run_at, j.id LIMIT lane.room) job"""
 _SUSPECT = f"""
 SELECT j.queue, {_COLUMNS} FROM jobs_job j
@@ -59,9 +60,10 @@ _LENGTHS = "local n = {} for i, key in ipairs(KEYS) do n[i] = redis.call('LLEN',
 class Leader:
     """One term of office: from winning the election to losing a connection."""
 
-    def __init__(self, connection: Any, client: Any, *, again: bool) -> None:
-        self.connection, self.cursor, self.client = connection, connection.cursor(), client
-        self.lengths = client.register_script(_LENGTHS)
+    def __init__(self, connection: Any, link: Link, *, again: bool) -> None:
+        self.connection, self.cursor = connection, connection.cursor()
+        self.link, self.client = link, link.client
+        self.lengths = self.client.register_script(_LENGTHS)
         self.window = Window()
         self.rescue = Rescue(connection, again=again)
         self.after: dict[Lane, tuple[str, int]] = {}
@@ -74,7 +76,7 @@ class Leader:
         self.look_for_suspect = True
 
     def serve(self, stop: threading.Event) -> None:
-        """Until told to stop; raises when a connection is lost."""
+        """Until told to stop; raises when the connection to PostgreSQL is lost."""
         while not stop.is_set():
             self.wait(self.tick())
 
@@ -87,17 +89,20 @@ class Leader:
         size = configuration().dispatch_window
         return {(queue, lane): max(size * number - self.window.used(queue, lane), 0) for lane in LANES for queue, number in serving.items()}
 
-    def chores(self, now: float) -> None:
-        """What is due beside dispatching."""
+    def tick(self) -> bool:
+        """Rescue, and fill the window while Redis answers. True if more is due than there was room for."""
+        now = time.monotonic()
         if now - self.rescued >= RESCUE:
             self.rescued = now
             self.look_for_suspect = True
             if self.rescue.look():
                 self.after.clear()
-        if now - self.synced >= RESYNC:
-            self.synced = now
-            self.after.clear()
-            self.resync()
+        try:
+            return self.link.is_open and self.fill(now)
+        except redis.RedisError as error:
+            self.link.lost(error)
+            self.synced = 0.0  # whatever was sent last may lie there or not: read the lanes first
+            return False
 
     def resync(self) -> None:
         """Read the lanes back; what was lost is forgotten, and so picked again."""
@@ -114,7 +119,8 @@ class Leader:
         """Those that are not claimed yet."""
         if not sent:
             return set()
-        self.cursor.execute("SELECT id, runs FROM jobs_job WHERE id = ANY (%s) AND status = 'pending'", [[id for id, _ in sent]])
+        ids = [id for id, _, _ in sent]
+        self.cursor.execute("SELECT id, runs, priority FROM jobs_job WHERE id = ANY (%s) AND status = 'pending'", [ids])
         return set(sent) & set(self.cursor.fetchall())
 
     def measure(self, now: float) -> None:
@@ -127,10 +133,12 @@ class Leader:
         if len(self.window.left) > CROWDED:
             self.window.settle(self.pending(list(self.window.left)))
 
-    def tick(self) -> bool:
-        """Fill the window. True if more is due than there was room for."""
-        now = time.monotonic()
-        self.chores(now)
+    def fill(self, now: float) -> bool:
+        """Fill the window. True if more is due than there was room for. Raises redis.RedisError."""
+        if now - self.synced >= RESYNC:
+            self.synced = now
+            self.after.clear()
+            self.resync()
         self.measure(now)
         rooms = self.rooms()
         found: dict[Lane, list[tuple[str, Row]]] = defaultdict(list)
@@ -156,7 +164,7 @@ class Leader:
         if batch:
             publish.push(self.client, batch)
             for lane, rows in batch.items():
-                self.window.add(lane, [(row.id, row.runs) for row in rows])
+                self.window.add(lane, [row.sent for row in rows])
         return more
 
     def due(self, rooms: dict[Lane, int]) -> list[Any]:
@@ -184,12 +192,16 @@ class Leader:
         self.suspect = None
         for queue, *values in self.cursor.fetchall():
             row = Row(*values)
-            if not self.window.has((row.id, row.runs)):
-                self.suspect = (row.id, row.runs)
+            if not self.window.has(row.sent):
+                self.suspect = row.sent
                 batch.setdefault((queue, lane_of(row.priority)), []).append(row)
 
     def wait(self, more: bool) -> None:
         """Until a job is inserted or becomes due; if more is due, until about half of the window has been worked off."""
+        if not self.link.is_open:
+            self.wake()
+            self.link.answers.wait(WITHOUT)
+            return
         if more:
             self.wake()
             half = configuration().dispatch_window * max(len(self.rescue.live), 1) / 2
@@ -228,35 +240,34 @@ class Leader:
             self.asleep = False
 
 
-def _term(stop: threading.Event, *, again: bool) -> None:
+def _term(link: Link, stop: threading.Event, *, again: bool) -> None:
     connection = election.connect()
-    client = broker.client(current_app.conf.broker_url)
     try:
         if election.elect(connection, stop):
             logger.info("This process is the leader now")
-            client.ping()
-            Leader(connection, client, again=again).serve(stop)
+            Leader(connection, link, again=again).serve(stop)
     finally:
         with contextlib.suppress(Exception):
             connection.close()
-        client.close()
 
 
 def run(stop: threading.Event) -> None:
-    """Lead or stand by until `stop` is set. A lost server is one line in the log, then everything starts over."""
+    """Lead or stand by until `stop` is set. A lost connection to PostgreSQL is one line in the log, then everything starts over."""
     if not wait_until_migrated(logger.error, lambda: stop.wait(1.0)):
         return
     threads = [threading.Thread(target=target, args=(stop,), daemon=True) for target in (prune.run, notices.run)]
     for thread in threads:
         thread.start()
+    link = Link(current_app.conf.broker_url)
     again, complaint = False, Complaint(logger, "The leader starts over")
     while not stop.is_set():
         try:
-            _term(stop, again=again)
-        except (psycopg2.Error, redis.RedisError, OSError) as error:
-            again = isinstance(error, psycopg2.Error)
+            _term(link, stop, again=again)
+        except (psycopg2.Error, OSError) as error:
+            again = True
             complaint.say(error)
-            stop.wait(random.uniform(0.5, 2.0))
+            stop.wait(random.uniform(0.2, 0.8))
         except Exception:  # a leader that ends would leave every job waiting
             logger.exception("The leader starts over")
             stop.wait(random.uniform(0.5, 2.0))
+    link.close()

@@ -8,7 +8,7 @@ from typing import Any, Final
 from jobs.celery_app import signing
 from jobs.conf import configuration
 from jobs.domain.priority import lane_key
-from jobs.leader.window import Lane
+from jobs.leader.window import Lane, Sent
 
 _EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _LONGEST: Final = 200  # characters of argsrepr and kwargsrepr
@@ -32,6 +32,11 @@ class Row:
     autoretry: bool
     options: str | None
     priority: int
+
+    @property
+    def sent(self) -> Sent:
+        """What the window remembers of its message."""
+        return self.id, self.runs, self.priority
 
 
 def key(lane: Lane) -> str:

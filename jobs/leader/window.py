@@ -8,13 +8,14 @@ from typing import Any, Final
 from jobs.domain.priority import LANES
 
 Lane = tuple[str, int]  # queue, lane
-Sent = tuple[int, int]  # id, runs of the row when it was sent
-MASK: Final = 1048575
+Sent = tuple[int, int, int]  # id, runs and priority of the row when it was sent
+# The same in SQL, of a row j: with another priority it is another mark, so that it is sent again at once.
+MARK: Final = "((j.id << 24) + ((j.runs & 1048575) << 4) + j.priority)"
 
 
 def mark(sent: Sent) -> int:
-    """One number for a row and its runs, as the pick computes it."""
-    return (sent[0] << 20) + (sent[1] & MASK)
+    """One number for a row, its runs and its priority, as the pick computes it."""
+    return (sent[0] << 24) + ((sent[1] & 1048575) << 4) + sent[2]
 
 
 class Window:
@@ -94,6 +95,6 @@ class Window:
 def _sent(message: bytes) -> Sent | None:
     try:
         headers = json.loads(message)["headers"]
-        return int(headers["job_id"]), int(headers["runs"]) - 1
+        return int(headers["job_id"]), int(headers["runs"]) - 1, int(headers["job_priority"])
     except (ValueError, TypeError, KeyError):
         return None  # not one of ours

@@ -2,9 +2,11 @@
 
 import json
 import logging
+import time
 from typing import Any
 
 import celery.worker.consumer
+import redis
 from celery import bootsteps
 from celery.worker import state
 from redis.exceptions import ResponseError
@@ -16,17 +18,38 @@ from jobs.store import broker, transitions
 from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger("jobs.worker")
+PAUSE_S = 0.25
 UNKNOWN_FOR = 60  # releases, one a second, before a task that nobody knows is buried
 
 
 class Consumer(celery.worker.consumer.Consumer):
     """Verifies each message; under gevent pops exactly as many as slots are free."""
 
+    class Blueprint(celery.worker.consumer.Consumer.Blueprint):
+        """Celery's, with a remote control that survives Redis."""
+
+        default_steps = tuple(
+            "jobs.worker.remote_control:RemoteControl" if step.endswith(":Control") else step
+            for step in celery.worker.consumer.Consumer.Blueprint.default_steps
+        )
+
+    remote_control: Any = None  # under gevent
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.unknown: dict[str, int] = {}
         if getattr(self.controller, "admission", None) is not None:
             self.loop = fetch_loop
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Celery's, but asks twice a second for ever: its pause grows to 32 s, and after 100 of them it gives up."""
+
+        def told(error: Exception, interval: float) -> None:
+            logger.error("waiting for Redis: %s", error)
+
+        conn.ensure_connection(told, interval_start=2 * PAUSE_S, interval_step=0, callback=state.maybe_shutdown)
+        self.first_connection_attempt = False
+        return conn
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
         """Celery's handler behind the check of the signature."""
@@ -85,10 +108,30 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
             continue
         queues = list(channel._active_queues)
         keys = [prefix + priority.lane_key(queue, lane) for lane in priority.LANES for queue in queues]
-        key, messages = popper.pop(keys, free)
+        try:
+            key, messages = popper.pop(keys, free)
+        except redis.RedisError as error:
+            wait_for_redis(consumer, popper.client, error)
+            continue
         queue = key[len(prefix) :].split(priority.SEPARATOR)[0]
         for text in messages:
             deliver(json.loads(text), queue)
+
+
+def wait_for_redis(consumer: Any, client: Any, error: redis.RedisError) -> None:
+    """Until Redis answers again. Raises WorkerShutdown when told to stop."""
+    logger.error("Redis does not answer (%s); what runs goes on", error)
+    while True:
+        consumer.perform_pending_operations()
+        state.maybe_shutdown()
+        try:
+            client.ping()
+        except redis.RedisError:
+            time.sleep(PAUSE_S)
+        else:
+            break
+    if consumer.remote_control is not None:
+        consumer.remote_control.reset()
 
 
 class Popper:

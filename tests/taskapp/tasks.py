@@ -77,3 +77,14 @@ def open_transaction(self: Any, seconds: float) -> None:
     with transaction.atomic():
         get_user_model().objects.create(username="open")
         time.sleep(seconds)
+
+
+@shared_task(name="t.block_switching")
+def block_switching(seconds: float) -> None:
+    """Swallows everything that is thrown into it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            time.sleep(0.1)
+        except BaseException:
+            pass

@@ -1,0 +1,59 @@
+"""The leader's way to Redis: open while it answers; when it does not, a thread asks until it does again."""
+
+import logging
+import threading
+import time
+from typing import Any, Final
+
+import redis
+
+from jobs.store import broker
+
+logger = logging.getLogger(__name__)
+
+ANSWER: Final = 1.0  # seconds; a leader silent towards PostgreSQL for two of them is replaced
+EACH: Final = 0.25  # seconds between two questions
+TELL: Final = 10.0  # seconds between two lines in the log
+
+
+class Link:
+    """A client, and whether its server answers. The leader goes on without Redis; only publishing waits."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.client: Any = broker.client(url, timeout=ANSWER)
+        self.answers = threading.Event()
+        self.closed = threading.Event()
+        self.told = -TELL
+        self._ask()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the last command, or the last question since, was answered."""
+        return self.answers.is_set()
+
+    def lost(self, error: redis.RedisError) -> None:
+        """A command failed: nothing is published until Redis answers again."""
+        if time.monotonic() - self.told >= TELL:  # one that is full answers, and refuses again
+            self.told = time.monotonic()
+            logger.warning("Redis takes no messages (%s); jobs wait in PostgreSQL until it does", error)
+        self.answers.clear()
+        self._ask()
+
+    def close(self) -> None:
+        """Ask no more."""
+        self.closed.set()
+        self.client.close()
+
+    def _ask(self) -> None:
+        threading.Thread(target=self._until_it_answers, daemon=True, name="jobs-redis").start()
+
+    def _until_it_answers(self) -> None:
+        with broker.client(self.url, timeout=ANSWER) as client:
+            while not self.closed.wait(EACH):
+                try:
+                    client.ping()
+                except redis.RedisError:
+                    continue
+                self.answers.set()
+                return
