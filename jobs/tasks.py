@@ -5,26 +5,19 @@ import time
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-import requests
 from celery import Task, shared_task
 from django.core.exceptions import ValidationError
 from django.core.mail import BadHeaderError, EmailMessage
 from django.core.management import call_command
 from django.core.validators import validate_email
 from django.utils.translation import gettext as _
-from requests_hardened import Config, Manager
-from requests_hardened.ip_filter import InvalidIPAddress
 
 from jobs import tasks_help as about
 from jobs.conf import configuration
 from jobs.domain.errors import JobError, PermanentError
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-CONNECT_TIMEOUT: Final = 10.0  # seconds
-READ_TIMEOUT: Final = 30.0  # seconds without a byte
-BODY_BYTES: Final = 65_536  # of a response, kept in the result
 OUTPUT_CHARACTERS: Final = 65_536  # of a command, kept in the result
-KEPT_HEADERS: Final = ("Content-Type", "Content-Length", "Date", "ETag", "Last-Modified", "Location", "Retry-After", "Server")
 WORTH_ANOTHER_TRY: Final = (408, 429)
 LONGEST_SLEEP: Final = 86_400.0  # seconds
 
@@ -72,15 +65,9 @@ def http_request(
         raise PermanentError(_("the method must be one of %(methods)s") % {"methods": ", ".join(METHODS)})
     if urlsplit(url).scheme not in ("http", "https"):
         raise PermanentError(_("the address must begin with http:// or https://"))
-    try:
-        with _session() as session, session.request(method, url, headers=headers, data=body.encode() or None, stream=True) as response:
-            answer = _answer(response)
-    except InvalidIPAddress as error:
-        raise PermanentError(
-            _("the address %(address)s is private; JOBS_ALLOW_PRIVATE_ADDRESSES would allow it") % {"address": error}
-        ) from None
-    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, requests.exceptions.MissingSchema) as error:
-        raise PermanentError(str(error)) from None
+    from jobs.http_client import send  # a worker that sends none need not hold the libraries in memory
+
+    answer = send(method, url, headers, body)
     _raise_for_status(answer)
     return answer
 
@@ -118,31 +105,6 @@ def management_command(name: Annotated[str, about.COMMAND], args: Annotated[list
     except SystemExit as error:  # a command may end its process; here that would be the worker's
         raise JobError(_("the command ended with code %(code)s") % {"code": error.code}) from None
     return output.getvalue()[-OUTPUT_CHARACTERS:]
-
-
-def _session() -> requests.Session:
-    """A session that connects to the very address it has checked, and never follows a redirect: it could lead inside."""
-    config = Config(
-        ip_filter_enable=not configuration().allow_private_addresses,
-        ip_filter_allow_loopback_ips=False,
-        never_redirect=True,
-        default_timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
-    )
-    session = Manager(config).get_session()
-    session.headers["User-Agent"] = "task-queue-project"
-    session.trust_env = False  # a proxy or .netrc of the worker's environment is not the job's business
-    return session
-
-
-def _answer(response: requests.Response) -> dict[str, Any]:
-    raw = response.raw.read(BODY_BYTES, decode_content=True) or b""
-    try:
-        text = raw.decode(response.encoding or "utf-8", "replace")
-    except LookupError:  # the server named an encoding that does not exist
-        text = raw.decode("utf-8", "replace")
-    headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
-    # PostgreSQL keeps \u0000 in json, but no text column or page can show it
-    return {"status": response.status_code, "headers": headers, "body": text.replace("\0", "\ufffd")}
 
 
 def _raise_for_status(answer: dict[str, Any]) -> None:

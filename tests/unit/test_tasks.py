@@ -49,7 +49,7 @@ def test_http_request_returns_status_headers_and_the_begin_of_the_body(server: s
     found = tasks.http_request(f"{server}/200")
     assert found["status"] == 200
     assert found["headers"]["Content-Type"].startswith("text/plain")
-    assert len(found["body"]) == tasks.BODY_BYTES
+    assert len(found["body"]) == http_client.BODY_BYTES
 
 
 def test_http_request_sends_method_headers_and_body(server: str) -> None:

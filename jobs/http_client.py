@@ -1,0 +1,54 @@
+"""One HTTP request to wherever a job says, without a way into the network that the worker stands in."""
+
+from typing import Any, Final
+
+import requests
+from django.utils.translation import gettext as _
+from requests_hardened import Config, Manager
+from requests_hardened.ip_filter import InvalidIPAddress
+
+from jobs.conf import configuration
+from jobs.domain.errors import PermanentError
+
+CONNECT_TIMEOUT: Final = 10.0  # seconds
+READ_TIMEOUT: Final = 30.0  # seconds without a byte
+BODY_BYTES: Final = 65_536  # of a response, kept in the result
+KEPT_HEADERS: Final = ("Content-Type", "Content-Length", "Date", "ETag", "Last-Modified", "Location", "Retry-After", "Server")
+
+
+def send(method: str, url: str, headers: dict[str, str] | None, body: str) -> dict[str, Any]:
+    """The answer's status, some of its headers and the beginning of its body. Raises PermanentError for an address it must not use."""
+    try:
+        with _session() as session, session.request(method, url, headers=headers, data=body.encode() or None, stream=True) as response:
+            return _answer(response)
+    except InvalidIPAddress as error:
+        raise PermanentError(
+            _("the address %(address)s is private; JOBS_ALLOW_PRIVATE_ADDRESSES would allow it") % {"address": error}
+        ) from None
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, requests.exceptions.MissingSchema) as error:
+        raise PermanentError(str(error)) from None
+
+
+def _session() -> requests.Session:
+    """A session that connects to the very address it has checked, and never follows a redirect: it could lead inside."""
+    config = Config(
+        ip_filter_enable=not configuration().allow_private_addresses,
+        ip_filter_allow_loopback_ips=False,
+        never_redirect=True,
+        default_timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+    )
+    session = Manager(config).get_session()
+    session.headers["User-Agent"] = "task-queue-project"
+    session.trust_env = False  # a proxy or .netrc of the worker's environment is not the job's business
+    return session
+
+
+def _answer(response: requests.Response) -> dict[str, Any]:
+    raw = response.raw.read(BODY_BYTES, decode_content=True) or b""
+    try:
+        text = raw.decode(response.encoding or "utf-8", "replace")
+    except LookupError:  # the server named an encoding that does not exist
+        text = raw.decode("utf-8", "replace")
+    headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
+    # PostgreSQL keeps \u0000 in json, but no text column or page can show it
+    return {"status": response.status_code, "headers": headers, "body": text.replace("\0", "\ufffd")}
