@@ -9,7 +9,7 @@ import pytest
 import requests
 from django.core import mail
 
-from jobs import tasks, tasks_help
+from jobs import http_client, tasks, tasks_help
 from jobs.domain.errors import PermanentError
 
 BUILT_IN = (tasks.sleep, tasks.fail, tasks.flaky, tasks.http_request, tasks.send_email, tasks.management_command)
