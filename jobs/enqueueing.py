@@ -11,7 +11,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from jobs import registry
+from jobs import argument_types, registry
 from jobs.conf import configuration
 from jobs.domain.priority import DEFAULT, HIGHEST, LOWEST
 from jobs.models import Job
@@ -78,6 +78,8 @@ def _call(task: Any, args: Any, kwargs: Any, errors: dict[str, str]) -> tuple[st
         except TypeError as error:
             errors["kwargs"] = _("These arguments do not fit the task: %(error)s") % {"error": error}
     texts = _dump(list(args), "args", errors), _dump(dict(kwargs), "kwargs", errors) if kwargs else "{}"
+    if task is not None and not errors and (wrong := argument_types.problems(task, args, kwargs, *texts)):
+        errors["kwargs"] = _("These arguments do not fit the task: %(error)s") % {"error": wrong}
     limit = configuration().max_argument_bytes
     if len(texts[0]) + len(texts[1]) > limit:
         errors["kwargs"] = _("The arguments are larger than JOBS_MAX_ARGUMENT_BYTES (%(limit)d bytes).") % {"limit": limit}

@@ -8,10 +8,10 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
-from pydantic.errors import PydanticUserError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from jobs.web.pydantic_messages import translate
+from jobs.argument_types import readable
+from jobs.pydantic_messages import translate
 
 PREFIX = "argument"
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -87,7 +87,7 @@ def _model(signature: inspect.Signature) -> type[BaseModel]:
 
 
 def _described(parameter: inspect.Parameter) -> tuple[Any, Any]:
-    hint = _known(parameter.annotation)
+    hint = readable(parameter)
     match parameter.kind:
         case inspect.Parameter.VAR_POSITIONAL:
             return list[hint], Field(default=[], alias=parameter.name, description=_("A JSON list: [1, 2]."))  # type: ignore[valid-type]
@@ -95,17 +95,6 @@ def _described(parameter: inspect.Parameter) -> tuple[Any, Any]:
             text = _('A JSON object: {"name": 1}.')
             return dict[str, hint], Field(default={}, alias=parameter.name, description=text)  # type: ignore[valid-type]
     return hint, Field(default=... if parameter.default is parameter.empty else parameter.default, alias=parameter.name)
-
-
-def _known(annotation: Any) -> Any:
-    """The annotation if a value of it can be read from JSON, else Any."""
-    if annotation is inspect.Parameter.empty or isinstance(annotation, str):
-        return Any
-    try:
-        TypeAdapter(annotation, config=None).json_schema()
-    except PydanticUserError:
-        return Any
-    return annotation
 
 
 def _field(schema: Mapping[str, Any], required: bool, definitions: Mapping[str, Any]) -> forms.Field:

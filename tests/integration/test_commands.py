@@ -99,6 +99,8 @@ def test_enqueue_waits_for_the_end(tmp_path: Path) -> None:
         (["nope"], "no task named “nope”"),
         (["jobs.tasks.sleep"], "do not fit the task"),
         (["jobs.tasks.sleep", '--kwargs={"x": 1}'], "do not fit the task"),
+        (["jobs.tasks.sleep", '--kwargs={"seconds": "soon"}'], "seconds: Enter a number"),
+        (["jobs.tasks.sleep", "--args=[true]"], "seconds: Enter a number"),
         (["jobs.tasks.sleep", "--args=[1"], "--args is not valid JSON"),
         (["jobs.tasks.sleep", "--args={}"], "--args must be a list"),
         (["jobs.tasks.sleep", "--args=[1]", "--kwargs=[]"], "--kwargs must be an object"),

@@ -1,0 +1,100 @@
+"""The types of a task's arguments, as its signature names them: what the form offers, and what `enqueue()` accepts."""
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Optional
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+from typing_extensions import TypedDict  # before Python 3.12 pydantic cannot read typing's own
+
+from jobs import registry
+from jobs.pydantic_messages import translate
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+SHOWN = 5  # problems named in one message
+
+
+def readable(parameter: inspect.Parameter) -> Any:
+    """The parameter's type if a value of it can be read from JSON, else Any. A default of None allows None."""
+    hint = parameter.annotation
+    if hint is inspect.Parameter.empty or isinstance(hint, str):
+        return Any
+    try:
+        TypeAdapter(hint).json_schema()
+    except PydanticUserError:
+        return Any
+    return Optional[hint] if parameter.default is None else hint  # noqa: UP045 - not every annotation has an |
+
+
+def problems(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], args_text: str, kwargs_text: str) -> str:
+    """What is wrong with values that fit the task in number and names, as one line; empty when nothing is.
+
+    The JSON texts are judged, because they are what the task gets: nothing is converted.
+    """
+    found: list[str] = []
+    if args:
+        placed, more = _positional(task, len(args))
+        names = _place_names(task)
+        if more is None:
+            found += _judge(placed, args_text, names)
+        else:  # the texts of the two parts
+            values, own = json.loads(args_text), len(names) - 1
+            found += _judge(placed, json.dumps(values[:own]), names)
+            found += _judge(more, json.dumps(values[own:]), names[own:])
+    if kwargs:
+        named, rest = _named(task)
+        found += _judge(named, kwargs_text)
+        if rest is not None:
+            known = registry.signature(task).parameters
+            found += _judge(rest, json.dumps({key: value for key, value in json.loads(kwargs_text).items() if key not in known}))
+    return "; ".join(found[:SHOWN])
+
+
+def _judge(reader: TypeAdapter[Any] | None, text: str, names: Sequence[str] = ()) -> list[str]:
+    if reader is None:
+        return []
+    try:
+        reader.validate_json(text, strict=True)
+    except ValidationError as error:
+        return [_sentence(problem, names) for problem in error.errors(include_url=False, include_input=False)]
+    return []
+
+
+def _sentence(problem: Any, names: Sequence[str]) -> str:
+    where = [*problem["loc"], ""]
+    first = names[min(where[0], len(names) - 1)] if names and isinstance(where[0], int) else where[0]
+    return f"{first}: {translate(problem)}"
+
+
+@lru_cache(maxsize=1024)
+def _place_names(task: Any) -> list[str]:
+    return [p.name for p in registry.signature(task).parameters.values() if p.kind in (*_POSITIONAL, p.VAR_POSITIONAL)]
+
+
+@lru_cache(maxsize=4096)
+def _positional(task: Any, count: int) -> tuple[TypeAdapter[Any] | None, TypeAdapter[Any] | None]:
+    """Read so many arguments in their places, and those that go into the signature's *; None where every value is right."""
+    parameters = registry.signature(task).parameters.values()
+    hints = [readable(p) for p in parameters if p.kind in _POSITIONAL]
+    more = [hint for p in parameters if p.kind is p.VAR_POSITIONAL and (hint := readable(p)) is not Any]
+    here = tuple(hints[:count]) if count <= len(hints) or more else (*hints, *[Any] * (count - len(hints)))
+    placed = None if all(hint is Any for hint in here) else TypeAdapter(tuple[here])  # type: ignore[valid-type]
+    return placed, TypeAdapter(list[more[0]]) if more and count > len(hints) else None  # type: ignore[valid-type]
+
+
+@lru_cache(maxsize=1024)
+def _named(task: Any) -> tuple[TypeAdapter[Any] | None, TypeAdapter[Any] | None]:
+    """Read the named arguments that the signature lists, and those that go into its **; None where every value is right."""
+    parameters = registry.signature(task).parameters.values()
+    hints = {p.name: hint for p in parameters if p.kind in _NAMED and (hint := readable(p)) is not Any}
+    rest = [hint for p in parameters if p.kind is p.VAR_KEYWORD and (hint := readable(p)) is not Any]
+    named = None
+    if hints:
+        kind = TypedDict("Arguments", hints, total=False)  # type: ignore[misc]
+        kind.__pydantic_config__ = ConfigDict(extra="allow", arbitrary_types_allowed=True)  # type: ignore[attr-defined]
+        named = TypeAdapter[Any](kind)
+    return named, TypeAdapter(dict[str, rest[0]]) if rest else None  # type: ignore[valid-type]
