@@ -54,12 +54,13 @@ class Record:
 def environment(folder: Path, options: Options, redis: Redis, postgres: Postgres | None, record: Ledger) -> dict[str, str]:
     """What the workers and the producer see."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("JOBS_", "EMAIL_", "DJANGO_", "PG", "CHAOS_"))}
+    if postgres is None:  # stock Celery, without Django
+        return kept | {"CHAOS_LEDGER": record.address, "CHAOS_BROKER": redis.broker, "CHAOS_STOCK": options.system}
     return kept | {
         "ENV_FILE": "", "DATA_DIR": str(folder), "DEBUG": "True", "SECRET_KEY": "only-for-chaos-" * 4, "PYTHONUNBUFFERED": "1",
-        "DATABASE_URL": postgres.url if postgres else "", "REDIS_URL": redis.url, "EXTRA_INSTALLED_APPS": "tests.chaos.apps.ChaosConfig",
+        "DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "EXTRA_INSTALLED_APPS": "tests.chaos.apps.ChaosConfig",
         "DJANGO_SETTINGS_MODULE": "task_queue_project.settings", "JOBS_SHUTDOWN_GRACE": str(GRACE), "JOBS_RETRY_BACKOFF": "0.5",
-        "JOBS_RETRY_BACKOFF_MAX": "3", "CHAOS_LEDGER": record.address, "CHAOS_BREAK": options.broken, "CHAOS_BROKER": redis.broker,
-        "CHAOS_STOCK": options.system,
+        "JOBS_RETRY_BACKOFF_MAX": "3", "CHAOS_LEDGER": record.address, "CHAOS_BREAK": options.broken,
     }  # fmt: skip
 
 
