@@ -18,7 +18,12 @@ from jobs.store.transitions import Failure, Run
 logger = logging.getLogger(__name__)
 
 APART: Final = 1.0  # seconds between two sightings of a free lock
-SETTLE: Final = 10.0  # seconds after an own reconnect in which nobody is declared dead
+# Seconds after an own reconnect, or a start of the server, in which nobody is declared dead: live workers take their locks again
+# within a fraction of a second (bootsteps.SOON). Longer would keep the jobs of dead workers waiting while the server restarts often.
+SETTLE: Final = 3.0
+# A server that recovers from a crash keeps its start time, but begins its statistics anew.
+_AGE = """
+SELECT extract(epoch FROM clock_timestamp() - greatest(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter)))::float"""
 MOST: Final = 500  # rows a round
 _LATE = f"""
 SELECT id, runs, task, attempts, max_retries, cancel_requested_at IS NOT NULL FROM jobs_job
@@ -46,7 +51,7 @@ class Rescue:
             workers = {id: (parent, queues) for id, parent, queues in cursor.fetchall()}
             cursor.execute("SELECT DISTINCT worker FROM jobs_job WHERE status = 'running'")
             holders = {row[0] for row in cursor.fetchall()}
-            cursor.execute("SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float")
+            cursor.execute(_AGE)
             young = cursor.fetchone()[0] < SETTLE  # the workers are still taking their locks again
             cursor.execute(HELD_WORKERS)  # last: who took a lock and a row since the first look is not free
             held = {row[0] for row in cursor.fetchall()}

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, Final
 
 import celery
 import django
@@ -27,6 +27,8 @@ from jobs.worker.process import child_engine
 from jobs.worker.registration import Registration
 
 logger = logging.getLogger("jobs.worker")
+EACH: Final = 1.0  # seconds between two looks at this worker's rows
+SOON: Final = 0.2  # seconds between two looks at the lock's connection; costs no round trip
 
 
 def _slots(worker: Any) -> int:
@@ -129,11 +131,14 @@ class Engine(bootsteps.StartStopStep):
         worker.engine.on_parked = worker.admission.enter
 
     def _watch(self, worker: Any) -> None:
-        """Once a second: the lock, cancellations asked for, rows that nobody holds."""
+        """Once a second: the lock, cancellations asked for, rows that nobody holds. A lock that was cut is taken again at once."""
         stray: set[tuple[int, int]] = set()
-        while not self.stopping.wait(1.0):
+        looked, registration = 0.0, worker.engine.registration
+        while not self.stopping.wait(SOON):
+            due = time.monotonic() - looked >= EACH
             try:
-                if worker.engine.registration.check():
+                if (due or registration.cut()) and registration.check() and due:
+                    looked = time.monotonic()
                     stray = self._look(worker, stray)
             except Exception:  # the watch must outlive whatever it meets
                 logger.exception("the watch over this worker's rows failed; it goes on")

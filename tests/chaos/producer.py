@@ -16,6 +16,7 @@ from tests.chaos import ledger, plan
 from tests.chaos.plan import Planned
 
 TICK = 0.05  # seconds
+BATCH = 100  # jobs made before anything else is looked at
 
 
 class Door(Protocol):
@@ -54,9 +55,9 @@ class Producer:
         while not self.closed.is_set():
             now = time.monotonic()
             if not self.stopped.is_set():
-                count = max(round(min(now - due + TICK, 0.5) * self.rate), 1)  # what an outage kept back is not made up for
-                self._make(list(itertools.islice(self.jobs, count)))
-                due = now + TICK
+                missed = min(max(now - due, 0.0), 2.0)  # what a longer outage kept back is not made up for
+                self._make(list(itertools.islice(self.jobs, min(round((missed + TICK) * self.rate), BATCH))))
+                due = max(due, now - 2.0) + min(missed + TICK, BATCH / self.rate)
             self._cancel(now)
             if now >= next_heal:
                 next_heal = now + 1

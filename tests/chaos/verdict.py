@@ -189,7 +189,7 @@ class _Judge:
         for death in worker.deaths:
             if death.cause == "" and not (death.code == 9 and self.record.poisons):
                 self.add("workers", f"{worker.name} (process {death.pid}) ended by itself with {death.code}")
-            elif death.cause == "worker-term" and death.code not in (0, -9):
+            elif death.cause == "worker-term" and death.code not in (0, -9) and death.pid in self.ledger.most:  # it had begun to work
                 self.add("workers", f"{worker.name} (process {death.pid}) ended with {death.code} after SIGTERM")
         calm = self.record.calm_from
         if not any(body.pid == worker.pid and body.started >= calm for bodies in self.ledger.bodies.values() for body in bodies):

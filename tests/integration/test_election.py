@@ -93,7 +93,7 @@ def _standing_by() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT count(*) FROM pg_stat_activity
-                WHERE application_name = 'jobs leader' AND datname = current_database() AND pid <> ALL (%s)""",
+                WHERE application_name LIKE 'jobs leader%%' AND datname = current_database() AND pid <> ALL (%s)""",
             [holders()],
         )
         return int(cursor.fetchone()[0])

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
 
 from jobs import enqueue, enqueue_many
 from jobs.dev import embedded
 from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.models.attempt import Outcome
 from jobs.store import broker
+from jobs.store.locks import WORKER_CLASS
 from task_queue_project import servers
 from tests.integration.test_services import servers_of
 from tests.waiting import until
@@ -65,6 +67,28 @@ def test_a_job_that_kills_its_workers_is_buried(tmp_path: Path) -> None:
     entry = DeadLetterQueue.objects.get(job=job)
     assert (entry.error_class, entry.resolution) == ("WorkerLost", "open")
     assert f"Job {job.id} (t.kill_worker) lost its worker 2 times and is buried" in (tmp_path / "last").read_text()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lock_that_is_cut_is_taken_again_before_its_jobs_are_given_away(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log"):
+        job = enqueue("jobs.tasks.sleep", args=[8])
+        until(lambda: Job.objects.get(id=job.id).status == "running", timeout=15)
+        for _ in range(4):
+            former = until(_lock_holder, timeout=10, what="the worker holds its lock")
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(%s)", [former])
+            until(lambda former=former: _lock_holder() not in (None, former), timeout=10, what="it holds it again")  # type: ignore[misc]
+        until(lambda: Job.objects.get(id=job.id).status == "completed", timeout=30)
+    assert Job.objects.get(id=job.id).runs == 1
+    assert not Attempt.objects.exists()
+
+
+def _lock_holder() -> int | None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = %s", [WORKER_CLASS])
+        row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def test_postgresql_away_for_some_seconds(own_environ: dict[str, str], data_dir: Path, tmp_path: Path) -> None:
