@@ -9,10 +9,22 @@ from django.utils.translation import gettext as _
 
 from jobs.conf import configuration
 from jobs.domain import statuses
+from jobs.domain.actors import Actor, actor_of
 from jobs.models import DeadLetterQueue, Job
+from jobs.models.audit import Verb
 from jobs.models.job import STATUS_LABELS, ClockTimestamp
-from jobs.store import transitions
+from jobs.store import audit, transitions
 from jobs.store.transitions import Failure
+
+_ENDED = [status.value for status in statuses.ENDED]
+_FROM = {
+    Verb.CANCEL: ["pending", "running"],
+    Verb.REPROCESS: ["failed", "cancelled"],
+    Verb.PRIORITY: ["pending"],
+    Verb.QUEUE: ["pending"],
+    Verb.FAIL: ["completed"],
+    Verb.DELETE: _ENDED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +35,17 @@ class Report:
     refused: dict[int, str]
 
 
-def _apply(ids: Sequence[int], verb: Callable[[Any, list[int]], list[int]], reason: Callable[[Job], str]) -> Report:
+def _apply(
+    what: Verb, ids: Sequence[int], by: str | Actor, verb: Callable[[Any, list[int]], list[int]], reason: Callable[[Job], str]
+) -> Report:
+    """Lock, change and record in one transaction."""
     wanted = list(dict.fromkeys(int(id) for id in ids))
     alias = configuration().database
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-        done = verb(cursor, wanted)
+        before = audit.seen(cursor, wanted, statuses=_FROM[what])
+        done = verb(cursor, list(before))
+        changed = {id: before[id] for id in done}
+        audit.record(cursor, actor_of(by), what, changed, audit.seen(cursor, done))
     left = set(wanted) - set(done)
     found = Job.objects.using(alias).defer("args", "kwargs", "result", "options").in_bulk(left)
     return Report(done=sorted(done), refused={id: reason(found[id]) if id in found else _("There is no such job.") for id in sorted(left)})
@@ -37,18 +55,23 @@ def _is(job: Job) -> str:
     return _("It is %(status)s.") % {"status": STATUS_LABELS[statuses.Status(job.status)]}
 
 
-def cancel(ids: Sequence[int], by: str) -> Report:
+def cancel(ids: Sequence[int], by: str | Actor) -> Report:
     """Cancel jobs that wait, and ask for those that run to be stopped."""
-    return _apply(ids, lambda cursor, some: transitions.cancel_pending(cursor, some) + transitions.ask_cancel(cursor, some, by), _is)
+    name = actor_of(by).name
+
+    def verb(cursor: Any, some: list[int]) -> list[int]:
+        return transitions.cancel_pending(cursor, some) + transitions.ask_cancel(cursor, some, name)
+
+    return _apply(Verb.CANCEL, ids, by, verb, _is)
 
 
-def reprocess(ids: Sequence[int], by: str) -> Report:
+def reprocess(ids: Sequence[int], by: str | Actor) -> Report:
     """Run failed or cancelled jobs again, with all their retries; closes their open dead letters."""
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
         done = transitions.reprocess(cursor, some)
         DeadLetterQueue.objects.filter(job_id__in=done, resolution="open").update(
-            resolution="reprocessed", resolved_by=by, resolved_at=ClockTimestamp(), notify_after=None
+            resolution="reprocessed", resolved_by=actor_of(by).name, resolved_at=ClockTimestamp(), notify_after=None
         )
         return done
 
@@ -59,22 +82,29 @@ def reprocess(ids: Sequence[int], by: str) -> Report:
 
     for _tried in range(3):
         try:
-            return _apply(ids, verb, reason)
+            return _apply(Verb.REPROCESS, ids, by, verb, reason)
         except IntegrityError:  # a job with the same unique key was accepted in this very moment; the next look sees it
             continue
-    return _apply(ids, verb, reason)
+    return _apply(Verb.REPROCESS, ids, by, verb, reason)
 
 
-def change_priority(ids: Sequence[int], priority: int, by: str = "") -> Report:
+def change_priority(ids: Sequence[int], priority: int, by: str | Actor = "") -> Report:
     """Give waiting jobs another priority (0-9, 9 runs first). Raises ValueError outside that range."""
     if not 0 <= priority <= 9:
         raise ValueError(_("The priority is a whole number from 0 to 9; 9 runs first."))
-    return _apply(ids, lambda cursor, some: transitions.change_priority(cursor, some, priority), _is)
+    return _apply(Verb.PRIORITY, ids, by, lambda cursor, some: transitions.change_priority(cursor, some, priority), _is)
 
 
-def fail_completed(ids: Sequence[int], by: str) -> Report:
+def change_queue(ids: Sequence[int], queue: str, by: str | Actor = "") -> Report:
+    """Move waiting jobs to another queue. Raises ValueError for a name that no queue may have."""
+    if not queue.strip() or "\0" in queue or len(queue) > 100:
+        raise ValueError(_("Name a queue."))
+    return _apply(Verb.QUEUE, ids, by, lambda cursor, some: transitions.change_queue(cursor, some, queue), _is)
+
+
+def fail_completed(ids: Sequence[int], by: str | Actor) -> Report:
     """Turn completed jobs into failed ones with a dead letter, to try the Dead Letter Queue."""
-    failure = Failure(error_class="ManualFailure", message=f"Turned into a failure by {by} to try the Dead Letter Queue")
+    failure = Failure(error_class="ManualFailure", message=f"Turned into a failure by {actor_of(by).name} to try the Dead Letter Queue")
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
         tasks = dict(Job.objects.filter(id__in=some).values_list("id", "task"))
@@ -83,13 +113,13 @@ def fail_completed(ids: Sequence[int], by: str) -> Report:
     def reason(job: Job) -> str:
         return _("Other jobs follow from it (a link, a chain or a chord).") if job.status == "completed" else _is(job)
 
-    return _apply(ids, verb, reason)
+    return _apply(Verb.FAIL, ids, by, verb, reason)
 
 
-def delete(ids: Sequence[int], by: str = "") -> Report:
+def delete(ids: Sequence[int], by: str | Actor = "") -> Report:
     """Delete ended jobs that have no open dead letter."""
 
     def reason(job: Job) -> str:
         return _("It has an open dead letter: reprocess or resolve it first.") if job.status in statuses.ENDED else _is(job)
 
-    return _apply(ids, transitions.delete_ended, reason)
+    return _apply(Verb.DELETE, ids, by, transitions.delete_ended, reason)

@@ -1,21 +1,47 @@
 """What people do with entries of the dead letter queue."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils.translation import gettext as _
 
 from jobs import control
+from jobs.conf import configuration
 from jobs.control import Report
+from jobs.domain.actors import Actor, actor_of
 from jobs.models import DeadLetterQueue
+from jobs.models.audit import Verb
 from jobs.models.job import ClockTimestamp
+from jobs.store import audit
 
 
 def _left(wanted: Sequence[int], done: set[int], reason: str) -> dict[int, str]:
     return {id: reason for id in wanted if id not in done}
 
 
-def reprocess(entry_ids: Sequence[int], by: str) -> Report:
+def _change(what: Verb, entry_ids: Sequence[int], by: str | Actor, remark: str = "", **changes: Any) -> Report:
+    """Change the open entries among these, and record it, in one transaction."""
+    wanted = [int(id) for id in entry_ids]
+    alias = configuration().database
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        rows = DeadLetterQueue.objects.using(alias).select_for_update().filter(id__in=wanted, resolution="open").order_by("id")
+        jobs = dict(rows.values_list("id", "job_id"))
+        DeadLetterQueue.objects.using(alias).filter(id__in=jobs).update(**changes)
+        names = audit.seen(cursor, list(jobs.values()))
+        actor = actor_of(by)
+        after = json.dumps({"entry": changes["resolution"]} if "resolution" in changes else {})
+        before = json.dumps({"entry": "open"} if "resolution" in changes else {})
+        shown = {job: names[job].name for job in jobs.values() if job in names}
+        audit.write(
+            cursor,
+            [(actor.name, actor.source.value, what.value, job, shown.get(job, ""), before, after, remark) for job in jobs.values()],
+        )
+    return Report(done=sorted(jobs), refused=_left(wanted, set(jobs), _("It is not open any more.")))
+
+
+def reprocess(entry_ids: Sequence[int], by: str | Actor) -> Report:
     """Run the jobs of open entries again; the entries become reprocessed."""
     wanted = [int(id) for id in entry_ids]
     entries = dict(DeadLetterQueue.objects.filter(id__in=wanted, resolution="open").values_list("job_id", "id"))
@@ -25,21 +51,19 @@ def reprocess(entry_ids: Sequence[int], by: str) -> Report:
     return Report(done=sorted(done), refused=refused)
 
 
-def resolve(entry_ids: Sequence[int], by: str, note: str = "") -> Report:
+def resolve(entry_ids: Sequence[int], by: str | Actor, note: str = "") -> Report:
     """Close open entries with a note; their jobs stay failed."""
-    wanted = [int(id) for id in entry_ids]
-    with transaction.atomic():
-        done = set(DeadLetterQueue.objects.select_for_update().filter(id__in=wanted, resolution="open").values_list("id", flat=True))
-        DeadLetterQueue.objects.filter(id__in=done).update(
-            resolution="resolved", resolved_by=by, resolved_at=ClockTimestamp(), note=note.replace("\0", ""), notify_after=None
-        )
-    return Report(done=sorted(done), refused=_left(wanted, done, _("It is not open any more.")))
+    note = note.replace("\0", "")
+    closed: dict[str, Any] = {
+        "resolution": "resolved",
+        "resolved_by": actor_of(by).name,
+        "resolved_at": ClockTimestamp(),
+        "notify_after": None,
+    }
+    return _change(Verb.RESOLVE, entry_ids, by, note, note=note, **closed)
 
 
-def notify(entry_ids: Sequence[int]) -> Report:
+def notify(entry_ids: Sequence[int], by: str | Actor = "") -> Report:
     """Have the notice of open entries sent (again) by the leader, now."""
-    wanted = [int(id) for id in entry_ids]
-    with transaction.atomic():
-        done = set(DeadLetterQueue.objects.select_for_update().filter(id__in=wanted, resolution="open").values_list("id", flat=True))
-        DeadLetterQueue.objects.filter(id__in=done).update(notified_at=None, notify_error="", notify_tries=0, notify_after=ClockTimestamp())
-    return Report(done=sorted(done), refused=_left(wanted, done, _("It is not open any more.")))
+    again: dict[str, Any] = {"notified_at": None, "notify_error": "", "notify_tries": 0, "notify_after": ClockTimestamp()}
+    return _change(Verb.NOTIFY, entry_ids, by, **again)

@@ -2,8 +2,8 @@
 
 from django.contrib import admin
 
-from jobs.admin import dead_letter, job
+from jobs.admin import audit, dead_letter, job
 
 admin.site.enable_nav_sidebar = False  # the lists need the width
 
-__all__ = ["dead_letter", "job"]
+__all__ = ["audit", "dead_letter", "job"]

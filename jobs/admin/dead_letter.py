@@ -14,7 +14,7 @@ from jobs.admin import shown
 from jobs.admin.confirm import ask
 from jobs.admin.paging import CappedPaginator
 from jobs.models import DeadLetterQueue
-from jobs.web.reports import say
+from jobs.web.reports import admin_actor, say
 
 Rows = QuerySet[DeadLetterQueue, DeadLetterQueue]
 
@@ -87,19 +87,19 @@ class DeadLetterQueueAdmin(admin.ModelAdmin):
 
     @admin.action(description=_("Reprocess"), permissions=["triage"])
     def reprocess_entries(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "reprocess", dead_letters.reprocess(_ids(rows), by=request.user.get_username()))
+        say(request, "reprocess", dead_letters.reprocess(_ids(rows), by=admin_actor(request)))
 
     @admin.action(description=_("Mark as resolved"), permissions=["triage"])
     def resolve_entries(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
         if "confirmed" not in request.POST:
             return ask(self, request, rows, "resolve_entries", str(_("Mark these entries as resolved?")), note=True)
         note = request.POST.get("note", "").replace("\0", "")[:2000]
-        say(request, "resolve", dead_letters.resolve(_ids(rows), by=request.user.get_username(), note=note))
+        say(request, "resolve", dead_letters.resolve(_ids(rows), by=admin_actor(request), note=note))
         return None
 
     @admin.action(description=_("Send the notice"), permissions=["triage"])
     def notify_entries(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "notify", dead_letters.notify(_ids(rows)))
+        say(request, "notify", dead_letters.notify(_ids(rows), by=admin_actor(request)))
 
 
 def _ids(rows: Rows) -> list[int]:

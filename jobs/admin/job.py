@@ -18,7 +18,7 @@ from jobs.domain import priority
 from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Attempt, Job
 from jobs.web.forms import AT_WIDGET, NAME_LENGTH
-from jobs.web.reports import say
+from jobs.web.reports import admin_actor, say
 
 Rows = QuerySet[Job, Job]
 CODE = {"rows": 4, "cols": 60, "dir": "ltr"}
@@ -180,26 +180,26 @@ class JobAdmin(admin.ModelAdmin):
         """Django's confirmation; the verb deletes, or says why not."""
         if request.method != "POST" or not self.has_delete_permission(request) or not object_id.isdecimal():
             return super().delete_view(request, object_id, extra_context)
-        say(request, "delete", control.delete([int(object_id)]))
+        say(request, "delete", control.delete([int(object_id)], by=admin_actor(request)))
         return HttpResponseRedirect(reverse("admin:jobs_job_changelist"))
 
     @admin.action(description=_("Reprocess"), permissions=["control"])
     def reprocess_jobs(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "reprocess", control.reprocess(_ids(rows), by=request.user.get_username()))
+        say(request, "reprocess", control.reprocess(_ids(rows), by=admin_actor(request)))
 
     @admin.action(description=_("Cancel"), permissions=["control"])
     def cancel_jobs(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "cancel", control.cancel(_ids(rows), by=request.user.get_username()))
+        say(request, "cancel", control.cancel(_ids(rows), by=admin_actor(request)))
 
     @admin.action(description=_("Turn completed jobs into failed ones to test the Dead Letter Queue"), permissions=["control"])
     def fail_completed_jobs(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "fail", control.fail_completed(_ids(rows), by=request.user.get_username()))
+        say(request, "fail", control.fail_completed(_ids(rows), by=admin_actor(request)))
 
     @admin.action(description=_("Delete"), permissions=["delete"])
     def delete_jobs(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
         if "confirmed" not in request.POST:
             return ask(self, request, rows, "delete_jobs", str(_("Delete these jobs?")), note=False)
-        say(request, "delete", control.delete(_ids(rows)))
+        say(request, "delete", control.delete(_ids(rows), by=admin_actor(request)))
         return None
 
 

@@ -1,8 +1,9 @@
 """The tables. Rows of jobs are written by `jobs.store` only."""
 
 from jobs.models.attempt import Attempt
+from jobs.models.audit import Audit
 from jobs.models.dead_letter import DeadLetterQueue
 from jobs.models.job import Job
 from jobs.models.worker import Worker
 
-__all__ = ["Attempt", "DeadLetterQueue", "Job", "Worker"]
+__all__ = ["Attempt", "Audit", "DeadLetterQueue", "Job", "Worker"]

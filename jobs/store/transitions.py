@@ -213,6 +213,12 @@ def change_priority(cursor: Any, ids: Sequence[int], priority: int) -> list[int]
     return [row[0] for row in cursor.fetchall()]
 
 
+def change_queue(cursor: Any, ids: Sequence[int], queue: str) -> list[int]:
+    """Another queue for jobs that wait; the numbers of those that do."""
+    cursor.execute("UPDATE jobs_job SET queue = %s WHERE id = ANY(%s) AND status = 'pending' RETURNING id", [queue, list(ids)])
+    return [row[0] for row in cursor.fetchall()]
+
+
 def report_progress(cursor: Any, run: Run, progress: str) -> bool:
     """Note how far the run is; False when it is no longer the job's run."""
     cursor.execute(

@@ -6,6 +6,7 @@ from typing import Final
 
 from django.utils.translation import gettext as _
 
+from jobs.domain.actors import Actor, Source
 from jobs.domain.statuses import Status
 from jobs.enqueueing import enqueue
 from jobs.models import Attempt, DeadLetterQueue, Job
@@ -15,7 +16,7 @@ from jobs.verification.rules import AttemptRow, delays_grow
 RETRIES: Final = 3
 RECOVERS_AFTER: Final = 2
 NOTE: Final = "test_dead_letter_queue"
-BY: Final = "manage.py test_dead_letter_queue"
+BY: Final = Actor(name="manage.py test_dead_letter_queue", source=Source.COMMAND)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

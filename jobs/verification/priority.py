@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from jobs import control
+from jobs.domain.actors import Actor, Source
 from jobs.domain.statuses import LIVE, Status
 from jobs.enqueueing import enqueue_many
 from jobs.models import Attempt, Job, Worker
@@ -19,7 +20,7 @@ TASK: Final = "jobs.tasks.sleep"
 MARK: Final = "test_priority_concurrency #"
 TOLERANCE: Final = timedelta(seconds=1)  # for a slot to be filled again
 GRACE: Final = timedelta(milliseconds=250)  # between several workers
-BY: Final = "manage.py test_priority_concurrency"
+BY: Final = Actor(name="manage.py test_priority_concurrency", source=Source.COMMAND)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from jobs.domain.actors import Actor, Source
+
 SHOWN = 5  # numbers named for each reason
 
 
@@ -56,6 +58,16 @@ def refused_texts(report: Report) -> list[str]:
         )
         texts.append(sentence % {"number": number, "names": names, "reason": reason})
     return texts
+
+
+def page_actor(request: HttpRequest) -> Actor:
+    """The person behind a request to the desk."""
+    return Actor(name=request.user.get_username(), source=Source.PAGE)
+
+
+def admin_actor(request: HttpRequest) -> Actor:
+    """The person behind a request to the admin."""
+    return Actor(name=request.user.get_username(), source=Source.ADMIN)
 
 
 def say(request: HttpRequest, action: str, report: Report) -> None:

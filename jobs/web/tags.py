@@ -12,6 +12,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from jobs.domain.statuses import State
+from jobs.models.dead_letter import RESOLUTION_LABELS
+from jobs.models.job import STATUS_LABELS
 from jobs.web.labels import STATE_LABELS
 
 register = template.Library()
@@ -120,3 +122,29 @@ def first_line(text: str) -> str:
 def label(job: Any) -> str:
     """What the job is called: its name, else its task."""
     return str(job.name or job.task) or _("(no name)")
+
+
+@register.filter
+def changes(act: Any) -> list[dict[str, Any]]:
+    """What differs between before and after of an audit record, in words."""
+    labels = {
+        "status": _("State"),
+        "priority": _("Priority"),
+        "queue": _("Queue"),
+        "cancel asked": _("Cancelling asked"),
+        "entry": _("Entry"),
+    }
+    return [
+        {"label": labels.get(key, key), "old": _word(key, old), "new": _word(key, act.after.get(key))}
+        for key, old in act.before.items()
+        if key != "cancel asked" or act.after
+    ]
+
+
+def _word(key: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    words: dict[Any, Any] = STATUS_LABELS if key == "status" else RESOLUTION_LABELS if key == "entry" else {}
+    return str(words.get(value, value))

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs.web.views import create, dashboard, dead_letter, job, preferences, probe
+from jobs.web.views import audit, create, dashboard, dead_letter, job, preferences, probe
 
 app_name = "jobs"
 urlpatterns = [
@@ -13,6 +13,7 @@ urlpatterns = [
     path("jobs/dead-letters/act/", dead_letter.dead_letter_act, name="dead_letters_act"),
     path("jobs/queues/", dashboard.queues, name="queues"),
     path("jobs/workers/", dashboard.workers, name="workers"),
+    path("jobs/audit/", audit.audit_list, name="audit"),
     path("jobs/<int:pk>/", job.job_detail, name="detail"),
     path("jobs/<int:pk>/cancel/", job.job_cancel, name="cancel"),
     path("jobs/<int:pk>/reprocess/", job.job_reprocess, name="reprocess"),

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 from django.db import connection
 
-from jobs import enqueue
+from jobs import control, enqueue
+from jobs.domain.actors import Actor, Source
 from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.store import transitions
 from jobs.store.engine import connect
@@ -62,6 +63,8 @@ def _rows(worker: int) -> dict[str, int]:
             transitions.bury(cursor, Run(id=job.id, runs=1), failure, task=job.task)
             jobs["failed"] = job
         cursor.execute(HISTORY)
+    control.change_priority([jobs["queued"].id, jobs["elsewhere"].id], 8, by=Actor(name="sara", source=Source.PAGE))
+    control.cancel([jobs["running"].id], by=Actor(name="ليلى", source=Source.ADMIN))
     for _ in range(2):
         job_in("failed", name=LONG)
     newest = DeadLetterQueue.objects.order_by("-id")

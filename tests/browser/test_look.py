@@ -34,6 +34,8 @@ def addresses(jobs: dict[str, int]) -> dict[str, str]:
         **{f"job-{state}": f"/jobs/{number}/" for state, number in jobs.items()},
         "workers": "/jobs/workers/",
         "queues": "/jobs/queues/",
+        "audit": "/jobs/audit/",
+        "audit-found": "/jobs/audit/?verb=priority&actor=sara",
         "dead-letters": "/jobs/dead-letters/",
         "dead-letters-resolved": "/jobs/dead-letters/?show=resolved",
         "error-404": "/no-such-page/",

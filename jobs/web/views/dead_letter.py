@@ -13,7 +13,7 @@ from jobs.store import stats
 from jobs.web.access import needs
 from jobs.web.forms import TriageForm
 from jobs.web.paging import page_of
-from jobs.web.reports import say
+from jobs.web.reports import page_actor, say
 
 GROUPS = 20
 
@@ -47,12 +47,12 @@ def dead_letter_act(request: HttpRequest) -> HttpResponse:
     form = TriageForm(request.POST)
     if not form.is_valid():
         return HttpResponseBadRequest(_("The choice could not be read. Go back and choose again."))
-    ids, action, by = form.cleaned_data["entry"], form.cleaned_data["action"], request.user.get_username()
+    ids, action, by = form.cleaned_data["entry"], form.cleaned_data["action"], page_actor(request)
     match action:
         case "reprocess":
             say(request, action, dead_letters.reprocess(ids, by=by))
         case "resolve":
             say(request, action, dead_letters.resolve(ids, by=by, note=form.cleaned_data["note"]))
         case _:
-            say(request, action, dead_letters.notify(ids))
+            say(request, action, dead_letters.notify(ids, by=by))
     return HttpResponseRedirect(reverse("jobs:dead_letters"))

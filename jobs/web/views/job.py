@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from jobs import control, registry
 from jobs.domain.statuses import ENDED, Status, can
-from jobs.models import DeadLetterQueue, Job, Worker
+from jobs.models import Audit, DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
 from jobs.store import stats
 from jobs.web.access import needs
@@ -20,10 +20,11 @@ from jobs.web.forms import PriorityForm
 from jobs.web.labels import ltr
 from jobs.web.live import render_live
 from jobs.web.paging import page_of
-from jobs.web.reports import say
+from jobs.web.reports import page_actor, say
 from jobs.web.tags import span
 from jobs.web.waiting import why
 
+ACTS = 10  # of the audit, on the page of a job
 HEAVY = ("args", "kwargs", "result", "options")
 
 
@@ -79,6 +80,7 @@ def _job_context(job: Job) -> dict[str, Any]:
         "answer": why(job) if job.status == Status.PENDING else None,
         "now": _now(job),
         "attempts": attempts,
+        "acts": Audit.objects.filter(job=job.pk)[:ACTS],
         "entry": entry,
         "allowed_runs": None if job.max_retries is None else job.max_retries + 1,
         "can_cancel": can("cancel", job.status) and job.cancel_requested_at is None,
@@ -115,7 +117,7 @@ def _running(job: Job) -> str:
 @require_POST
 def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Cancel the job."""
-    say(request, "cancel", control.cancel([pk], by=request.user.get_username()))
+    say(request, "cancel", control.cancel([pk], by=page_actor(request)))
     return _back(pk)
 
 
@@ -123,7 +125,7 @@ def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def job_reprocess(request: HttpRequest, pk: int) -> HttpResponse:
     """Run a job again that failed or was cancelled."""
-    say(request, "reprocess", control.reprocess([pk], by=request.user.get_username()))
+    say(request, "reprocess", control.reprocess([pk], by=page_actor(request)))
     return _back(pk)
 
 
@@ -135,7 +137,7 @@ def job_priority(request: HttpRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         job = get_object_or_404(Job.objects.select_related("created_by"), pk=pk)
         return render(request, "jobs/job/detail.html", {**_job_context(job), "priority_errors": form.errors["priority"]}, status=422)
-    say(request, "priority", control.change_priority([pk], form.cleaned_data["priority"], by=request.user.get_username()))
+    say(request, "priority", control.change_priority([pk], form.cleaned_data["priority"], by=page_actor(request)))
     return _back(pk)
 
 

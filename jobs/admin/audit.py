@@ -1,0 +1,32 @@
+"""The audit in the admin: to read."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from jobs.admin.paging import CappedPaginator
+from jobs.models import Audit
+
+
+@admin.register(Audit)
+class AuditAdmin(admin.ModelAdmin):
+    """Read-only: nobody changes what was recorded."""
+
+    list_display = ("id", "at", "actor", "source", "verb", "job", "name", "note")
+    list_filter = ("verb", "source")
+    search_fields = ("=job", "=actor")
+    sortable_by = ("id",)
+    show_facets = admin.ShowFacets.NEVER
+    show_full_result_count = False
+    paginator = CappedPaginator
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

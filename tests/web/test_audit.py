@@ -1,0 +1,121 @@
+"""What people do is recorded with the change, by whom and from where, and the record stays as it is."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.db import DatabaseError, connection, transaction
+from django.test import Client
+
+from jobs import control, dead_letters
+from jobs.domain.actors import Actor, Source
+from jobs.models import Audit, DeadLetterQueue
+from jobs.store import audit as records
+from tests.rows import job_in
+
+pytestmark = pytest.mark.django_db
+SARA = Actor(name="sara", source=Source.PAGE)
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    client.cookies["django_language"] = "en"
+    return client
+
+
+def told() -> list[tuple[Any, ...]]:
+    return list(Audit.objects.order_by("id").values_list("verb", "job", "before", "after"))
+
+
+def test_each_verb_is_recorded_with_what_changed() -> None:
+    waiting, running, failed, done = (job_in(status) for status in ("pending", "running", "failed", "completed"))
+    control.change_priority([waiting.id], 8, by=SARA)
+    control.change_queue([waiting.id], "slow", by=SARA)
+    control.cancel([waiting.id, running.id], by=SARA)
+    control.reprocess([failed.id], by=SARA)
+    control.fail_completed([done.id], by=SARA)
+    control.delete([waiting.id], by=SARA)
+    assert told() == [
+        ("priority", waiting.id, {"priority": 5}, {"priority": 8}),
+        ("queue", waiting.id, {"queue": "celery"}, {"queue": "slow"}),
+        ("cancel", waiting.id, {"status": "pending"}, {"status": "cancelled"}),
+        ("cancel", running.id, {"cancel asked": False}, {"cancel asked": True}),
+        ("reprocess", failed.id, {"status": "failed"}, {"status": "pending"}),
+        ("fail", done.id, {"status": "completed"}, {"status": "failed"}),
+        ("delete", waiting.id, {"status": "cancelled", "priority": 8, "queue": "slow", "cancel asked": False}, {}),
+    ]
+    assert set(Audit.objects.values_list("actor", "source")) == {("sara", "page")}
+
+
+def test_what_was_refused_is_not_recorded() -> None:
+    done = job_in("completed")
+    assert control.cancel([done.id, 10**12], by=SARA).done == []
+    assert told() == []
+
+
+def test_decisions_about_dead_letters_are_recorded_with_their_note() -> None:
+    first, second = job_in("failed"), job_in("failed")
+    entries = dict(DeadLetterQueue.objects.values_list("job_id", "id"))
+    dead_letters.notify([entries[first.id]], by=SARA)
+    dead_letters.resolve([entries[first.id]], by=SARA, note="known")
+    dead_letters.resolve([entries[first.id]], by=SARA, note="again")  # refused
+    dead_letters.reprocess([entries[second.id]], by=SARA)
+    assert [row[:2] for row in told()] == [("notify", first.id), ("resolve", first.id), ("reprocess", second.id)]
+    assert Audit.objects.get(verb="resolve").note == "known"
+
+
+def test_the_record_goes_with_the_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = job_in("pending")
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(records, "write", broken)
+    with pytest.raises(RuntimeError):
+        control.cancel([job.id], by=SARA)
+    job.refresh_from_db()
+    assert job.status == "pending"
+
+
+@pytest.mark.parametrize("sql", ["UPDATE jobs_audit SET actor = 'nobody'", "DELETE FROM jobs_audit"])
+def test_a_record_cannot_be_changed(sql: str) -> None:
+    control.cancel([job_in("pending").id], by=SARA)
+    with pytest.raises(DatabaseError, match="never changed"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql)
+    assert Audit.objects.get().actor == "sara"
+
+
+def test_page_and_admin_are_told_apart(staff: Client) -> None:
+    first, second = job_in("pending"), job_in("pending")
+    staff.post(f"/jobs/{first.id}/cancel/")
+    staff.post("/admin/jobs/job/", {"action": "cancel_jobs", "_selected_action": [second.id]})
+    assert list(Audit.objects.order_by("id").values_list("job", "source")) == [(first.id, "page"), (second.id, "admin")]
+
+
+def test_the_page_filters(staff: Client) -> None:
+    job, other = job_in("pending", name="wanted"), job_in("pending", name="unwanted")
+    control.change_priority([job.id, other.id], 1, by=SARA)
+    control.cancel([other.id], by=Actor(name="omar", source=Source.API))
+    assert staff.get("/jobs/audit/").content.count(b'<th scope="row"') == 3
+    for query, number in (
+        (f"job={job.id}", 1),
+        ("actor=omar", 1),
+        ("verb=priority", 2),
+        ("source=api", 1),
+        ("verb=priority&actor=omar", 0),
+    ):
+        assert staff.get(f"/jobs/audit/?{query}").content.count(b'<th scope="row"') == number
+    assert staff.get("/jobs/audit/?job=many").status_code == 200
+    assert b"sara" in staff.get(f"/jobs/{job.id}/").content
+    assert staff.get("/admin/jobs/audit/").status_code == 200
+    assert staff.post(f"/admin/jobs/audit/{Audit.objects.first().pk}/change/", {"actor": "x"}).status_code == 403  # type: ignore[union-attr]
+
+
+def test_the_audit_needs_its_permission(client: Client) -> None:
+    user = get_user_model().objects.create_user("omar", "", "x")
+    user.user_permissions.add(Permission.objects.get(codename="view_job"))
+    client.force_login(user)
+    assert client.get("/jobs/audit/").status_code == 403
+    assert b"/jobs/audit/" not in client.get("/jobs/").content
