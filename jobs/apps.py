@@ -1,6 +1,9 @@
 """The Django app."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 
@@ -13,3 +16,6 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         from jobs import checks, log_subscriber  # noqa: F401 - both register themselves
+
+        if any(str(backend.get("BACKEND", "")).startswith("jobs.integrations.") for backend in getattr(settings, "TASKS", {}).values()):
+            import_module("jobs.integrations.django_tasks")  # registers its Celery task

@@ -18,3 +18,7 @@ class JobTimeout(JobError):
 
 class JobCancelled(JobError):
     """A person cancelled this job while it ran."""
+
+
+class TaskExit(JobError):
+    """The task asked its process to exit (SystemExit)."""

@@ -1,0 +1,1 @@
+"""Doors for other ways to write tasks."""

@@ -1,0 +1,239 @@
+"""The backend for `django.tasks` (Django 6) and its backport `django_tasks` (Django 5.2): each enqueued task is a job.
+
+A task's priority, -100 to 100, becomes a job's, 0 to 9, in steps of twenty: -100 to -81 is 0, 0 to 19 is 5 (the default),
+80 to 100 is 9. The queue `default` is Celery's default queue, which every worker serves.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Executor, Future
+from functools import cache
+from importlib import import_module
+from inspect import iscoroutinefunction
+from typing import Any, Final
+
+import django
+from asgiref.sync import SyncToAsync, async_to_sync, sync_to_async
+from celery import current_app, shared_task, signals
+from django.db import connections
+from django.db.models import OuterRef, Subquery
+from django.utils.dateparse import parse_datetime
+from django.utils.module_loading import import_string
+
+from jobs.domain.errors import TaskExit
+from jobs.domain.statuses import Status
+from jobs.enqueueing import UNSET, enqueue
+from jobs.models import Attempt, Job, Worker
+
+
+def _part(name: str) -> Any:
+    return import_module(("django.tasks" if django.VERSION >= (6, 0) else "django_tasks") + name)
+
+
+base, exceptions, told = _part(".base"), _part(".exceptions"), _part(".signals")
+
+TASK: Final = "jobs.django_task"
+# What the leader notes of a run that told nothing itself, and what stands for an error that would end the worker.
+_OTHER_ERRORS: Final = {
+    "WorkerLost": "billiard.exceptions.WorkerLostError",
+    "TimeLimitExceeded": "billiard.exceptions.TimeLimitExceeded",
+    "TaskExit": "builtins.SystemExit",
+}
+_STATUS: Final = {
+    Status.PENDING: "READY",
+    Status.RUNNING: "RUNNING",
+    Status.COMPLETED: "SUCCESSFUL",
+    Status.FAILED: "FAILED",
+    Status.CANCELLED: "FAILED",
+}
+
+
+def job_priority(priority: int) -> int:
+    """The job's priority (0 to 9, 9 runs first) for a task's (-100 to 100); it never falls while the task's grows.
+
+    >>> [job_priority(n) for n in (-100, -81, -80, -1, 0, 19, 20, 79, 80, 100)]
+    [0, 0, 1, 4, 5, 5, 6, 8, 9, 9]
+    """
+    return min((priority + 100) // 20, 9)
+
+
+class Backend(_part(".backends.base").BaseTaskBackend):  # type: ignore[misc]
+    """`TASKS = {"default": {"BACKEND": "jobs.integrations.django_tasks.Backend"}}`.
+
+    OPTIONS: `max_retries` (0: a task that raises has failed, as the interface has it), `timeout` in seconds (None: no limit).
+    """
+
+    supports_defer = True
+    supports_async_task = True
+    supports_get_result = True
+    supports_priority = True
+
+    def enqueue(self, task: Any, args: Any, kwargs: Any) -> Any:
+        """Insert the job in the caller's transaction. Raises InvalidTask, or TypeError for what is not JSON."""
+        self.validate_task(task)
+        call = _json({"args": list(args), "kwargs": dict(kwargs)})
+        job = enqueue(
+            TASK,
+            args=[task.module_path],
+            kwargs=call | {"options": [task.priority, task.queue_name, self.alias, task.run_after and task.run_after.isoformat()]},
+            name=task.module_path[:255],
+            priority=job_priority(task.priority),
+            queue=current_app.conf.task_default_queue if task.queue_name == base.DEFAULT_TASK_QUEUE_NAME else task.queue_name,
+            run_at=task.run_after,
+            max_retries=self.options.get("max_retries", 0),
+            timeout=self.options.get("timeout", UNSET),
+        )
+        result = _result(job, task, ())
+        told.task_enqueued.send(type(self), task_result=result)
+        return result
+
+    def get_result(self, result_id: Any) -> Any:
+        """The job with this Celery id. Raises TaskResultDoesNotExist."""
+        result = _stored(str(result_id)) if "\0" not in str(result_id) else None
+        if result is None:
+            raise exceptions.TaskResultDoesNotExist(result_id)
+        return result
+
+
+@shared_task(name=TASK, bind=True)
+def run(self: Any, path: str, args: list[Any], kwargs: dict[str, Any], options: list[Any]) -> Any:
+    """Run the task function at this dotted path. `options`: the priority, queue_name, backend and run_after it was enqueued with."""
+    task = import_string(path)
+    if not isinstance(task, base.Task):
+        raise TypeError(f"{path} is not a task of django.tasks")
+    result = _stored(self.request.id)
+    if result is not None:  # else the row was deleted meanwhile, or this is a call outside a job
+        told.task_started.send(type(result.task.get_backend()), task_result=result)
+    if task.takes_context:
+        args = [base.TaskContext(task_result=result), *args]
+    try:
+        value = _coroutine(task.func, args, kwargs) if iscoroutinefunction(task.func) else task.func(*args, **kwargs)
+    except SystemExit as error:  # the task's end, not the worker's
+        raise TaskExit(*error.args) from error
+    return _json(value)
+
+
+@signals.task_success.connect(weak=False)
+@signals.task_failure.connect(weak=False)
+def _finished(sender: Any = None, task_id: str | None = None, **_: Any) -> None:
+    """The end is written when these signals come."""
+    if getattr(sender, "name", "") != TASK:
+        return
+    try:
+        result = _stored(task_id or sender.request.id)
+    except exceptions.TaskResultDoesNotExist:  # its function is gone, or was none
+        return
+    if result is not None and result.is_finished:
+        told.task_finished.send(type(result.task.get_backend()), task_result=result)
+
+
+def _json(value: Any) -> Any:
+    return (_part(".utils") if django.VERSION < (6, 0) else import_module("django.utils.json")).normalize_json(value)
+
+
+def _coroutine(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Run a coroutine function to its end.
+
+    Under gevent in a thread of the system: greenlets share one, and a loop that runs in it would forbid all of them their queries.
+    """
+    try:
+        from gevent import get_hub, monkey
+    except ImportError:
+        return async_to_sync(function)(*args, **kwargs)
+    if not monkey.is_module_patched("threading"):
+        return async_to_sync(function)(*args, **kwargs)
+    _queries_in_a_thread_of_their_own()
+    return get_hub().threadpool.apply(lambda: asyncio.run(_closing(function(*args, **kwargs))))
+
+
+class _OneThread(Executor):
+    """Runs calls one after the other in one thread of the system, also where gevent's patches have made greenlets of threads."""
+
+    def __init__(self) -> None:
+        from gevent.monkey import get_original
+
+        self._calls = get_original("queue", "SimpleQueue")()
+        get_original("_thread", "start_new_thread")(self._run, ())
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._calls.put((future, fn, args, kwargs))
+        return future
+
+    def _run(self) -> None:
+        while True:
+            future, fn, args, kwargs = self._calls.get()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(fn(*args, **kwargs))
+                except BaseException as error:  # belongs to whoever awaits it
+                    future.set_exception(error)
+
+
+@cache
+def _queries_in_a_thread_of_their_own() -> None:
+    SyncToAsync.single_thread_executor = _OneThread()  # type: ignore[assignment]
+
+
+async def _closing(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return await coroutine
+    finally:
+        await sync_to_async(connections.close_all)()
+
+
+def _task_of(job: Job) -> Any:
+    """The task as it was enqueued. Raises TaskResultDoesNotExist when its function is gone."""
+    try:
+        priority, queue_name, backend, run_after = job.kwargs["options"]
+        task = import_string(job.args[0])
+        if not isinstance(task, base.Task):
+            raise TypeError(f"{job.args[0]} is not a task")
+        return task.using(priority=priority, queue_name=queue_name, backend=backend, run_after=run_after and parse_datetime(run_after))
+    except (ImportError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise exceptions.TaskResultDoesNotExist(job.task_id) from error
+
+
+def _stored(task_id: str) -> Any:
+    """The result of the job with this Celery id; None when there is none."""
+    name = Worker.objects.filter(id=OuterRef("worker")).values("name")
+    job = Job.objects.filter(task_id=task_id, task=TASK).annotate(worker_name=Subquery(name)).first()
+    if job is None:
+        return None
+    past = Attempt.objects.filter(job=job).order_by("run", "id") if job.runs else ()
+    return _result(job, _task_of(job), past, job.worker_name)
+
+
+def _result(job: Job, task: Any, attempts: Iterable[Attempt], worker: str | None = None) -> Any:
+    past = list(attempts)
+    status = Status(job.status)
+    workers = [attempt.worker for attempt in past]
+    if status in (Status.RUNNING, Status.COMPLETED):
+        workers.append(worker or str(job.worker))
+    result = base.TaskResult(
+        task=task,
+        id=job.task_id,
+        status=base.TaskResultStatus[_STATUS[status]],
+        enqueued_at=job.created_at,
+        started_at=past[0].started_at if past else job.started_at,
+        finished_at=job.finished_at,
+        last_attempted_at=job.started_at,
+        args=job.kwargs["args"],
+        kwargs=job.kwargs["kwargs"],
+        backend=task.backend,
+        errors=[base.TaskError(exception_class_path=_path(attempt), traceback=attempt.traceback) for attempt in past],
+        worker_ids=workers,
+    )
+    if status is Status.COMPLETED:
+        object.__setattr__(result, "_return_value", job.result)
+    return result
+
+
+def _path(attempt: Attempt) -> str:
+    """The error's class with its module, as the last line of a traceback that names it has it."""
+    if attempt.error_class in _OTHER_ERRORS:
+        return _OTHER_ERRORS[attempt.error_class]
+    found = re.findall(rf"^((?:\w+\.)*{re.escape(attempt.error_class)})(?::|$)", attempt.traceback, re.MULTILINE)
+    name = found[-1] if found else attempt.error_class
+    return name if "." in name else f"builtins.{name}"

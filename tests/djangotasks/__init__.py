@@ -1,0 +1,1 @@
+"""Tasks of `django.tasks` on this project's backend, with settings and a database of their own."""

@@ -1,0 +1,184 @@
+"""Run by `tests/integration/test_django_tasks.py` with `tests.djangotasks.settings`."""
+
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import django
+from asgiref.sync import async_to_sync
+from celery.contrib.testing.worker import start_worker
+from django.contrib.auth import get_user_model
+from django.db import connection, transaction
+from django.test import TransactionTestCase
+from django.utils import timezone
+
+from jobs import control
+from jobs.integrations.django_tasks import TASK, Backend, job_priority
+from jobs.models import Job
+from task_queue_project.celery import app
+from tests.djangotasks import tasks
+from tests.waiting import until
+from tests.workers import running_worker
+
+if django.VERSION >= (6, 0):
+    from django.tasks import TaskResultStatus, task_backends
+    from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist, TaskResultMismatch
+    from django.tasks.signals import task_enqueued, task_finished, task_started
+else:
+    from django_tasks import TaskResultStatus, task_backends
+    from django_tasks.exceptions import InvalidTaskError as InvalidTask
+    from django_tasks.exceptions import TaskResultDoesNotExist, TaskResultMismatch
+    from django_tasks.signals import task_enqueued, task_finished, task_started
+
+
+def finished(*results: Any) -> None:
+    for result in results:
+        until(lambda result=result: (result.refresh(), result.is_finished)[1], timeout=30, every=0.05)
+
+
+class Enqueue(TransactionTestCase):
+    def test_a_task_becomes_a_row(self) -> None:
+        later = timezone.now() + timedelta(hours=1)
+        result = tasks.add.using(priority=77, queue_name="mail", run_after=later).enqueue(1, y=2)
+        job = Job.objects.get(task_id=result.id)
+        assert (job.task, job.name, job.priority, job.queue, job.run_at, job.max_retries) == (
+            TASK, "tests.djangotasks.tasks.add", 8, "mail", later, 0,
+        )  # fmt: skip
+        assert (result.status, result.args, result.kwargs, result.attempts) == (TaskResultStatus.READY, [1], {"y": 2}, 0)
+        assert result == tasks.add.get_result(result.id)
+        assert result.task.run_after == later
+        assert Job.objects.get(task_id=tasks.add.enqueue(1).id).queue == "celery"
+        patient = Job.objects.get(task_id=tasks.add.using(backend="patient").enqueue(1).id)
+        assert (patient.max_retries, patient.timeout) == (2, 5)
+
+    def test_async(self) -> None:
+        async def both() -> None:
+            result = await tasks.add.aenqueue(1)
+            assert result == await tasks.add.aget_result(result.id)
+            await result.arefresh()
+            assert result.status == TaskResultStatus.READY
+
+        async_to_sync(both)()
+
+    def test_one_query_each(self) -> None:
+        with self.assertNumQueries(1):
+            result = tasks.add.enqueue(1)
+        with self.assertNumQueries(1):
+            tasks.add.get_result(result.id)
+
+    def test_a_rollback_takes_it_back(self) -> None:
+        with self.assertRaises(ZeroDivisionError), transaction.atomic():
+            result = tasks.add.enqueue(1)
+            raise ZeroDivisionError
+        with self.assertRaises(TaskResultDoesNotExist):
+            tasks.add.get_result(result.id)
+
+    def test_what_cannot_be_accepted(self) -> None:
+        for task, error in (
+            (tasks.add.using, {"priority": 101}),
+            (tasks.add.using, {"priority": -101}),
+            (tasks.add.using, {"run_after": timezone.now().replace(tzinfo=None)}),
+            (tasks.add.using, {"queue_name": "nowhere", "backend": "patient"}),
+        ):
+            with self.assertRaises(InvalidTask):
+                task(**error)
+        with self.assertRaises(TypeError):
+            tasks.add.enqueue(object())
+        assert not Job.objects.exists()
+
+    def test_results_that_are_not_there(self) -> None:
+        result = tasks.add.enqueue(1)
+        for wrong in ("123", "", "\0", "no-such-id"):
+            with self.assertRaises(TaskResultDoesNotExist):
+                task_backends["default"].get_result(wrong)
+        with self.assertRaises(TaskResultMismatch):
+            tasks.fails.get_result(result.id)
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE jobs_job SET args = '[\"no.such.module.task\"]'")
+        with self.assertRaises(TaskResultDoesNotExist):
+            tasks.add.get_result(result.id)
+
+    def test_priorities_keep_their_order(self) -> None:
+        mapped = [job_priority(priority) for priority in range(-100, 101)]
+        assert mapped == sorted(mapped)
+        assert (mapped[0], job_priority(0), mapped[-1], set(mapped)) == (0, 5, 9, set(range(10)))
+
+    def test_a_cancelled_job_is_failed(self) -> None:
+        result = tasks.add.enqueue(1)
+        control.cancel([Job.objects.get(task_id=result.id).id], "test")
+        result.refresh()
+        assert (result.status, result.errors) == (TaskResultStatus.FAILED, [])
+        assert list(task_backends["default"].check()) == []
+
+
+class Run(TransactionTestCase):
+    """With a worker in a thread."""
+
+    def setUp(self) -> None:
+        worker = start_worker(app, pool="solo", perform_ping_check=False, queues=["celery", "mail"])
+        worker.__enter__()
+        self.addCleanup(worker.__exit__, None, None, None)
+
+    def test_results_and_times(self) -> None:
+        result = tasks.add.using(queue_name="mail", priority=-3).enqueue(1, y=2)
+        finished(result)
+        assert (result.status, result.return_value, result.errors, result.attempts) == (TaskResultStatus.SUCCESSFUL, 3, [], 1)
+        assert result.enqueued_at <= result.started_at <= result.finished_at
+        assert result.last_attempted_at == result.started_at
+        assert "@" in result.worker_ids[0]
+
+    def test_errors(self) -> None:
+        results = {kind: tasks.fails.enqueue(kind) for kind in ("value", "exit", "result", "own")}
+        finished(*results.values())
+        classes = {kind: result.errors[0].exception_class for kind, result in results.items()}
+        assert classes == {"value": ValueError, "exit": SystemExit, "result": TypeError, "own": tasks.OwnError}, classes
+        for result in results.values():
+            assert (result.status, len(result.errors), result.attempts) == (TaskResultStatus.FAILED, 1, 1)
+            assert "Traceback" in result.errors[0].traceback
+            with self.assertRaisesMessage(ValueError, "Task failed"):
+                _ = result.return_value
+
+    def test_context_retries_and_signals(self) -> None:
+        told: list[Any] = []
+        receivers = [
+            (signal, lambda sender, task_result, word=word, **_: told.append((word, task_result.id, task_result.attempts, sender)))
+            for signal, word in ((task_enqueued, "enqueued"), (task_started, "started"), (task_finished, "finished"))
+        ]
+        for signal, receiver in receivers:
+            signal.connect(receiver)
+            self.addCleanup(signal.disconnect, receiver)
+        result = tasks.attempt.using(backend="patient", priority=42).enqueue(2)
+        finished(result)
+        assert result.return_value == {"attempt": 3, "id": result.id, "priority": 42}
+        assert [error.exception_class for error in result.errors] == [LookupError, LookupError]
+        assert result.attempts == 3
+        until(lambda: len(told) == 5)
+        assert [(word, attempts) for word, _, attempts, _ in told] == [
+            ("enqueued", 0), ("started", 1), ("started", 2), ("started", 3), ("finished", 3),
+        ]  # fmt: skip
+        assert {(id, sender) for _, id, _, sender in told} == {(result.id, Backend)}
+
+    def test_a_path_that_is_no_task_runs_nothing(self) -> None:
+        result = tasks.add.enqueue(1)
+        with connection.cursor() as cursor:
+            kwargs = '{"args": ["true"], "kwargs": {}, "options": [0, "default", "default", null]}'
+            cursor.execute("INSERT INTO jobs_job (task, args, kwargs) VALUES (%s, %s, %s) RETURNING id", [TASK, '["os.system"]', kwargs])
+            id = cursor.fetchone()[0]
+        finished(result)
+        until(lambda: Job.objects.get(id=id).last_error)
+        assert "os.system is not a task" in Job.objects.get(id=id).last_error
+
+
+class Gevent(TransactionTestCase):
+    def test_coroutines_beside_plain_tasks(self) -> None:
+        """A loop that runs must not forbid the other jobs of its worker their queries."""
+        get_user_model().objects.create(username="one")
+        with tempfile.TemporaryDirectory() as folder:
+            environ = {"DJANGO_SETTINGS_MODULE": "tests.djangotasks.settings", "DJANGO_ALLOW_ASYNC_UNSAFE": ""}
+            with running_worker(Path(folder) / "log", **environ):
+                results = [task.enqueue() for _ in range(20) for task in (tasks.count_users, tasks.count_users_plainly)]
+                finished(*results)
+            log = (Path(folder) / "log").read_text()
+        assert {result.status for result in results} == {TaskResultStatus.SUCCESSFUL}, log[:6000]
+        assert {result.return_value for result in results} == {1}

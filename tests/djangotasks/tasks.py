@@ -1,0 +1,53 @@
+"""What the cases enqueue."""
+
+import time
+from typing import Any
+
+import django
+from django.contrib.auth import get_user_model
+
+if django.VERSION >= (6, 0):
+    from django.tasks import task
+else:
+    from django_tasks import task
+
+
+@task
+def add(x: int, y: int = 1) -> int:
+    return x + y
+
+
+@task(takes_context=True)
+def attempt(context: Any, failures: int) -> dict[str, Any]:
+    if context.attempt <= failures:
+        raise LookupError(f"attempt {context.attempt}")
+    return {"attempt": context.attempt, "id": context.task_result.id, "priority": context.task_result.task.priority}
+
+
+@task
+def fails(kind: str) -> Any:
+    if kind == "exit":
+        raise SystemExit("no")
+    if kind == "result":
+        return lambda: True
+    if kind == "own":
+        raise OwnError("one\ntwo: three")
+    raise ValueError("no")
+
+
+class OwnError(Exception):
+    """An error of a task's own."""
+
+
+@task
+async def count_users() -> int:
+    return await get_user_model().objects.acount()
+
+
+@task
+def count_users_plainly() -> int:
+    time.sleep(0.05)
+    return get_user_model().objects.count()
+
+
+NOT_A_TASK = print
