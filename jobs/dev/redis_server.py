@@ -27,7 +27,7 @@ def start(folder: Path, options: Mapping[str, str] | None = None) -> tuple[str, 
             "unixsocket": str(path),
             **(options or {}),
         }
-        command = [str(_program()), *(text for name, value in values.items() for text in (f"--{name}", value))]
+        command = [str(program()), *(text for name, value in values.items() for text in (f"--{name}", value))]
         quiet = subprocess.DEVNULL
         subprocess.run(command, check=False, timeout=30, cwd="/", stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
         _await(folder)
@@ -71,7 +71,8 @@ def _client(folder: Path) -> redis.Redis:
     return redis.Redis(unix_socket_path=str(_socket(folder)), socket_timeout=5, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
 
 
-def _program() -> Path:
+def program() -> Path:
+    """The server's program. Raises EmbeddedError when there is none."""
     for name in ("redis-server", "valkey-server"):
         found = shutil.which(name)
         if found and _version(found) >= OLDEST:
@@ -83,8 +84,8 @@ def _program() -> Path:
     raise EmbeddedError("Redis is not installed here: install redis-server 7 or later, or set REDIS_URL")
 
 
-def _version(program: str) -> int:
-    text = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+def _version(path: str) -> int:
+    text = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
     found = re.search(r"v=(\d+)", text)
     return int(found[1]) if found else 0
 
