@@ -1,5 +1,6 @@
 """What the documents say is true of the code: the drawing of the states, the names of functions, tests, files and variables."""
 
+import ast
 import importlib
 import re
 from pathlib import Path
@@ -62,6 +63,63 @@ def test_tests_that_are_named_exist(name: str) -> None:
     files = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
     named = set(TEST.findall(read(name))) - COMMANDS - files
     assert {test for test in named if f"def {test}(" not in sources} == set()
+
+
+CLAIMS = ["CONCURRENCY_CONTROL.md", "FAILURE_HANDLING.md"]
+DEFAULT_FILE = "tests/integration/test_engine.py"
+
+
+def claims(name: str) -> list[list[str]]:
+    """The rows of the table of claims: claim, what keeps it, what proves it."""
+    table = read(name).split("## Claims")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip().strip("|").split(" | ")] for line in table.splitlines() if line.startswith("| ")]
+    return rows[1:]
+
+
+def proofs(text: str) -> list[tuple[str, str]]:
+    """The tests that a cell names, each with its file: the next one that is named after it, else the default."""
+    words = re.findall(r"`(tests/\S+?\.py|test_\w+)`", text)
+    found = []
+    for place, word in enumerate(words):
+        if not word.startswith("tests/"):
+            part = text.split(f"`{word}`", 1)[1].split(";")[0]
+            file = next((other for other in words[place:] if other.startswith("tests/") and f"`{other}`" in part), DEFAULT_FILE)
+            found.append((word, file))
+    return found
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_every_claim_names_what_keeps_it_and_what_proves_it(name: str) -> None:
+    rows, last = claims(name), ""
+    assert len(rows) > 10
+    for claim, keeper, proof in rows:  # a row with another number of cells is an error too
+        named = MENTIONED.findall(keeper)
+        assert named, f"{name}: nothing keeps: {claim}"
+        assert [path for path in named if not _is_there(path)] == [], claim
+        if "the same" in proof:
+            proof = f"{last}; {proof}"  # of the row above
+        tests = proofs(proof)
+        assert tests, f"{name}: nothing proves: {claim}"
+        for test, file in tests:
+            assert f"def {test}(" in read(file), f"{name}: {file} has no {test}, which should prove: {claim}"
+        last = proof
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_every_test_that_a_claim_names_can_fail(name: str) -> None:
+    """It has an assertion or expects an error, itself or in a function of its file that it calls."""
+    for _, _, proof in claims(name):
+        for test, file in proofs(proof):
+            tree = ast.parse(read(file))
+            functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+            assert _judges(functions[test], functions), f"{file}: {test}"
+
+
+def _judges(function: ast.FunctionDef, others: dict[str, ast.FunctionDef]) -> bool:
+    calls = {node.func.id for node in ast.walk(function) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    names = {ast.unparse(node) for node in ast.walk(function) if isinstance(node, ast.Attribute)}
+    asserts = any(isinstance(node, ast.Assert) for node in ast.walk(function))
+    return asserts or "until" in calls or "pytest.raises" in names or any(_judges(others[call], {}) for call in calls & set(others))
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

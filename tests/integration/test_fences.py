@@ -1,0 +1,129 @@
+"""What the database keeps: a stale run changes nothing, what is rolled back was never accepted, NOTIFY is for those who sleep."""
+
+import select
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection, transaction
+
+from jobs import enqueue, enqueue_many
+from jobs.conf import configuration
+from jobs.models import Attempt, DeadLetterQueue, Job
+from jobs.models.attempt import Outcome
+from jobs.store import broker, engine, transitions
+from jobs.store.locks import CHANNEL, SLEEPING
+from jobs.store.transitions import Failure, Run
+from tests.rows import job_in
+from tests.waiting import until
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+FAILURE = Failure(error_class="Late", message="an answer of a run that was given up")
+VERBS: dict[str, Callable[[Any, Run], bool]] = {
+    "complete": lambda cursor, run: transitions.complete(cursor, run, result='"stale"'),
+    "retry": lambda cursor, run: transitions.retry(cursor, run, FAILURE, delay=1.0),
+    "bury": lambda cursor, run: transitions.bury(cursor, run, FAILURE, task="t.nap"),
+    "release": lambda cursor, run: transitions.release(cursor, run),
+    "lose": lambda cursor, run: transitions.lose(cursor, run, Failure(error_class="L", message="", outcome=Outcome.LOST)),
+    "cancel_running": lambda cursor, run: transitions.cancel_running(cursor, run, FAILURE),
+    "report_progress": lambda cursor, run: transitions.report_progress(cursor, run, '{"fraction": 1.0}'),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_answer_of_a_stale_run_changes_nothing(verb: str) -> None:
+    """The first run was lost with its worker; the second runs, then has ended, when the first answers after all."""
+    job = job_in("running")
+    stale, live = Run(id=job.id, runs=1), Run(id=job.id, runs=2)
+    with connection.cursor() as cursor:
+        assert transitions.lose(cursor, stale, Failure(error_class="WorkerLost", message="", outcome=Outcome.LOST))
+        for step in ("waits again", "runs again", "has ended"):
+            if step == "runs again":
+                assert transitions.claim(cursor, live, worker=2, queue=job.queue, priority=job.priority)
+            if step == "has ended":
+                assert transitions.complete(cursor, live, result="1")
+            before = snapshot()
+            assert not VERBS[verb](cursor, stale), step
+            assert snapshot() == before, step
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_live_run_is_heard(verb: str) -> None:
+    """The same calls with the right fencing token do change the row: the test above cannot pass by accident."""
+    job = job_in("running")
+    before = snapshot()
+    with connection.cursor() as cursor:
+        assert VERBS[verb](cursor, Run(id=job.id, runs=1))
+    assert snapshot() != before
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_a_message_of_another_run_claims_nothing(runs: int) -> None:
+    job = job_in("running")
+    with connection.cursor() as cursor:
+        assert transitions.release(cursor, Run(id=job.id, runs=1))
+        assert not transitions.claim(cursor, Run(id=job.id, runs=runs), worker=2, queue=job.queue, priority=job.priority)
+
+
+def snapshot() -> list[Any]:
+    return [list(model.objects.order_by("pk").values()) for model in (Job, Attempt, DeadLetterQueue)]
+
+
+def test_what_is_rolled_back_was_never_accepted() -> None:
+    with transaction.atomic():
+        enqueue("jobs.tasks.sleep", args=[0])
+        enqueue_many("jobs.tasks.sleep", [((0,), {})] * 3)
+        assert Job.objects.count() == 4
+        transaction.set_rollback(True)
+    assert not Job.objects.exists()
+
+
+def test_an_insert_notifies_only_a_leader_that_sleeps() -> None:
+    leader = engine.connect("a leader")
+    try:
+        with leader.cursor() as cursor:
+            cursor.execute(f"LISTEN {CHANNEL}")
+            enqueue("jobs.tasks.sleep", args=[0])
+            assert not heard(leader, 0.3)
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", SLEEPING)
+            enqueue("jobs.tasks.sleep", args=[0])
+            assert heard(leader, 10)
+            leader.notifies.clear()
+            with connection.cursor() as own:
+                assert transitions.claim(own, Run(id=Job.objects.latest("id").id, runs=1), worker=1, queue="celery", priority=5)
+            assert not heard(leader, 0.3), "a claim makes nothing due"
+    finally:
+        leader.close()
+
+
+def heard(leader: Any, seconds: float) -> bool:
+    """Whether a notification comes within so many seconds."""
+    if not leader.notifies:
+        select.select([leader], [], [], seconds)
+        leader.poll()
+    return bool(leader.notifies)
+
+
+def test_a_flood_of_low_priorities_keeps_no_high_one_out(tmp_path: Path) -> None:
+    """Redis stays small, however many jobs wait; the urgent one starts first as soon as a slot is free."""
+    client = broker.client(settings.CELERY_BROKER_URL)
+    with running_worker(tmp_path / "log"):
+        naps = enqueue_many("jobs.tasks.sleep", [((2,), {})] * 4, priority=9)
+        until(lambda: Job.objects.filter(id__in=naps, status="running").count() == 4, timeout=20)
+        flood = enqueue_many("jobs.tasks.sleep", [((0,), {})] * 1000, priority=0)
+        until(lambda: waiting(client) >= configuration().dispatch_window, timeout=10)
+        urgent = enqueue("jobs.tasks.sleep", args=[0], priority=8)
+        until(lambda: waiting(client) == configuration().dispatch_window + 1, timeout=10, what="it has a place of its own")
+        until(lambda: Job.objects.filter(status="completed").count() == 1005, timeout=60)
+    first = Job.objects.exclude(id__in=naps).order_by("started_at", "-priority", "id").first()
+    assert first is not None
+    assert first.id == urgent.id
+    assert len(flood) == 1000
+
+
+def waiting(client: Any) -> int:
+    """The messages in all lanes."""
+    return sum(client.llen(key) for key in client.scan_iter("jobs:celery*") if client.type(key) == b"list")
