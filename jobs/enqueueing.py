@@ -11,7 +11,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from jobs import argument_types, registry
+from jobs import registry
 from jobs.conf import configuration
 from jobs.domain.priority import DEFAULT, HIGHEST, LOWEST
 from jobs.models import Job
@@ -78,12 +78,18 @@ def _call(task: Any, args: Any, kwargs: Any, errors: dict[str, str]) -> tuple[st
         except TypeError as error:
             errors["kwargs"] = _("These arguments do not fit the task: %(error)s") % {"error": error}
     texts = _dump(list(args), "args", errors), _dump(dict(kwargs), "kwargs", errors) if kwargs else "{}"
-    if task is not None and not errors and (wrong := argument_types.problems(task, args, kwargs, *texts)):
+    if task is not None and not errors and (wrong := _problems(task, args, kwargs, *texts)):
         errors["kwargs"] = _("These arguments do not fit the task: %(error)s") % {"error": wrong}
     limit = configuration().max_argument_bytes
     if len(texts[0]) + len(texts[1]) > limit:
         errors["kwargs"] = _("The arguments are larger than JOBS_MAX_ARGUMENT_BYTES (%(limit)d bytes).") % {"limit": limit}
     return texts
+
+
+def _problems(*call: Any) -> str:
+    from jobs import argument_types  # pydantic takes 10 MB, and most workers and the leader enqueue nothing this way
+
+    return argument_types.problems(*call)
 
 
 def _own(name: Any, priority: Any, errors: dict[str, str]) -> None:

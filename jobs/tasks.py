@@ -5,6 +5,7 @@ import time
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
+from annotated_types import Ge, Le
 from celery import Task, shared_task
 from django.core.exceptions import ValidationError
 from django.core.mail import BadHeaderError, EmailMessage
@@ -31,7 +32,7 @@ class RequestFailed(JobError):
 
 
 @shared_task(name="jobs.tasks.sleep")
-def sleep(seconds: Annotated[float, about.SECONDS]) -> None:
+def sleep(seconds: Annotated[float, about.SECONDS, Ge(0), Le(86_400)]) -> None:
     """Sleep for a number of seconds, to try priorities and slots."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_SLEEP:
         raise PermanentError(_("seconds must be a number from 0 to 86400"))
@@ -45,7 +46,7 @@ def fail(message: Annotated[str, about.MESSAGE] = "This job fails on purpose.") 
 
 
 @shared_task(name="jobs.tasks.flaky", bind=True)
-def flaky(self: Task, failures: Annotated[int, about.FAILURES]) -> int:
+def flaky(self: Task, failures: Annotated[int, about.FAILURES, Ge(0)]) -> int:
     """Fail a number of times, then succeed, to try retries."""
     if self.request.retries < failures:
         raise DeliberateFailure(_("failure %(number)d of %(failures)d") % {"number": self.request.retries + 1, "failures": failures})

@@ -1,10 +1,10 @@
 """What people read about the built-in job types: the first line of each docstring, and its arguments."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
-from pydantic import Field
 
 # The forms translate a docstring's first line with gettext; here it is marked for the collection of texts.
 FIRST_LINES = (
@@ -17,20 +17,33 @@ FIRST_LINES = (
 )
 
 
-def argument(label: Any, help_text: Any = None, **limits: Any) -> Any:
-    """The label, the help and the limits of one argument; the texts are translated when they are shown."""
-    return Field(title=label, description=help_text, **limits)
+@dataclass(frozen=True)
+class Argument:
+    """The label and the help of one argument, for an annotation; the texts are translated when they are shown.
+
+    What `pydantic.Field(title=…, description=…)` would say, without pydantic in the memory of every worker.
+    """
+
+    label: Any
+    help_text: Any = None
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = dict(handler(core_schema))
+        schema["title"] = str(self.label)
+        if self.help_text is not None:
+            schema["description"] = str(self.help_text)
+        return schema
 
 
-SECONDS = argument(_("Seconds"), _("How long it sleeps: 0 to 86400."), ge=0, le=86_400)
-MESSAGE = argument(_("Message"), _("The text of the error."))
-FAILURES = argument(_("Failures"), _("How many runs fail before one succeeds."), ge=0)
-URL = argument(_("Address"), _("http:// or https://; private addresses are refused."))
-METHOD = argument(_("Method"), _("GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS."))
-HEADERS = argument(_("Headers"), _("A JSON object of names and values."))
-BODY = argument(_("Body"))
-TO = argument(_("To"), _("One address, or several with commas between them."))
-SUBJECT = argument(_("Subject"))
-TEXT = argument(_("Text"))
-COMMAND = argument(_("Command"), _("One of the names in JOBS_ALLOWED_COMMANDS."))
-COMMAND_ARGS = argument(_("Arguments"), _("A JSON list of texts, as on the command line."))
+SECONDS = Argument(_("Seconds"), _("How long it sleeps: 0 to 86400."))
+MESSAGE = Argument(_("Message"), _("The text of the error."))
+FAILURES = Argument(_("Failures"), _("How many runs fail before one succeeds."))
+URL = Argument(_("Address"), _("http:// or https://; private addresses are refused."))
+METHOD = Argument(_("Method"), _("GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS."))
+HEADERS = Argument(_("Headers"), _("A JSON object of names and values."))
+BODY = Argument(_("Body"))
+TO = Argument(_("To"), _("One address, or several with commas between them."))
+SUBJECT = Argument(_("Subject"))
+TEXT = Argument(_("Text"))
+COMMAND = Argument(_("Command"), _("One of the names in JOBS_ALLOWED_COMMANDS."))
+COMMAND_ARGS = Argument(_("Arguments"), _("A JSON list of texts, as on the command line."))

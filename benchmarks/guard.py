@@ -1,0 +1,132 @@
+"""Drain the same no-op jobs on this engine and on stock Celery with gevent, one after the other, several times.
+
+The ratio of the medians must not fall below a wide limit: machines are noisy, and what it watches for is a mistake that
+halves the speed. Figures to quote come from a quiet machine (benchmarks/RESULTS.md).
+
+    python -m benchmarks.guard [--rounds 3] [--jobs 3000] [--limit 1.2]
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from jobs.dev import embedded
+
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 120  # seconds for one drain
+FILL_OURS = """
+import django; django.setup()
+from django.db import connection
+from jobs import enqueue_many
+import sys
+connection.cursor().execute("TRUNCATE jobs_job CASCADE")
+enqueue_many("guard.noop", [((int(sys.argv[1]),), {})] * int(sys.argv[1]))
+connection.cursor().execute("VACUUM ANALYZE jobs_job")
+"""
+FILL_STOCK = """
+import sys
+from benchmarks.stock import noop
+for _ in range(int(sys.argv[1])):
+    noop.delay(int(sys.argv[1]))
+"""
+
+
+class GuardError(Exception):
+    """The comparison could not be made."""
+
+
+def _run(environ: dict[str, str], *command: str) -> None:
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, env=environ, capture_output=True, text=True)
+    if done.returncode:
+        raise GuardError(f"{' '.join(command[:3])} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+
+
+def _drain(environ: dict[str, str], app: str) -> float:
+    """Start a worker on a filled queue; jobs per second between the first body and the last."""
+    result = Path(environ["GUARD_RESULT"])
+    result.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "celery", "-A", app, "worker", "-P", "gevent", "-c", "4", "-l", "WARNING", "--prefetch-multiplier=1"]
+    log = result.with_suffix(".log")
+    with log.open("wb") as out:
+        worker = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=out, stderr=out, start_new_session=True)
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while not result.exists():
+                if worker.poll() is not None or time.monotonic() > deadline:
+                    raise GuardError(f"{app} did not drain its jobs:\n{log.read_text('utf-8', 'replace')[-2000:]}")
+                time.sleep(0.05)
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                worker.wait(30)
+            with suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
+    measured = json.loads(result.read_text("utf-8"))
+    return float(measured["jobs"] / measured["seconds"])
+
+
+def compare(folder: Path, rounds: int, jobs: int) -> dict[str, list[float]]:
+    """Jobs per second of each round, by system; the servers are embedded and as durable as in use."""
+    servers = embedded.start(folder)
+    environ = os.environ | servers | {
+        "DJANGO_SETTINGS_MODULE": "task_queue_project.settings", "ENV_FILE": "", "DATA_DIR": str(folder), "DEBUG": "True",
+        "SECRET_KEY": "only-for-the-comparison-" * 2, "EXTRA_INSTALLED_APPS": "benchmarks", "GUARD_RESULT": str(folder / "result.json"),
+        "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    _run(environ, "manage.py", "migrate", "-v0")
+    environ["GUARD_BROKER"] = _broker(environ)
+    systems: dict[str, Callable[[], float]] = {
+        "this engine": lambda: (_run(environ, "-c", FILL_OURS, str(jobs)), _drain(environ, "task_queue_project"))[1],
+        "stock Celery": lambda: (_run(environ, "-c", FILL_STOCK, str(jobs)), _drain(environ, "benchmarks.stock"))[1],
+    }
+    found: dict[str, list[float]] = {name: [] for name in systems}
+    for number in range(rounds):
+        for name, measure in systems.items():
+            found[name].append(measure())
+            print(f"round {number + 1}, {name}: {found[name][-1]:,.0f} jobs/s", flush=True)
+    return found
+
+
+def _broker(environ: dict[str, str]) -> str:
+    show = "import django; django.setup(); from django.conf import settings; print(settings.CELERY_BROKER_URL)"
+    return subprocess.run([sys.executable, "-c", show], cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def main() -> int:
+    """Exit code 0 when the limit is kept, 1 when it is not."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (3)")
+    parser.add_argument("--jobs", type=int, default=3000, help="no-op jobs in a round (3000)")
+    parser.add_argument("--limit", type=float, default=1.2, help="the lowest ratio of the medians that passes (1.2)")
+    options = parser.parse_args()
+    if options.rounds < 1 or options.jobs < 2:
+        parser.error("--rounds must be at least 1 and --jobs at least 2")
+    folder = Path(tempfile.mkdtemp(prefix="jobs-guard-"))
+    folder.chmod(0o711)
+    try:
+        found = compare(folder, options.rounds, options.jobs)
+    except GuardError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        embedded.stop(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+    medians = {name: statistics.median(rates) for name, rates in found.items()}
+    ratio = medians["this engine"] / medians["stock Celery"]
+    print(f"medians: {medians['this engine']:,.0f} and {medians['stock Celery']:,.0f} jobs/s, ratio {ratio:.2f} (limit {options.limit})")
+    return 0 if ratio >= options.limit else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
