@@ -19,6 +19,7 @@ from jobs.store.insert import insert_sent
 from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger("jobs.worker")
+INTERRUPTED = Failure(error_class="Interrupted", message="the worker was stopped", outcome=Ending.INTERRUPTED)
 _engine: list[Engine] = []
 _make: list[Callable[[], Engine]] = []
 
@@ -54,7 +55,7 @@ def claim(request: Any, make: Any) -> Any:
     if is_green():
         import gevent
 
-        outcome.greenlet = gevent.getcurrent()
+        outcome.body.greenlet = gevent.getcurrent()
     engine().held[run.id] = outcome
     return outcome
 
@@ -144,8 +145,8 @@ def cancelled(outcome: Any, error_class: str, message: str) -> None:
 
 def release(outcome: Any) -> None:
     """running -> pending at shutdown; the attempt is not spent."""
-    failure = Failure(error_class="Interrupted", message="the worker was stopped", outcome=Ending.INTERRUPTED)
-    _write(outcome, lambda cursor: transitions.release(cursor, outcome.run, failure=failure))
+    if not outcome.settled:
+        _write(outcome, lambda cursor: transitions.release(cursor, outcome.run, failure=INTERRUPTED))
 
 
 def bury(task: str, outcome: Any, failure: Failure) -> None:

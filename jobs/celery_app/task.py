@@ -14,9 +14,10 @@ from celery.exceptions import Ignore, Reject, Retry
 from kombu.utils.json import dumps
 
 from jobs.celery_app import plain, settle
+from jobs.celery_app.body import Body
 from jobs.conf import configuration
 from jobs.domain import retry as policy
-from jobs.domain.errors import JobCancelled, JobTimeout, PermanentError
+from jobs.domain.errors import JobCancelled, JobInterrupted, JobTimeout, PermanentError
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
 
@@ -31,7 +32,12 @@ class Outcome:
     retry: dict[str, Any] | None = None
     ended_by: type[Exception] | None = None  # set by whoever kills the greenlet, before it does
     sends: list[NewJob] = field(default_factory=list)
-    greenlet: Any = None  # where the body runs, to be killed by a cancel, None outside gevent
+    body: Body = field(default_factory=Body)
+
+    def cancel(self, error: type[Exception]) -> None:
+        """Interrupt the body; it ends as that error says."""
+        self.ended_by = error
+        self.body.throw(error)
 
 
 class JobTask(celery.Task):
@@ -80,7 +86,7 @@ class JobTask(celery.Task):
         if outcome is None:
             raise Ignore
         try:
-            with _limit(request.job_timeout):
+            with outcome.body.running(request.job_timeout), _limit(request.job_timeout):
                 result = call(*args, **kwargs)
         except Retry:
             settle.retry(self, outcome)
@@ -91,6 +97,8 @@ class JobTask(celery.Task):
         except Ignore:
             settle.cancelled(outcome, "Ignore", "the task ended itself")
             raise
+        except JobInterrupted:  # given back already
+            raise Ignore from None
         except JobCancelled:
             settle.cancelled(outcome, "JobCancelled", str(JobCancelled()))
             raise Ignore from None

@@ -22,3 +22,7 @@ class JobCancelled(JobError):
 
 class TaskExit(JobError):
     """The task asked its process to exit (SystemExit)."""
+
+
+class JobInterrupted(BaseException):
+    """The worker was stopped while it ran the job; the job was given back."""

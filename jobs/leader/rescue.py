@@ -9,9 +9,8 @@ from typing import Any, Final
 import psycopg2
 
 from jobs.conf import configuration
-from jobs.domain import retry
 from jobs.models.attempt import Outcome
-from jobs.store import transitions
+from jobs.store import deadline, transitions
 from jobs.store.locks import HELD_WORKERS
 from jobs.store.transitions import Failure, Run
 
@@ -25,12 +24,13 @@ SETTLE: Final = 3.0
 _AGE = """
 SELECT extract(epoch FROM clock_timestamp() - greatest(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter)))::float"""
 MOST: Final = 500  # rows a round
+# Rows that someone has locked wait for the next round: the leader waits for none of them.
 _LATE = f"""
-SELECT id, runs, task, attempts, max_retries, cancel_requested_at IS NOT NULL FROM jobs_job
- WHERE status = 'running' AND deadline_at < clock_timestamp() - interval '2 s' LIMIT {MOST}"""
+SELECT id, runs FROM jobs_job
+ WHERE status = 'running' AND deadline_at < clock_timestamp() - interval '2 s' LIMIT {MOST} FOR UPDATE SKIP LOCKED"""
 _LOST = f"""
 SELECT id, runs, task, losses, cancel_requested_at IS NOT NULL FROM jobs_job
- WHERE status = 'running' AND worker = ANY(%s) ORDER BY id LIMIT {MOST}"""
+ WHERE status = 'running' AND worker = ANY(%s) ORDER BY id LIMIT {MOST} FOR UPDATE SKIP LOCKED"""
 
 
 class Rescue:
@@ -62,8 +62,8 @@ class Rescue:
             changed = self._lost(cursor, dead) if dead else False
             return self._late(cursor) or changed
 
-    def _write(self, cursor: Any, change: Callable[[], bool]) -> bool:
-        """One verb in one transaction; False when it lost, or the row is locked: next round."""
+    def _write(self, cursor: Any, change: Callable[[], Any]) -> Any:
+        """One verb in one transaction; what it answers, False when the row is locked: next round."""
         cursor.execute("BEGIN")
         try:
             won = change()
@@ -104,20 +104,12 @@ class Rescue:
         return won > 0
 
     def _late(self, cursor: Any) -> bool:
-        failure = Failure(error_class="TimeLimitExceeded", message="The job ran longer than its time limit.", outcome=Outcome.TIMED_OUT)
         cursor.execute(_LATE)
         won = 0
-        for id, runs, task, attempts, max_retries, cancelled in cursor.fetchall():
+        for id, runs in cursor.fetchall():
             run = Run(id=id, runs=runs)
-            if cancelled:
-                won += self._write(cursor, lambda run=run: transitions.cancel_running(cursor, run, failure))  # type: ignore[misc]
-            elif retry.can_retry(attempts, max_retries):
-                conf = configuration()
-                pause = retry.delay(attempts, backoff=conf.retry_backoff, maximum=conf.retry_backoff_max, rng=self.random)
-                won += self._write(cursor, lambda run=run, pause=pause: transitions.retry(cursor, run, failure, delay=pause))  # type: ignore[misc]
-            else:
-                if not self._write(cursor, lambda run=run, task=task: transitions.bury(cursor, run, failure, task=task)):  # type: ignore[misc]
-                    continue
-                won += 1
-                logger.critical("Job %s (%s) ran longer than its time limit and is buried", id, task)
+            ended = self._write(cursor, lambda run=run: deadline.time_out(cursor, run, rng=self.random))  # type: ignore[misc]
+            won += bool(ended)
+            if ended and ended.buried:
+                logger.critical("Job %s (%s) ran longer than its time limit and is buried", id, ended.task)
         return won > 0

@@ -9,7 +9,8 @@ from django.db import connections
 from jobs.conf import configuration
 from jobs.store.transitions import Run
 
-LOST: Final = (psycopg2.OperationalError, psycopg2.InterfaceError)
+# Read-only: a former primary, or one whose disk someone is looking after; either way another connection may be better.
+LOST: Final = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 
 
 class Engine(Protocol):

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any, Final
+from typing import Any
 
 import celery
+import celery.apps.worker
 import django
 import psycopg2
 from celery import bootsteps
+from celery.platforms import EX_OK
 from celery.worker import state
 from django.db import connections
 
@@ -21,14 +23,15 @@ import jobs
 from jobs.celery_app import settle
 from jobs.celery_app.app import address
 from jobs.conf import configuration
-from jobs.domain.errors import JobCancelled
+from jobs.domain.errors import JobInterrupted
+from jobs.store import transitions
 from jobs.store.schema import wait_until_migrated
 from jobs.worker.process import child_engine
 from jobs.worker.registration import Registration
+from jobs.worker.watch import Watch
+from jobs.worker.watchdog import Watchdog
 
 logger = logging.getLogger("jobs.worker")
-EACH: Final = 1.0  # seconds between two looks at this worker's rows
-SOON: Final = 0.2  # seconds between two looks at the lock's connection; costs no round trip
 
 
 def _slots(worker: Any) -> int:
@@ -96,9 +99,10 @@ class Engine(bootsteps.StartStopStep):
 
             worker.engine = PlainEngine(registration)
         settle.use(worker.engine)
-        self.stopping = threading.Event()
-        self.watch = threading.Thread(target=self._watch, args=(worker,), daemon=True, name="jobs-watch")
+        self.watch = Watch(worker.engine)
         self.watch.start()
+        if isinstance(worker, celery.apps.worker.Worker):  # a process of its own, not one inside another program
+            Watchdog(worker.engine).start()
 
     def _register(self, description: dict[str, Any]) -> Registration:
         """Wait for PostgreSQL and its tables; a signal ends the wait."""
@@ -130,41 +134,6 @@ class Engine(bootsteps.StartStopStep):
         worker.engine.on_completing = worker.admission.leave_current
         worker.engine.on_parked = worker.admission.enter
 
-    def _watch(self, worker: Any) -> None:
-        """Once a second: the lock, cancellations asked for, rows that nobody holds. A lock that was cut is taken again at once."""
-        stray: set[tuple[int, int]] = set()
-        looked, registration = 0.0, worker.engine.registration
-        while not self.stopping.wait(SOON):
-            due = time.monotonic() - looked >= EACH
-            try:
-                if (due or registration.cut()) and registration.check() and due:
-                    looked = time.monotonic()
-                    stray = self._look(worker, stray)
-            except Exception:  # the watch must outlive whatever it meets
-                logger.exception("the watch over this worker's rows failed; it goes on")
-
-    def _look(self, worker: Any, stray: set[tuple[int, int]]) -> set[tuple[int, int]]:
-        from jobs.store import transitions
-
-        engine = worker.engine
-        with engine.registration.connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT id, runs, cancel_requested_at IS NOT NULL FROM jobs_job WHERE worker = %s AND status = 'running'",
-                [engine.worker_id],
-            )
-            rows = cursor.fetchall()
-        for id, _, asked in rows:
-            outcome = engine.held.get(id)
-            if asked and outcome is not None and getattr(outcome, "greenlet", None) is not None and outcome.ended_by is None:
-                outcome.ended_by = JobCancelled
-                outcome.greenlet.kill(JobCancelled, block=False)
-        unheld = {(id, runs) for id, runs, _ in rows if id not in engine.held}
-        for id, runs in unheld & stray:
-            run = transitions.Run(id=id, runs=runs)
-            if engine.write(lambda cursor, run=run: transitions.release(cursor, run)):
-                logger.warning("job %s was running here, but nobody held it: released", id)
-        return unheld - stray
-
     def close(self, worker: Any) -> None:
         """Nothing more is admitted."""
         if worker.admission is not None:
@@ -176,20 +145,38 @@ class Engine(bootsteps.StartStopStep):
         if worker.engine is None:
             return
         end = time.monotonic() + configuration().shutdown_grace
-        while worker.engine.held and time.monotonic() < end:
+        while (worker.engine.held or self._children(worker)) and time.monotonic() < end:
             if worker.admission is not None:
                 worker.admission.changed.clear()
                 worker.admission.changed.wait(0.1)
             else:
-                self.stopping.wait(0.1)
+                time.sleep(0.1)
         for outcome in [held for held in worker.engine.held.values() if held is not None]:
             settle.release(outcome)
-            if getattr(outcome, "greenlet", None) is not None:
-                outcome.greenlet.kill(block=False)
-        self.stopping.set()
-        self.watch.join(5)  # it would take the lock again
+            outcome.body.throw(JobInterrupted)
+        for run in self._children(worker):
+            worker.engine.write(lambda cursor, run=run: transitions.release(cursor, run, failure=settle.INTERRUPTED))
+        if worker.pool_cls.__module__.endswith("prefork"):
+            worker.pool.terminate()
+        self.watch.stop()
         worker.engine.registration.leave()
         worker.engine.close()
+        if state.should_terminate in (None, False):
+            worker.exitcode = EX_OK  # Celery calls SIGINT a failure
+
+    def _children(self, worker: Any) -> list[transitions.Run]:
+        """What the children of a prefork worker run."""
+        if worker.engine.green or not worker.pool_cls.__module__.endswith("prefork"):
+            return []
+
+        def read(cursor: Any) -> list[transitions.Run]:
+            cursor.execute(
+                """SELECT id, runs FROM jobs_job WHERE status = 'running' AND worker IN (SELECT id FROM jobs_worker WHERE parent = %s)""",
+                [worker.engine.worker_id],
+            )
+            return [transitions.Run(id=id, runs=runs) for id, runs in cursor.fetchall()]
+
+        return list(worker.engine.write(read))
 
     terminate = stop
 

@@ -6,6 +6,8 @@ import socket
 from jobs.store.engine import connect
 from jobs.worker.plain_engine import PlainEngine
 from jobs.worker.registration import Registration
+from jobs.worker.watch import Watch
+from jobs.worker.watchdog import Watchdog
 
 # The children are forked before their parent is registered, so they find its row by its process number.
 _PARENT = """SELECT id, name, hostname, pool, queues, tasks, versions FROM jobs_worker
@@ -23,4 +25,7 @@ def child_engine() -> PlainEngine:
         raise RuntimeError("a job's message reached a process that is no worker")
     parent, *described = row
     values = dict(zip(("name", "hostname", "pool", "queues", "tasks", "versions"), described, strict=True))
-    return PlainEngine(Registration(values | {"pid": os.getpid(), "concurrency": 1, "parent": parent}))
+    engine = PlainEngine(Registration(values | {"pid": os.getpid(), "concurrency": 1, "parent": parent}))
+    Watch(engine).start()
+    Watchdog(engine).start()
+    return engine

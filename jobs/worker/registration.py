@@ -3,6 +3,10 @@
 import json
 import logging
 import select
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from psycopg2 import OperationalError
@@ -20,58 +24,80 @@ class Registration:
     def __init__(self, description: dict[str, Any]) -> None:
         self.description = description
         self.connection: Any = None
+        self.session = 0  # PostgreSQL's number of the session that holds the lock, or held it last
         self.id = 0
+        self.turn = threading.Lock()  # one statement at a time
         self.take()
 
     def take(self) -> None:
         """Insert the row (or put it back under its old number) and lock it. Raises psycopg2.OperationalError."""
         connection = connect(f"jobs-worker-life {self.description['name']}"[:63])
-        values = {key: json.dumps(value) if key in _JSON else value for key, value in self.description.items()}
-        with connection.cursor() as cursor:
-            columns = ", ".join(values)
-            marks = ", ".join(f"%({key})s" for key in values)
-            if self.id:
-                values["id"] = self.id
-                cursor.execute(f"INSERT INTO jobs_worker (id, {columns}) VALUES (%(id)s, {marks}) ON CONFLICT (id) DO NOTHING", values)
-            else:
-                cursor.execute(f"INSERT INTO jobs_worker ({columns}) VALUES ({marks}) RETURNING id", values)
-                self.id = cursor.fetchone()[0]
-            cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", (locks.WORKER_CLASS, self.id))
-            if not cursor.fetchone()[0]:
-                connection.close()
-                raise OperationalError(f"the lock of worker {self.id} is still held by its former connection")
-        self.connection = connection
-
-    def cut(self) -> bool:
-        """Whether the lock is not held, or its connection has something to read: PostgreSQL closed it. Costs no round trip."""
-        connection = self.connection
         try:
-            return connection is None or bool(select.select([connection], [], [], 0)[0])
-        except (*LOST, OSError, ValueError):  # closed at this very moment
-            return True
+            with connection.cursor() as cursor:
+                self._insert(cursor)
+                cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", (locks.WORKER_CLASS, self.id))
+                if not cursor.fetchone()[0]:  # the server has not noticed yet that the former connection is gone
+                    cursor.execute("SELECT pg_terminate_backend(%s)", (self.session,))
+                    raise OperationalError(f"the lock of worker {self.id} is still held by its former connection")
+        except BaseException:
+            connection.close()
+            raise
+        self.connection, self.session = connection, connection.info.backend_pid
+
+    def _insert(self, cursor: Any) -> None:
+        values = {key: json.dumps(value) if key in _JSON else value for key, value in self.description.items()}
+        columns = ", ".join(values)
+        marks = ", ".join(f"%({key})s" for key in values)
+        if self.id:
+            values["id"] = self.id
+            cursor.execute(f"INSERT INTO jobs_worker (id, {columns}) VALUES (%(id)s, {marks}) ON CONFLICT (id) DO NOTHING", values)
+        else:
+            cursor.execute(f"INSERT INTO jobs_worker ({columns}) VALUES ({marks}) RETURNING id", values)
+            self.id = cursor.fetchone()[0]
 
     def check(self) -> bool:
         """Whether the lock is held; takes it again when the connection was cut."""
-        try:
-            if self.connection is not None:
-                with self.connection.cursor() as cursor:
-                    cursor.execute("SELECT 1")
+        with self.turn:
+            if self.connection is not None and self._answers():
                 return True
+            try:
+                self.take()
+            except LOST:
+                return False
+            logger.warning("the worker's lock is held again")
+            return True
+
+    def _answers(self) -> bool:
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            return True
         except LOST as error:
-            logger.error("the worker's lock connection is gone: %s", str(error).strip().splitlines()[:1])
+            logger.error("the worker's lock connection is gone, nothing is admitted: %s", str(error).strip().splitlines()[:1])
             self.connection.close()
             self.connection = None
-        try:
-            self.take()
-        except LOST:
             return False
-        logger.warning("the worker's lock is held again")
-        return True
+
+    @contextmanager
+    def cursor(self) -> Iterator[Any]:
+        """For a statement in the session that holds the lock. Raises psycopg2.OperationalError without it."""
+        with self.turn:
+            if self.connection is None:
+                raise OperationalError("the worker's lock is not held")
+            with self.connection.cursor() as cursor:
+                yield cursor
 
     @property
     def held(self) -> bool:
-        """Whether this process may admit jobs."""
-        return self.connection is not None and not self.connection.closed
+        """Whether this process may admit jobs. Asks the socket, not the server: a cut connection can be read from."""
+        if self.connection is None or self.connection.closed:
+            return False
+        if not self.turn.acquire(blocking=False):
+            return True  # a statement is on its way
+        try:
+            return not _can_be_read(self.connection.fileno())
+        finally:
+            self.turn.release()
 
     def leave(self) -> None:
         """Remove the row and free the lock."""
@@ -83,3 +109,17 @@ class Registration:
         except LOST:
             logger.info("PostgreSQL is away; the leader will remove the worker's row")
         self.connection = None
+
+
+def _can_be_read(descriptor: int) -> bool:
+    """At once, without letting other greenlets run."""
+    if hasattr(select, "poll"):
+        poll = _original("poll")()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(_original("select")([descriptor], [], [], 0)[0])
+
+
+def _original(name: str) -> Any:
+    monkey = sys.modules.get("gevent.monkey")
+    return getattr(select, name) if monkey is None else monkey.get_original("select", name)

@@ -79,8 +79,8 @@ def open_transaction(self: Any, seconds: float) -> None:
         time.sleep(seconds)
 
 
-@shared_task(name="t.block_switching")
-def block_switching(seconds: float) -> None:
+@shared_task(name="t.swallow")
+def swallow(seconds: float) -> None:
     """Swallows everything that is thrown into it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -88,3 +88,19 @@ def block_switching(seconds: float) -> None:
             time.sleep(0.1)
         except BaseException:
             pass
+
+
+@shared_task(name="t.spin")
+def spin(seconds: float) -> None:
+    """Computes, and never switches."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+@shared_task(name="t.block_in_c")
+def block_in_c(seconds: int, keep_lock: bool = False) -> None:
+    """A C function that sleeps; `keep_lock`: no other thread of the interpreter can run meanwhile."""
+    import ctypes
+
+    (ctypes.PyDLL(None) if keep_lock else ctypes.CDLL(None)).sleep(seconds)

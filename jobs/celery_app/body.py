@@ -1,0 +1,81 @@
+"""The stretch of a run in which the task's own code runs, and how it is interrupted there."""
+
+import ctypes
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jobs.celery_app import last_resort
+from jobs.domain.errors import JobTimeout
+
+_turn = threading.Lock()
+_in_main: list["Body"] = []  # the one that runs in the main thread, where a signal reaches it
+
+
+class Body:
+    """Within `running` the code of a task runs, in a greenlet or in a thread."""
+
+    __slots__ = ("asked", "ends", "error", "greenlet", "thread")
+
+    def __init__(self) -> None:
+        self.greenlet: Any = None  # where it runs, None outside gevent
+        self.thread = 0  # where it runs while it runs
+        self.ends: float | None = None  # time.monotonic() of its deadline
+        self.asked = False  # an exception was thrown into its thread
+        self.error: type[BaseException] | None = None
+
+    @contextmanager
+    def running(self, seconds: float | None) -> Iterator[None]:
+        """The body of a task with so many seconds (None: no limit). Without greenlets a signal interrupts it where it runs in the
+        main thread (prefork, solo); into other threads an exception is thrown, which they meet at their next line of Python.
+        """
+        if seconds is not None:
+            self.ends = time.monotonic() + seconds
+            last_resort.earlier(self.ends)
+        self.thread = threading.get_ident()
+        by_signal = self.greenlet is None and _can_signal()
+        try:
+            if by_signal:
+                _in_main[:] = [self]
+                signal.signal(signal.SIGALRM, _ring)
+                signal.setitimer(signal.ITIMER_REAL, seconds or 0)
+            yield
+        finally:
+            if by_signal:
+                _in_main.clear()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            with _turn:
+                if self.asked:
+                    _throw(self.thread, None)  # it ended by itself before it was reached
+                self.thread, self.ends = 0, None
+
+    def throw(self, error: type[BaseException]) -> None:
+        """Interrupt it, if it still runs."""
+        with _turn:
+            if not self.thread:
+                return
+            self.error = error
+            if self.greenlet is not None:
+                self.greenlet.kill(error, block=False)
+            elif self in _in_main:
+                signal.pthread_kill(self.thread, signal.SIGALRM)
+            else:
+                self.asked = True
+                _throw(self.thread, error)
+
+
+def _throw(thread: int, error: type[BaseException] | None) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error))
+
+
+def _can_signal() -> bool:
+    return hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+
+
+def _ring(*_: Any) -> None:
+    """Stays in place between two bodies, when a late signal must do nothing."""
+    for body in _in_main:
+        raise (body.error or JobTimeout)()

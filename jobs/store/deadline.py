@@ -1,0 +1,42 @@
+"""What becomes of a run that is past its deadline and whose body nobody could end."""
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.conf import configuration
+from jobs.domain import retry
+from jobs.models.attempt import Outcome
+from jobs.store import transitions
+from jobs.store.transitions import Failure, Run
+
+FAILURE = Failure(error_class="TimeLimitExceeded", message="The job ran longer than its time limit.", outcome=Outcome.TIMED_OUT)
+_ROW = """SELECT task, attempts, max_retries, autoretry, cancel_requested_at IS NOT NULL FROM jobs_job
+           WHERE id = %s AND runs = %s AND status = 'running' FOR UPDATE"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedOut:
+    """A run that was taken away."""
+
+    task: str
+    buried: bool
+
+
+def time_out(cursor: Any, run: Run, *, rng: random.Random) -> TimedOut | None:
+    """running -> pending, failed or (when that was asked) cancelled. None: the run is no longer the job's."""
+    cursor.execute(_ROW, [run.id, run.runs])
+    row = cursor.fetchone()
+    if row is None:
+        return None
+    task, attempts, max_retries, autoretry, cancelled = row
+    if cancelled:
+        transitions.cancel_running(cursor, run, FAILURE)
+    elif autoretry and retry.can_retry(attempts, max_retries):
+        limits = configuration()
+        pause = retry.delay(attempts, backoff=limits.retry_backoff, maximum=limits.retry_backoff_max, rng=rng)
+        transitions.retry(cursor, run, FAILURE, delay=pause)
+    else:
+        transitions.bury(cursor, run, FAILURE, task=task)
+        return TimedOut(task=task, buried=True)
+    return TimedOut(task=task, buried=False)

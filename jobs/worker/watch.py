@@ -1,0 +1,64 @@
+"""The watch over a process's own rows: its lock, cancellations asked for, rows that nobody holds."""
+
+import logging
+import threading
+import time
+from typing import Any
+
+from jobs.domain.errors import JobCancelled
+from jobs.store import transitions
+
+logger = logging.getLogger("jobs.worker")
+EACH_S = 1.0  # between two looks at the rows
+SOON_S = 0.2  # between two looks at the lock's connection, which cost no round trip
+_ROWS = "SELECT id, runs, cancel_requested_at IS NOT NULL FROM jobs_job WHERE worker = %s AND status = 'running'"
+
+
+class Watch:
+    """A thread (a greenlet under gevent) that looks once a second. A lock that was cut is taken again at once."""
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+        self.stray: set[tuple[int, int]] = set()
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True, name="jobs-watch")
+
+    def start(self) -> None:
+        """Begin to look."""
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Look no more; when this returns the lock is not taken again."""
+        self.stopping.set()
+        self.thread.join(5)
+
+    def _run(self) -> None:
+        looked, registration = 0.0, self.engine.registration
+        while not self.stopping.wait(SOON_S):
+            due = time.monotonic() - looked >= EACH_S
+            try:
+                if (due or not registration.held) and registration.check() and due:
+                    looked = time.monotonic()
+                    self.look()
+            except Exception:  # the watch must outlive whatever it meets
+                logger.exception("the watch over this worker's rows failed; it goes on")
+
+    def look(self) -> None:
+        """One look."""
+        with self.engine.registration.cursor() as cursor:
+            cursor.execute(_ROWS, [self.engine.worker_id])
+            rows = cursor.fetchall()
+        for id, _, asked in rows:
+            if asked:
+                self._cancel(self.engine.held.get(id))
+        unheld = {(id, runs) for id, runs, _ in rows if id not in self.engine.held}
+        for id, runs in unheld & self.stray:
+            run = transitions.Run(id=id, runs=runs)
+            if self.engine.write(lambda cursor, run=run: transitions.release(cursor, run)):
+                logger.warning("job %s was running here, but nobody held it: released", id)
+        self.stray = unheld - self.stray
+
+    def _cancel(self, outcome: Any) -> None:
+        """A body that swallows the first one is asked again at each look."""
+        if outcome is not None and not outcome.closing and not outcome.settled:
+            outcome.cancel(JobCancelled)

@@ -1,0 +1,141 @@
+"""Ends a process that holds a body which nobody can end: a loop that never switches, a blocking call, a swallowed exception.
+
+A thread of the operating system, which greenlets cannot keep from running; `jobs.celery_app.last_resort` stands behind it.
+"""
+
+import _thread
+import logging
+import math
+import os
+import random
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from billiard import active_children
+from celery.worker import state
+
+from jobs.celery_app import last_resort, settle
+from jobs.conf import configuration
+from jobs.domain.errors import JobInterrupted, JobTimeout
+from jobs.store import deadline, transitions
+from jobs.store.engine import connect
+
+logger = logging.getLogger("jobs.worker")
+EACH_S = 0.25
+OVERDUE_S = 2.0  # after its deadline a body is taken away
+STOPPED_S = 3.5  # after the grace: what a worker told to stop may still need
+WORDS_S = 3.0  # for the last words; PostgreSQL may be away
+APART_S = 0.2  # seconds before a released neighbour is due: this process must be gone by then
+SOFTWARE = 70  # exit code, as in sysexits.h
+
+
+def _real(module: str, name: str) -> Any:
+    monkey = sys.modules.get("gevent.monkey")
+    return getattr(sys.modules[module], name) if monkey is None else monkey.get_original(module, name)
+
+
+class Watchdog:
+    """Looks four times a second at what this process holds."""
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+        self.stopping: float | None = None  # since when the worker is told to stop
+        self.sleep: Callable[[float], None] = _real("time", "sleep")
+
+    def start(self) -> None:
+        """Begin to look."""
+        last_resort.enable()
+        _real("_thread", "start_new_thread")(self._run, ())
+
+    def _run(self) -> None:
+        looked = time.monotonic()
+        while True:
+            self.sleep(EACH_S)
+            now = time.monotonic()
+            if now - looked > OVERDUE_S:  # the process was stopped (SIGSTOP): its bodies get a moment to meet their deadlines
+                self.sleep(OVERDUE_S)
+                now = time.monotonic()
+            looked = now
+            try:
+                held = [outcome for outcome in self.engine.held.values() if outcome is not None]
+            except RuntimeError:  # it was changed meanwhile
+                continue
+            self._look_at_deadlines(held, now)
+            self._look_at_the_stop(held, now)
+
+    def _look_at_deadlines(self, held: list[Any], now: float) -> None:
+        limited = [(outcome, ends) for outcome in held if (ends := outcome.body.ends) is not None]
+        last_resort.arm(min((ends for _, ends in limited), default=math.inf))
+        if overdue := [outcome for outcome, ends in limited if now > ends + OVERDUE_S]:
+            numbers = ", ".join(str(outcome.run.id) for outcome in overdue)
+            self._end(f"job {numbers} is past its deadline, and its body cannot be ended", overdue, held)
+        for outcome, ends in limited:
+            if now > ends and outcome.body.greenlet is None and outcome.body.error is None:
+                outcome.body.throw(JobTimeout)
+
+    def _look_at_the_stop(self, held: list[Any], now: float) -> None:
+        if self.stopping is None and (_is_set(state.should_stop) or _is_set(state.should_terminate)):
+            self.stopping = now
+        if self.stopping is None:
+            return
+        late = now - self.stopping - configuration().shutdown_grace
+        if late > STOPPED_S:
+            self._end("the worker was told to stop, and something in it does not end", [], held)
+        elif late > 0:
+            for outcome in held:
+                if outcome.body.thread == _main_thread() and outcome.body.greenlet is None:  # solo: it keeps the worker from stopping
+                    settle.release(outcome)
+                    outcome.body.throw(JobInterrupted)
+
+    def _end(self, reason: str, overdue: list[Any], held: list[Any]) -> None:
+        """Take the overdue runs away, release the others, say so, and end the process."""
+        said: list[bool] = []
+        start = _real("_thread", "start_new_thread")
+        start(self._say, (reason, said))
+        start(self._settle, (overdue, held, said))
+        end = time.monotonic() + WORDS_S
+        while len(said) < 2 and time.monotonic() < end:
+            self.sleep(0.01)
+        if True not in said:  # the log's lock may be held by what hangs
+            os.write(2, f"CRITICAL jobs.worker: {reason}; the process ends itself\n".encode())
+        for child in active_children():  # of a prefork worker
+            child.kill()
+        os._exit(SOFTWARE)
+
+    def _say(self, reason: str, said: list[bool]) -> None:
+        main = sys._current_frames().get(_main_thread())
+        stack = "".join(traceback.format_stack(main)) if main is not None else ""
+        logger.critical("%s; the process ends itself (exit %s)\n%s", reason, SOFTWARE, stack)
+        said.append(True)
+
+    def _settle(self, overdue: list[Any], held: list[Any], said: list[bool]) -> None:
+        """Over a connection of its own. Whatever is not settled here is rescued by the leader."""
+        try:
+            connection = connect(f"jobs-watchdog {self.engine.worker_id}")
+            connection.autocommit = False
+            rng = random.Random()
+            done = {change.run: change.result for change in list(getattr(self.engine, "completions", ()))}
+            for outcome in held:
+                if outcome.settled:
+                    continue
+                with connection, connection.cursor() as cursor:
+                    cursor.execute("SET LOCAL lock_timeout = '500ms'")
+                    if outcome in overdue:
+                        deadline.time_out(cursor, outcome.run, rng=rng)
+                    elif outcome.run in done:
+                        transitions.complete(cursor, outcome.run, result=done[outcome.run])
+                    else:
+                        transitions.release(cursor, outcome.run, delay=APART_S, failure=settle.INTERRUPTED)
+        finally:
+            said.append(False)
+
+
+def _is_set(flag: Any) -> bool:
+    return flag is not None and flag is not False
+
+
+def _main_thread() -> int:
+    return int(getattr(sys.modules["threading"].main_thread(), "ident", 0) or _thread.get_ident())

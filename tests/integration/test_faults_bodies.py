@@ -1,0 +1,107 @@
+"""Bodies that cannot be ended: the job is taken over, its neighbours are released, the process ends itself and is started again."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from jobs import enqueue
+from jobs.models import Attempt, DeadLetterQueue, Job
+from tests.waiting import until
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LOADED = 3.0  # seconds that a loaded machine may add
+
+
+def only_chaos(*values: object) -> object:
+    return pytest.param(*values, marks=pytest.mark.chaos)
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> None:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+
+def running(*ids: int) -> bool:
+    return Job.objects.filter(id__in=ids, status="running").count() == len(ids)
+
+
+def ended_itself(worker: subprocess.Popen[bytes], log: Path) -> None:
+    assert worker.wait(20) == 70
+    text = log.read_text()
+    assert "CRITICAL" in text
+    assert "the process ends itself" in text
+
+
+@pytest.mark.parametrize("task", ["t.spin", only_chaos("t.block_in_c"), only_chaos("t.swallow")])
+def test_a_body_that_cannot_be_ended_is_taken_over(tmp_path: Path, task: str) -> None:
+    """With its leader child, which dies with it: the worker itself takes the job away in time."""
+    with running_worker(tmp_path / "log") as worker:
+        neighbours = [enqueue("t.nap", args=[60]).id for _ in range(3)]
+        until(lambda: running(*neighbours), timeout=20)
+        stuck = enqueue(task, args=[120], timeout=2, max_retries=0).id
+        until(lambda: running(stuck), timeout=20)
+        ended_itself(worker, tmp_path / "log")
+    job = Job.objects.get(id=stuck)
+    assert (job.status, Attempt.objects.get(job=job).outcome) == ("failed", "timed out")
+    assert 4 <= (job.finished_at - job.started_at).total_seconds() < 4 + LOADED
+    assert DeadLetterQueue.objects.get().job_id == stuck
+    states = set(Job.objects.filter(id__in=neighbours).values_list("status", "attempts", "runs", "losses"))
+    assert states == {("pending", 0, 1, 0)}, "released, without spending the attempt"
+
+
+@pytest.mark.chaos
+def test_a_call_that_keeps_the_interpreter_lock_ends_the_process_too(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log") as worker:
+        stuck = enqueue("t.block_in_c", args=[120, True], timeout=1, max_retries=0).id
+        until(lambda: Job.objects.get(id=stuck).status == "failed", timeout=20, what="the leader takes it over")
+        job = Job.objects.get(id=stuck)
+        assert (job.finished_at - job.started_at).total_seconds() < 3 + LOADED
+        assert worker.wait(30) == 1
+        assert "block_in_c" in (tmp_path / "log").read_text(), "the stacks are in the log"
+
+
+@pytest.mark.parametrize(("task", "timeout"), [only_chaos("t.spin", None), ("t.swallow", 600)])
+def test_sigterm_ends_a_worker_whose_body_cannot_be_ended(tmp_path: Path, task: str, timeout: int | None) -> None:
+    with running_worker(tmp_path / "log", JOBS_SHUTDOWN_GRACE="1") as worker:
+        stuck = enqueue(task, args=[120], timeout=timeout).id
+        until(lambda: running(stuck), timeout=20)
+        worker.send_signal(signal.SIGTERM)
+        told = time.monotonic()
+        ended_itself(worker, tmp_path / "log")
+        assert time.monotonic() - told < 1 + 5 + LOADED
+    job = Job.objects.get(id=stuck)
+    assert (job.status, job.attempts, job.losses) == ("pending", 0, 0)
+
+
+@pytest.mark.parametrize("pool", ["prefork", only_chaos("threads"), only_chaos("solo")])
+def test_other_pools_end_what_can_be_ended_at_its_deadline(tmp_path: Path, pool: str) -> None:
+    with running_worker(tmp_path / "log", pool=pool, slots=2) as worker:
+        late = enqueue("t.spin" if pool == "threads" else "t.nap", args=[60], timeout=1, max_retries=0).id
+        until(lambda: Job.objects.get(id=late).status == "failed", timeout=20)
+        job = Job.objects.get(id=late)
+        assert Attempt.objects.get(job=job).outcome == "timed out"
+        assert 1 <= (job.finished_at - job.started_at).total_seconds() < 1 + LOADED
+        after = enqueue("t.add", args=[1, 2]).id
+        until(lambda: Job.objects.get(id=after).status == "completed", timeout=10)
+        assert worker.poll() is None
+
+
+@pytest.mark.parametrize("pool", [only_chaos("prefork"), "threads", only_chaos("solo")])
+def test_other_pools_end_the_process_of_a_body_that_cannot_be_ended(tmp_path: Path, pool: str) -> None:
+    with running_worker(tmp_path / "log", pool=pool, slots=2) as worker:
+        stuck = enqueue("t.swallow" if pool != "threads" else "t.nap", args=[120], timeout=1, max_retries=0).id
+        until(lambda: Job.objects.get(id=stuck).status == "failed", timeout=20)
+        job = Job.objects.get(id=stuck)
+        assert Attempt.objects.get(job=job).outcome == "timed out"
+        assert (job.finished_at - job.started_at).total_seconds() < 3 + LOADED
+        if pool == "prefork":  # the child ends, its parent makes another
+            after = enqueue("t.add", args=[1, 2]).id
+            until(lambda: Job.objects.get(id=after).status == "completed", timeout=20)
+            assert worker.poll() is None
+        else:
+            assert worker.wait(20) == 70
+    assert "CRITICAL" in (tmp_path / "log").read_text()
