@@ -29,10 +29,16 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
+def is_transient(error: BaseException) -> bool:
+    """Whether the same change may succeed later; otherwise its values are at fault."""
+    garbled = type(error) is psycopg2.DatabaseError and error.pgcode is None  # a connection that broke in the middle of an answer
+    return isinstance(error, LOST) or garbled
+
+
 def is_lost(error: BaseException) -> bool:
-    """Whether the connection is gone, not merely a lock refused."""
+    """Whether the connection is of no use any more, not merely a lock refused."""
     refused = (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected, psycopg2.errors.QueryCanceled)
-    return isinstance(error, LOST) and not isinstance(error, refused)
+    return is_transient(error) and not isinstance(error, refused)
 
 
 def connect(application_name: str) -> Any:

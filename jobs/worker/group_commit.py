@@ -13,7 +13,7 @@ import psycopg2
 from gevent.event import AsyncResult, Event
 
 from jobs.store import transitions
-from jobs.store.engine import LOST, connect, is_lost
+from jobs.store.engine import connect, is_lost, is_transient
 from jobs.store.transitions import Run
 from jobs.worker.registration import Registration
 
@@ -101,14 +101,14 @@ class GroupCommit:
                     answer = change(cursor)
                 self.idle.append(connection)
                 return answer
-            except LOST as error:
-                if connection is not None and not is_lost(error):
+            except psycopg2.Error as error:
+                if connection is not None and is_transient(error) and not is_lost(error):
                     self.idle.append(connection)
-                gevent.sleep(PAUSE_S)
-            except psycopg2.Error:
-                if connection is not None:
+                elif connection is not None:
                     connection.close()
-                raise
+                if not is_transient(error):
+                    raise
+                gevent.sleep(PAUSE_S)
 
     def close(self) -> None:
         """End the connections that nobody uses."""
@@ -152,6 +152,8 @@ class GroupCommit:
                 done, claimed = self._send(completions, claims, resent)
             except psycopg2.Error as error:
                 if is_lost(error):
+                    if self.connection is not None:
+                        self.connection.close()
                     self.connection, resent = None, True
                     gevent.sleep(PAUSE_S)
                     continue

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import psycopg2
+
 from jobs.store import transitions
-from jobs.store.engine import LOST, connect, is_lost
+from jobs.store.engine import connect, is_lost, is_transient
 from jobs.store.transitions import Run
 from jobs.worker.registration import Registration
 
@@ -38,16 +40,20 @@ class PlainEngine:
     def write(self, change: Callable[[Any], Any]) -> Any:
         """Run `change` in one transaction, until PostgreSQL has answered."""
         while True:
+            used = None
             try:
                 with self.lock:
                     if self.connection is None:
                         self.connection = connect(f"jobs-engine {self.worker_id}")
                         self.connection.autocommit = False
-                    with self.connection, self.connection.cursor() as cursor:
+                    used = self.connection
+                    with used, used.cursor() as cursor:
                         return change(cursor)
-            except LOST as error:
-                if is_lost(error):
-                    self.connection = None
+            except psycopg2.Error as error:
+                if not is_transient(error):
+                    raise
+                if is_lost(error) and used is not None and self.connection is used:  # not one that another thread has just opened
+                    self.close()
                 time.sleep(PAUSE_S)  # the server is away: the outcome is kept and written after
 
     def close(self) -> None:

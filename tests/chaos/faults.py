@@ -193,6 +193,22 @@ class Striker:
         with self.redis.lock:
             strike.detail = f"{self.redis.duplicate(2.0)} messages"
 
+    def _redis_full(self, fault: Fault, strike: Strike) -> None:
+        with self.redis.lock, self.redis.client() as client:
+            client.config_set("maxmemory", 1)
+            time.sleep(fault.seconds)
+            client.config_set("maxmemory", 0)
+            strike.until = time.time()
+
+    def _pg_readonly(self, fault: Fault, strike: Strike) -> None:
+        if self._skipped(strike) or self.postgres is None:
+            return
+        with self.postgres.lock:
+            self.postgres.refuse_writes(True)
+            time.sleep(fault.seconds)
+            self.postgres.refuse_writes(False)
+            strike.until = time.time()
+
     def _pg_restart(self, fault: Fault, strike: Strike, mode: str) -> None:
         if self._skipped(strike) or self.postgres is None:
             return

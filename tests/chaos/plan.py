@@ -25,6 +25,8 @@ FAULTS: Final[dict[str, tuple[float, float]]] = {
     "pg-fast": (0, 1),  # restart
     "pg-immediate": (0, 1),
     "pg-backend-kill": (0, 0),  # kill -9 of one backend: the server recovers
+    "pg-readonly": (1, 4),  # every write is refused, as by a server whose failover is not over
+    "redis-full": (1, 4),  # maxmemory is reached: every push is refused
     "producer-kill": (0, 0),
 }
 GAP: Final = (1.5, 4.5)  # seconds between two faults

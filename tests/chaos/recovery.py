@@ -11,7 +11,8 @@ from tests.chaos.run import Record
 def times(record: Record, ledger: Ledger, database: Database | None) -> dict[str, list[float]]:
     """Seconds by kind of fault, sorted.
 
-    Of a dead worker: until each of its jobs ran again. Of the leader: from the fault until a job accepted after it ran.
+    Of a dead worker: until each of its jobs was due again, and until it ran again (it waits for its turn).
+    Of the leader: from the fault until a job accepted after it ran.
     Of a server, a connection or a stopped worker: from the end of the fault until each worker (the one that was hit) ran a job.
     """
     why = Explanations(record)
@@ -65,7 +66,8 @@ def _after_kills(why: Explanations, database: Database) -> dict[str, list[float]
         elif change.was == "running" and change.now == "pending" and change.job not in poison and change.was_worker is not None:
             death = why.deaths.get(database.workers.get(change.was_worker, 0))
             if death is not None and database.attempts.get((change.job, change.was_runs)) == "lost":
-                gone[change.job] = (death.cause or "poison", why.since(death))
+                cause, moment = gone[change.job] = (death.cause or "poison", why.since(death))
+                found[f"{cause}, due"].append(change.at - moment)
     return found
 
 

@@ -143,6 +143,12 @@ class Postgres:
             cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
             return str(name)
 
+    def refuse_writes(self, refuse: bool) -> None:
+        """For every session, also those that exist."""
+        with self.cursor() as cursor:
+            cursor.execute(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if refuse else 'off'}")
+            cursor.execute("SELECT pg_reload_conf()")
+
     def leader(self) -> tuple[int, int] | None:
         """Backend and process of the leader."""
         with self.cursor() as cursor:

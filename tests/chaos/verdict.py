@@ -9,7 +9,7 @@ from tests.chaos.evidence import Body, Change, Database, Explanations, Ledger, R
 from tests.chaos.processes import Kept
 from tests.chaos.run import SLOTS, Record
 
-SERVER = ("pg-fast", "pg-immediate", "pg-backend-kill")
+SERVER = ("pg-fast", "pg-immediate", "pg-backend-kill", "pg-readonly")
 FAILURES = ("flaky", "doomed", "heal")
 RETRIES = {"doomed": 2, "heal": 1, "permanent": 1}  # failures after which a job has failed for good
 REASONS = {

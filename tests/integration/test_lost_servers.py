@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from jobs import enqueue, enqueue_many
 from jobs.dev import embedded
 from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.models.attempt import Outcome
+from jobs.models.job import ClockTimestamp
 from jobs.store import broker
 from jobs.store.locks import WORKER_CLASS
 from task_queue_project import servers
@@ -82,6 +84,30 @@ def test_a_lock_that_is_cut_is_taken_again_before_its_jobs_are_given_away(tmp_pa
         until(lambda: Job.objects.get(id=job.id).status == "completed", timeout=30)
     assert Job.objects.get(id=job.id).runs == 1
     assert not Attempt.objects.exists()
+
+
+@pytest.mark.parametrize("pool", ["gevent", "threads"])
+@pytest.mark.django_db(transaction=True)
+def test_a_server_that_takes_no_writes_for_some_seconds_loses_no_outcome(tmp_path: Path, pool: str) -> None:
+    with running_worker(tmp_path / "log", pool=pool) as worker:
+        ids = enqueue_many("jobs.tasks.sleep", [((1,), {})] * 8)
+        until(lambda: Job.objects.filter(status="running").count() == 4, timeout=15)
+        _refuse_writes("on")
+        try:
+            until(lambda: Job.objects.filter(started_at__lt=ClockTimestamp() - timedelta(seconds=2.5)).count() >= 4, timeout=15)
+            assert not Job.objects.filter(status="completed").exists()
+        finally:
+            _refuse_writes("off")
+        until(lambda: Job.objects.filter(status="completed").count() == 8, timeout=30)
+        assert worker.poll() is None
+    assert set(Job.objects.filter(id__in=ids).values_list("runs", flat=True)) == {1}
+    assert not Attempt.objects.exists()
+
+
+def _refuse_writes(value: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+        cursor.execute("SELECT pg_reload_conf()")
 
 
 def _lock_holder() -> int | None:
