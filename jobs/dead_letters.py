@@ -11,7 +11,7 @@ from jobs import control
 from jobs.conf import configuration
 from jobs.control import Report
 from jobs.domain.actors import Actor, actor_of
-from jobs.models import DeadLetterQueue
+from jobs.models import DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.job import ClockTimestamp
 from jobs.store import audit
@@ -44,8 +44,13 @@ def _change(what: Verb, entry_ids: Sequence[int], by: str | Actor, remark: str =
 def reprocess(entry_ids: Sequence[int], by: str | Actor) -> Report:
     """Run the jobs of open entries again; the entries become reprocessed."""
     wanted = [int(id) for id in entry_ids]
-    entries = dict(DeadLetterQueue.objects.filter(id__in=wanted, resolution="open").values_list("job_id", "id"))
-    report = control.reprocess(list(entries), by)
+    alias = configuration().database
+    with transaction.atomic(using=alias):
+        # Jobs before entries, as every verb does; what another person is closing is not open any more after this.
+        list(Job.objects.using(alias).select_for_update().filter(dead_letters__in=wanted).order_by("id").values_list("id"))
+        rows = DeadLetterQueue.objects.using(alias).select_for_update().filter(id__in=wanted, resolution="open").order_by("id")
+        entries = dict(rows.values_list("job_id", "id"))
+        report = control.reprocess(list(entries), by)
     done = {entries[job] for job in report.done}
     refused = _left(wanted, done, _("It is not open any more.")) | {entries[job]: why for job, why in report.refused.items()}
     return Report(done=sorted(done), refused=refused)

@@ -60,6 +60,8 @@ _AGAIN = """ ON CONFLICT (task_id) DO UPDATE SET
     cancel_requested_at = NULL, cancel_requested_by = ''
   WHERE jobs_job.status IN ('completed', 'failed', 'cancelled')"""
 
+_WHICH = " RETURNING id, xmax <> 0"  # whether the job was there already
+
 
 def _columns(new: NewJob) -> tuple[str, ...]:
     return tuple(name for name, value in zip(_COLUMNS, _read_values(new), strict=True) if name not in _LEFT_OUT or value != _LEFT_OUT[name])
@@ -175,10 +177,23 @@ def _json(text: str) -> str:
 
 def insert_sent(cursor: Any, new: NewJob) -> bool:
     """Insert what Celery code sends. False: a job with this task_id has not ended, so it is not run twice."""
-    _insert(cursor, new, _AGAIN)
-    return bool(cursor.rowcount)
+    _insert(cursor, new, _AGAIN + _WHICH)
+    rows = cursor.fetchall()
+    _close_entries(cursor, rows)
+    return bool(rows)
 
 
 def insert_fresh(cursor: Any, new: NewJob) -> None:
     """Insert what Celery code sends with an id made just now."""
     _insert(cursor, new)
+
+
+def _close_entries(cursor: Any, rows: Sequence[tuple[int, bool]]) -> None:
+    """A job that runs again because it was sent again leaves no open dead letter behind."""
+    again = [id for id, was_there in rows if was_there]
+    if again:
+        cursor.execute(
+            """UPDATE jobs_deadletterqueue SET resolution = 'reprocessed', resolved_at = clock_timestamp(), notify_after = NULL
+                WHERE job_id = ANY(%s) AND resolution = 'open'""",
+            [again],
+        )

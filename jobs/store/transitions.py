@@ -34,11 +34,13 @@ def clean(text: str, limit: int = 100_000) -> str:
 
 _FENCE = "id = %(id)s AND runs = %(runs)s AND status = 'running'"
 
+# Locks the row first: an attempt of a run that another transaction is just ending would stay behind.
 _ATTEMPT = """
 INSERT INTO jobs_attempt (job_id, run, outcome, error_class, message, traceback, worker, started_at, finished_at, delay)
 SELECT id, runs, %(outcome)s, %(error_class)s, %(message)s, %(traceback)s,
        coalesce((SELECT w.name FROM jobs_worker w WHERE w.id = jobs_job.worker), jobs_job.worker::text, ''),
-       started_at, clock_timestamp(), %(delay)s FROM jobs_job WHERE """
+       started_at, clock_timestamp(), %(delay)s
+  FROM (SELECT * FROM jobs_job WHERE id = %(id)s AND runs = %(runs)s FOR UPDATE) jobs_job WHERE """
 
 
 def _parameters(run: Run, failure: Failure, delay: float | None = None) -> dict[str, Any]:

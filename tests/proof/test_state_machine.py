@@ -1,0 +1,369 @@
+"""Random histories of all verbs, by a worker's connection and a person's, against a second statement of what each should do.
+
+Either may leave its transaction open, so that the other meets its locks and its uncommitted rows.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+import pytest
+from django.db import IntegrityError, OperationalError, connection
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from jobs import control, dead_letters
+from jobs.models.attempt import Outcome
+from jobs.store import engine, transitions
+from jobs.store.insert import NewJob, insert_sent
+from jobs.store.transitions import Failure, Run
+from jobs.worker import group_commit
+from tests.proof import rules
+from tests.proof.rules import Row
+
+WORKER = 7
+OUTCOME = st.sampled_from([Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST])
+PRIORITY = st.sampled_from([0, 5, 9])
+# Each verb with the statuses in which it may win.
+BY_WORKER = {
+    "claim": "pending", "complete": "running", "retry": "running", "release": "running", "lose": "running", "bury": "running",
+    "cancel_running": "running", "report_progress": "running", "send_again": "completed failed cancelled",
+    "delete": "completed failed cancelled",
+}  # fmt: skip
+BY_PERSON = {
+    "cancel": "pending running", "reprocess": "failed cancelled", "change_priority": "pending", "fail_completed": "completed",
+    "resolve": "failed", "send_again": "completed failed cancelled", "delete": "completed failed cancelled",
+}  # fmt: skip
+_AUDIT = """
+CREATE TABLE proof_audit (id bigint, old text, new text, runs_before int, runs_after int);
+CREATE FUNCTION proof_note() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO proof_audit VALUES (NEW.id, OLD.status, NEW.status, OLD.runs, NEW.runs); RETURN NULL; END $$;
+CREATE TRIGGER proof_note AFTER UPDATE ON jobs_job FOR EACH ROW EXECUTE FUNCTION proof_note()"""
+
+
+WON: Counter[str] = Counter()
+
+
+def failure(outcome: Outcome = Outcome.FAILED) -> Failure:
+    return Failure(error_class="Broken", message="no", outcome=outcome)
+
+
+class Actor:
+    """One connection, and what it has changed and not committed: job -> expected row, None for a job that it has deleted."""
+
+    def __init__(self) -> None:
+        self.changed: dict[int, Row | None] = {}
+        self.open = False
+
+
+class Machine(RuleBasedStateMachine):
+    """The verbs as rules. A rule that a lock of the other one stops is rolled back, as the engine and Django do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.committed: dict[int, Row] = {}
+        self.task_ids: dict[int, str] = {}
+        self.worker, self.person = Actor(), Actor()
+        self.blocked, self.verb = 0, ""
+
+    @initialize()
+    def connect(self) -> None:
+        self.own = engine.connect("proof worker")
+        with self.own.cursor() as cursor:
+            cursor.execute(group_commit.SESSION + "; SET lock_timeout = '15ms'")
+            cursor.execute(group_commit.FLUSH)
+        self.own.autocommit = False
+        self.observer = engine.connect("proof observer")
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '15ms'")
+
+    def teardown(self) -> None:
+        self.own.close()
+        if self.person.open:
+            connection.rollback()
+        connection.set_autocommit(True)
+        with self.observer.cursor() as cursor:
+            cursor.execute("SELECT DISTINCT old, new, runs_after - runs_before FROM proof_audit")
+            for old, new, more in cursor.fetchall():
+                assert old == new or (old, new) in rules.LEGAL, f"{old} became {new}"
+                assert more == (1 if (old, new) == ("pending", "running") else 0), f"runs went up by {more} from {old} to {new}"
+            cursor.execute("TRUNCATE jobs_job, jobs_attempt, jobs_deadletterqueue, proof_audit")
+        self.observer.close()
+
+    # --- the two transactions ---------------------------------------------------------------------------------------------------
+    def _other(self, actor: Actor) -> Actor:
+        return self.person if actor is self.worker else self.worker
+
+    def _see(self, actor: Actor, id: int) -> Row | None:
+        """What a statement of this actor sees: its own changes, else what is committed (READ COMMITTED)."""
+        return actor.changed[id] if id in actor.changed else self.committed.get(id)
+
+    @contextmanager
+    def _cursor(self, actor: Actor) -> Iterator[Any]:
+        if actor is self.worker:
+            with self.own.cursor() as cursor:
+                yield cursor
+        else:
+            with connection.cursor() as cursor:
+                yield cursor
+
+    def _do(self, actor: Actor, id: int, verb: Callable[[Any], Any], expected: Callable[[Row], Row | None]) -> None:
+        """Run the verb and compare; it may only be stopped by a lock while the other's transaction is open."""
+        row = self._see(actor, id)
+        after = None if row is None else expected(row)
+        try:
+            with self._cursor(actor) as cursor:
+                won = verb(cursor)
+        except (psycopg2.errors.LockNotAvailable, OperationalError) as error:
+            if "lock timeout" not in str(error) or not self._other(actor).open:
+                raise
+            self.blocked += 1
+            self._end(actor, commit=False)
+            return
+        assert bool(won) == (after is not None), f"{won!r} for {row} -> {after}"
+        if after is not None:
+            WON[self.verb] += 1
+            actor.changed[id] = after
+        if not actor.open:
+            self._end(actor, commit=True)
+
+    def _end(self, actor: Actor, *, commit: bool) -> None:
+        if actor is self.worker:
+            self.own.commit() if commit else self.own.rollback()
+        elif actor.open:
+            connection.commit() if commit else connection.rollback()
+            connection.set_autocommit(True)
+        for id, row in actor.changed.items() if commit else ():
+            if row is None:
+                self.committed.pop(id, None)
+            else:
+                self.committed[id] = row
+        actor.changed, actor.open = {}, False
+
+    def _begin(self, actor: Actor) -> None:
+        if actor is self.person:
+            connection.set_autocommit(False)
+        actor.open = True
+
+    @precondition(lambda self: not self.worker.open)
+    @rule()
+    def worker_begins(self) -> None:
+        self._begin(self.worker)
+
+    @precondition(lambda self: not self.person.open)
+    @rule()
+    def person_begins(self) -> None:
+        self._begin(self.person)
+
+    @precondition(lambda self: self.worker.open)
+    @rule(commit=st.sampled_from([True, True, False]))
+    def worker_ends(self, commit: bool) -> None:
+        self._end(self.worker, commit=commit)
+
+    @precondition(lambda self: self.person.open)
+    @rule(commit=st.sampled_from([True, True, False]))
+    def person_ends(self, commit: bool) -> None:
+        self._end(self.person, commit=commit)
+
+    # --- the verbs --------------------------------------------------------------------------------------------------------------
+    @precondition(lambda self: not self.worker.open and len(self.task_ids) < 4)
+    @rule(priority=st.sampled_from([0, 5, 9]))
+    def enqueue(self, priority: int) -> None:
+        """Committed at once: an id that another does not see yet cannot be named by it."""
+        name = str(uuid.uuid4())
+        with self.own.cursor() as cursor:
+            assert insert_sent(cursor, NewJob(task="t.nap", task_id=name, priority=priority))
+            cursor.execute("SELECT id FROM jobs_job WHERE task_id = %s", [name])
+            id = cursor.fetchone()[0]
+        self.task_ids[id] = name
+        self.worker.changed[id] = Row(priority=priority)
+        self._end(self.worker, commit=True)
+
+    @precondition(lambda self: self.task_ids)
+    @rule(data=st.data())
+    def worker_acts(self, data: Any) -> None:
+        self._act(self.worker, data, BY_WORKER)
+
+    @precondition(lambda self: self.task_ids)
+    @rule(data=st.data())
+    def worker_goes_on(self, data: Any) -> None:
+        self._act(self.worker, data, BY_WORKER)
+
+    @precondition(lambda self: self.task_ids)
+    @rule(data=st.data())
+    def leader_acts(self, data: Any) -> None:
+        """Over the other connection: what a worker does may be open."""
+        self._act(self.person, data, BY_WORKER)
+
+    @precondition(lambda self: self.task_ids)
+    @rule(data=st.data())
+    def person_acts(self, data: Any) -> None:
+        self._act(self.person, data, BY_PERSON)
+
+    def _act(self, actor: Actor, data: Any, verbs: dict[str, str]) -> None:
+        """Mostly a verb that the job's status allows, for the job's present run; sometimes any, late."""
+        id = data.draw(st.sampled_from(sorted(self.task_ids)))
+        row = self._see(actor, id) or Row()
+        fitting = [name for name, sources in verbs.items() if row.status in sources]
+        kind = data.draw(st.sampled_from(["fitting"] * 6 + ["any", "late"]))
+        self.verb = name = data.draw(st.sampled_from(fitting if fitting and kind == "fitting" else sorted(verbs)))
+        getattr(self, f"_{name}")(actor, id, Run(id=id, runs=row.runs - (kind == "late")), data)
+
+    def _send_again(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        if self._see(actor, id) is None:  # deleted: it would be a new job
+            return
+        priority, due = data.draw(PRIORITY), data.draw(st.booleans())
+        new = NewJob(task="t.nap", task_id=self.task_ids[id], priority=priority, run_at=None if due else "2100-01-01T00:00:00+00")
+        self._do(actor, id, lambda cursor: insert_sent(cursor, new), lambda row: rules.send_again(row, priority, due=due))
+
+    def _claim(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        """With runs and priority as the leader saw them when it sent the message."""
+        seen = self.committed.get(id, Row())
+        run = Run(id=id, runs=run.runs + 1)
+        batch, resent = actor is self.worker and data.draw(st.booleans()), data.draw(st.booleans())
+
+        def expected(row: Row) -> Row | None:
+            if batch and resent and row.runs_as(run.runs) and row.worker == WORKER:
+                return rules.replace(row, progress=False)  # our own claim, whose answer was lost
+            return rules.claim(row, run.runs, WORKER, seen.priority)
+
+        def verb(cursor: Any) -> bool:
+            if not batch:
+                return transitions.claim(cursor, run, worker=WORKER, queue="celery", priority=seen.priority)
+            cursor.execute(group_commit.EXECUTE, ([], [], [], [id], [run.runs], ["celery"], [seen.priority], WORKER, resent))
+            return bool(cursor.fetchone()[1])
+
+        self._do(actor, id, verb, expected)
+
+    def _complete(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        batch, resent = actor is self.worker and data.draw(st.booleans()), data.draw(st.booleans())
+
+        def expected(row: Row) -> Row | None:
+            if batch and resent and row.status == "completed" and row.runs == run.runs and row.worker == WORKER:
+                return row
+            return rules.complete(row, run.runs)
+
+        def verb(cursor: Any) -> bool:
+            if not batch:
+                return transitions.complete(cursor, run, result="1")
+            cursor.execute(group_commit.EXECUTE, ([id], [run.runs], ["1"], [], [], [], [], WORKER, resent))
+            return bool(cursor.fetchone()[0])
+
+        self._do(actor, id, verb, expected)
+
+    def _retry(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        outcome, due = data.draw(OUTCOME), data.draw(st.booleans())
+        self._do(
+            actor, id, lambda cursor: transitions.retry(cursor, run, failure(outcome), delay=0.0 if due else 9999.0),
+            lambda row: rules.retry(row, run.runs, outcome.value, due=due),
+        )  # fmt: skip
+
+    def _release(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        due, noted = data.draw(st.booleans()), data.draw(st.booleans())
+        why = failure(Outcome.INTERRUPTED) if noted else None
+        self._do(
+            actor, id, lambda cursor: transitions.release(cursor, run, delay=0.0 if due else 9999.0, failure=why),
+            lambda row: rules.release(row, run.runs, due=due, noted=noted),
+        )  # fmt: skip
+
+    def _lose(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        lost = failure(Outcome.LOST)
+        self._do(actor, id, lambda cursor: transitions.lose(cursor, run, lost), lambda row: rules.lose(row, run.runs))
+
+    def _bury(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        outcome = data.draw(OUTCOME)
+        self._do(
+            actor, id, lambda cursor: transitions.bury(cursor, run, failure(outcome), task="t.nap"),
+            lambda row: rules.bury(row, run.runs, outcome.value),
+        )  # fmt: skip
+
+    def _cancel_running(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        stopped = failure(Outcome.CANCELLED)
+        self._do(
+            actor, id, lambda cursor: transitions.cancel_running(cursor, run, stopped), lambda row: rules.cancel_running(row, run.runs)
+        )
+
+    def _report_progress(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        self._do(
+            actor, id, lambda cursor: transitions.report_progress(cursor, run, '{"fraction": 0.5}'),
+            lambda row: rules.report_progress(row, run.runs),
+        )  # fmt: skip
+
+    def _cancel(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        self._do(actor, id, lambda _: control.cancel([id], "sara").done, rules.cancel)
+
+    def _reprocess(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        self._do(actor, id, lambda _: control.reprocess([id], "sara").done, rules.reprocess)
+
+    def _change_priority(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        priority = data.draw(PRIORITY)
+        self._do(actor, id, lambda _: control.change_priority([id], priority).done, lambda row: rules.change_priority(row, priority))
+
+    def _fail_completed(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        self._do(actor, id, lambda _: control.fail_completed([id], "sara").done, rules.fail_completed)
+
+    def _resolve(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        def verb(cursor: Any) -> list[int]:
+            cursor.execute("SELECT id FROM jobs_deadletterqueue WHERE job_id = %s", [id])
+            return dead_letters.resolve([row[0] for row in cursor.fetchall()], "sara").done
+
+        self._do(actor, id, verb, rules.resolve)
+
+    def _delete(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        row = self._see(actor, id)
+        gone, before = row is not None and rules.may_go(row), self.blocked
+        self._do(actor, id, lambda cursor: transitions.delete_ended(cursor, [id]), lambda same: same if gone else None)
+        if gone and self.blocked == before:
+            if actor.open:
+                actor.changed[id] = None
+            else:
+                self.committed.pop(id)
+            self.task_ids.pop(id)
+
+    # --- what must hold after each of them --------------------------------------------------------------------------------------
+    @invariant()
+    def rows_are_as_expected(self) -> None:
+        with self.observer.cursor() as cursor:
+            assert rules.read(cursor) == self.committed
+
+
+@pytest.fixture
+def _audited(transactional_db: None) -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute(_AUDIT)
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER proof_note ON jobs_job; DROP FUNCTION proof_note(); DROP TABLE proof_audit; RESET lock_timeout")
+
+
+def _run(examples: int) -> None:
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=examples, stateful_step_count=50, deadline=None, derandomize=True, database=None, phases=(Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("_audited")
+def test_every_history_of_the_verbs_is_as_written_down() -> None:
+    WON.clear()
+    _run(30)
+    assert set(WON) == {*BY_WORKER, *BY_PERSON}, "each verb has won in some of them"
+
+
+@pytest.mark.usefixtures("_audited")
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [("_FENCE", "id = %(id)s AND status = 'running'"), ("_FENCE", "id = %(id)s AND runs = %(runs)s"), ("_enter", lambda *_: True)],
+    ids=["any run may write", "any status may be left", "no dead letter"],
+)
+def test_it_notices_a_broken_rule(monkeypatch: pytest.MonkeyPatch, name: str, broken: Any) -> None:
+    monkeypatch.setattr(transitions, name, broken)
+    with pytest.raises((AssertionError, psycopg2.Error, IntegrityError)):
+        _run(30)
