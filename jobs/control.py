@@ -1,6 +1,6 @@
 """What people do with jobs. Every verb says which it changed, and why it left the others."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,11 +65,18 @@ def cancel(ids: Sequence[int], by: str | Actor) -> Report:
     return _apply(Verb.CANCEL, ids, by, verb, _is)
 
 
-def reprocess(ids: Sequence[int], by: str | Actor) -> Report:
-    """Run failed or cancelled jobs again, with all their retries; closes their open dead letters."""
+def reprocess(ids: Sequence[int], by: str | Actor, *, arguments: Mapping[str, Any] | None = None, priority: int | None = None) -> Report:
+    """Run failed or cancelled jobs again, with all their retries; closes their open dead letters.
+
+    `arguments`: values for named arguments that replace those of each job; `priority`: a new one for all of them.
+    """
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
         done = transitions.reprocess(cursor, some)
+        if arguments:
+            transitions.set_arguments(cursor, done, arguments)
+        if priority is not None:
+            transitions.change_priority(cursor, done, priority)
         DeadLetterQueue.objects.filter(job_id__in=done, resolution="open").update(
             resolution="reprocessed", resolved_by=actor_of(by).name, resolved_at=ClockTimestamp(), notify_after=None
         )

@@ -1,7 +1,7 @@
 """What people do with entries of the dead letter queue."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connections, transaction
@@ -41,8 +41,10 @@ def _change(what: Verb, entry_ids: Sequence[int], by: str | Actor, remark: str =
     return Report(done=sorted(jobs), refused=_left(wanted, set(jobs), _("It is not open any more.")))
 
 
-def reprocess(entry_ids: Sequence[int], by: str | Actor) -> Report:
-    """Run the jobs of open entries again; the entries become reprocessed."""
+def reprocess(
+    entry_ids: Sequence[int], by: str | Actor, *, arguments: Mapping[str, Any] | None = None, priority: int | None = None
+) -> Report:
+    """Run the jobs of open entries again, perhaps with some named arguments or the priority changed; the entries become reprocessed."""
     wanted = [int(id) for id in entry_ids]
     alias = configuration().database
     with transaction.atomic(using=alias):
@@ -50,7 +52,7 @@ def reprocess(entry_ids: Sequence[int], by: str | Actor) -> Report:
         list(Job.objects.using(alias).select_for_update().filter(dead_letters__in=wanted).order_by("id").values_list("id"))
         rows = DeadLetterQueue.objects.using(alias).select_for_update().filter(id__in=wanted, resolution="open").order_by("id")
         entries = dict(rows.values_list("job_id", "id"))
-        report = control.reprocess(list(entries), by)
+        report = control.reprocess(list(entries), by, arguments=arguments, priority=priority)
     done = {entries[job] for job in report.done}
     refused = _left(wanted, done, _("It is not open any more.")) | {entries[job]: why for job, why in report.refused.items()}
     return Report(done=sorted(done), refused=refused)

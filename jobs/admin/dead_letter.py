@@ -44,7 +44,7 @@ class DeadLetterQueueAdmin(admin.ModelAdmin):
     def view_on_site(self, obj: DeadLetterQueue) -> str | None:
         """Its group of equal errors on the desk."""
         try:
-            return f"{reverse('jobs:dead_letters')}?group={obj.fingerprint}"
+            return reverse("jobs:dead_letter_group", args=[obj.fingerprint])
         except NoReverseMatch:  # a project without the desk
             return None
 

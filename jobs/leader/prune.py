@@ -17,6 +17,8 @@ SELECT id FROM jobs_job j WHERE status = %s AND finished_at < clock_timestamp() 
    AND NOT EXISTS (SELECT 1 FROM jobs_deadletterqueue d WHERE d.job_id = j.id AND d.resolution = 'open')
  ORDER BY finished_at LIMIT {BATCH}"""
 
+_BATCHES = "DELETE FROM jobs_batch WHERE ended_at < clock_timestamp() - make_interval(secs => %s)"
+
 
 def prune(connection: Any, stop: threading.Event) -> int:
     """Remove what is old enough, in batches; how many were removed."""
@@ -29,6 +31,7 @@ def prune(connection: Any, stop: threading.Event) -> int:
                 total += len(gone)
                 if len(gone) < BATCH:
                     break
+        cursor.execute(_BATCHES, [configuration().retention_days * 86400])
     return total
 
 

@@ -2,8 +2,9 @@
 
 from jobs.models.attempt import Attempt
 from jobs.models.audit import Audit
+from jobs.models.batch import Batch
 from jobs.models.dead_letter import DeadLetterQueue
 from jobs.models.job import Job
 from jobs.models.worker import Worker
 
-__all__ = ["Attempt", "Audit", "DeadLetterQueue", "Job", "Worker"]
+__all__ = ["Attempt", "Audit", "Batch", "DeadLetterQueue", "Job", "Worker"]

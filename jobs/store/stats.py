@@ -11,7 +11,7 @@ from celery import current_app
 from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -51,18 +51,6 @@ class WorkerLine:
     def free(self) -> range:
         """One number for each free slot."""
         return range(max(self.worker.concurrency - len(self.running), 0))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorGroup:
-    """Open dead letters with the same error."""
-
-    fingerprint: str
-    task: str
-    error_class: str
-    message: str
-    count: int
-    latest: datetime
 
 
 def in_state(state: State) -> Q:
@@ -161,30 +149,6 @@ def workers() -> list[WorkerLine]:
         if job.worker is not None:
             held[main.get(job.worker, job.worker)].append(job)
     return [WorkerLine(worker=row, running=tuple(held[row.id])) for row in rows if row.parent is None]
-
-
-def error_groups(limit: int) -> list[ErrorGroup]:
-    """The groups of open dead letters, the one that failed last first."""
-    groups = list(
-        DeadLetterQueue.objects.filter(resolution=Resolution.OPEN)
-        .order_by()
-        .values("fingerprint")
-        .annotate(count=Count("id"), latest=Max("failed_at"), newest=Max("id"))
-        .order_by("-newest")[:limit]
-    )
-    entries = DeadLetterQueue.objects.select_related("job").in_bulk([group["newest"] for group in groups])
-    return [
-        ErrorGroup(
-            fingerprint=group["fingerprint"],
-            task=entry.job.task,
-            error_class=entry.error_class,
-            message=entry.message,
-            count=group["count"],
-            latest=group["latest"],
-        )
-        for group in groups
-        if (entry := entries.get(group["newest"]))
-    ]
 
 
 def leader_lives() -> bool:

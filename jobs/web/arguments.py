@@ -7,11 +7,11 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from jobs.argument_types import readable
 from jobs.pydantic_messages import translate
+from jobs.web.widgets import JSONField
 
 PREFIX = "argument"
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -55,13 +55,6 @@ class ArgumentsForm(forms.Form):
         before = places[: max(placed, default=-1) + 1]
         self.args = [given.pop(p.name, p.default) for p in before] + items
         self.kwargs = given | extra
-
-
-class _JSONField(forms.JSONField):
-    """Empty when there is no value, where Django would write the word null."""
-
-    def prepare_value(self, value: Any) -> Any:
-        return "" if value is None else super().prepare_value(value)
 
 
 def form_for(signature: inspect.Signature) -> type[ArgumentsForm]:
@@ -112,7 +105,7 @@ def _field(schema: Mapping[str, Any], required: bool, definitions: Mapping[str, 
         case "string":
             return forms.CharField(strip=False, widget=forms.TextInput(attrs={"dir": "auto"}), **common)
     widget = forms.Textarea(attrs={"rows": 3, "dir": "ltr"})
-    return _JSONField(error_messages={"invalid": gettext_lazy("This is not valid JSON.")}, widget=widget, **common)
+    return JSONField(widget=widget, **common)
 
 
 def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:

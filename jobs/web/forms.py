@@ -1,5 +1,6 @@
 """What people fill in: a new job, another priority, a decision about dead letters."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.domain import priority
 from jobs.enqueueing import MAX_RETRIES, NAME_LIMIT
+from jobs.web.widgets import JSONField
 
 NAME_LENGTH = NAME_LIMIT
 YEAR = 365 * 24 * 3600  # seconds
@@ -66,3 +68,34 @@ class TriageForm(forms.Form):
         super().__init__(data)
         chosen = [text for text in data.getlist("entry") if text.isascii() and text.isdigit() and len(text) < 19]
         self.fields["entry"].choices = [(text, text) for text in chosen]  # type: ignore[attr-defined]
+
+
+PACES = {"": _("all at once"), "1": _("1 per second"), "10": _("10 per second"), "50": _("50 per second")}
+
+
+class ReprocessForm(forms.Form):
+    """How the jobs of a selection run again."""
+
+    argument = forms.ChoiceField(label=_("Argument to change"), required=False)
+    value = JSONField(label=_("New value"), required=False, widget=forms.TextInput(attrs={"dir": "ltr"}))
+    priority = forms.TypedChoiceField(label=_("Priority"), required=False, coerce=int, empty_value=None)
+    pace = forms.TypedChoiceField(label=_("Pace"), required=False, coerce=int, empty_value=None, choices=list(PACES.items()))
+    trial = forms.BooleanField(label=_("One as a trial first; the others when it has completed"), required=False)
+
+    def __init__(self, data: Any, *, names: Sequence[str]) -> None:
+        super().__init__(data)
+        as_now = ("", _("as it is"))
+        self.fields["argument"].choices = [as_now, *((name, name) for name in names)]  # type: ignore[attr-defined]
+        self.fields["priority"].choices = [as_now, *((str(n), str(n)) for n in range(9, -1, -1))]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        if data.get("argument") and "value" not in self.errors and not self.data.get("value", "").strip():
+            self.add_error("value", _("This field is required."))
+        return data
+
+
+class ResolveForm(forms.Form):
+    """Why a selection needs nothing more."""
+
+    note = forms.CharField(label=_("Note"), max_length=2000, widget=forms.TextInput(attrs={"dir": "auto"}))

@@ -2,12 +2,13 @@
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from django import template
 from django.utils import formats, timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -148,3 +149,29 @@ def _word(key: str, value: Any) -> str:
         return _("yes") if value else _("no")
     words: dict[Any, Any] = STATUS_LABELS if key == "status" else RESOLUTION_LABELS if key == "entry" else {}
     return str(words.get(value, value))
+
+
+@register.filter
+def one_line(value: Any) -> str:
+    """JSON on one line, at most 300 characters."""
+    return json.dumps(value, ensure_ascii=False, default=str)[:300]
+
+
+@register.simple_tag
+def spark(numbers: Sequence[int]) -> SafeString:
+    """Small bars, one for each number; the last one is now."""
+    top = max([*numbers, 1])
+    heights = [max(number * 20 / top, 0.5) for number in numbers]
+    bars = format_html_join(
+        "",
+        '<rect class="{}" x="{}" y="{}" width="3" height="{}"/>',
+        (
+            ("now" if place == len(numbers) - 1 else "", place * 4, f"{20 - height:.1f}", f"{height:.1f}")
+            for place, height in enumerate(heights)
+        ),
+    )
+    text = _("%(all)s in 24 hours, %(now)s in this hour") % {"all": f"{sum(numbers):,}", "now": f"{numbers[-1]:,}" if numbers else "0"}
+    return format_html(
+        '<svg class="spark" role="img" aria-label="{}" viewBox="0 0 {} 20" preserveAspectRatio="none"><title>{}</title>{}</svg>',
+        text, max(len(numbers) * 4, 1), text, bars,
+    )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs.web.views import audit, create, dashboard, dead_letter, job, preferences, probe
+from jobs.web.views import audit, batch, create, dashboard, dead_letter, job, preferences, probe, triage
 
 app_name = "jobs"
 urlpatterns = [
@@ -11,6 +11,12 @@ urlpatterns = [
     path("jobs/create/", create.job_create, name="create"),
     path("jobs/dead-letters/", dead_letter.dead_letter_list, name="dead_letters"),
     path("jobs/dead-letters/act/", dead_letter.dead_letter_act, name="dead_letters_act"),
+    path("jobs/dead-letters/group/<str:fingerprint>/", dead_letter.group, name="dead_letter_group"),
+    path("jobs/dead-letters/reprocess/", triage.reprocess, name="dead_letters_reprocess"),
+    path("jobs/dead-letters/resolve/", triage.resolve, name="dead_letters_resolve"),
+    path("jobs/batches/", batch.batch_list, name="batches"),
+    path("jobs/batches/<int:pk>/", batch.batch_detail, name="batch"),
+    path("jobs/batches/<int:pk>/stop/", batch.batch_stop, name="batch_stop"),
     path("jobs/queues/", dashboard.queues, name="queues"),
     path("jobs/workers/", dashboard.workers, name="workers"),
     path("jobs/audit/", audit.audit_list, name="audit"),

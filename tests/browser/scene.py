@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 from django.db import connection
 
-from jobs import control, enqueue
+from jobs import batches, control, enqueue
 from jobs.domain.actors import Actor, Source
 from jobs.models import DeadLetterQueue, Job, Worker
+from jobs.models.audit import Verb
 from jobs.store import transitions
 from jobs.store.engine import connect
 from jobs.store.locks import LEADER, WORKER_CLASS
@@ -22,6 +23,7 @@ ValueError: line 3 of order 4711 has no price
 """
 LONG = "فاتورة الطلب رقم ٤٧١١ للعميل «شركة النور للتجارة والمقاولات» مع نسخة إلى قسم المحاسبة"
 
+SARA = Actor(name="sara", source=Source.PAGE)
 HISTORY = """
 INSERT INTO jobs_job (task, status, run_at, started_at, finished_at, runs, worker)
 SELECT 'jobs.tasks.sleep', CASE WHEN n % 11 = 0 THEN 'failed' ELSE 'completed' END, now() - n * interval '9 s' - (n % 40) * interval '1 s',
@@ -63,13 +65,14 @@ def _rows(worker: int) -> dict[str, int]:
             transitions.bury(cursor, Run(id=job.id, runs=1), failure, task=job.task)
             jobs["failed"] = job
         cursor.execute(HISTORY)
-    control.change_priority([jobs["queued"].id, jobs["elsewhere"].id], 8, by=Actor(name="sara", source=Source.PAGE))
+    control.change_priority([jobs["queued"].id, jobs["elsewhere"].id], 8, by=SARA)
     control.cancel([jobs["running"].id], by=Actor(name="ليلى", source=Source.ADMIN))
     for _ in range(2):
         job_in("failed", name=LONG)
     newest = DeadLetterQueue.objects.order_by("-id")
     DeadLetterQueue.objects.filter(id=newest[0].id).update(notify_error="no ADMIN_EMAILS", notify_after=None)
     DeadLetterQueue.objects.filter(id=newest[5].id).update(resolution="resolved", resolved_by="sara", note="أُصلحت البيانات")
+    batches.start(Verb.REPROCESS, list(newest.values_list("id", flat=True)[:3]), SARA, entries=True, pace=1, trial=True)
     return {state: job.id for state, job in jobs.items()}
 
 

@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from playwright.sync_api import Browser, Page
 
+from jobs.models import Batch, DeadLetterQueue
 from jobs.store import stats
 from tests.browser.scene import played
 
@@ -34,6 +35,11 @@ def addresses(jobs: dict[str, int]) -> dict[str, str]:
         **{f"job-{state}": f"/jobs/{number}/" for state, number in jobs.items()},
         "workers": "/jobs/workers/",
         "queues": "/jobs/queues/",
+        "dead-letter-group": f"/jobs/dead-letters/group/{DeadLetterQueue.objects.latest('id').fingerprint}/",
+        "dead-letters-reprocess": "/jobs/dead-letters/reprocess/?q=order",
+        "dead-letters-resolve": "/jobs/dead-letters/resolve/?q=order",
+        "batches": "/jobs/batches/",
+        "batch": f"/jobs/batches/{Batch.objects.latest('id').pk}/",
         "audit": "/jobs/audit/",
         "audit-found": "/jobs/audit/?verb=priority&actor=sara",
         "dead-letters": "/jobs/dead-letters/",

@@ -21,6 +21,11 @@ def collect(first: int, *numbers: int, **options: str) -> list[int]:
     return [first, *numbers, len(options)]
 
 
+@shared_task(name="t.priced")
+def priced(order: int, price: str) -> float:
+    return float(price)
+
+
 @shared_task(name="t.nap")
 def nap(seconds: float) -> None:
     time.sleep(seconds)

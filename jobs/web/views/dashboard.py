@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from jobs.store import stats
+from jobs.store import letters, stats
 from jobs.store.history import Period, history
 from jobs.web import health
 from jobs.web.access import needs
@@ -36,7 +36,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "busy": sum(len(line.running) for line in workers),
         "queues": queues,
         "oldest": max((line.oldest_seconds for line in waits), default=None),
-        "groups": stats.error_groups(GROUPS),
+        "groups": letters.groups(letters.entries(), GROUPS),
         "live": request.GET.get("live") != "off",
     }
     if not request.headers.get("HX-Request"):

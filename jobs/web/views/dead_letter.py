@@ -1,19 +1,23 @@
 """The dead letter queue: read the errors, decide."""
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from jobs import dead_letters
 from jobs.models import DeadLetterQueue
 from jobs.models.dead_letter import RESOLUTION_LABELS, Resolution
-from jobs.store import stats
+from jobs.store import letters
+from jobs.store.letters import Entries
+from jobs.web import selection
 from jobs.web.access import needs
 from jobs.web.forms import TriageForm
 from jobs.web.paging import page_of
 from jobs.web.reports import page_actor, say
+from jobs.web.selection import Selection
 
 GROUPS = 20
 
@@ -21,23 +25,52 @@ GROUPS = 20
 @needs("view_job")
 @require_safe
 def dead_letter_list(request: HttpRequest) -> HttpResponse:
-    """The entries with one resolution, the newest first, perhaps of one group of errors."""
-    shown = request.GET.get("show", Resolution.OPEN.value)
-    resolution = Resolution(shown) if shown in set(Resolution) else Resolution.OPEN
-    rows = DeadLetterQueue.objects.filter(resolution=resolution).select_related("job")
-    rows = rows.defer("job__args", "job__kwargs", "job__result", "job__options")
-    group = "".join(letter for letter in request.GET.get("group", "")[:32] if letter.isalnum())
-    if group:
-        rows = rows.filter(fingerprint=group)
+    """The groups of equal errors, then the entries with one resolution, the newest first."""
+    chosen = selection.read(request.GET)
+    resolution = _resolution(request)
+    rows = chosen.rows(resolution)
+    opened = resolution is Resolution.OPEN
     context = {
-        "page": page_of(rows, request.GET),
+        "page": page_of(_light(rows), request.GET),
         "resolution": resolution.value,
         "tabs": [(item.value, text) for item, text in RESOLUTION_LABELS.items()],
-        "group": group,
-        "groups": stats.error_groups(GROUPS) if not group and resolution is Resolution.OPEN else [],
-        "open_number": stats.open_dead_letters(),
+        "chosen": chosen,
+        "filters": dict(chosen.pairs),
+        "groups": letters.groups(rows, GROUPS) if opened else [],
+        "number": rows.count() if opened else 0,
     }
     return render(request, "jobs/dead_letter/list.html", context)
+
+
+@needs("view_job")
+@require_safe
+def group(request: HttpRequest, fingerprint: str) -> HttpResponse:
+    """One error: what it is, whether it goes on, what its jobs share."""
+    newest = DeadLetterQueue.objects.filter(fingerprint=fingerprint).select_related("job").order_by("-id").first()
+    if newest is None:
+        raise Http404
+    chosen = Selection(pairs=(("group", fingerprint),), until=0)
+    resolution = _resolution(request)
+    groups = letters.groups(chosen.rows(), 1)
+    context = {
+        "newest": newest,
+        "found": groups[0] if groups else None,
+        "shared": letters.shared(DeadLetterQueue.objects.filter(fingerprint=fingerprint)),
+        "page": page_of(_light(chosen.rows(resolution)), request.GET),
+        "resolution": resolution.value,
+        "tabs": [(item.value, text) for item, text in RESOLUTION_LABELS.items()],
+        "chosen": chosen,
+    }
+    return render(request, "jobs/dead_letter/group.html", context)
+
+
+def _resolution(request: HttpRequest) -> Resolution:
+    shown = request.GET.get("show", Resolution.OPEN.value)
+    return Resolution(shown) if shown in set(Resolution) else Resolution.OPEN
+
+
+def _light(rows: Entries) -> Entries:
+    return rows.select_related("job").defer("traceback", "job__args", "job__kwargs", "job__result", "job__options")
 
 
 @needs("triage_deadletterqueue")
@@ -55,4 +88,6 @@ def dead_letter_act(request: HttpRequest) -> HttpResponse:
             say(request, action, dead_letters.resolve(ids, by=by, note=form.cleaned_data["note"]))
         case _:
             say(request, action, dead_letters.notify(ids, by=by))
-    return HttpResponseRedirect(reverse("jobs:dead_letters"))
+    target = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    return HttpResponseRedirect(target if safe else reverse("jobs:dead_letters"))

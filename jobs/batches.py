@@ -1,0 +1,136 @@
+"""Acts on many jobs, some at a time: the leader goes on with them, whoever asked may have left."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django.db import connections, transaction
+from django.utils.translation import gettext as _
+
+from jobs import control, dead_letters
+from jobs.conf import configuration
+from jobs.control import Report
+from jobs.domain.actors import Actor, Source
+from jobs.domain.statuses import ENDED, Status
+from jobs.models import Batch, DeadLetterQueue, Job
+from jobs.models.audit import Verb
+from jobs.models.batch import BatchState
+from jobs.models.job import ClockTimestamp
+
+AT_ONCE: Final = 500  # more than these go on in the background
+MOST: Final = 200_000  # numbers of one batch
+_CHUNK: Final = 200
+_ACTIVE: Final = [BatchState.TRIAL.value, BatchState.RUNNING.value]
+
+
+def start(
+    verb: Verb, ids: Sequence[int], by: Actor, *, entries: bool = False, pace: int | None = None, trial: bool = False, **options: Any
+) -> Batch:
+    """Accept the act for exactly these numbers. `pace`: at most so many per second; `trial`: one first, the rest when it has completed.
+    `options` are those of the verb: priority, queue, note, arguments."""
+    return Batch.objects.using(configuration().database).create(
+        verb=verb.value, entries=entries, actor=by.name, source=by.source.value, ids=list(ids), total=len(ids), options=options, pace=pace,
+        state=BatchState.TRIAL.value if trial else BatchState.RUNNING.value, reasons={},
+    )  # fmt: skip
+
+
+def stop(pk: int, by: Actor) -> bool:
+    """Let the rest be as it is; False when it had ended already."""
+    rows = Batch.objects.using(configuration().database).filter(pk=pk, state__in=_ACTIVE)
+    remark = _("Stopped by %(name)s.") % {"name": by.name}
+    return bool(rows.update(state=BatchState.STOPPED.value, ended_at=ClockTimestamp(), remark=remark))
+
+
+def apply(verb: Verb, ids: Sequence[int], by: Actor, *, entries: bool = False, **options: Any) -> Report:
+    """The act for these numbers, now."""
+    if entries and verb is Verb.RESOLVE:
+        return dead_letters.resolve(ids, by, options.get("note", ""))
+    if entries:
+        return dead_letters.reprocess(ids, by, arguments=options.get("arguments"), priority=options.get("priority"))
+    match verb:
+        case Verb.CANCEL:
+            return control.cancel(ids, by)
+        case Verb.REPROCESS:
+            return control.reprocess(ids, by)
+        case Verb.PRIORITY:
+            return control.change_priority(ids, options["priority"], by)
+        case Verb.QUEUE:
+            return control.change_queue(ids, options["queue"], by)
+        case Verb.DELETE:
+            return control.delete(ids, by)
+    raise ValueError(verb)
+
+
+def go_on() -> bool:
+    """One step of each batch that has not ended; whether another step is due at once."""
+    active = Batch.objects.using(configuration().database).filter(state__in=_ACTIVE).order_by("id")
+    steps = [_step(pk) for pk in active.values_list("pk", flat=True)]  # each has its turn
+    return any(steps)
+
+
+def _step(pk: int) -> bool:
+    """The change and the note how far it is are one transaction: after a crash nothing has its turn twice."""
+    alias = configuration().database
+    with transaction.atomic(using=alias):
+        batch = Batch.objects.using(alias).select_for_update(skip_locked=True).filter(pk=pk, state__in=_ACTIVE).first()
+        if batch is None:
+            return False
+        if batch.state == BatchState.TRIAL:
+            return _trial(batch, alias)
+        ids = batch.ids[batch.place :][: _room(batch, alias)]
+        if ids:
+            _turn(batch, ids)
+        if batch.place >= batch.total:
+            batch.state, batch.ended_at = BatchState.DONE.value, ClockTimestamp()
+        batch.save(using=alias)
+        return batch.active and batch.pace is None
+
+
+def _turn(batch: Batch, ids: Sequence[int]) -> Report:
+    actor = Actor(name=batch.actor, source=Source(batch.source))
+    report = apply(batch.what, ids, actor, entries=batch.entries, **batch.options)
+    batch.place += len(ids)
+    batch.done += len(report.done)
+    batch.reasons = dict(Counter(batch.reasons) + Counter(str(reason) for reason in report.refused.values()))
+    return report
+
+
+def _room(batch: Batch, alias: str) -> int:
+    """How many may have their turn now."""
+    if batch.pace is None:
+        return _CHUNK
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now = cursor.fetchone()[0]
+    if batch.started_at is None:
+        batch.started_at = now
+        return 1
+    due = math.floor((now - batch.started_at).total_seconds() * batch.pace) + 1
+    return min(max(due - batch.place, 0), _CHUNK)
+
+
+def _trial(batch: Batch, alias: str) -> bool:
+    """Send the first; when it has completed the others follow, when it has not they stay as they are."""
+    if batch.trial_job is None:
+        _send_trial(batch, alias)
+    else:
+        status = Job.objects.using(alias).filter(pk=batch.trial_job).values_list("status", flat=True).first()
+        if status == Status.COMPLETED:
+            batch.state = BatchState.RUNNING.value
+        elif status is None or status in ENDED:
+            batch.state, batch.ended_at = BatchState.STOPPED.value, ClockTimestamp()
+            batch.remark = _("The trial, job %(number)d, did not complete: the others stay as they are.") % {"number": batch.trial_job}
+    batch.save(using=alias)
+    return batch.state == BatchState.RUNNING
+
+
+def _send_trial(batch: Batch, alias: str) -> None:
+    """The first that can be sent is the trial."""
+    while batch.place < batch.total:
+        number = batch.ids[batch.place]
+        if _turn(batch, [number]).done:
+            entry = DeadLetterQueue.objects.using(alias).filter(pk=number) if batch.entries else None
+            batch.trial_job = entry.values_list("job_id", flat=True).get() if entry is not None else number
+            return
+    batch.state, batch.ended_at = BatchState.DONE.value, ClockTimestamp()

@@ -1,0 +1,34 @@
+"""The thread that goes on with what people asked for many jobs at once."""
+
+import logging
+import threading
+from typing import Final
+
+from django.conf import settings
+from django.db import close_old_connections, connections
+from django.utils import translation
+
+from jobs import batches
+from jobs.leader.complaint import Complaint
+
+logger = logging.getLogger(__name__)
+
+EACH: Final = 0.5  # seconds
+
+
+def run(stop: threading.Event) -> None:
+    """Step by step, until told to stop."""
+    complaint = Complaint(logger, "Batches")
+    while not stop.is_set():
+        try:
+            with translation.override(settings.LANGUAGE_CODE):
+                while not stop.is_set() and batches.go_on():
+                    pass
+            stop.wait(EACH)
+        except Exception as error:  # a server that is away, missing tables: the thread must outlive it
+            complaint.say(error)
+            connections.close_all()
+            stop.wait(5.0)
+        finally:
+            close_old_connections()
+    connections.close_all()

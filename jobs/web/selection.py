@@ -1,0 +1,68 @@
+"""Which open dead letters an act is for: read from the address, and bounded by the newest one that was shown."""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from django.db.models import Max, Q
+from django.http import QueryDict
+
+from jobs.models.dead_letter import Resolution
+from jobs.store import letters
+from jobs.store.letters import Entries
+
+TEXTS = ("group", "task", "error_class", "q")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """`pairs` are the filters as they stand in the address."""
+
+    pairs: tuple[tuple[str, str], ...]
+    until: int  # no entry above this number: what failed after the preview is not meant
+
+    def rows(self, resolution: Resolution = Resolution.OPEN) -> Entries:
+        """The entries that are meant."""
+        found = apply(letters.entries(resolution), self.pairs)
+        return found.filter(id__lte=self.until) if self.until else found
+
+    @property
+    def query(self) -> str:
+        """The filters for an address."""
+        return urlencode(self.pairs)
+
+
+def apply(rows: Entries, pairs: tuple[tuple[str, str], ...]) -> Entries:
+    """The rows that pass all filters."""
+    given = dict(pairs)
+    numbers = [int(value) for name, value in pairs if name == "entry"]
+    if numbers:
+        rows = rows.filter(id__in=numbers)
+    if "group" in given:
+        rows = rows.filter(fingerprint=given["group"])
+    if "task" in given:
+        rows = rows.filter(job__task=given["task"])
+    if "error_class" in given:
+        rows = rows.filter(error_class=given["error_class"])
+    if "q" in given:
+        text = given["q"]
+        found = Q(message__icontains=text) | Q(error_class__icontains=text)
+        rows = rows.filter(found | Q(job_id=int(text)) if _is_number(text) else found)
+    return rows
+
+
+def read(query: QueryDict) -> Selection:
+    """The selection that an address or a form asks for; what makes no sense is left out."""
+    texts = [(name, str(query[name]).replace("\0", "")[:200]) for name in TEXTS if query.get(name)]
+    numbers = [("entry", text) for text in query.getlist("entry")[:1000] if _is_number(text)]
+    until = query.get("until", "")
+    return Selection(pairs=(*texts, *numbers), until=int(until) if _is_number(until) else 0)
+
+
+def fixed(selection: Selection) -> Selection:
+    """The same, bounded by the newest entry that it has now."""
+    newest = selection.rows().aggregate(newest=Max("id"))["newest"]
+    return Selection(pairs=selection.pairs, until=newest or -1)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19

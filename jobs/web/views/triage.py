@@ -1,0 +1,90 @@
+"""Many dead letters at once: a preview that says how many and how, then the act."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from jobs import batches
+from jobs.enqueueing import InvalidJob, validate
+from jobs.models.audit import Verb
+from jobs.store import letters
+from jobs.web import selection
+from jobs.web.access import needs
+from jobs.web.forms import ReprocessForm, ResolveForm
+from jobs.web.reports import page_actor, say
+from jobs.web.selection import Selection
+from jobs.web.widgets import dress
+
+SAMPLE = 5
+
+
+@needs("triage_deadletterqueue")
+@require_http_methods(["GET", "HEAD", "POST"])
+def reprocess(request: HttpRequest) -> HttpResponse:
+    """Run the jobs of a selection again: with other arguments or priority, at a pace, after a trial."""
+    chosen = _chosen(request)
+    names = letters.arguments(chosen.rows())
+    form = ReprocessForm(request.POST or None, names=names)
+    if request.method == "POST" and form.is_valid() and _fits(chosen, form):
+        options: dict[str, Any] = {}
+        if form.cleaned_data["argument"]:
+            options["arguments"] = {form.cleaned_data["argument"]: form.cleaned_data["value"]}
+        if form.cleaned_data["priority"] is not None:
+            options["priority"] = form.cleaned_data["priority"]
+        return _go(request, Verb.REPROCESS, chosen, pace=form.cleaned_data["pace"], trial=form.cleaned_data["trial"], **options)
+    return _preview(request, "jobs/dead_letter/reprocess.html", chosen, form, tasks=letters.tasks(chosen.rows()))
+
+
+@needs("triage_deadletterqueue")
+@require_http_methods(["GET", "HEAD", "POST"])
+def resolve(request: HttpRequest) -> HttpResponse:
+    """Close a selection with a note."""
+    chosen = _chosen(request)
+    form = ResolveForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        return _go(request, Verb.RESOLVE, chosen, note=form.cleaned_data["note"])
+    return _preview(request, "jobs/dead_letter/resolve.html", chosen, form)
+
+
+def _chosen(request: HttpRequest) -> Selection:
+    """What the form was shown for, or what the address asks for, bounded by what is there now."""
+    given = selection.read(request.POST if request.method == "POST" else request.GET)
+    return given if given.until else selection.fixed(given)
+
+
+def _preview(request: HttpRequest, template: str, chosen: Selection, form: Any, **more: Any) -> HttpResponse:
+    dress(form)
+    rows = chosen.rows().select_related("job").order_by("-id")
+    context = {"chosen": chosen, "number": chosen.rows().count(), "sample": rows[:SAMPLE], "form": form, **more}
+    return render(request, template, context, status=422 if form.is_bound else 200)
+
+
+def _fits(chosen: Selection, form: ReprocessForm) -> bool:
+    """Whether the changed argument suits the task; the newest job is asked."""
+    name, value = form.cleaned_data["argument"], form.cleaned_data["value"]
+    if not name:
+        return True
+    entry = chosen.rows().select_related("job").order_by("-id").first()
+    if entry is None:
+        return True
+    try:
+        validate(entry.job.task, args=entry.job.args, kwargs={**entry.job.kwargs, name: value})
+    except InvalidJob as error:
+        form.add_error("value", [text for texts in error.message_dict.values() for text in texts])
+        return False
+    return True
+
+
+def _go(
+    request: HttpRequest, verb: Verb, chosen: Selection, *, pace: int | None = None, trial: bool = False, **options: Any
+) -> HttpResponseRedirect:
+    ids = list(chosen.rows().order_by("id").values_list("id", flat=True)[: batches.MOST])
+    actor = page_actor(request)
+    if len(ids) > batches.AT_ONCE or pace or trial:
+        batch = batches.start(verb, ids, actor, entries=True, pace=pace, trial=trial, **options)
+        return HttpResponseRedirect(reverse("jobs:batch", args=[batch.pk]))
+    say(request, verb.value, batches.apply(verb, ids, actor, entries=True, **options))
+    return HttpResponseRedirect(reverse("jobs:dead_letters"))

@@ -1,0 +1,142 @@
+"""Acts on many jobs go on in the background: exactly the set asked for, at the pace asked for, after the trial."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from jobs import batches, control
+from jobs.domain.actors import Actor, Source
+from jobs.models import Audit, Batch, DeadLetterQueue, Job
+from jobs.models.audit import Verb
+from jobs.models.batch import BatchState
+from jobs.store import transitions
+from jobs.store.transitions import Failure, Run
+from tests.rows import job_in
+
+pytestmark = pytest.mark.django_db
+SARA = Actor(name="sara", source=Source.PAGE)
+
+
+def entries() -> list[int]:
+    return list(DeadLetterQueue.objects.order_by("id").values_list("id", flat=True))
+
+
+def run(job: int, *, fail: bool = False) -> None:
+    """A worker's run of this job."""
+    with connection.cursor() as cursor:
+        found = Job.objects.get(id=job)
+        this = Run(id=job, runs=found.runs + 1)
+        assert transitions.claim(cursor, this, worker=1, queue=found.queue, priority=found.priority)
+        if fail:
+            transitions.bury(cursor, this, Failure(error_class="ValueError", message="no"), task=found.task)
+        else:
+            transitions.complete(cursor, this, result="null")
+
+
+def finish() -> None:
+    while batches.go_on():
+        pass
+
+
+def test_exactly_the_set_has_its_turn_and_is_recorded() -> None:
+    jobs = [job_in("pending").id for _ in range(5)]
+    batch = batches.start(Verb.CANCEL, jobs, SARA)
+    job_in("completed")
+    control.cancel([jobs[0]], by="omar")
+    late = job_in("pending")
+    finish()
+    batch.refresh_from_db()
+    assert (batch.state, batch.place, batch.done, sum(batch.reasons.values())) == (BatchState.DONE, 5, 4, 1)
+    late.refresh_from_db()
+    assert late.status == "pending"
+    assert Audit.objects.filter(actor="sara", source="page", verb="cancel").count() == 4
+
+
+def test_arguments_and_priority_are_changed_and_the_rest_is_kept() -> None:
+    job = job_in("failed")
+    with connection.cursor() as cursor:
+        cursor.execute('UPDATE jobs_job SET kwargs = \'{"z": 1e16, "seconds": 5, "a": "\\u0000"}\'')
+    batches.start(Verb.REPROCESS, entries(), SARA, entries=True, arguments={"seconds": 7, "new": None}, priority=2)
+    finish()
+    job.refresh_from_db()
+    assert (job.status, job.priority, job.kwargs) == ("pending", 2, {"z": 1e16, "seconds": 7, "a": "\0", "new": None})
+    assert list(job.kwargs) == ["z", "seconds", "a", "new"]
+    assert DeadLetterQueue.objects.get().resolution == "reprocessed"
+
+
+def test_the_trial_goes_first_and_the_rest_when_it_completed() -> None:
+    jobs = [job_in("failed").id for _ in range(4)]
+    batch = batches.start(Verb.REPROCESS, entries(), SARA, entries=True, trial=True)
+    finish()
+    finish()
+    assert list(Job.objects.order_by("id").values_list("status", flat=True)) == ["pending", "failed", "failed", "failed"]
+    run(jobs[0])
+    finish()
+    assert list(Job.objects.order_by("id").values_list("status", flat=True)) == ["completed", "pending", "pending", "pending"]
+    batch.refresh_from_db()
+    assert (batch.state, batch.done) == (BatchState.DONE, 4)
+
+
+def test_a_trial_that_fails_stops_the_rest() -> None:
+    jobs = [job_in("failed").id for _ in range(3)]
+    batch = batches.start(Verb.REPROCESS, entries(), SARA, entries=True, trial=True)
+    finish()
+    run(jobs[0], fail=True)
+    finish()
+    batch.refresh_from_db()
+    assert (batch.state, batch.done) == (BatchState.STOPPED, 1)
+    assert str(jobs[0]) in batch.remark
+    assert list(Job.objects.values_list("status", flat=True)) == ["failed"] * 3
+
+
+def test_the_trial_is_the_first_that_is_still_open() -> None:
+    jobs = [job_in("failed").id for _ in range(3)]
+    control.reprocess([jobs[0]], by="omar")
+    batch = batches.start(Verb.REPROCESS, entries(), SARA, entries=True, trial=True)
+    finish()
+    batch.refresh_from_db()
+    assert batch.trial_job == jobs[1]
+
+
+def test_the_pace_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(6):
+        job_in("failed")
+    batch = batches.start(Verb.REPROCESS, entries(), SARA, entries=True, pace=2)
+    for second, expected in ((0, 1), (0, 1), (1, 3), (1, 3), (2, 5), (60, 6)):
+        if batch.started_at:
+            with connection.cursor() as cursor:  # as if so many seconds had passed since the start
+                cursor.execute("UPDATE jobs_batch SET started_at = clock_timestamp() - %s", [timedelta(seconds=second + 0.01)])
+        batches.go_on()
+        batch.refresh_from_db()
+        assert Job.objects.filter(status="pending").count() == expected, second
+    assert batch.state == BatchState.DONE
+
+
+def test_what_is_stopped_stays_so() -> None:
+    for _ in range(3):
+        job_in("failed")
+    batch = batches.start(Verb.REPROCESS, entries(), SARA, entries=True, pace=1)
+    batches.go_on()
+    assert batches.stop(batch.pk, SARA)
+    assert not batches.stop(batch.pk, SARA)
+    finish()
+    assert Job.objects.filter(status="pending").count() == 1
+
+
+def test_a_crash_in_the_middle_gives_nothing_its_turn_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [job_in("pending").id for _ in range(3)]
+    batch = batches.start(Verb.PRIORITY, jobs, SARA, priority=9)
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("killed before the commit")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Batch, "save", broken)
+        with pytest.raises(RuntimeError):
+            batches.go_on()
+    assert Job.objects.filter(priority=9).count() == 0
+    finish()
+    batch.refresh_from_db()
+    assert (batch.done, Audit.objects.count()) == (3, 3)

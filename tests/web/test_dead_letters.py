@@ -1,0 +1,179 @@
+"""Dead letters on the desk: groups, what their jobs share, reprocess and resolve of a selection."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from jobs import batches, dead_letters, enqueue
+from jobs.models import Audit, Batch, DeadLetterQueue, Job
+from jobs.store import letters, transitions
+from jobs.store.transitions import Failure, Run
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    client.cookies["django_language"] = "en"
+    return client
+
+
+def failed(message: str, task: str = "jobs.tasks.sleep", **kwargs: Any) -> DeadLetterQueue:
+    job = enqueue(task, kwargs=kwargs or {"seconds": 1})
+    run = Run(id=job.id, runs=1)
+    with connection.cursor() as cursor:
+        assert transitions.claim(cursor, run, worker=1, queue=job.queue, priority=job.priority)
+        failure = Failure(error_class="ValueError", message=message, traceback="Traceback: here")
+        transitions.bury(cursor, run, failure, task=task)
+    return DeadLetterQueue.objects.get(job=job)
+
+
+def statuses() -> list[str]:
+    return list(Job.objects.order_by("id").values_list("status", flat=True))
+
+
+def preview(client: Client, verb: str, query: str) -> dict[str, Any]:
+    """The hidden fields of the preview."""
+    answer = client.get(f"/jobs/dead-letters/{verb}/?{query}")
+    assert answer.status_code == 200
+    chosen = answer.context["chosen"]
+    fields: dict[str, Any] = {"until": str(chosen.until)}
+    for name, value in chosen.pairs:
+        fields.setdefault(name, []).append(value)
+    return fields
+
+
+def test_equal_errors_are_one_group() -> None:
+    failed("order 1 has no price")
+    failed("order 22 has no price")
+    failed("disk full")
+    found = letters.groups(letters.entries(), 10)
+    assert [(group.message, group.count) for group in found] == [("disk full", 1), ("order 22 has no price", 2)]
+    assert [group.hours[-1] for group in found] == [1, 2]
+    assert not any(group.came_back for group in found)
+
+
+def test_a_resolved_error_that_fails_again_came_back(staff: Client) -> None:
+    first = failed("disk full")
+    dead_letters.resolve([first.id], "sara", "bought a disk")
+    assert letters.groups(letters.entries(), 10) == []
+    failed("disk full")
+    assert letters.groups(letters.entries(), 10)[0].came_back
+    assert b"came back" in staff.get("/jobs/dead-letters/").content
+    assert b"failed again since" in staff.get(f"/jobs/dead-letters/group/{first.fingerprint}/").content
+
+
+def test_an_older_entry_that_is_still_open_did_not_come_back() -> None:
+    first, second = failed("disk full"), failed("disk full")
+    dead_letters.resolve([second.id], "sara", "one of them")
+    assert first.fingerprint == second.fingerprint
+    assert not letters.groups(letters.entries(), 10)[0].came_back
+
+
+def test_the_group_page_shows_what_its_jobs_share(staff: Client) -> None:
+    for number in (5, 5, 7):
+        entry = failed(f"no {number}", seconds=number)
+    content = staff.get(f"/jobs/dead-letters/group/{entry.fingerprint}/").content.decode()
+    assert "seconds = 5" in content
+    assert "2 of 3" in content
+    assert "Traceback: here" in content
+    assert staff.get("/jobs/dead-letters/group/unknown/").status_code == 404
+
+
+def test_a_filter_is_reprocessed_with_another_argument_and_priority(staff: Client) -> None:
+    failed("disk full", seconds=5)
+    failed("disk full", seconds=6)
+    other = failed("no price", seconds=5)
+    fields = preview(staff, "reprocess", "q=disk")
+    late = failed("disk full", seconds=5)
+    answer = staff.post("/jobs/dead-letters/reprocess/", {**fields, "argument": "seconds", "value": "0.5", "priority": "2", "pace": ""})
+    assert answer.status_code == 302
+    assert statuses() == ["pending", "pending", "failed", "failed"]
+    assert [(job.kwargs, job.priority) for job in Job.objects.filter(status="pending")] == [({"seconds": 0.5}, 2)] * 2
+    assert set(DeadLetterQueue.objects.filter(resolution="open").values_list("id", flat=True)) == {other.id, late.id}
+    assert Audit.objects.filter(verb="reprocess", actor="sara").count() == 2
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"argument": "seconds", "value": "soon"}, {"argument": "seconds", "value": '"soon"'}, {"argument": "seconds", "value": ""},
+              {"argument": "minutes", "value": "1"}, {"priority": "10"}, {"pace": "7"}],
+)  # fmt: skip
+def test_what_does_not_fit_is_an_error_on_its_field(staff: Client, wrong: dict[str, str]) -> None:
+    failed("disk full", seconds=5)
+    fields = preview(staff, "reprocess", "q=disk")
+    answer = staff.post("/jobs/dead-letters/reprocess/", {**fields, **wrong})
+    assert answer.status_code == 422
+    assert b'class="wrong"' in answer.content
+    assert statuses() == ["failed"]
+
+
+@pytest.mark.parametrize("how", [{"pace": "10"}, {"trial": "on"}])
+def test_a_pace_or_a_trial_goes_on_in_the_background(staff: Client, how: dict[str, str]) -> None:
+    for _ in range(3):
+        entry = failed("disk full")
+    fields = preview(staff, "reprocess", f"group={entry.fingerprint}")
+    answer = staff.post("/jobs/dead-letters/reprocess/", {**fields, **how})
+    batch = Batch.objects.get()
+    assert answer.headers["Location"] == f"/jobs/batches/{batch.pk}/"
+    assert (batch.total, batch.actor, batch.source) == (3, "sara", "page")
+    assert statuses() == ["failed"] * 3
+    batches.go_on()
+    assert statuses().count("pending") == 1
+    assert b"0 of 3" not in staff.get(f"/jobs/batches/{batch.pk}/").content
+    staff.post(f"/jobs/batches/{batch.pk}/stop/")
+    assert b"Stopped by sara." in staff.get(f"/jobs/batches/{batch.pk}/").content
+    assert staff.get("/jobs/batches/").status_code == 200
+
+
+def test_many_are_resolved_with_a_note(staff: Client) -> None:
+    for _ in range(3):
+        failed("disk full")
+    fields = preview(staff, "resolve", "q=disk")
+    assert staff.post("/jobs/dead-letters/resolve/", fields).status_code == 422  # without a note
+    staff.post("/jobs/dead-letters/resolve/", {**fields, "note": "bought a disk"})
+    assert set(DeadLetterQueue.objects.values_list("resolution", "note")) == {("resolved", "bought a disk")}
+
+
+def test_a_single_entry_is_reprocessed_from_its_job(staff: Client) -> None:
+    entry, other = failed("disk full"), failed("disk full")
+    assert f"?entry={entry.id}" in staff.get(f"/jobs/{entry.job_id}/").content.decode()
+    staff.post("/jobs/dead-letters/reprocess/", preview(staff, "reprocess", f"entry={entry.id}"))
+    assert statuses() == ["pending", "failed"]
+    assert other.resolution == "open"
+
+
+@pytest.mark.parametrize(
+    "query", ["q=%00", "q=" + "9" * 30, "entry=many", "until=-5", "group=%27", "task=x&error_class=y", "show=x", "before=x"]
+)
+def test_nonsense_in_the_address_is_no_error(staff: Client, query: str) -> None:
+    failed("disk full")
+    for path in ("", "reprocess/", "resolve/"):
+        assert staff.get(f"/jobs/dead-letters/{path}?{query}").status_code == 200
+
+
+def test_those_who_may_only_look_change_nothing(client: Client) -> None:
+    user = get_user_model().objects.create_user("omar", "", "x")
+    user.user_permissions.add(Permission.objects.get(codename="view_job"))
+    client.force_login(user)
+    failed("disk full")
+    batch = batches.start(batches.Verb.RESOLVE, [1], batches.Actor(name="sara"), entries=True, note="x")
+    assert client.get("/jobs/dead-letters/").status_code == 200
+    assert client.get("/jobs/dead-letters/reprocess/").status_code == 403
+    assert client.post("/jobs/dead-letters/resolve/", {"until": "99", "note": "x"}).status_code == 403
+    assert client.post(f"/jobs/batches/{batch.pk}/stop/").status_code == 403
+    assert statuses() == ["failed"]
+
+
+def test_the_spark_line_counts_the_hours() -> None:
+    entry = failed("disk full")
+    last = timezone.now().replace(minute=30) - timedelta(hours=3)
+    DeadLetterQueue.objects.filter(id=entry.id).update(failed_at=last)
+    hours = letters.groups(letters.entries(), 1)[0].hours
+    assert (sum(hours), hours[letters.HOURS - 4]) == (1, 1)
