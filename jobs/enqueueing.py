@@ -1,5 +1,6 @@
 """The verb that accepts a job: `enqueue()` validates and inserts, in the caller's transaction."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -49,7 +50,8 @@ _ENCODER: Final = DjangoJSONEncoder(allow_nan=False)
 def _dump(value: Any, field: str, errors: dict[str, str]) -> str:
     try:
         text = _ENCODER.encode(value)
-        text.encode("utf-8")
+        if "\\ud" in text:  # half of a pair of surrogates is no character
+            json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         errors[field] = _("This cannot be stored as JSON: %(error)s") % {"error": error}
         return ""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import django
 import pytest
+from django.conf import settings
 
 from jobs.dev import embedded
 
@@ -40,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Playwright keeps an event loop in the main thread, where Django would refuse plain queries, also those that make the database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     django.setup()
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # each test makes its users: no second for each hash
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -17,7 +17,7 @@ from jobs.admin.paging import CappedPaginator
 from jobs.domain import priority
 from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Attempt, Job
-from jobs.web.forms import AT_WIDGET, NAME_LENGTH
+from jobs.web.forms import AT_WIDGET, NAME_LENGTH, not_past
 from jobs.web.reports import admin_actor, say
 
 Rows = QuerySet[Job, Job]
@@ -54,11 +54,14 @@ class NewJobForm(forms.ModelForm):
         self.initial = {}
         self.fields["task"].choices = [(name, name) for name in registry.job_types()]  # type: ignore[attr-defined]
 
+    def clean_run_at(self) -> Any:
+        return not_past(self.cleaned_data["run_at"])
+
     def _post_clean(self) -> None:
         """Enqueue instead of checking the model; Django has one transaction around the whole request."""
         if self.errors:
             return
-        data = {**self.cleaned_data, "args": self.cleaned_data["args"] or [], "kwargs": self.cleaned_data["kwargs"] or {}}
+        data = dict(self.cleaned_data)
         task = data.pop("task")
         try:
             self.instance = enqueue(task, **{**data, "queue": data["queue"] or None}, created_by=self.requester)

@@ -19,6 +19,13 @@ YEAR = 365 * 24 * 3600  # seconds
 AT_WIDGET = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local", "dir": "ltr", "aria-label": _("Date and time")})
 
 
+def not_past(moment: datetime | None) -> datetime | None:
+    """The moment itself. Raises ValidationError when it lies more than a minute back."""
+    if moment is not None and moment < timezone.now() - timedelta(minutes=1):
+        raise ValidationError(_("This time is in the past."), code="past")
+    return moment
+
+
 class PriorityForm(forms.Form):
     """A priority; 9 runs first."""
 
@@ -44,9 +51,11 @@ class JobForm(PriorityForm):
         chosen = data.get("when")
         if chosen in ("after", "at") and not self.errors.get(chosen) and data.get(chosen) is None:
             self.add_error(chosen, _("This field is required."))
-        at = data.get("at")
-        if chosen == "at" and at and at < timezone.now() - timedelta(minutes=1):
-            self.add_error("at", ValidationError(_("This time is in the past."), code="past"))
+        if chosen == "at" and data.get("at"):
+            try:
+                not_past(data["at"])
+            except ValidationError as error:
+                self.add_error("at", error)
         return data
 
     def run_at(self) -> datetime | None:

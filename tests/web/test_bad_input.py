@@ -1,0 +1,186 @@
+"""Nonsense and malice, at every door: an answer that says what is wrong, nothing stored, nothing run in anybody's browser."""
+
+import html
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import DatabaseError, connection, transaction
+from django.test import Client
+from django.utils import timezone, translation
+
+from jobs import dead_letters, enqueue
+from jobs.enqueueing import InvalidJob
+from jobs.models import DeadLetterQueue, Job, Worker
+from jobs.store import transitions
+from jobs.store.transitions import Failure, Run
+
+pytestmark = pytest.mark.django_db
+SCRIPT = '"><script>alert(1)</script>'
+ADD = {
+    "task": "jobs.tasks.fail", "name": "", "args": "[]", "kwargs": "{}", "priority": "5", "max_retries": "3", "run_at": "", "queue": "",
+    "attempt_set-TOTAL_FORMS": "0", "attempt_set-INITIAL_FORMS": "0",
+}  # fmt: skip
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    client.cookies["django_language"] = "en"
+    client.raise_request_exception = True
+    return client
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "reason"),
+    [
+        ({"task": "no.such.task"}, "task", "no task named “no.such.task”"),
+        ({"task": None}, "task", "no task named"),
+        ({"args": "abc"}, "args", "must be a list"),
+        ({"args": {"a": 1}}, "args", "must be a list"),
+        ({"kwargs": [1]}, "kwargs", "an object with text keys"),
+        ({"kwargs": {1: 2}}, "kwargs", "an object with text keys"),
+        ({"kwargs": {"mesage": "x"}}, "kwargs", "do not fit the task"),
+        ({"args": ["a", "b"]}, "kwargs", "too many positional arguments"),
+        ({"kwargs": {"message": 5}}, "kwargs", "message: Enter a text."),
+        ({"args": [object()]}, "args", "cannot be stored as JSON"),
+        ({"args": [float("nan")]}, "args", "cannot be stored as JSON"),
+        ({"args": ["\ud800"]}, "args", "cannot be stored as JSON"),
+        ({"args": ["x" * 300_000]}, "kwargs", "JOBS_MAX_ARGUMENT_BYTES"),
+        *[({"priority": value}, "priority", "from 0 to 9") for value in (10, -1, "high", 5.0, True, None)],
+        *[({"max_retries": value}, "max_retries", "0 or more") for value in (-1, "3", 1.5, True, 10**9)],
+        *[({"timeout": value}, "timeout", "1 or more") for value in (0, -5, "long", 2**40)],
+        *[({"delay": value}, "run_at", "0 or more") for value in (-1, "soon", float("nan"), float("inf"))],
+        *[({"run_at": value}, "run_at", "not a date") for value in ("soon", 5, timedelta(1))],
+        *[({"name": value}, "name", reason) for value, reason in [(5, "text"), ("a\0b", "Null"), ("x" * 256, "255")]],
+        ({"name": "a\u202eb"}, "name", "direction"),
+        *[({"queue": value}, "queue", reason) for value, reason in [("", "Name"), ("a\0b", "Null"), ("x" * 101, "100"), (7, "text")]],
+        *[({"unique_key": value}, "unique_key", reason) for value, reason in [("a\0b", "Null"), ("x" * 256, "255"), (7, "text")]],
+    ],
+)  # fmt: skip
+def test_enqueue_names_the_field_and_stores_nothing(options: dict[str, Any], field: str, reason: str) -> None:
+    with translation.override("en"), pytest.raises(InvalidJob) as caught:
+        enqueue(**({"task": "jobs.tasks.fail"} | options))
+    assert list(caught.value.error_dict) == [field]
+    assert reason in " ".join(caught.value.message_dict[field])
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"priority": 10}, {"priority": -1}, {"max_retries": -1}, {"timeout": 0}, {"attempts": 1}, {"losses": -1},
+        {"status": "done"}, {"status": "running"}, {"status": "completed"},
+    ],
+)  # fmt: skip
+def test_the_database_refuses_a_row_that_cannot_be(columns: dict[str, Any]) -> None:
+    names, marks = ", ".join(columns), ", ".join(["%s"] * len(columns))
+    with pytest.raises(DatabaseError, match="jobs_job_"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO jobs_job (task, {names}) VALUES ('jobs.tasks.fail', {marks})", list(columns.values()))
+    assert not Job.objects.exists()
+
+
+def past() -> str:
+    return (timezone.now() - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("task", "no.such.task"), ("args", "[1"), ("args", '{"a": 1}'), ("kwargs", "[]"), ("kwargs", '{"mesage": "x"}'),
+        ("kwargs", '{"message": 5}'), ("args", '["' + "x" * 300_000 + '"]'), ("priority", "10"), ("priority", "-1"), ("priority", "high"),
+        ("max_retries", "-1"), ("max_retries", "10000000"), ("run_at", "soon"), ("run_at", "past"), ("name", "a\0b"), ("name", "a\u202eb"),
+        ("name", "x" * 10_000), ("queue", "x" * 101), ("queue", "a\0b"),
+    ],
+)  # fmt: skip
+def test_the_admin_says_what_is_wrong_and_stores_nothing(staff: Client, field: str, value: str) -> None:
+    answer = staff.post("/admin/jobs/job/add/", ADD | {field: past() if value == "past" else value})
+    assert answer.status_code == 200
+    assert "errorlist" in answer.content.decode()
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("argument-message", "a\0b"), ("argument-message", "x" * 300_000), ("when", SCRIPT), ("token", SCRIPT)]
+)
+def test_the_form_refuses_it_too(staff: Client, name: str, value: str) -> None:
+    page = staff.get("/jobs/create/?task=jobs.tasks.fail").content.decode()
+    token = page.split('name="token" value="')[1].split('"')[0]
+    given = {"task": "jobs.tasks.fail", "argument-message": "m", "priority": "5", "max_retries": "3", "when": "now", "queue": "celery"}
+    answer = staff.post("/jobs/create/", given | {"token": token, name: value})
+    assert answer.status_code == 422
+    assert SCRIPT not in answer.content.decode()
+    assert not Job.objects.exists()
+
+
+def everywhere() -> tuple[int, int]:
+    """Markup in every text that comes from people, tasks or workers; the numbers of the job and of its dead letter."""
+    job = enqueue("jobs.tasks.fail", args=[SCRIPT], name=SCRIPT, queue=SCRIPT, unique_key=SCRIPT)
+    other = enqueue("jobs.tasks.fail", kwargs={"message": SCRIPT}, name=SCRIPT, queue=SCRIPT)
+    failure = Failure(error_class=SCRIPT, message=SCRIPT, traceback=SCRIPT)
+    texts = dict.fromkeys(("name", "hostname", "pool"), SCRIPT)
+    worker = Worker.objects.create(**texts, pid=1, concurrency=4, queues=[SCRIPT], tasks=[SCRIPT], versions={SCRIPT: SCRIPT})
+    with connection.cursor() as cursor:
+        for row in (job, other):
+            assert transitions.claim(cursor, Run(id=row.id, runs=1), worker=worker.pk, queue=SCRIPT, priority=5)
+        assert transitions.report_progress(cursor, Run(id=other.id, runs=1), '{"fraction": 0.5, "message": "<script>alert(1)</script>"}')
+        assert transitions.bury(cursor, Run(id=job.id, runs=1), failure, task=SCRIPT)
+    entry = DeadLetterQueue.objects.get(job=job)
+    DeadLetterQueue.objects.filter(id=entry.id).update(notify_error=SCRIPT, owner=SCRIPT)
+    return job.id, entry.id
+
+
+@pytest.mark.parametrize("language", ["ar", "en"])
+def test_markup_is_shown_and_never_run(staff: Client, language: str) -> None:
+    job, entry = everywhere()
+    staff.cookies["django_language"] = language
+    shown = 0
+    for address in (
+        "/", "/jobs/", f"/jobs/{job}/", "/jobs/dead-letters/", "/jobs/queues/", "/jobs/workers/", "/jobs/audit/", "/admin/jobs/job/",
+        f"/admin/jobs/job/{job}/change/", "/admin/jobs/deadletterqueue/", f"/admin/jobs/deadletterqueue/{entry}/change/",
+    ):  # fmt: skip
+        content = staff.get(address).content.decode()
+        assert "<script>alert" not in content, address
+        shown += html.escape("<script>alert") in content
+    assert shown >= 8
+    assert dead_letters.resolve([entry], SCRIPT, SCRIPT).done == [entry]
+    for address in ("/jobs/dead-letters/?show=resolved", "/jobs/audit/", f"/admin/jobs/deadletterqueue/{entry}/change/"):
+        assert "<script>alert" not in staff.get(address).content.decode(), address
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "q=%00", "q=" + "x" * 5000, "q=" + SCRIPT, "status=nonsense", "status=" + SCRIPT, "queue=%00", "task=" + SCRIPT, "before=abc",
+        "before=-1", "after=99999999999999999999", "before=%D9%A1", "show=" + SCRIPT, "group=" + SCRIPT, "page=0", "hours=x", "hours=-1",
+    ],
+)  # fmt: skip
+def test_nonsense_in_an_address_is_answered(staff: Client, query: str) -> None:
+    for page in ("/", "/jobs/", "/jobs/dead-letters/", "/jobs/audit/", "/jobs/queues/"):
+        answer = staff.get(f"{page}?{query}")
+        assert answer.status_code == 200, page
+        assert SCRIPT not in answer.content.decode()
+
+
+@pytest.mark.parametrize("number", ["0", "999999999", "99999999999999999999999"])
+def test_a_job_that_is_not_there(staff: Client, number: str) -> None:
+    assert staff.get(f"/jobs/{number}/").status_code == 404
+    assert staff.post(f"/jobs/{number}/cancel/").status_code in (302, 404)
+    assert staff.post(f"/jobs/{number}/reprocess/").status_code in (302, 404)
+    assert staff.post(f"/jobs/{number}/priority/", {"priority": "5"}).status_code in (302, 404, 422)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {}, {"action": "explode", "entry": "1"}, {"action": "resolve", "entry": "x"},
+        {"action": "resolve", "entry": "99999999999999999999"}, {"action": "resolve", "entry": "1", "note": "a\0b"},
+        {"action": "resolve", "entry": "1", "note": "x" * 10_000}, {"action": "reprocess", "entry": "-1"},
+    ],
+)  # fmt: skip
+def test_nonsense_about_dead_letters_changes_nothing(staff: Client, given: dict[str, str]) -> None:
+    everywhere()
+    before = list(DeadLetterQueue.objects.values())
+    assert staff.post("/jobs/dead-letters/act/", given).status_code in (302, 400)
+    assert list(DeadLetterQueue.objects.values()) == before
