@@ -8,6 +8,7 @@ from typing import Any
 import celery.worker.consumer
 import redis
 from celery import bootsteps
+from celery.utils.functional import LRUCache
 from celery.worker import state
 from redis.exceptions import ResponseError
 
@@ -19,7 +20,9 @@ from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger("jobs.worker")
 PAUSE_S = 0.25
-UNKNOWN_FOR = 60  # releases, one a second, before a task that nobody knows is buried
+UNKNOWN_FOR = 60.0  # seconds before a job whose task nobody knows is buried
+_KNOWN = """SELECT EXISTS (SELECT 1 FROM jobs_worker
+ WHERE id <> %s AND tasks::jsonb @> to_jsonb(%s::text) AND queues::jsonb @> to_jsonb(%s::text))"""
 
 
 class Consumer(celery.worker.consumer.Consumer):
@@ -37,7 +40,7 @@ class Consumer(celery.worker.consumer.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.unknown: dict[str, int] = {}
+        self.unknown: LRUCache = LRUCache(limit=10_000)  # job: when it was first seen here with a task that is not known
         if getattr(self.controller, "admission", None) is not None:
             self.loop = fetch_loop
 
@@ -80,13 +83,23 @@ class Consumer(celery.worker.consumer.Consumer):
         if not engine.claim(run, headers["job_queue"], headers["job_priority"]):
             return
         engine.held.pop(run.id, None)
-        seen = self.unknown[name] = self.unknown.get(name, 0) + 1
-        if seen < UNKNOWN_FOR:
-            engine.write(lambda cursor: transitions.release(cursor, run, delay=1.0))
+        elsewhere = engine.write(lambda cursor: _is_known(cursor, engine.worker_id, name, headers["job_queue"]))
+        now = time.monotonic()
+        since = self.unknown.setdefault(run.id, now)
+        if elsewhere or now - since < UNKNOWN_FOR:
+            pause = 1.0 if elsewhere else min(5.0, UNKNOWN_FOR)
+            engine.write(lambda cursor: transitions.release(cursor, run, delay=pause))
             return
+        del self.unknown[run.id]
         failure = Failure(error_class="UnknownTask", message=f"No worker knows the task {name!r}")
         if engine.write(lambda cursor: transitions.bury(cursor, run, failure, task=name)):
             logger.critical("job %s failed for good and is in the Dead Letter Queue: no worker knows the task %r", run.id, name)
+
+
+def _is_known(cursor: Any, but: int, task: str, queue: str) -> bool:
+    """Whether another worker of the queue knows the task; the rows of dead ones are removed by the leader."""
+    cursor.execute(_KNOWN, (but, task, queue))
+    return bool(cursor.fetchone()[0])
 
 
 def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: Any, hub: Any, qos: Any, *_: Any, **__: Any) -> None:

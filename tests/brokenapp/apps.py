@@ -24,6 +24,10 @@ class BrokenConfig(AppConfig):
                 Leader.due = lambda self, rooms: sorted(pick(self, rooms), key=lambda row: row[2])  # type: ignore[method-assign]
             case "delays":
                 retry.delay = lambda *args, **options: 0.3
+            case "patience":  # nothing breaks, but a test need not take a minute
+                from jobs.worker import consumer
+
+                consumer.UNKNOWN_FOR = 4.0
             case "burying":
                 from jobs.store import transitions  # it imports models
 

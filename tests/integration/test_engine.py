@@ -64,6 +64,8 @@ def test_errors_that_are_final_go_straight_to_the_dead_letter_queue(tmp_path: Pa
         assert [(job.status, job.attempts) for job in jobs] == [("failed", 1)] * 3
         assert "not JSON" in jobs[1].last_error
         assert DeadLetterQueue.objects.count() == 3
+        (nul,) = ended(enqueue("jobs.tasks.fail", args=["a\0b"], max_retries=0).id)  # JSON may hold what a text column may not
+        assert DeadLetterQueue.objects.get(job=nul).message == "a\ufffdb"
 
 
 def test_retry_progress_and_failure_inside_a_transaction(tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""A job whose task the worker does not know: it waits for one that does, and is buried when none comes."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from jobs.models import DeadLetterQueue, Job
+from tests.waiting import until
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def insert(task: str, count: int) -> list[int]:
+    """Plain rows, as other programs insert them."""
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO jobs_job (task, args) SELECT %s, '[1, 2]' FROM generate_series(1, %s) RETURNING id", [task, count])
+        return [row[0] for row in cursor.fetchall()]
+
+
+def test_nobody_knows_it(tmp_path: Path) -> None:
+    """Each job gets the whole time, however many there are, and no attempt is spent before."""
+    with running_worker(tmp_path / "log", EXTRA_INSTALLED_APPS="tests.brokenapp", BREAK="patience") as worker:
+        ids = insert("no.such.task", 30)
+        good = insert("jobs.tasks.fail", 1)
+        until(lambda: Job.objects.filter(id__in=ids, status="failed").count() == 30, timeout=60)
+        assert worker.poll() is None
+    jobs = list(Job.objects.filter(id__in=ids))
+    assert min(job.finished_at - job.created_at for job in jobs if job.finished_at) > timedelta(seconds=4)
+    assert {job.attempts for job in jobs} == {1}
+    entry = DeadLetterQueue.objects.get(job=jobs[0])
+    assert (entry.error_class, entry.message) == ("UnknownTask", "No worker knows the task 'no.such.task'")
+    assert Job.objects.get(id=good[0]).status != "running"
+
+
+def test_another_worker_knows_it(tmp_path: Path) -> None:
+    """One of two workers is of an older version."""
+    with (
+        running_worker(tmp_path / "old", "-n", "old@here", EXTRA_INSTALLED_APPS="tests.brokenapp", BREAK="patience") as old,
+        running_worker(tmp_path / "new", "-n", "new@here"),
+    ):
+        ids = insert("t.add", 40)
+        until(lambda: Job.objects.filter(id__in=ids, status="completed").count() == 40, timeout=60)
+        assert old.poll() is None
+    assert not DeadLetterQueue.objects.exists()
