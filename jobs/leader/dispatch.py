@@ -7,6 +7,7 @@ import select
 import threading
 import time
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any, Final
 
 import psycopg2
@@ -21,7 +22,7 @@ from jobs.leader.link import Link
 from jobs.leader.publish import Row
 from jobs.leader.rescue import Rescue
 from jobs.leader.window import MARK, Lane, Sent, Window
-from jobs.store.locks import SLEEPING
+from jobs.store.locks import ALONE, SLEEPING
 from jobs.store.schema import wait_until_migrated
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ _SUSPECT = f"""
 SELECT j.queue, {_COLUMNS} FROM jobs_job j
  WHERE j.losses >= 2 AND j.status = 'pending' AND j.run_at <= statement_timestamp() AND j.queue = ANY (%s)
    AND NOT EXISTS (SELECT 1 FROM jobs_job r WHERE r.losses >= 2 AND r.status = 'running')
+   AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = {ALONE[0]} AND objid = {ALONE[1]}
+         AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
  ORDER BY j.priority DESC, j.run_at LIMIT 1"""
 _NEXT = """
 SELECT extract(epoch FROM min(next.run_at) - clock_timestamp())::float FROM unnest(%s::text[], %s::int[]) AS lane (queue, priority),
@@ -185,13 +188,13 @@ class Leader:
         return self.cursor.fetchall()
 
     def add_suspect(self, rooms: dict[Lane, int], batch: dict[Lane, list[Row]]) -> None:
-        """Of the jobs that lost two workers, one at a time."""
+        """Of the jobs that lost two workers, one at a time; its worker runs it alone, so that it drags no other along."""
         if not rooms or (self.suspect is not None and self.window.has(self.suspect)):
             return
         self.cursor.execute(_SUSPECT, [sorted({queue for queue, _ in rooms})])
         self.suspect = None
         for queue, *values in self.cursor.fetchall():
-            row = Row(*values)
+            row = replace(Row(*values), alone=True)
             if not self.window.has(row.sent):
                 self.suspect = row.sent
                 batch.setdefault((queue, lane_of(row.priority)), []).append(row)

@@ -32,6 +32,7 @@ class Row:
     autoretry: bool
     options: str | None
     priority: int
+    alone: bool = False  # no other job may run in its process
 
     @property
     def sent(self) -> Sent:
@@ -104,6 +105,7 @@ def message(row: Row, lane: Lane) -> str:
         "max_retries": row.max_retries,
         "job_timeout": row.timeout,
         "autoretry": row.autoretry,
+        "alone": row.alone,
         "sig": signing.sign(row.id, runs, body),
         "headers": {},
     }

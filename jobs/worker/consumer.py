@@ -3,6 +3,8 @@
 import json
 import logging
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import celery.worker.consumer
@@ -16,6 +18,7 @@ from jobs.celery_app import settle, signing
 from jobs.conf import configuration
 from jobs.domain import priority
 from jobs.store import broker, transitions
+from jobs.store.locks import ALONE
 from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger("jobs.worker")
@@ -126,9 +129,58 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
         except redis.RedisError as error:
             wait_for_redis(consumer, popper.client, error)
             continue
+        if messages and state.should_stop not in (None, False):  # told to stop while it waited for them
+            popper.put_back(key, messages)
+            continue
         queue = key[len(prefix) :].split(priority.SEPARATOR)[0]
-        for text in messages:
-            deliver(json.loads(text), queue)
+        for message in sorted(filter(None, map(read, messages)), key=is_alone):
+            start = partial(deliver, message, queue)
+            if is_alone(message):
+                run_alone(consumer, worker, start)
+            else:
+                start()
+
+
+def read(text: Any) -> dict[str, Any] | None:
+    """A message of Celery's form; None, with a line in the log, for anything else that lies in a lane."""
+    try:
+        message = json.loads(text)
+        whole = isinstance(message["headers"], dict) and isinstance(message["body"], str) and message["properties"]["delivery_tag"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        whole = None
+    if not whole:
+        logger.error("refused what is no message: %r", text[:200])
+    return message if whole else None
+
+
+def is_alone(message: dict[str, Any]) -> bool:
+    """Whether no other job may run beside this one."""
+    return bool(message["headers"].get("alone"))
+
+
+def run_alone(consumer: Any, worker: Any, start: Callable[[], None]) -> None:
+    """A job that lost its worker twice: nothing else may run here while it does. The lock keeps the leader from sending another,
+    or this one again; where it is refused, the message is one too many.
+    """
+    registration = worker.engine.registration
+    if not registration.lock(ALONE):
+        return
+    try:
+        if _wait_until_empty(consumer, worker) and registration.held:
+            start()
+            _wait_until_empty(consumer, worker)
+    finally:
+        registration.unlock(ALONE)
+
+
+def _wait_until_empty(consumer: Any, worker: Any) -> bool:
+    """Until no job runs here. False when the lock was lost meanwhile. Raises WorkerShutdown when told to stop."""
+    while worker.admission.holders:
+        consumer.perform_pending_operations()
+        state.maybe_shutdown()
+        worker.admission.changed.clear()
+        worker.admission.changed.wait(PAUSE_S)
+    return bool(worker.engine.registration.held)
 
 
 def wait_for_redis(consumer: Any, client: Any, error: redis.RedisError) -> None:
@@ -152,6 +204,13 @@ class Popper:
 
     def __init__(self, client: Any) -> None:
         self.client, self.many = client, True
+
+    def put_back(self, key: str, messages: list[Any]) -> None:
+        """They were not taken. Should Redis be away, the leader sends them again."""
+        try:
+            self.client.rpush(key, *reversed(messages))
+        except redis.RedisError as error:
+            logger.info("messages could not be put back: %s", error)
 
     def pop(self, keys: list[str], most: int) -> tuple[str, list[Any]]:
         """The key and up to `most` messages; ("", []) when none came within a second."""

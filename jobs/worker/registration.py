@@ -99,6 +99,22 @@ class Registration:
         finally:
             self.turn.release()
 
+    def lock(self, key: tuple[int, int]) -> bool:
+        """Take another lock for as long as the process lives, or until `unlock`. False: someone holds it, or PostgreSQL is away."""
+        return self._ask("SELECT pg_try_advisory_lock(%s, %s)", key)
+
+    def unlock(self, key: tuple[int, int]) -> bool:
+        """Give it back. False: it is gone with its session."""
+        return self._ask("SELECT pg_advisory_unlock(%s, %s)", key)
+
+    def _ask(self, question: str, values: tuple[int, int]) -> bool:
+        try:
+            with self.cursor() as cursor:
+                cursor.execute(question, values)
+                return bool(cursor.fetchone()[0])
+        except LOST:
+            return False
+
     def leave(self) -> None:
         """Remove the row and free the lock."""
         try:

@@ -109,3 +109,16 @@ def block_in_c(seconds: int, keep_lock: bool = False) -> None:
     import ctypes
 
     (ctypes.PyDLL(None) if keep_lock else ctypes.CDLL(None)).sleep(seconds)
+
+
+@shared_task(name="t.die")
+def die(how: str) -> None:
+    """Takes its process along, each time."""
+    import ctypes
+    import signal
+
+    if how == "exit":
+        os._exit(9)
+    if how == "segfault":
+        ctypes.string_at(0)
+    os.kill(os.getpid(), signal.SIGKILL)  # what the kernel does when memory is short

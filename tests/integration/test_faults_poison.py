@@ -1,0 +1,68 @@
+"""Jobs that kill their worker each time: buried after JOBS_MAX_LOST runs, and no other job with them."""
+
+from pathlib import Path
+
+import pytest
+
+from jobs import enqueue, enqueue_many
+from jobs.models import Attempt, DeadLetterQueue, Job
+from tests.waiting import until
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> None:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+
+def run_until_all_ended(tmp_path: Path, *, pool: str = "gevent") -> int:
+    """A worker, started again whenever it dies; how many there were."""
+    for number in range(1, 20):
+        with running_worker(tmp_path / f"log-{number}", pool=pool) as worker:
+            until(lambda worker=worker: worker.poll() is not None or _all_ended(), timeout=60)  # type: ignore[misc]
+            if worker.poll() is None:
+                return number
+    raise AssertionError("the workers die without end")
+
+
+def _all_ended() -> bool:
+    return not Job.objects.filter(finished_at__isnull=True).exists()
+
+
+def check(poison: list[int], innocent: list[int]) -> None:
+    for job in Job.objects.filter(id__in=poison):
+        assert (job.status, job.runs, job.losses, job.attempts) == ("failed", 3, 2, 1)
+        assert list(Attempt.objects.filter(job=job).values_list("outcome", flat=True)) == ["lost"] * 3
+    assert set(DeadLetterQueue.objects.values_list("job_id", "error_class")) == {(id, "WorkerLost") for id in poison}
+    assert set(Job.objects.filter(id__in=innocent).values_list("status", flat=True)) == {"completed"}
+
+
+def test_two_jobs_that_kill_their_worker_and_a_hundred_innocent_ones(tmp_path: Path) -> None:
+    first = enqueue_many("t.nap", [((0.2,), {})] * 50)
+    poison = [enqueue("t.die", args=["exit"], max_retries=0).id, enqueue("t.die", args=["kill"], max_retries=None).id]
+    innocent = first + enqueue_many("t.nap", [((0.2,), {})] * 50)
+    workers = run_until_all_ended(tmp_path)
+    check(poison, innocent)
+    assert 3 < workers <= 7, "each of the two kills three, some of them together"
+
+
+@pytest.mark.chaos
+def test_two_that_do_not_meet_bury_no_neighbour(tmp_path: Path) -> None:
+    """The second one is fresh while the neighbours of the first are already suspected."""
+    innocent = enqueue_many("t.nap", [((1.5,), {})] * 3, priority=9)
+    poison = [enqueue("t.die", args=["segfault"], priority=9).id]
+    innocent += enqueue_many("t.nap", [((0.3,), {})] * 40)
+    poison += [enqueue("t.die", args=["exit"], priority=1).id for _ in range(2)]
+    run_until_all_ended(tmp_path)
+    check(poison, innocent)
+
+
+@pytest.mark.chaos
+def test_under_prefork_only_the_child_dies(tmp_path: Path) -> None:
+    poison = [enqueue("t.die", args=[how]).id for how in ("exit", "segfault")]
+    innocent = enqueue_many("t.nap", [((0.2,), {})] * 40)
+    assert run_until_all_ended(tmp_path, pool="prefork") == 1
+    check(poison, innocent)
+    assert set(Job.objects.filter(id__in=innocent).values_list("losses", flat=True)) == {0}

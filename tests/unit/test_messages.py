@@ -1,0 +1,23 @@
+"""What lies in a lane and is no message is refused with one line."""
+
+import logging
+
+import pytest
+
+from jobs.worker.consumer import is_alone, read
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"\xff\xfe", b"null", b"[]", b"7", b'{"headers": null}', b'{"headers": {}, "body": "", "properties": []}', b"[" * 100_000],
+)
+def test_rubbish_is_refused(text: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        assert read(text) is None
+    assert "refused what is no message" in caplog.text
+
+
+def test_a_message_is_read() -> None:
+    message = read(b'{"headers": {"alone": true}, "body": "[]", "properties": {"delivery_tag": "1.1"}}')
+    assert message is not None
+    assert is_alone(message)
