@@ -18,6 +18,7 @@ from celery import bootsteps
 from celery.platforms import EX_OK
 from celery.worker import state
 from django.db import connections
+from django.utils.translation import gettext as _
 
 import jobs
 from jobs.celery_app import settle
@@ -64,6 +65,10 @@ class Engine(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
         worker.admission = worker.engine = None
+        if getattr(worker, "autoscale", None):
+            raise SystemExit(
+                _("--autoscale is refused: with it the number of slots would not be exact. Use --concurrency, or several workers.")
+            )
         super().__init__(worker, **kwargs)
 
     def create(self, worker: Any) -> None:
@@ -99,6 +104,7 @@ class Engine(bootsteps.StartStopStep):
 
             worker.engine = PlainEngine(registration)
         settle.use(worker.engine)
+        self._steer(worker)
         self.watch = Watch(worker.engine)
         self.watch.start()
         if isinstance(worker, celery.apps.worker.Worker):  # a process of its own, not one inside another program
@@ -133,6 +139,26 @@ class Engine(bootsteps.StartStopStep):
         worker.pool._quick_put = put
         worker.engine.on_completing = worker.admission.leave_current
         worker.engine.on_parked = worker.admission.enter
+
+    def _steer(self, worker: Any) -> None:
+        """`celery control pool_grow` and `pool_shrink`: the row tells the new number, and under gevent the admission keeps to it."""
+        pool = worker.pool
+        change = {1: getattr(pool, "grow", None), -1: getattr(pool, "shrink", None)}
+
+        def resize(n: int, sign: int) -> None:
+            size = worker.concurrency + sign * n
+            if size < 1:
+                raise ValueError("a worker has at least one slot")
+            if worker.admission is not None:
+                worker.admission.size = worker.engine.slots = pool.limit = size
+                worker.admission.changed.set()
+            else:
+                change[sign](n)  # type: ignore[misc]
+            worker.concurrency = size
+            worker.engine.registration.change(worker.engine.write, concurrency=size)
+
+        if all(change.values()):
+            pool.grow, pool.shrink = lambda n=1: resize(n, 1), lambda n=1: resize(n, -1)
 
     def close(self, worker: Any) -> None:
         """Nothing more is admitted."""

@@ -57,6 +57,20 @@ class Consumer(celery.worker.consumer.Consumer):
         self.first_connection_attempt = False
         return conn
 
+    def add_task_queue(self, queue: str, *args: Any, **options: Any) -> None:
+        """`celery control add_consumer`: the leader sends to the queues that the worker's row names."""
+        super().add_task_queue(queue, *args, **options)
+        self._tell_queues()
+
+    def cancel_task_queue(self, queue: str) -> None:
+        """`celery control cancel_consumer`."""
+        super().cancel_task_queue(queue)
+        self._tell_queues()
+
+    def _tell_queues(self) -> None:
+        engine = self.controller.engine
+        engine.registration.change(engine.write, queues=sorted(self.app.amqp.queues.consume_from))
+
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
         """Celery's handler behind the check of the signature."""
         handle = super().create_task_handler(*args, **kwargs)

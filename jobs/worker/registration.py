@@ -5,7 +5,7 @@ import logging
 import select
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -54,6 +54,13 @@ class Registration:
         else:
             cursor.execute(f"INSERT INTO jobs_worker ({columns}) VALUES ({marks}) RETURNING id", values)
             self.id = cursor.fetchone()[0]
+
+    def change(self, write: Callable[[Any], Any], **values: Any) -> None:
+        """Describe the worker anew. `write` runs a change on another connection: this one belongs to the watch."""
+        self.description |= values
+        columns = ", ".join(f"{name} = %s" for name in values)
+        texts = [json.dumps(value) if name in _JSON else value for name, value in values.items()]
+        write(lambda cursor: cursor.execute(f"UPDATE jobs_worker SET {columns} WHERE id = %s", [*texts, self.id]))
 
     def check(self) -> bool:
         """Whether the lock is held; takes it again when the connection was cut."""
