@@ -42,6 +42,7 @@ def _set_up() -> None:
 def _defaults() -> dict[str, Any]:
     return {
         "broker_connection_retry_on_startup": True,
+        "broker_channel_error_retry": True,  # a Redis that is full refuses commands for a while; that ends no worker
         "worker_prefetch_multiplier": 1,
         "worker_consumer": "jobs.worker.consumer:Consumer",
         "result_backend_thread_safe": True,

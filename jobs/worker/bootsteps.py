@@ -187,8 +187,9 @@ class Engine(bootsteps.StartStopStep):
         self.watch.stop()
         worker.engine.registration.leave()
         worker.engine.close()
-        if state.should_terminate in (None, False):
-            worker.exitcode = EX_OK  # Celery calls SIGINT a failure
+        # Celery calls SIGINT a failure; one is an exception that ended its loop, and whoever starts workers again must see that.
+        if state.should_terminate in (None, False) and not isinstance(sys.exc_info()[1], Exception):
+            worker.exitcode = EX_OK
 
     def _children(self, worker: Any) -> list[transitions.Run]:
         """What the children of a prefork worker run."""

@@ -28,6 +28,13 @@ class BrokenConfig(AppConfig):
                 from jobs.worker import consumer
 
                 consumer.UNKNOWN_FOR = 4.0
+            case "loop":
+                from jobs.worker import consumer
+
+                def fail(*args: object, **options: object) -> None:
+                    raise AssertionError("the loop is broken")
+
+                consumer.fetch_loop = fail
             case "burying":
                 from jobs.store import transitions  # it imports models
 

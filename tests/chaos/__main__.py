@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
             print(f"logs and ledger: {made.folder}")
     times = recovery.times(record, ledger, database)
     judged = verdict.judge(record, ledger, database) if database else None
-    lost = Counter(verdict.lost_by_ledger(ledger).values())
+    lost = Counter(verdict.lost_by_ledger(ledger, record.waiting).values())
     report.show(record, ledger, times, judged, lost)
     if given.json:
         figures: dict[str, Any] = report.figures(record, ledger, times, judged, lost)

@@ -12,6 +12,7 @@ from django.db import Error, connection, transaction  # noqa: E402
 from redis.exceptions import RedisError  # noqa: E402
 
 from jobs import control, dead_letters, enqueue, enqueue_many  # noqa: E402
+from jobs.domain.priority import DEFAULT  # noqa: E402
 from jobs.models import DeadLetterQueue  # noqa: E402
 from tests.chaos.plan import Planned  # noqa: E402
 from tests.chaos.tasks import body, sent  # noqa: E402
@@ -33,6 +34,8 @@ class Door:
     def one(self, job: Planned) -> Any:
         kwargs = {"k": job.k, "kind": job.kind, "spec": job.spec}
         match job.way:
+            case "delay" if job.priority == DEFAULT and not job.delay:
+                sent.delay(**kwargs)
             case "delay":
                 sent.apply_async(kwargs=kwargs, priority=job.priority, countdown=job.delay or None)
             case "rollback":

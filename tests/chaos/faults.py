@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import psycopg2
 
@@ -235,8 +234,3 @@ class Striker:
             time.sleep(0.05)
             self.postgres.wait()
             strike.until = time.time()
-
-
-def describe(strike: Strike) -> dict[str, Any]:
-    """A strike for the report."""
-    return {"kind": strike.kind, "at": round(strike.at, 2), "seconds": round(strike.until - strike.at, 2), "detail": strike.detail}

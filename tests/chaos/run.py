@@ -48,6 +48,7 @@ class Record:
     making: float  # seconds in which jobs were made
     drained: float | None  # seconds until all had ended, None: not all did
     exits: dict[str, int | None] = field(default_factory=dict)  # of workers that were asked to end at the end
+    waiting: set[int] = field(default_factory=set)  # of stock Celery: jobs that lie in Redis at the end, slow but not lost
     refused: int = 0  # late outcomes that were refused, by the workers' logs
 
 
@@ -113,11 +114,13 @@ class Run:
         if self.postgres and striker.poisons:
             options.say(f"{len(striker.poisons)} poison jobs were sent")
         exits = {kept.name: kept.retire() for kept in self.crew.all[::-1]}
+        waiting = set() if self.postgres else self.redis.waiting()
         self.ledger.stop()
         logs = [worker.log.read_text(errors="replace") for worker in self.crew.workers]
         return Record(
             options=options, events=list(ledger.read(self.ledger.path)), crew=self.crew, poisons=striker.poisons, errors=striker.errors,
             strikes=sorted(striker.strikes, key=lambda strike: strike.at), calm_from=calm_from, making=making, drained=drained, exits=exits,
+            waiting=waiting,
             refused=sum(log.count("came late and was refused") for log in logs),
         )  # fmt: skip
 

@@ -1,5 +1,7 @@
 """PostgreSQL and Redis of a run: embedded, on unix sockets, made to fail."""
 
+import base64
+import json
 import os
 import signal
 import subprocess
@@ -75,6 +77,15 @@ class Redis:
                         count += len(messages)
                         client.rpush(key, *messages)
         return count
+
+    def waiting(self) -> set[int]:
+        """The numbers of the jobs whose messages lie in stock Celery's queues, or are delivered and not acknowledged."""
+        with self.client() as client:
+            lists = [key for key in client.scan_iter("celery*", count=1000) if client.type(key) == b"list"]
+            messages = [json.loads(text) for key in lists for text in client.lrange(key, 0, -1)]
+            messages += [json.loads(text)[0] for text in client.hvals("unacked")]
+        calls = [json.loads(base64.b64decode(message["body"])) for message in messages]
+        return {kwargs["k"] for _, kwargs, _ in calls if "k" in kwargs}
 
     def stop(self) -> None:
         redis_server.stop(self.folder)

@@ -19,7 +19,6 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_transport_options={"priority_steps": list(range(10)), "queue_order_strategy": "priority"}
     | ({"visibility_timeout": VISIBILITY_S} if LATE else {}),
-    worker_prefetch_multiplier=1,
     task_acks_late=LATE,
     task_reject_on_worker_lost=LATE,
     task_ignore_result=True,

@@ -206,8 +206,8 @@ def _right(kind: str, status: str, cancel: str | None) -> bool:
     return status == "completed"
 
 
-def lost_by_ledger(ledger: Ledger) -> dict[int, str]:
-    """Jobs that were accepted and have no end in the ledger (k: kind): the measure for systems that have no rows.
+def lost_by_ledger(ledger: Ledger, waiting: set[int]) -> dict[int, str]:
+    """Jobs that were accepted, have no end in the ledger and do not wait (k: kind): the measure for systems that have no rows.
 
     An end is a body that came to its end, or the last failure it was allowed, or a cancellation that was asked for.
     """
@@ -216,6 +216,6 @@ def lost_by_ledger(ledger: Ledger) -> dict[int, str]:
         hows = [body.how for body in ledger.bodies.get(k, ()) if body.ended is not None]
         failures = sum(how in ("ChaosError", "FinalError", "PermanentError") for how in hows)
         ended = "ok" in hows or k in ledger.cancels or (kind in RETRIES and failures >= RETRIES[kind]) or (kind == "hang" and hows)
-        if not ended:
+        if not ended and k not in waiting:
             lost[k] = kind
     return lost

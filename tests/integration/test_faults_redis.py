@@ -214,6 +214,32 @@ def test_redis_that_is_full_refuses_messages_and_nothing_else_stops(tmp_path: Pa
         complete_once(ids[1:])
 
 
+def test_a_worker_that_starts_while_redis_is_full_works_afterwards(tmp_path: Path, own_redis: OwnRedis) -> None:
+    ids = enqueue_many("t.add", [((n, 1), {}) for n in range(20)])
+    log = tmp_path / "log"
+    log.touch()
+    with own_redis.client() as client:
+        client.config_set("maxmemory", 1)
+
+        def make_room() -> None:
+            until_logged(log, "command not allowed")
+            client.config_set("maxmemory", 0)
+
+        helper = threading.Thread(target=make_room)
+        helper.start()
+        with running_worker(log, REDIS_URL=own_redis.url) as worker:
+            complete_once(ids)
+            assert worker.poll() is None
+        helper.join()
+
+
+def test_a_worker_whose_loop_fails_ends_with_an_error(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log", EXTRA_INSTALLED_APPS="tests.taskapp,tests.brokenapp", BREAK="loop") as worker:
+        until(lambda: worker.poll() is not None, timeout=30)
+    assert worker.returncode == 1
+    assert "Unrecoverable error" in (tmp_path / "log").read_text()
+
+
 def test_a_changed_priority_is_sent_again_at_once(tmp_path: Path) -> None:
     client = broker.client(settings.CELERY_BROKER_URL)
     with running_worker(tmp_path / "log"):
