@@ -15,12 +15,13 @@ MOST: Final = 10_000  # jobs counted ahead; beyond that it is "more than"
 RECENT: Final = 300  # seconds that the pace is taken from
 _AHEAD = """
 SELECT count(*) FROM (
-  SELECT 1 FROM jobs_job WHERE status = 'pending' AND queue = ANY(%(queues)s) AND run_at <= clock_timestamp()
+  SELECT 1 FROM jobs_job WHERE status = 'pending' AND queue = ANY(%(queues)s) AND run_at <= statement_timestamp()
      AND (priority > %(priority)s OR (priority = %(priority)s AND (run_at, id) < (%(run_at)s, %(id)s))) LIMIT %(most)s) ahead"""
 # The newest ends only, whatever their queue: a busy system ends hundreds of thousands in five minutes.
 _PACE = """
-SELECT count(*) FILTER (WHERE queue = ANY(%(queues)s)), extract(epoch FROM clock_timestamp() - min(finished_at))::float FROM (
-  SELECT queue, finished_at FROM jobs_job WHERE status = 'completed' AND finished_at > clock_timestamp() - make_interval(secs => %(recent)s)
+SELECT count(*) FILTER (WHERE queue = ANY(%(queues)s)), extract(epoch FROM statement_timestamp() - min(finished_at))::float FROM (
+  SELECT queue, finished_at FROM jobs_job
+   WHERE status = 'completed' AND finished_at > statement_timestamp() - make_interval(secs => %(recent)s)
    ORDER BY finished_at DESC LIMIT 2000) ended"""
 
 

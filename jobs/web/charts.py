@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs.store.history import History, Period, Step, Times
-from jobs.web.tags import span
+from jobs.web.tags import seconds, span
 
 LINES: Final = 4  # parts of the upright axis
 MARKS: Final = 6  # parts of the time axis
@@ -100,7 +100,7 @@ def _seconds(history: History, what: str, title: str, whole: Times) -> Chart:
     times = [(step, _times(step, what)) for step in history.steps]
     top = max((one.most for _step, one in times if one.most is not None), default=0.0)
     unit = _unit(lambda unit: top / unit <= LINES, whole=not top)
-    half, most = _short(whole.half), _short(whole.most)
+    half, most = seconds(whole.half), seconds(whole.most)
     if whole.half is None:
         summary = _("Nothing completed in this time.")
     else:
@@ -118,7 +118,7 @@ def _seconds(history: History, what: str, title: str, whole: Times) -> Chart:
         marks=_marks(history),
         columns=(_("Time"), "50%", "95%"),
         rows=tuple(
-            (_clock(step.start, history), _short(one.half), _short(one.most)) for step, one in reversed(times) if one.half is not None
+            (_clock(step.start, history), seconds(one.half), seconds(one.most)) for step, one in reversed(times) if one.half is not None
         ),
     )
 
@@ -156,12 +156,6 @@ def _marks(history: History) -> tuple[str, ...]:
 
 def _clock(moment: datetime, history: History) -> str:
     return formats.date_format(timezone.localtime(moment), "j M H:i" if history.period is Period.WEEK else "H:i")
-
-
-def _short(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    return span(seconds) if seconds >= 60 else _("%(seconds)s s") % {"seconds": f"{seconds:.2f}" if seconds < 10 else f"{seconds:.0f}"}
 
 
 def _at(value: float) -> str:

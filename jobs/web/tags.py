@@ -76,6 +76,14 @@ def span(seconds: float) -> str:
     return _(" and ").join(part for part in parts if part)
 
 
+@register.filter
+def seconds(value: float | None) -> str:
+    """A short time with its decimals, a long one in words; a dash for None."""
+    if value is None:
+        return "–"
+    return span(value) if value >= 60 else _("%(seconds)s s") % {"seconds": f"{value:.2f}" if value < 10 else f"{value:.0f}"}
+
+
 @register.simple_tag
 def moment(value: datetime | None, seconds: bool = True) -> SafeString | str:
     """The time in the visitor's zone, with the day unless it is today; the exact one in `datetime`."""

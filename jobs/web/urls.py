@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs.web.views import audit, batch, create, dashboard, dead_letter, job, preferences, probe, triage
+from jobs.web.views import audit, batch, create, dashboard, dead_letter, job, preferences, probe, triage, types
 
 app_name = "jobs"
 urlpatterns = [
@@ -18,6 +18,7 @@ urlpatterns = [
     path("jobs/batches/<int:pk>/", batch.batch_detail, name="batch"),
     path("jobs/batches/<int:pk>/stop/", batch.batch_stop, name="batch_stop"),
     path("jobs/queues/", dashboard.queues, name="queues"),
+    path("jobs/types/", types.type_list, name="types"),
     path("jobs/workers/", dashboard.workers, name="workers"),
     path("jobs/audit/", audit.audit_list, name="audit"),
     path("jobs/<int:pk>/", job.job_detail, name="detail"),

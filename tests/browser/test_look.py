@@ -40,6 +40,7 @@ def addresses(jobs: dict[str, int]) -> dict[str, str]:
         "dead-letters-resolve": "/jobs/dead-letters/resolve/?q=order",
         "batches": "/jobs/batches/",
         "batch": f"/jobs/batches/{Batch.objects.latest('id').pk}/",
+        "types": "/jobs/types/",
         "audit": "/jobs/audit/",
         "audit-found": "/jobs/audit/?verb=priority&actor=sara",
         "dead-letters": "/jobs/dead-letters/",

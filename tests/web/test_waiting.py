@@ -14,6 +14,7 @@ from django.utils import timezone, translation
 from jobs import enqueue, enqueue_many
 from jobs.models import Job, Worker
 from jobs.store import transitions
+from jobs.store import waiting as waiting_store
 from jobs.store.engine import connect
 from jobs.store.locks import LEADER, WORKER_CLASS
 from jobs.store.transitions import Failure, Run
@@ -171,3 +172,22 @@ def test_an_arabic_page_has_arabic_reasons(client: Client, stage: Stage) -> None
     client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
     content = client.get(f"/jobs/{waiting_job().id}/").content.decode()
     assert "لماذا تنتظر هذه المهمة؟" in content
+
+
+def nodes(plan: dict[str, Any]) -> list[tuple[str, str]]:
+    found = [(plan["Node Type"], plan.get("Relation Name", ""))]
+    return found + [node for part in plan.get("Plans", []) for node in nodes(part)]
+
+
+def test_the_numbers_are_read_from_indexes() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO jobs_job (task, status, runs, worker, started_at, finished_at)
+               SELECT 't', 'completed', 1, 1, now() - interval '2 days', now() - interval '2 days' FROM generate_series(1, 30000)"""
+        )
+        cursor.execute("INSERT INTO jobs_job (task) SELECT 't' FROM generate_series(1, 300)")
+        cursor.execute("ANALYZE jobs_job")
+        values = {"queues": ["celery"], "priority": 5, "run_at": timezone.now(), "id": 1, "most": 10_001, "recent": 300}
+        for sql in (waiting_store._AHEAD, waiting_store._PACE):
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", values)
+            assert ("Seq Scan", "jobs_job") not in nodes(cursor.fetchone()[0][0]["Plan"])

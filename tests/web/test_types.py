@@ -1,0 +1,68 @@
+"""The page of job types: every task, with the numbers of its newest jobs."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+
+from jobs.store import types
+
+pytestmark = pytest.mark.django_db
+
+
+def ended(task: str, status: str, number: int, *, run: float = 1.0, ago: str = "1 minute") -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO jobs_job (task, status, runs, worker, started_at, finished_at)
+               SELECT %s, %s, 1, 1, now() - %s::interval - make_interval(secs => %s), now() - %s::interval FROM generate_series(1, %s)""",
+            [task, status, ago, run, ago, number],
+        )
+
+
+def test_numbers_and_times_are_those_of_the_last_day() -> None:
+    ended("a", "completed", 3, run=2)
+    ended("a", "completed", 1, run=8)
+    ended("a", "failed", 1)
+    ended("a", "completed", 9, ago="25 hours")
+    ended("b", "failed", 2)
+    since, lines = types.lines()
+    assert since is not None
+    assert (lines["a"].completed, lines["a"].failed, lines["a"].rate, lines["a"].half) == (4, 1, 20.0, 2.0)
+    assert (lines["b"].rate, lines["b"].half) == (100.0, None)
+
+
+def test_many_jobs_shorten_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(types, "NEWEST", 5)
+    ended("a", "completed", 5, ago="2 minutes")
+    ended("a", "completed", 50, ago="10 minutes")
+    ended("a", "failed", 3, ago="5 minutes")  # before the window
+    _since, lines = types.lines()
+    assert (lines["a"].completed, lines["a"].failed) == (5, 0)
+
+
+def test_the_page_lists_every_task(client: Client) -> None:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    ended("gone.task", "failed", 1)
+    for language, text in (("ar", "غير مسجلة هنا"), ("en", "not registered here")):
+        client.cookies["django_language"] = language
+        content = client.get("/jobs/types/").content.decode()
+        assert text in content
+        for name in ("sleep", "fail", "flaky", "http_request", "send_email", "management_command"):
+            assert f"/jobs/create/?task=jobs.tasks.{name}" in content
+        assert "/jobs/create/?task=gone.task" not in content
+
+
+def nodes(plan: dict[str, Any]) -> list[tuple[str, str]]:
+    found = [(plan["Node Type"], plan.get("Relation Name", ""))]
+    return found + [node for part in plan.get("Plans", []) for node in nodes(part)]
+
+
+def test_the_numbers_are_read_from_the_index() -> None:
+    ended("a", "completed", 60_000, ago="3 days")
+    ended("a", "completed", 500)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE jobs_job")
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {types._ENDED}", {"newest": types.NEWEST})
+        assert ("Seq Scan", "jobs_job") not in nodes(cursor.fetchone()[0][0]["Plan"])
