@@ -81,6 +81,7 @@ def _done(outcome: Any, won: bool) -> None:
     engine().held.pop(outcome.run.id, None)
     if not won:
         logger.warning("job %s: the outcome of run %s came late and was refused", outcome.run.id, outcome.run.runs)
+        engine().write(lambda cursor: transitions.note_late(cursor, outcome.run))
 
 
 def encode(result: Any) -> str:

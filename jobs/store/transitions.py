@@ -192,6 +192,15 @@ def cancel_running(cursor: Any, run: Run, failure: Failure) -> bool:
     return bool(cursor.rowcount)
 
 
+LATE = " (Its outcome came later and was refused.)"
+
+
+def note_late(cursor: Any, run: Run) -> bool:
+    """Say on the attempt that was taken away that its outcome came after all. False: there is no such attempt."""
+    cursor.execute("UPDATE jobs_attempt SET message = message || %s WHERE job_id = %s AND run = %s", [LATE, run.id, run.runs])
+    return bool(cursor.rowcount)
+
+
 def reprocess(cursor: Any, ids: Sequence[int]) -> list[int]:
     """failed, cancelled -> pending, due now, with all its retries again; the numbers of those that were.
 

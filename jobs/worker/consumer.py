@@ -12,6 +12,7 @@ import redis
 from celery import bootsteps
 from celery.utils.functional import LRUCache
 from celery.worker import state
+from django.utils.translation import gettext
 from redis.exceptions import ResponseError
 
 from jobs.celery_app import settle, signing
@@ -20,6 +21,7 @@ from jobs.domain import priority
 from jobs.store import broker, transitions
 from jobs.store.locks import ALONE
 from jobs.store.transitions import Failure, Run
+from jobs.worker import unreadable
 
 logger = logging.getLogger("jobs.worker")
 PAUSE_S = 0.25
@@ -83,12 +85,21 @@ class Consumer(celery.worker.consumer.Consumer):
             except (KeyError, TypeError, ValueError):
                 genuine = False
             if genuine:
-                return handle(message)
+                reason = unreadable.problem(message)
+                return unreadable.refuse(message, reason) if reason else handle(message)
             logger.error("refused a message that is not signed by this project (task %r)", str(headers.get("task"))[:200])
             message.ack_log_error(logger, self.connection_errors)
             return None
 
         return on_task_received
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Any) -> None:
+        """A message of ours whose headers Celery cannot read: its row was written so, and would come again for ever."""
+        unreadable.refuse(message, gettext("The options of the job cannot be read: %(error)s") % {"error": exc})
+
+    def on_decode_error(self, message: Any, exc: Any) -> None:
+        """The same for its body."""
+        unreadable.refuse(message, gettext("The arguments cannot be read: %(error)s") % {"error": exc})
 
     def on_unknown_task(self, body: Any, message: Any, exc: Any) -> None:
         """Give the job back for a while: another worker may know the task; then bury it with that message."""

@@ -122,3 +122,9 @@ def die(how: str) -> None:
     if how == "segfault":
         ctypes.string_at(0)
     os.kill(os.getpid(), signal.SIGKILL)  # what the kernel does when memory is short
+
+
+@shared_task(name="t.nap_and_add")
+def nap_and_add(seconds: float, x: int) -> int:
+    time.sleep(seconds)
+    return x + 1

@@ -101,6 +101,8 @@ def _now(job: Job) -> str:
             return _("It failed for good and will not run again by itself.")
         case Status.CANCELLED:
             return _("A person cancelled it.")
+        case Status.COMPLETED if job.cancel_requested_at:
+            return _("A person asked to cancel it, but it ran to its end before.")
         case Status.COMPLETED | Status.PENDING:
             return _("It ran to its end.")
 

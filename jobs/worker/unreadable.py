@@ -1,0 +1,42 @@
+"""Rows that other programs inserted and that no task can be called with: buried at once, with the reason."""
+
+import logging
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from jobs.celery_app import settle
+from jobs.store import transitions
+from jobs.store.transitions import Failure, Run
+
+logger = logging.getLogger("jobs.worker")
+
+
+def problem(message: Any) -> str:
+    """Why a task cannot be called with this message's body, as a translated sentence; "" when it can."""
+    try:
+        payload = message.payload
+    except Exception as error:  # whatever a decoder meets in a row that anyone may have written
+        return _("The arguments cannot be read: %(error)s") % {"error": error}
+    if not isinstance(payload, list | tuple) or len(payload) != 3 or not isinstance(payload[2], dict):
+        return _("The options of the job are not those of a Celery message.")
+    if not isinstance(payload[0], list | tuple):
+        return _("The positional arguments must be a list.")
+    if not isinstance(payload[1], dict):
+        return _("The named arguments must be an object with text keys.")
+    return ""
+
+
+def refuse(message: Any, reason: str) -> None:
+    """Claim the job of a message that is ours, and bury it."""
+    headers = message.headers
+    run, task = Run(id=headers["job_id"], runs=headers["runs"]), str(headers.get("task"))
+    engine = settle.engine()
+    if not engine.claim(run, headers["job_queue"], headers["job_priority"]):
+        return
+    try:
+        failure = Failure(error_class="UnreadableJob", message=reason)
+        if engine.write(lambda cursor: transitions.bury(cursor, run, failure, task=task)):
+            logger.critical("job %s (%s) failed for good and is in the Dead Letter Queue: %s", run.id, task, reason)
+    finally:
+        engine.held.pop(run.id, None)
