@@ -1,5 +1,6 @@
 """A finished Celery message becomes a row: `.delay()`, `apply_async`, `send_task` and canvas all end here."""
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,31 +13,44 @@ from django.db import connections
 from kombu.utils.json import dumps
 from kombu.utils.uuid import uuid
 
-from jobs.celery_app import transport
+from jobs.celery_app import sending, transport
 from jobs.conf import configuration
 from jobs.domain import priority as priorities
-from jobs.store.insert import NewJob, insert_fresh, insert_sent
+from jobs.store.insert import NewJob, insert_fresh
 
 # What the leader fills in itself, or what belongs to the way a message takes and not to the job.
 _DERIVED = ("lang", "task", "id", "retries", "eta", "argsrepr", "kwargsrepr")
+# How a message would have been published; everything else that a caller passes is a property of it.
+_PUBLISHING = frozenset(
+    ("exchange", "exchange_type", "retry", "retry_policy", "serializer", "compression", "declare", "delivery_mode", "event_dispatcher")
+) | {"timeout", "confirm_timeout", "expiration", "mandatory", "immediate", "content_type", "content_encoding"}
 
 
-def _options(headers: dict[str, Any], reply_to: str, embed: dict[str, Any]) -> str | None:
+def _options(headers: dict[str, Any], properties: dict[str, Any], embed: dict[str, Any]) -> str | None:
     kept = {key: value for key, value in headers.items() if value is not None and key not in _DERIVED}
     if kept.get("root_id") == headers["id"]:
         del kept["root_id"]
     options: dict[str, Any] = {"headers": kept}
-    if reply_to:
-        options["properties"] = {"reply_to": reply_to}
+    if properties:
+        options["properties"] = properties
     if any(embed.values()):
         options["embed"] = embed
     return str(dumps(options))
+
+
+def _seconds(limit: Any) -> int | None:
+    """The limit after which the leader takes the job over, in whole seconds."""
+    return max(math.ceil(limit), 1) if limit else None
 
 
 class AMQP(celery.app.amqp.AMQP):
     """Celery's message factory, whose sender inserts a row."""
 
     Connection = transport.Connection
+
+    def __init__(self, app: Any) -> None:
+        super().__init__(app)
+        self.task_protocols = {1: self.as_task_v2, 2: self.as_task_v2}  # a row has one shape
 
     def _create_task_sender(self) -> Callable[..., None]:
         def send_task_message(
@@ -47,10 +61,14 @@ class AMQP(celery.app.amqp.AMQP):
             routing_key: Any = None,
             priority: Any = None,
             headers: Any = None,
-            **_: Any,
+            **more: Any,
         ) -> None:
             head, properties, body, _event = message
-            head.update(headers or {})
+            if headers:
+                head.update(headers)
+            properties.update((key, value) for key, value in more.items() if key not in _PUBLISHING)
+            if priority is not None:
+                properties["priority"] = priority
             signals.before_task_publish.send(
                 sender=name,
                 body=body,
@@ -61,18 +79,24 @@ class AMQP(celery.app.amqp.AMQP):
                 declare=[],
                 retry_policy={},
             )
+            if headers:
+                head["headers"] = dict(headers)
+            if head.get("eta"):
+                head["job_eta"] = head["eta"]  # a message that says "eta" would wait in the worker's memory
             args, kwargs, embed = body
             queue = getattr(queue, "name", queue) or routing_key or self.app.conf.task_default_queue
             task = self.app.tasks.get(name)
-            reply_to = properties.get("reply_to", "")
+            limit = (head.get("timelimit") or (None,))[0] or getattr(task, "time_limit", None)
+            properties.pop("correlation_id", None)
+            if properties.get("reply_to") in ("", self.app.thread_oid):
+                del properties["reply_to"]
             new = NewJob(
                 task=name, task_id=head["id"], args=dumps(list(args or ())), kwargs=dumps(dict(kwargs or {})), queue=queue,
-                priority=priorities.DEFAULT if priority is None else min(max(int(priority), priorities.LOWEST), priorities.HIGHEST),
-                run_at=head.get("eta"), max_retries=getattr(task, "max_retries", None), autoretry=configuration().autoretry,
-                timeout=getattr(task, "timeout", None),
-                options=_options(head, "" if reply_to == self.app.thread_oid else reply_to, embed or {}),
+                priority=self._priority(priority), run_at=head.get("eta"), max_retries=getattr(task, "max_retries", 3),
+                autoretry=configuration().autoretry, timeout=_seconds(limit) or getattr(task, "timeout", None),
+                options=_options(head, properties, embed or {}),
             )  # fmt: skip
-            self._accept(new)
+            sending.send(self.app, producer, new, head.get("group"))
             self._here.new = new
             signals.after_task_publish.send(sender=name, body=body, headers=head, exchange="", routing_key=routing_key)
 
@@ -98,12 +122,15 @@ class AMQP(celery.app.amqp.AMQP):
             insert_fresh(cursor, replace(new, task_id=task_id, **texts))
         return task_id
 
-    def _accept(self, new: NewJob) -> None:
-        """Insert now, or keep for the transaction in which the running task's outcome is written."""
+    def _priority(self, asked: Any) -> int:
+        """The priority of the row. What a task passes on of its own (a retry, `task_inherit_parent_priority`) is its row's."""
+        if asked is None:
+            return priorities.DEFAULT
         task = self.app.current_worker_task
-        outcome = getattr(task.request, "outcome", None) if task else None
-        if outcome is not None and outcome.closing:
-            outcome.sends.append(new)
-            return
-        with connections[configuration().database].cursor() as cursor:
-            insert_sent(cursor, new)
+        request = task.request if task else None
+        own = getattr(request, "job_priority", None)
+        if request is not None and own is not None and asked == (request.delivery_info or {}).get("priority"):
+            retrying = getattr(getattr(request, "outcome", None), "retrying", False)
+            if retrying or self.app.conf.task_inherit_parent_priority:
+                return int(own)
+        return min(max(int(asked), priorities.LOWEST), priorities.HIGHEST)

@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from contextlib import nullcontext
 from typing import Any
 
 import celery
@@ -45,6 +46,7 @@ def _defaults() -> dict[str, Any]:
         "broker_channel_error_retry": True,  # a Redis that is full refuses commands for a while; that ends no worker
         "worker_prefetch_multiplier": 1,
         "worker_consumer": "jobs.worker.consumer:Consumer",
+        "result_backend": "rows://",
         "result_backend_thread_safe": True,
         "accept_content": ["json"],
     }
@@ -55,6 +57,7 @@ class Celery(celery.Celery):
 
     amqp_cls = "jobs.celery_app.amqp:AMQP"
     task_cls = "jobs.celery_app.task:JobTask"
+    control_cls = "jobs.celery_app.control:Control"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -78,6 +81,14 @@ class Celery(celery.Celery):
         from jobs.celery_app.backend import Backend
 
         return Backend(app=self, url="rows://")
+
+    def producer_or_acquire(self, producer: Any = None) -> Any:
+        """A batch of messages that are accepted together; the given producer when there is one."""
+        from jobs.celery_app.sending import Batch
+
+        return Batch(self) if producer is None else nullcontext(producer)
+
+    default_producer = producer_or_acquire
 
     def _task_from_fun(self, fun: Any, name: Any = None, base: Any = None, *args: Any, **options: Any) -> Any:
         """As Celery does, on a base that claims its run first, whatever base the caller has chosen."""

@@ -1,68 +1,312 @@
-"""Celery's result backend over the rows."""
+"""Celery's result backend over the rows: reading, waiting, and what Celery stores besides the ends of runs."""
 
 import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import psycopg2
 from celery import states
+from celery.app.task import Context
 from celery.backends.base import BaseBackend
-from celery.exceptions import TimeoutError
+from celery.exceptions import TaskRevokedError, TimeoutError
+from celery.result import AsyncResult, GroupResult, ResultSet, result_from_tuple
+from celery.utils.functional import _regen
 from django.db import connections
+from kombu.utils.json import dumps, loads
 
-from jobs.celery_app import settle
+from jobs.celery_app import chords, meta, sending, settle
 from jobs.conf import configuration
+from jobs.domain.errors import NotCommitted
+from jobs.store import canvas, results, transitions
+from jobs.store.transitions import Failure, Run
 
-_STATES = {
-    "pending": states.PENDING,
-    "running": states.STARTED,
-    "completed": states.SUCCESS,
-    "failed": states.FAILURE,
-    "cancelled": states.REVOKED,
-}
+LOOK = 1.0  # seconds after which a waiter looks at the rows although nothing was told
 
 
 class Backend(BaseBackend):
-    """Writes nothing of its own: the row is the result."""
+    """The row is the result; `settle` writes the ends of runs."""
 
     persistent = True
     supports_autoexpire = True
+    supports_native_join = True
+
+    # what the tracer tells
 
     def mark_as_done(self, task_id: str, result: Any, request: Any = None, store_result: bool = True, state: str = states.SUCCESS) -> None:
         """Settle the run; Celery calls this after the callbacks, before the signals of success."""
         outcome = getattr(request, "outcome", None)
-        if outcome is not None and not outcome.settled:
-            settle.complete(outcome, result)
+        if outcome is None:
+            super().mark_as_done(task_id, result, request, store_result, state)
+        elif not outcome.settled:
+            if request.chord:
+                outcome.parts.append((request, state, result))
+            settle.complete(
+                outcome, self.prepare_value(result) if store_result else None, self.current_task_children(request), store_result
+            )
+
+    def mark_as_failure(
+        self, task_id: str, exc: Any, traceback: Any = None, request: Any = None, store_result: bool = True,
+        call_errbacks: bool = True, state: str = states.FAILURE,
+    ) -> None:  # fmt: skip
+        """Tell the chord, the chain and the errbacks; the run itself settles in `task_failure`, or here when its process was killed."""
+
+        run = _run_of(request)
+        outcome = getattr(request, "outcome", None)
+        if outcome is not None and call_errbacks and request.errbacks:
+            outcome.errbacks = True
+
+        def tell() -> None:
+            now = call_errbacks and outcome is None and run is None  # else once the end is committed
+            super(Backend, self).mark_as_failure(task_id, exc, traceback, request, store_result, now, state)
+
+        if run is None:
+            tell()
+        else:
+            settle.bury_elsewhere(self.app, request, run, exc, traceback, tell)
+
+    def mark_as_revoked(
+        self, task_id: str, reason: str = "", request: Any = None, store_result: bool = True, state: str = states.REVOKED
+    ) -> None:
+        """End the job of a message that was revoked or has expired before it ran, or of a run that was terminated."""
+        run = _run_of(request)
+        if run is None:
+            super().mark_as_revoked(task_id, reason, request, store_result, state)
+        else:
+            settle.revoked(run, reason)
+
+    def tell_revoked(self, request: Context) -> None:
+        """Tell the chord of a task that was revoked before its row was made."""
+        if request.chord:
+            self.on_chord_part_return(request, states.REVOKED, TaskRevokedError("revoked"))
+
+    # results
 
     def store_result(self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **_: Any) -> Any:
-        """Nothing: `settle` has written the end, or will."""
-        return result
+        """A state set by hand, or the result of an id that no job has. The ends of runs are written by `settle`."""
+        encoded = self.encode_result(result, state)
+        own = request is not None and task_id == request.id and getattr(request, "job_id", None) is not None
+        if own:
+            outcome = getattr(request, "outcome", None)
+            if outcome is None or outcome.closing:
+                return encoded  # STARTED, or the end
+            outcome.reported = (state, encoded)
+            settle.report_state(outcome, state, encoded)
+        else:
+            text = meta.report(state, encoded, traceback)
+            sending.do(self.app, lambda cursor: _store(cursor, task_id, state, encoded, str(traceback) if traceback else None, text))
+        return encoded
+
+    def encode_state(self, state: str, reason: str) -> str:
+        """The stored result of an id that was revoked, as JSON text."""
+        return str(dumps(self.encode_result(TaskRevokedError(reason), state)))
 
     def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
-        with connections[configuration().database].cursor() as cursor:
-            cursor.execute("SELECT status, attempts, result, last_error FROM jobs_job WHERE task_id = %s", [task_id])
-            row = cursor.fetchone()
-        if row is None:
-            return {"status": states.PENDING, "result": None, "task_id": task_id}
-        status, attempts, result, error = row
-        state = states.RETRY if status == "pending" and attempts else _STATES[status]
-        if status in ("failed", "cancelled"):
-            name, _, message = error.partition(": ")
-            result = {"exc_type": name or "TaskRevokedError", "exc_message": [message], "exc_module": "builtins"}
-        return {"status": state, "result": result, "traceback": None, "children": [], "task_id": task_id}
+        return self._read([task_id])[task_id]
+
+    def _read(self, task_ids: Iterable[str], cursor: Any = None) -> dict[str, dict[str, Any]]:
+        wanted = [str(task_id) for task_id in task_ids]
+        cursor = cursor or sending.cursor_here()
+        if cursor is not None:
+            found = results.read(cursor, wanted)
+        else:
+            with connections[configuration().database].cursor() as own:
+                found = results.read(own, wanted)
+        extended = bool(self.app.conf.find_value_for_key("extended", "result"))
+        return {task_id: self.meta_from_decoded(meta.of(task_id, found.get(task_id), extended=extended)) for task_id in wanted}
 
     def decode_result(self, payload: Any) -> Any:
+        """Metas are made decoded."""
         return payload
 
+    def _forget(self, task_id: str) -> None:
+        sending.do(self.app, lambda cursor: canvas.forget(cursor, task_id, meta.FORGOTTEN))
+
+    # waiting
+
+    def wait_for_pending(
+        self, result: Any, timeout: float | None = None, interval: float = 0.5, no_ack: bool = True, on_message: Any = None,
+        on_interval: Any = None, callback: Any = None, propagate: bool = True,
+    ) -> Any:  # fmt: skip
+        """The result's value once its job has ended. `on_message` is called with each meta that is told meanwhile."""
+        self._ensure_not_eager()
+        found = self.wait_for(result.id, timeout=timeout, interval=interval, on_interval=on_interval, on_message=on_message)
+        result._maybe_set_cache(found)
+        return result.maybe_throw(propagate=propagate, callback=callback)
+
     def wait_for(
-        self, task_id: str, timeout: float | None = None, interval: float = 0.5, no_ack: bool = True, on_interval: Any = None
-    ) -> dict[str, Any]:
-        """Wait until the job has ended; at most `timeout` seconds (None: for ever)."""
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            meta = self.get_task_meta(task_id)
-            if meta["status"] in states.READY_STATES:
-                return meta
-            if on_interval:
+        self, task_id: str, timeout: float | None = None, interval: float = 0.5, no_ack: bool = True, on_interval: Any = None,
+        on_message: Any = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Wait until the job has ended; at most `timeout` seconds (None: for ever). Raises TimeoutError.
+
+        `on_interval` is called once more before the answer: a failed header and the error of its chord's body become visible
+        in the same moment, and people expect the header's.
+        """
+        self._ensure_not_eager()
+        for _, found in self._wait([task_id], timeout, interval, on_interval, on_message):
+            return found
+        raise TimeoutError("The operation timed out.")
+
+    def iter_native(
+        self, result: Any, timeout: float | None = None, interval: float = 0.5, no_ack: bool = True, on_message: Any = None,
+        on_interval: Any = None,
+    ) -> Iterator[tuple[str, Any]]:  # fmt: skip
+        """(task_id, meta) of each result of a group as it ends; raises what a task before the group has raised. Raises TimeoutError."""
+
+        def check() -> None:
+            _raise_of_parents(result)
+            if on_interval is not None:
                 on_interval()
-            if end is not None and time.monotonic() > end:
-                raise TimeoutError("The operation timed out.")
-            time.sleep(min(interval, 0.02))
+
+        self._ensure_not_eager()
+        _raise_of_parents(result)
+        for one in result.results:
+            if isinstance(one, ResultSet):
+                yield one.id, one.results
+        ids = {one.id for one in result.results if not isinstance(one, ResultSet)}
+        yield from self.get_many(ids, timeout, interval, on_message=on_message, on_interval=check, also=getattr(result, "id", None))
+
+    def get_many(
+        self, task_ids: Iterable[str], timeout: float | None = None, interval: float = 0.5, no_ack: bool = True, on_message: Any = None,
+        on_interval: Any = None, max_iterations: int | None = None, also: str | None = None,
+    ) -> Iterator[tuple[str, dict[str, Any]]]:  # fmt: skip
+        """(task_id, meta) of each as it ends. Raises TimeoutError. `also`: an id whose end calls `on_interval` at once."""
+        left = set(task_ids)
+        for task_id, found in self._wait(left, timeout, interval, on_interval, on_message, also):
+            left.discard(task_id)
+            yield task_id, found
+        if left:
+            raise TimeoutError(f"Operation timed out ({timeout})")
+
+    def _wait(
+        self, task_ids: Iterable[str], timeout: float | None, interval: float | None, on_interval: Any, on_message: Any,
+        also: str | None = None,
+    ) -> Iterator[tuple[str, dict[str, Any]]]:  # fmt: skip
+        """Those that end within `timeout` seconds, one by one."""
+        end = None if timeout is None else time.monotonic() + timeout
+        left = {str(task_id) for task_id in task_ids}
+        yield from self._ended(self._read(left), left, on_interval, on_message)
+        pause = min(interval or LOOK, LOOK)
+        while left and (end is None or time.monotonic() < end):
+            try:
+                with results.waiting(left | {also} if also else left) as waiter:
+                    self._refuse_uncommitted(left, waiter.cursor)
+                    ready = list(self._ended(self._read(left, waiter.cursor), left, on_interval, on_message))
+                    while not ready and (end is None or time.monotonic() < end):
+                        told = waiter.sleep(pause if end is None else min(pause, max(end - time.monotonic(), 0)))
+                        wanted = {task_id for task_id in left if results.named(task_id) in told} if told else left
+                        ready = list(self._ended(self._read(wanted, waiter.cursor), left, on_interval, on_message if told else None))
+                        if on_interval is not None and not ready:
+                            on_interval()
+            except psycopg2.OperationalError:  # PostgreSQL is away: so is the answer
+                time.sleep(0.1)
+                continue
+            yield from ready
+
+    def _ended(
+        self, found: dict[str, dict[str, Any]], left: set[str], on_interval: Any, on_message: Any
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        for task_id, one in found.items():
+            ready = one["status"] in states.READY_STATES
+            if on_message is not None and one["status"] != states.PENDING:
+                on_message(one)
+            if ready:
+                left.discard(task_id)
+                if on_interval is not None:
+                    on_interval()
+                yield task_id, one
+
+    def _refuse_uncommitted(self, task_ids: Iterable[str], cursor: Any) -> None:
+        connection = connections[configuration().database]
+        if not connection.in_atomic_block:
+            return
+        wanted = list(task_ids)
+        with connection.cursor() as own:
+            here = results.read(own, wanted)
+        if set(here) - set(results.read(cursor, wanted)):
+            raise NotCommitted
+
+    # groups and chords
+
+    def _save_group(self, group_id: str, result: Any) -> Any:
+        text = dumps(result.as_tuple())
+        sending.do(self.app, lambda cursor: canvas.save_group(cursor, group_id, text))
+        return result
+
+    def _restore_group(self, group_id: str) -> dict[str, Any] | None:
+        text = self._ask(lambda cursor: canvas.saved_group(cursor, group_id))
+        return {"result": result_from_tuple(loads(text), self.app)} if text else None
+
+    def _ask(self, question: Callable[[Any], Any]) -> Any:
+        """Read, also while an outcome gathers what it will write."""
+        cursor = sending.cursor_here()
+        if cursor is not None:
+            return question(cursor)
+        with connections[configuration().database].cursor() as cursor:
+            return question(cursor)
+
+    def _delete_group(self, group_id: str) -> None:
+        sending.do(self.app, lambda cursor: canvas.delete_group(cursor, group_id))
+
+    def apply_chord(self, header_result_args: Any, body: Any, **kwargs: Any) -> None:
+        """Called before the header is sent."""
+        group_id, header = header_result_args[0], header_result_args[1]
+        if isinstance(header, _regen):
+            sending.stream(group_id)
+        else:
+            result = self.app.GroupResult(*header_result_args)
+            if any(isinstance(part, GroupResult) for part in result.results):
+                result.save(backend=self)
+
+    def set_chord_size(self, group_id: str, chord_size: int) -> None:
+        """Called before the last task of the header is sent."""
+        sending.end_stream(group_id)
+        sending.do(self.app, lambda cursor: canvas.set_size(cursor, group_id, chord_size))
+
+    def add_to_chord(self, chord_id: str, result: Any) -> None:
+        """One more header task."""
+        sending.do(self.app, lambda cursor: canvas.add_to_size(cursor, chord_id))
+
+    def on_chord_part_return(self, request: Any, state: str, result: Any, **kwargs: Any) -> None:
+        """A header task has ended: count it in the transaction that writes its end."""
+        chords.ended(self, request, state, result)
+
+    def count_parts(self, cursor: Any, entries: list[tuple[Any, str, Any]], *, quietly: bool = False) -> None:
+        """Count header tasks within the transaction of this cursor. `quietly`: raises `Fires` when a chord is complete."""
+        chords.count(self, cursor, entries, quietly=quietly)
+
+    def add_pending_result(self, result: Any, weak: bool = False) -> Any:
+        """Nothing to prepare."""
+        return result
+
+    def remove_pending_result(self, result: Any) -> Any:
+        """Nothing to give up."""
+        return result
+
+
+def _raise_of_parents(result: Any) -> None:
+    """A task that fails before a group leaves it without jobs."""
+    node = result.parent if isinstance(result, GroupResult) else None
+    while node is not None:
+        if isinstance(node, AsyncResult):
+            node.maybe_throw()
+        node = node.parent
+
+
+def _run_of(request: Any) -> Run | None:
+    """The run of a request whose task does not run in this process, or not any more."""
+    if request is None or getattr(request, "outcome", None) is not None or getattr(request, "job_id", None) is None:
+        return None
+    return Run(id=request.job_id, runs=request.runs)
+
+
+def _store(cursor: Any, task_id: str, state: str, encoded: Any, traceback: str | None, report: str) -> None:
+    """The row is the truth while its job has not ended; a job that was replaced ends by what it was replaced with."""
+    ready = state in states.READY_STATES
+    if ready and state in states.EXCEPTION_STATES:
+        failure = Failure(error_class=meta.class_of(encoded), message=meta.message_of(encoded), traceback=traceback or "")
+        if transitions.bury_held(cursor, task_id, failure, report):
+            return
+    known = canvas.overwrite(cursor, task_id, report) if ready else canvas.report_state(cursor, task_id, report)
+    if not known and not canvas.exists(cursor, task_id):
+        canvas.store_result(cursor, task_id, state, str(dumps(encoded)), traceback)

@@ -13,6 +13,7 @@ import celery
 from celery import signals
 from django.core.signals import setting_changed
 
+from jobs.celery_app import sending
 from jobs.store.insert import NewJob
 
 
@@ -46,6 +47,7 @@ def is_alike(app: Any, task: Any) -> bool:
         signals.before_task_publish.receivers
         or signals.after_task_publish.receivers
         or app.current_worker_task is not None
+        or sending.cursor_here() is not None
         or app.conf.task_always_eager
         or type(app).send_task is not celery.Celery.send_task
         or type(task).shadow_name is not celery.Task.shadow_name

@@ -5,21 +5,24 @@ import logging
 import os
 import traceback as tracebacks
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from celery import signals
+from billiard.exceptions import WorkerLostError
+from celery import signals, states
 from kombu.exceptions import EncodeError
 from kombu.utils.json import dumps
 
+from jobs.celery_app import aftermath, meta, sending
 from jobs.domain.errors import JobTimeout
 from jobs.models.attempt import Outcome as Ending
 from jobs.store import transitions
 from jobs.store.engine import Engine
-from jobs.store.insert import insert_sent
 from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger("jobs.worker")
 INTERRUPTED = Failure(error_class="Interrupted", message="the worker was stopped", outcome=Ending.INTERRUPTED)
+REQUEUE_S = 0.1  # seconds before a rejected job is due again
 _engine: list[Engine] = []
 _make: list[Callable[[], Engine]] = []
 
@@ -46,12 +49,12 @@ def is_green() -> bool:
     return bool(_engine) and getattr(_engine[0], "green", False)
 
 
-def claim(request: Any, make: Any) -> Any:
+def claim(task: Any, request: Any, make: Any) -> Any:
     """The outcome to fill in when the run is ours, else None: a duplicate or stale message."""
     run = Run(id=request.job_id, runs=request.runs)
     if not engine().claim(run, request.job_queue, request.job_priority):
         return None
-    outcome = make(run=run)
+    outcome = make(run=run, task=task)
     if is_green():
         import gevent
 
@@ -60,24 +63,32 @@ def claim(request: Any, make: Any) -> Any:
     return outcome
 
 
-def _write(outcome: Any, change: Any) -> bool:
-    """One transaction for the end and all it sends. False: the run is no longer the job's."""
+def _body(outcome: Any, change: Any) -> Callable[[Any], bool]:
+    """The end and all that follows from it, for one transaction. It answers False when the run is no longer the job's."""
+    app = outcome.task.app
 
     def body(cursor: Any) -> bool:
         if not change(cursor):
             return False
-        for new in outcome.sends:
-            insert_sent(cursor, new)
+        if outcome.changes or outcome.parts:
+            with sending.writing(cursor):
+                sending.apply(app, cursor, outcome.changes)
+                if outcome.parts:
+                    app.backend.count_parts(cursor, outcome.parts)
         return True
 
-    won = bool(engine().write(body))
+    return body
+
+
+def _write(outcome: Any, change: Any) -> bool:
+    won = bool(engine().write(_body(outcome, change)))
     _done(outcome, won)
     return won
 
 
 def _done(outcome: Any, won: bool) -> None:
     outcome.settled = True
-    outcome.sends = []
+    outcome.changes, outcome.parts = [], []
     engine().held.pop(outcome.run.id, None)
     if not won:
         logger.warning("job %s: the outcome of run %s came late and was refused", outcome.run.id, outcome.run.runs)
@@ -98,13 +109,22 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-def complete(outcome: Any, result: Any) -> None:
-    """running -> completed."""
-    text = encode(result)
-    if outcome.sends:
-        _write(outcome, lambda cursor: transitions.complete(cursor, outcome.run, result=text))
-    else:
+def complete(outcome: Any, result: Any, children: Any = None, store: bool = True) -> None:
+    """running -> completed. `children`: what the run has sent; not `store`: nobody asked for the result."""
+    text = encode(result) if store else None
+    more = meta.children(children)
+    if not (outcome.changes or outcome.parts or more is not None):
         _done(outcome, engine().complete(outcome.run, text))
+        return
+
+    def change(cursor: Any) -> bool:
+        return transitions.complete(cursor, outcome.run, result=text, meta=more)
+
+    if outcome.changes or more is not None:
+        _write(outcome, change)
+    else:
+        count = partial(outcome.task.app.backend.count_parts, quietly=True)
+        _done(outcome, engine().complete_counted(outcome.run, text, outcome.parts, count, _body(outcome, change)))
 
 
 def failure_of(error: BaseException, trace: Any = None) -> Failure:
@@ -118,55 +138,126 @@ def failure_of(error: BaseException, trace: Any = None) -> Failure:
     return Failure(error_class=type(error).__name__, message=message, traceback=text, outcome=ending)
 
 
+def _kept(outcome: Any, error: BaseException | None, failure: Failure) -> str | None:
+    """What AsyncResult will say of a failure."""
+    if error is None:
+        return None
+    task = outcome.task
+    encoded = task.app.backend.encode_result(error, states.FAILURE)
+    return meta.failure(encoded, failure.traceback, task.app.backend.current_task_children(task.request))
+
+
 def retry(task: Any, outcome: Any) -> None:
     """running -> pending, after the body has unwound."""
     if outcome.settled or outcome.retry is None:
         return
     plan = dict(outcome.retry)
-    error = plan.pop("error") or RuntimeError("the task asked to be run again")
-    failure = failure_of(error, plan.pop("traceback"))
-    outcome.sends = []
+    given = plan.pop("error")
+    failure = failure_of(given or RuntimeError("the task asked to be run again"), plan.pop("traceback"))
+    plan["meta"] = _kept(outcome, given, failure)
+    outcome.changes = []
     if _write(outcome, lambda cursor: transitions.retry(cursor, outcome.run, failure, **plan)):
         logger.warning("job %s: attempt failed (%s), again in %.1f s", outcome.run.id, failure.error_class, plan["delay"])
+
+
+def replace(outcome: Any) -> None:
+    """running -> pending as another task; or held until the last link, or the body, that it was replaced by is sent."""
+    _write(outcome, lambda cursor: transitions.replace(cursor, outcome.run))
 
 
 def reject(task: Any, outcome: Any, rejected: Any) -> None:
     """Reject: with requeue the job waits again, without it is a failure."""
     if rejected.requeue:
-        _write(outcome, lambda cursor: transitions.release(cursor, outcome.run, delay=1.0))
+        _write(outcome, lambda cursor: transitions.release(cursor, outcome.run, delay=REQUEUE_S))
     else:
-        bury(task.name, outcome, failure_of(rejected))
+        outcome.closing = True
+        reason = rejected.reason if isinstance(rejected.reason, BaseException) else rejected
+        bury(task.name, outcome, failure_of(reason), reason)
 
 
 def cancelled(outcome: Any, error_class: str, message: str) -> None:
     """running -> cancelled."""
     failure = Failure(error_class=error_class, message=message, outcome=Ending.CANCELLED)
-    _write(outcome, lambda cursor: transitions.cancel_running(cursor, outcome.run, failure))
+    more = meta.report(*outcome.reported) if outcome.reported else None
+    _write(outcome, lambda cursor: transitions.cancel_running(cursor, outcome.run, failure, meta=more))
 
 
 def release(outcome: Any) -> None:
     """running -> pending at shutdown; the attempt is not spent."""
     if not outcome.settled:
+        outcome.changes, outcome.parts = [], []
         _write(outcome, lambda cursor: transitions.release(cursor, outcome.run, failure=INTERRUPTED))
 
 
-def bury(task: str, outcome: Any, failure: Failure) -> None:
+def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None = None) -> None:
     """running -> failed, with its dead letter and one CRITICAL record in the worker's log."""
     if outcome.settled:
         return
-    if _write(outcome, lambda cursor: transitions.bury(cursor, outcome.run, failure, task=task)):
-        logger.critical(
-            "job %s (%s) failed for good and is in the Dead Letter Queue: %s: %s",
-            outcome.run.id,
-            task,
-            failure.error_class,
-            failure.message[:500],
-        )
+    more, told, errbacks = _kept(outcome, error, failure), error is not None, outcome.errbacks
+
+    def change(cursor: Any) -> bool:
+        return transitions.bury(cursor, outcome.run, failure, task=task, meta=more, told=told, errbacks=errbacks)
+
+    if _write(outcome, change):
+        _log_burial(outcome.run, task, failure)
+        if errbacks:
+            aftermath.run(outcome.task.app, engine(), outcome.run.id)
+
+
+def _log_burial(run: Run, task: str, failure: Failure) -> None:
+    logger.critical(
+        "job %s (%s) failed for good and is in the Dead Letter Queue: %s: %s", run.id, task, failure.error_class, failure.message[:500]
+    )
+
+
+def bury_elsewhere(app: Any, request: Any, run: Run, error: BaseException, trace: Any, tell: Callable[[], None]) -> None:
+    """running -> failed, by the parent of a process that was killed at its hard time limit. A child that died is a lost run instead."""
+    if isinstance(error, WorkerLostError):
+        return
+    failure = failure_of(error, str(trace) if trace else None)
+    more = meta.failure(app.backend.encode_result(error, states.FAILURE), failure.traceback, None)
+
+    def body(cursor: Any) -> bool:
+        if not transitions.bury(cursor, run, failure, task=request.task, meta=more, told=True, errbacks=bool(request.errbacks)):
+            return False
+        with sending.writing(cursor):
+            tell()
+        return True
+
+    if engine().write(body):
+        _log_burial(run, request.task, failure)
+        if request.errbacks:
+            aftermath.run(app, engine(), run.id)
+
+
+def revoked(run: Run, reason: str) -> None:
+    """A message that expired or was revoked ends its job as cancelled; one that ran was stopped by Celery."""
+    outcome = engine().held.get(run.id)
+    if reason == "terminated":
+        if outcome is not None:
+            cancelled(outcome, "Revoked", "the task was revoked while it ran")
+    elif engine().write(lambda cursor: transitions.cancel_pending(cursor, [run.id], f"Revoked: {reason}")):
+        logger.warning("job %s was cancelled: %s", run.id, reason)
 
 
 def progress(outcome: Any, fraction: float, message: str) -> bool:
     """Note how far the run is, over the engine's connection, so that a transaction of the task does not hold the row."""
-    text = json.dumps({"fraction": fraction, "message": transitions.clean(message, 500)})
+    return _note(outcome, {"fraction": fraction, "message": transitions.clean(message, 500)})
+
+
+def report_state(outcome: Any, state: str, encoded: Any) -> bool:
+    """A state of the task's own (`update_state`); `current` and `total` in it are how far the run is."""
+    fraction = 0.0
+    if isinstance(encoded, dict) and encoded.get("total"):
+        try:
+            fraction = min(max(float(encoded["current"]) / float(encoded["total"]), 0.0), 1.0)
+        except (KeyError, TypeError, ValueError):
+            pass  # not numbers: a state without a fraction
+    return _note(outcome, {"fraction": fraction, "message": transitions.clean(state, 500), "state": state, "result": encoded})
+
+
+def _note(outcome: Any, progress: dict[str, Any]) -> bool:
+    text = str(dumps(progress))
     return bool(engine().write(lambda cursor: transitions.report_progress(cursor, outcome.run, text)))
 
 
@@ -175,7 +266,7 @@ def _on_failure(sender: Any = None, exception: Any = None, einfo: Any = None, **
     """Where a failure settles. Exceptions in receivers are swallowed by Celery, so `engine().write` keeps trying."""
     outcome = getattr(getattr(sender, "request", None), "outcome", None)
     if outcome is not None:
-        bury(sender.name, outcome, failure_of(exception, str(getattr(einfo, "traceback", "")) or None))
+        bury(sender.name, outcome, failure_of(exception, str(getattr(einfo, "traceback", "")) or None), exception)
 
 
 @signals.task_postrun.connect(weak=False)
@@ -185,18 +276,3 @@ def _on_postrun(task: Any = None, state: Any = None, **_: Any) -> None:
     outcome = getattr(request, "outcome", None)
     if outcome is not None and not outcome.settled and outcome.closing:
         bury(task.name, outcome, Failure(error_class="HookError", message=f"the task ended in state {state} without an outcome"))
-
-
-@signals.task_revoked.connect(weak=False)
-def _on_revoked(request: Any = None, terminated: bool = False, expired: bool = False, **_: Any) -> None:
-    """A message that expired or was revoked ends its job as cancelled; one that ran was stopped by Celery."""
-    job = getattr(request, "job_id", None)
-    if job is None:
-        return
-    outcome = engine().held.get(job)
-    if terminated and outcome is not None:
-        cancelled(outcome, "Revoked", "the task was revoked while it ran")
-    elif not terminated:
-        reason = "expired" if expired else "revoked"
-        engine().write(lambda cursor: transitions.cancel_pending(cursor, [job]))
-        logger.warning("job %s was cancelled: %s", job, reason)

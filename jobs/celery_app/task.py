@@ -2,8 +2,7 @@
 
 import random
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -11,13 +10,13 @@ from typing import Any
 
 import celery
 from celery.exceptions import Ignore, Reject, Retry
-from kombu.utils.json import dumps
+from django.db import transaction
 
-from jobs.celery_app import plain, settle
+from jobs.celery_app import limits, plain, settle
 from jobs.celery_app.body import Body
 from jobs.conf import configuration
 from jobs.domain import retry as policy
-from jobs.domain.errors import JobCancelled, JobInterrupted, JobTimeout, PermanentError
+from jobs.domain.errors import JobCancelled, JobInterrupted, PermanentError
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
 
@@ -27,11 +26,20 @@ class Outcome:
     """What a claimed run will write, once, at its end."""
 
     run: Run
+    task: Any
+    started: bool = False
     closing: bool = False  # from the end of the body on, what is sent belongs to the outcome
     settled: bool = False
+    retrying: bool = False  # within self.retry(): what is sent under the run's own task_id is the next attempt
+    replaced: bool = False
+    errbacks: bool = False  # to be called once the failure is committed
+    next: NewJob | None = None
     retry: dict[str, Any] | None = None
+    limit: int | None = None  # max_retries that the task has asked for in this run
+    reported: tuple[str, Any] | None = None  # the last state that the task has set by hand
     ended_by: type[Exception] | None = None  # set by whoever kills the greenlet, before it does
-    sends: list[NewJob] = field(default_factory=list)
+    changes: list[NewJob | Callable[[Any], Any]] = field(default_factory=list)
+    parts: list[tuple[Any, str, Any]] = field(default_factory=list)  # of chords: request, state, result
     body: Body = field(default_factory=Body)
 
     def cancel(self, error: type[Exception]) -> None:
@@ -77,16 +85,17 @@ class JobTask(celery.Task):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._claimed(super().__call__, args, kwargs)
 
-    def _claimed(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Claim the run, then call; what comes of it is settled. Only the first of two claims nested in each other counts."""
+    def _claimed(self, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Claim, run, hand the outcome on."""
         request = self.request
-        if request.called_directly or request.is_eager or getattr(request, "job_id", None) is None or getattr(request, "outcome", None):
+        if request.called_directly or request.is_eager or getattr(request, "job_id", None) is None:
             return call(*args, **kwargs)
-        request.outcome = outcome = settle.claim(request, Outcome)
-        if outcome is None:
-            raise Ignore
+        outcome = getattr(request, "outcome", None) or _claim(self)
+        if outcome.started:
+            return call(*args, **kwargs)
+        outcome.started = True
         try:
-            with outcome.body.running(request.job_timeout), _limit(request.job_timeout):
+            with outcome.body.running(request.job_timeout), limits.applied(self, request):
                 result = call(*args, **kwargs)
         except Retry:
             settle.retry(self, outcome)
@@ -95,7 +104,10 @@ class JobTask(celery.Task):
             settle.reject(self, outcome, rejected)
             raise
         except Ignore:
-            settle.cancelled(outcome, "Ignore", "the task ended itself")
+            if outcome.replaced:
+                settle.replace(outcome)
+            else:
+                settle.cancelled(outcome, "Ignore", "the task ended itself")
             raise
         except JobInterrupted:  # given back already
             raise Ignore from None
@@ -129,27 +141,81 @@ class JobTask(celery.Task):
         self, args: Any = None, kwargs: Any = None, exc: Any = None, throw: bool = True, eta: datetime | None = None,
         countdown: float | None = None, max_retries: int | None = None, **options: Any,
     ) -> Any:  # fmt: skip
-        """Celery's retry; the row is the only retry authority, so this records it and nothing is sent."""
+        """Celery's retry. The row is the only retry authority: the message that Celery makes of it is only recorded."""
         request = self.request
         outcome = getattr(request, "outcome", None)
         if outcome is None:
             return super().retry(args, kwargs, exc, throw, eta, countdown, max_retries, **options)
-        made_here = getattr(request, "autoretry", False)
-        limit = request.max_retries if made_here or max_retries is None else max_retries
+        limit = self._limit(request, outcome, max_retries)
         error = exc or sys.exc_info()[1]
-        if not policy.can_retry(request.retries + 1, limit):
-            if exc is not None:
-                raise exc
-            raise self.MaxRetriesExceededError(f"Can't retry {self.name}[{request.id}]", task_args=request.args, task_kwargs=request.kwargs)
+        outcome.retrying = True
+        try:
+            planned = super().retry(args, kwargs, exc, False, eta, countdown, limit, **options)
+        finally:
+            outcome.retrying = False
         pause = self.default_retry_delay if eta is None and countdown is None else countdown or 0
         outcome.retry = {
-            "error": error, "traceback": getattr(error, "__traceback__", None), "delay": float(pause), "run_at": eta,
-            "args": None if args is None else dumps(list(args)), "kwargs": None if kwargs is None else dumps(dict(kwargs)),
+            "error": error, "traceback": getattr(error, "__traceback__", None), "delay": max(float(pause), 0.0), "run_at": eta,
+            "new": outcome.next,
         }  # fmt: skip
-        planned = Retry(exc=error, when=eta or pause)
         if throw:
             raise planned
         return planned
+
+    def _limit(self, request: Any, outcome: Outcome, asked: int | None) -> int | None:
+        """How many retries there are: a job made here says so itself, a job of Celery code leaves it to its task."""
+        if getattr(request, "autoretry", False):
+            return _FOR_EVER if request.max_retries is None else request.max_retries
+        if asked is not None:
+            outcome.limit = asked
+        return outcome.limit
+
+    @property
+    def override_max_retries(self) -> int | None:
+        """What `retry(max_retries=)` has set in this run; Celery keeps it on the task, where other greenlets would see it."""
+        outcome = getattr(self.request, "outcome", None)
+        if outcome is None or outcome.limit is None:
+            raise AttributeError("override_max_retries")
+        return outcome.limit
+
+    @override_max_retries.setter
+    def override_max_retries(self, value: int | None) -> None:
+        outcome = getattr(self.request, "outcome", None)
+        if outcome is not None and not getattr(self.request, "autoretry", False):
+            outcome.limit = value
+
+    @override_max_retries.deleter
+    def override_max_retries(self) -> None:
+        outcome = getattr(self.request, "outcome", None)
+        if outcome is not None:
+            outcome.limit = None
+
+    def on_replace(self, sig: Any) -> Any:
+        """The signature takes over this job's id; it is sent in the transaction in which this run ends."""
+        outcome = getattr(self.request, "outcome", None)
+        if outcome is not None and not self.request.is_eager:
+            outcome.closing = outcome.replaced = True
+        return super().on_replace(sig)
+
+    def add_to_chord(self, sig: Any, lazy: bool = False) -> Any:
+        """Celery's; the count and the task that is counted are one transaction."""
+        if self.request.is_eager or lazy:
+            return super().add_to_chord(sig, lazy)
+        with transaction.atomic(using=configuration().database):
+            return super().add_to_chord(sig)
+
+
+_FOR_EVER = sys.maxsize  # Celery reads None as "the default"
+
+
+def _claim(task: JobTask) -> Outcome:
+    request = task.request
+    request.outcome = outcome = settle.claim(task, request, Outcome)
+    if outcome is None:
+        raise Ignore
+    request.eta = getattr(request, "job_eta", None)
+    _ = request.children  # made now, so that Celery's copy of the request shares the list
+    return outcome
 
 
 class _First:
@@ -159,32 +225,33 @@ class _First:
         return self._claimed(super().__call__, args, kwargs)  # type: ignore[misc]
 
 
+class _FirstToStart(_First):
+    """The same for a class with a `before_start`."""
+
+    def before_start(self: Any, task_id: str, args: Any, kwargs: Any) -> None:
+        own = super().before_start  # type: ignore[misc]
+        if getattr(self.request, "job_id", None) is None or self.request.is_eager:
+            own(task_id, args, kwargs)
+            return
+        outcome = _claim(self)
+        try:
+            own(task_id, args, kwargs)
+        except Exception:
+            outcome.closing = True
+            raise
+
+
 @cache
 def claiming(base: type) -> type:
     """The class itself when it is a JobTask, else one that claims first and is a JobTask behind what it overrides."""
-    if issubclass(base, JobTask) and "__call__" not in _own(base):
+    is_job, starts = issubclass(base, JobTask), base.before_start is not celery.Task.before_start  # type: ignore[attr-defined]
+    if is_job and (issubclass(base, _First) or not (starts or "__call__" in _own(base))):
         return base
-    bases = (_First, base) if issubclass(base, JobTask) else (_First, base, JobTask)
-    return type(base.__name__, bases, {"abstract": True, "__module__": base.__module__, "__doc__": base.__doc__})
+    first = _FirstToStart if starts else _First
+    bases = (first, base) if is_job else (first, base, JobTask)
+    return type(f"{base.__name__}First", bases, {"abstract": True, "__module__": base.__module__, "__doc__": base.__doc__})
 
 
 def _own(base: type) -> set[str]:
     """The names that classes between this one and JobTask define."""
     return {name for each in base.__mro__[: base.__mro__.index(JobTask)] for name in vars(each)}
-
-
-@contextmanager
-def _limit(seconds: int | None) -> Iterator[None]:
-    """End the body at its deadline, where greenlets can switch. Elsewhere the leader takes the job over."""
-    if seconds is None or not settle.is_green():
-        yield
-        return
-    from gevent import Timeout
-
-    try:
-        with Timeout(seconds) as timer:
-            yield
-    except Timeout as expired:
-        if expired is not timer:
-            raise
-        raise JobTimeout(f"the job ran longer than {seconds} s") from None

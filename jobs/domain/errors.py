@@ -26,3 +26,11 @@ class TaskExit(JobError):
 
 class JobInterrupted(BaseException):
     """The worker was stopped while it ran the job; the job was given back."""
+
+
+class NotCommitted(JobError, RuntimeError):
+    """get() inside the transaction that enqueued the job would wait for ever: the job is not committed yet. Ask after the commit."""
+
+
+class JobFailed(JobError):
+    """The job failed for good."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from jobs.conf import configuration
 from jobs.leader.complaint import Complaint
-from jobs.store import engine, transitions
+from jobs.store import canvas, engine, transitions
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,11 @@ def prune(connection: Any, stop: threading.Event) -> int:
                 if len(gone) < BATCH:
                     break
         cursor.execute(_BATCHES, [configuration().retention_days * 86400])
+        while not stop.is_set():
+            number = canvas.prune(cursor, configuration().retention_days * 86400)
+            total += number
+            if not number:
+                break
     return total
 
 

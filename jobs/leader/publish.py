@@ -62,17 +62,16 @@ def _part(options: dict[str, Any], name: str) -> dict[str, Any]:
 
 def message(row: Row, lane: Lane) -> str:
     """The message, as kombu would have written it."""
-    queue, number = lane
+    queue = lane[0]
     options = json.loads(row.options) if row.options else {}
     options = options if isinstance(options, dict) else {}
     embed = options.get("embed")
     body = f"[{row.args}, {row.kwargs}, {json.dumps(embed) if embed else _PLAIN}]"
     runs = row.runs + 1
-    properties = {"correlation_id": row.task_id, "reply_to": ""} | _part(options, "properties")
+    properties = {"correlation_id": row.task_id, "reply_to": "", "priority": 0 if options else row.priority} | _part(options, "properties")
     properties |= {
         "delivery_mode": 2,
-        "delivery_info": {"exchange": "", "routing_key": queue},
-        "priority": number,
+        "delivery_info": {"exchange": "", "routing_key": queue, "redelivered": row.runs > row.attempts},
         "body_encoding": None,
         "delivery_tag": f"{row.id}.{runs}",
     }
@@ -89,10 +88,11 @@ def message(row: Row, lane: Lane) -> str:
         "argsrepr": _repr(row.args, positional=True),
         "kwargsrepr": _repr(row.kwargs, positional=False),
         "origin": "jobs",
-        "ignore_result": False,
+        "ignore_result": None,  # as the task says
         "replaced_task_nesting": 0,
         "stamped_headers": None,
         "stamps": {},
+        "headers": {},
     } | _part(options, "headers")
     headers |= {
         "id": row.task_id,
@@ -107,7 +107,6 @@ def message(row: Row, lane: Lane) -> str:
         "autoretry": row.autoretry,
         "alone": row.alone,
         "sig": signing.sign(row.id, runs, body),
-        "headers": {},
     }
     return json.dumps(
         {"body": body, "content-encoding": "utf-8", "content-type": "application/json", "headers": headers, "properties": properties}

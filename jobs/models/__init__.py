@@ -3,8 +3,11 @@
 from jobs.models.attempt import Attempt
 from jobs.models.audit import Audit
 from jobs.models.batch import Batch
+from jobs.models.canvas import Aftermath, Chord, ChordPart, SavedGroup, StoredResult
 from jobs.models.dead_letter import DeadLetterQueue
 from jobs.models.job import Job
 from jobs.models.worker import Worker
 
-__all__ = ["Attempt", "Audit", "Batch", "DeadLetterQueue", "Job", "Worker"]
+__all__ = [
+    "Aftermath", "Attempt", "Audit", "Batch", "Chord", "ChordPart", "DeadLetterQueue", "Job", "SavedGroup", "StoredResult", "Worker",
+]  # fmt: skip

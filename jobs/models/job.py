@@ -48,6 +48,7 @@ class Job(models.Model):
     args = JSONTextField(_("positional arguments"), blank=True, db_default=Value([], JSONTextField()))
     kwargs = JSONTextField(_("named arguments"), blank=True, db_default=Value({}, JSONTextField()))
     result = JSONTextField(_("result"), null=True, editable=False)
+    result_meta = JSONTextField(_("result, more"), null=True, editable=False)  # exception, traceback, children; None mostly
     options = JSONTextField(_("rest of the Celery message"), null=True, editable=False)
     queue = models.TextField(_("queue"), db_default="celery")
     priority = models.SmallIntegerField(_("priority"), db_default=5)

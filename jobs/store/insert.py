@@ -47,7 +47,7 @@ _MADE = ("id", "task_id", "run_at", "created_at")  # by the database
 _DEFAULTS: dict[str, Any] = {
     "status": Status.PENDING.value, "attempts": 0, "runs": 0, "losses": 0, "last_error": "", "cancel_requested_by": "",
     "permanently_failed": False, **dict.fromkeys(
-        ("result", "progress", "deadline_at", "worker", "cancel_requested_at", "started_at", "finished_at")
+        ("result", "result_meta", "progress", "deadline_at", "worker", "cancel_requested_at", "started_at", "finished_at")
     ),
 }  # fmt: skip
 _UNIQUE = " ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND status IN ('pending', 'running') DO NOTHING"
@@ -56,9 +56,9 @@ _AGAIN = """ ON CONFLICT (task_id) DO UPDATE SET
     task = excluded.task, args = excluded.args, kwargs = excluded.kwargs, options = excluded.options, queue = excluded.queue,
     priority = excluded.priority, run_at = excluded.run_at, max_retries = excluded.max_retries, autoretry = excluded.autoretry,
     timeout = excluded.timeout, status = 'pending', attempts = 0, losses = 0, finished_at = NULL, started_at = NULL,
-    deadline_at = NULL, worker = NULL, result = NULL, progress = NULL, last_error = '',
+    deadline_at = NULL, worker = NULL, result = NULL, result_meta = NULL, progress = NULL, last_error = '',
     cancel_requested_at = NULL, cancel_requested_by = ''
-  WHERE jobs_job.status IN ('completed', 'failed', 'cancelled')"""
+  WHERE jobs_job.status IN ('completed', 'failed', 'cancelled') OR jobs_job.status = 'pending' AND jobs_job.run_at = '9999-01-01+0'"""
 
 _WHICH = " RETURNING id, xmax <> 0"  # whether the job was there already
 
@@ -186,6 +186,37 @@ def insert_sent(cursor: Any, new: NewJob) -> bool:
 def insert_fresh(cursor: Any, new: NewJob) -> None:
     """Insert what Celery code sends with an id made just now."""
     _insert(cursor, new)
+
+
+_MANY = (
+    "(%s, %s, %s, %s, %s, coalesce(%s::timestamptz, clock_timestamp() + %s * interval '1 microsecond'), %s::int, %s::boolean,"
+    " %s::int, %s::json, %s)"
+)
+
+
+def insert_sent_many(cursor: Any, rows: Sequence[NewJob]) -> None:
+    """Insert what Celery code sends together, in one statement; one whose task_id belongs to a job that has not ended is left out.
+
+    The rows are sorted by task_id, or two callers that send the same ones in opposite order would wait for each other. They
+    run in the order given all the same: each is due a microsecond after the one before it.
+    """
+    if len(rows) == 1:
+        insert_sent(cursor, rows[0])
+        return
+    unique = {new.task_id: (place, new) for place, new in enumerate(rows)}
+    if not unique:
+        return
+    values = [
+        (
+            new.task, new.args, new.kwargs, new.queue, new.priority, new.run_at, place, new.max_retries, new.autoretry,
+            new.timeout, new.options, new.task_id,
+        )
+        for _, (place, new) in sorted(unique.items())
+    ]  # fmt: skip
+    statement = (
+        "INSERT INTO jobs_job (task, args, kwargs, queue, priority, run_at, max_retries, autoretry, timeout, options, task_id) VALUES %s"
+    )
+    _close_entries(cursor, execute_values(cursor, statement + _AGAIN + _WHICH, values, _MANY, 1000, fetch=True))
 
 
 def _close_entries(cursor: Any, rows: Sequence[tuple[int, bool]]) -> None:

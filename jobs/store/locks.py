@@ -7,6 +7,8 @@ SLEEPING: Final = (7302, 1)  # held exclusively by a leader that sleeps; the tri
 WORKER_CLASS: Final = 7303  # with Worker.id: held by the worker process while it lives
 ALONE: Final = (7305, 1)  # held by the worker that runs, or is about to run, a job that may kill it
 CHANNEL: Final = "jobs_due"
+WAITER_CLASS: Final = 7304  # with a bucket of 256: held shared by those who wait for a result; who ends a job tries it exclusively
+ENDED: Final = "jobs_ended"
 
 # The numbers of the workers whose process lives in this database; PostgreSQL frees the lock the moment it dies.
 HELD_WORKERS: Final = f"""

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import redis
@@ -149,6 +149,18 @@ def workers() -> list[WorkerLine]:
         if job.worker is not None:
             held[main.get(job.worker, job.worker)].append(job)
     return [WorkerLine(worker=row, running=tuple(held[row.id])) for row in rows if row.parent is None]
+
+
+def due_later(cursor: Any, queues: Sequence[str], most: int) -> list[Any]:
+    """(run_at in UTC, task_id, task, args and kwargs as JSON texts, queue, the priority that was asked for) of scheduled jobs."""
+    cursor.execute(
+        """SELECT run_at AT TIME ZONE 'UTC', task_id, task, args::text, kwargs::text, queue,
+                  CASE WHEN options IS NULL THEN priority ELSE coalesce((options->'properties'->>'priority')::int, 0) END
+             FROM jobs_job WHERE status = 'pending' AND queue = ANY(%s) AND run_at > clock_timestamp() AND run_at < '9999-01-01'
+            ORDER BY run_at, id LIMIT %s""",
+        [list(queues), most],
+    )
+    return [(run_at.replace(tzinfo=UTC), *rest) for run_at, *rest in cursor.fetchall()]
 
 
 def leader_lives() -> bool:

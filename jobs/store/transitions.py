@@ -4,12 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from psycopg2.extras import execute_values
 
 from jobs.domain.fingerprint import fingerprint
 from jobs.models.attempt import Outcome
+from jobs.store.insert import NewJob
+from jobs.store.tell import ended, tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,9 @@ def clean(text: str, limit: int = 100_000) -> str:
     """Text that PostgreSQL can store: without NUL and lone surrogates, and of bounded length."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")[:limit]
 
+
+# A row that was replaced by a chain or a chord: it waits here until the last of them is sent under its task_id.
+HELD: Final = "9999-01-01 00:00:00+00"
 
 _FENCE = "id = %(id)s AND runs = %(runs)s AND status = 'running'"
 
@@ -72,11 +77,14 @@ def claim(cursor: Any, run: Run, *, worker: int, queue: str, priority: int) -> b
     return bool(cursor.rowcount)
 
 
-def complete(cursor: Any, run: Run, *, result: str | None) -> bool:
-    """running -> completed, with the result as JSON text."""
+def complete(cursor: Any, run: Run, *, result: str | None, meta: str | None = None) -> bool:
+    """running -> completed, with the result as JSON text; None means that nobody asked for it."""
     cursor.execute(
-        f"UPDATE jobs_job SET status = 'completed', finished_at = clock_timestamp(), result = %(result)s::json WHERE {_FENCE}",
-        {"id": run.id, "runs": run.runs, "result": result},
+        ended(
+            f"""UPDATE jobs_job SET status = 'completed', finished_at = clock_timestamp(), result = %(result)s::json,
+                       result_meta = %(meta)s::json WHERE {_FENCE}"""
+        ),
+        {"id": run.id, "runs": run.runs, "result": result, "meta": meta},
     )
     return bool(cursor.rowcount)
 
@@ -88,20 +96,36 @@ def retry(
     *,
     delay: float,
     run_at: datetime | None = None,
-    args: str | None = None,
-    kwargs: str | None = None,
+    new: NewJob | None = None,
+    meta: str | None = None,
 ) -> bool:
-    """running -> pending, due in `delay` seconds (or at `run_at`); the attempt is recorded and stays spent."""
-    values = _parameters(run, failure, delay) | {"args": args, "kwargs": kwargs, "run_at": run_at}
+    """running -> pending, due in `delay` seconds (or at `run_at`); the attempt is recorded and stays spent.
+
+    With `new` the job goes on with that message's arguments, options, queue and priority.
+    """
+    values = _parameters(run, failure, delay) | {"run_at": run_at, "meta": meta}
     cursor.execute(_ATTEMPT + _FENCE, values)
     if not cursor.rowcount:
         return False
+    changed = ""
+    if new is not None:
+        changed = ", args = %(args)s, kwargs = %(kwargs)s, options = %(options)s, queue = %(queue)s, priority = %(priority)s"
+        values |= {"args": new.args, "kwargs": new.kwargs, "options": new.options, "queue": new.queue, "priority": new.priority}
     cursor.execute(
-        f"""UPDATE jobs_job SET status = 'pending', last_error = %(last_error)s, worker = NULL, deadline_at = NULL,
-                   run_at = coalesce(%(run_at)s, clock_timestamp() + make_interval(secs => %(delay)s)),
-                   args = coalesce(%(args)s::json, args), kwargs = coalesce(%(kwargs)s::json, kwargs)
+        f"""UPDATE jobs_job SET status = 'pending', last_error = %(last_error)s, worker = NULL, deadline_at = NULL, progress = NULL,
+                   result_meta = %(meta)s, run_at = coalesce(%(run_at)s, clock_timestamp() + make_interval(secs => %(delay)s)){changed}
              WHERE {_FENCE}""",
         values,
+    )
+    return bool(cursor.rowcount)
+
+
+def replace(cursor: Any, run: Run) -> bool:
+    """running -> pending, held until another message with the same task_id takes the row over."""
+    cursor.execute(
+        f"""UPDATE jobs_job SET status = 'pending', attempts = 0, worker = NULL, deadline_at = NULL, progress = NULL,
+                   run_at = %(held)s WHERE {_FENCE}""",
+        {"id": run.id, "runs": run.runs, "held": HELD},
     )
     return bool(cursor.rowcount)
 
@@ -118,16 +142,53 @@ def release(cursor: Any, run: Run, *, delay: float = 0.0, failure: Failure | Non
     return bool(cursor.rowcount)
 
 
-def bury(cursor: Any, run: Run, failure: Failure, *, task: str) -> bool:
-    """running -> failed, with the entry in the dead letter queue."""
+def bury(
+    cursor: Any, run: Run, failure: Failure, *, task: str, meta: str | None = None, told: bool = False, errbacks: bool = False
+) -> bool:
+    """running -> failed, with the entry in the dead letter queue.
+
+    `told`: its chain and its chord know of it already; `errbacks`: those are called once this is committed.
+    """
     values = _parameters(run, failure)
     cursor.execute(_ATTEMPT + _FENCE, values)
     if not cursor.rowcount:
         return False
     cursor.execute(
-        f"UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s WHERE {_FENCE}", values
+        ended(
+            f"""UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s,
+                       result_meta = %(meta)s WHERE {_FENCE}"""
+        ),
+        values | {"meta": meta},
     )
-    return bool(cursor.rowcount) and _enter(cursor, values, task)
+    won = bool(cursor.rowcount)
+    if won and (errbacks or not told):
+        _leave_aftermath(cursor, [run.id], only_errbacks=told)
+    return won and _enter(cursor, values, task)
+
+
+def bury_held(cursor: Any, task_id: str, failure: Failure, meta: str) -> bool:
+    """pending and held -> failed: what the job was replaced by has failed."""
+    values = _parameters(Run(id=0, runs=0), failure) | {"task_id": task_id, "held": HELD, "meta": meta}
+    cursor.execute(
+        """UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s, result_meta = %(meta)s
+            WHERE task_id = %(task_id)s AND status = 'pending' AND run_at = %(held)s RETURNING id, task""",
+        values,
+    )
+    row = cursor.fetchone()
+    if row is None:
+        return False
+    cursor.execute(f"SELECT {tell('id')} FROM (SELECT %(task_id)s::text) AS ended (id)", values)
+    return _enter(cursor, values | {"id": row[0]}, row[1])
+
+
+def _leave_aftermath(cursor: Any, ids: Sequence[int], *, only_errbacks: bool = False) -> None:
+    """Jobs with links, a chain or a chord: a worker tells those of the end (`jobs.celery_app.aftermath`)."""
+    cursor.execute(
+        """INSERT INTO jobs_aftermath (job_id, only_errbacks) SELECT id, %s FROM jobs_job
+            WHERE id = ANY(%s) AND options->'embed' IS NOT NULL
+           ON CONFLICT (job_id) DO UPDATE SET only_errbacks = excluded.only_errbacks""",
+        [only_errbacks, list(ids)],
+    )
 
 
 def _enter(cursor: Any, values: dict[str, Any], task: str) -> bool:
@@ -144,7 +205,7 @@ def bury_completed(cursor: Any, id: int, failure: Failure, *, task: str) -> bool
     values = _parameters(Run(id=id, runs=0), failure)
     cursor.execute(
         """UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s
-            WHERE id = %(id)s AND status = 'completed' AND options IS NULL""",
+            WHERE id = %(id)s AND status = 'completed' AND options->'embed' IS NULL""",
         values,
     )
     return bool(cursor.rowcount) and _enter(cursor, values, task)
@@ -162,14 +223,19 @@ def lose(cursor: Any, run: Run, failure: Failure) -> bool:
     return bool(cursor.rowcount)
 
 
-def cancel_pending(cursor: Any, ids: Sequence[int]) -> list[int]:
-    """pending -> cancelled; the numbers of those that were."""
+def cancel_pending(cursor: Any, ids: Sequence[int], reason: str = "") -> list[int]:
+    """pending -> cancelled; the numbers of those that were. `reason` is kept as the last error."""
     cursor.execute(
-        """UPDATE jobs_job SET status = 'cancelled', finished_at = clock_timestamp() WHERE id IN
-             (SELECT id FROM jobs_job WHERE id = ANY(%s) AND status = 'pending' ORDER BY id FOR UPDATE) RETURNING id""",
-        [list(ids)],
+        ended(
+            """UPDATE jobs_job SET status = 'cancelled', finished_at = clock_timestamp(), last_error = coalesce(nullif(%s, ''), last_error)
+                WHERE id IN (SELECT id FROM jobs_job WHERE id = ANY(%s) AND status = 'pending' ORDER BY id FOR UPDATE)"""
+        ),
+        [clean(reason, 2_000), list(ids)],
     )
-    return [row[0] for row in cursor.fetchall()]
+    done = [row[0] for row in cursor.fetchall()]
+    if done:
+        _leave_aftermath(cursor, done)
+    return done
 
 
 def ask_cancel(cursor: Any, ids: Sequence[int], by: str) -> list[int]:
@@ -182,14 +248,21 @@ def ask_cancel(cursor: Any, ids: Sequence[int], by: str) -> list[int]:
     return [row[0] for row in cursor.fetchall()]
 
 
-def cancel_running(cursor: Any, run: Run, failure: Failure) -> bool:
+def cancel_running(cursor: Any, run: Run, failure: Failure, *, meta: str | None = None) -> bool:
     """running -> cancelled, once the run was stopped."""
-    values = _parameters(run, failure)
+    values = _parameters(run, failure) | {"meta": meta}
     cursor.execute(_ATTEMPT + _FENCE, values)
     cursor.execute(
-        f"UPDATE jobs_job SET status = 'cancelled', finished_at = clock_timestamp(), last_error = %(last_error)s WHERE {_FENCE}", values
+        ended(
+            f"""UPDATE jobs_job SET status = 'cancelled', finished_at = clock_timestamp(), last_error = %(last_error)s,
+                       result_meta = %(meta)s WHERE {_FENCE}"""
+        ),
+        values,
     )
-    return bool(cursor.rowcount)
+    won = bool(cursor.rowcount)
+    if won:
+        _leave_aftermath(cursor, [run.id])
+    return won
 
 
 LATE = " (Its outcome came later and was refused.)"
@@ -208,7 +281,7 @@ def reprocess(cursor: Any, ids: Sequence[int]) -> list[int]:
     """
     cursor.execute(
         """UPDATE jobs_job SET status = 'pending', attempts = 0, losses = 0, run_at = clock_timestamp(), finished_at = NULL,
-                  started_at = NULL, worker = NULL, deadline_at = NULL, progress = NULL,
+                  started_at = NULL, worker = NULL, deadline_at = NULL, progress = NULL, result_meta = NULL,
                   cancel_requested_at = NULL, cancel_requested_by = ''
             WHERE id IN (SELECT id FROM jobs_job WHERE id = ANY(%(ids)s) AND status IN ('failed', 'cancelled') ORDER BY id FOR UPDATE)
               AND (unique_key IS NULL OR id IN (
@@ -249,7 +322,8 @@ def change_queue(cursor: Any, ids: Sequence[int], queue: str) -> list[int]:
 def report_progress(cursor: Any, run: Run, progress: str) -> bool:
     """Note how far the run is; False when it is no longer the job's run."""
     cursor.execute(
-        f"UPDATE jobs_job SET progress = %(progress)s::json WHERE {_FENCE}", {"id": run.id, "runs": run.runs, "progress": progress}
+        ended(f"UPDATE jobs_job SET progress = %(progress)s::json WHERE {_FENCE}"),
+        {"id": run.id, "runs": run.runs, "progress": progress},
     )
     return bool(cursor.rowcount)
 

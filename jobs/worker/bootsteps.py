@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import celery
@@ -21,12 +22,13 @@ from django.db import connections
 from django.utils.translation import gettext as _
 
 import jobs
-from jobs.celery_app import settle
+from jobs.celery_app import aftermath, limits, settle
 from jobs.celery_app.app import address
 from jobs.conf import configuration
 from jobs.domain.errors import JobInterrupted
 from jobs.store import transitions
 from jobs.store.schema import wait_until_migrated
+from jobs.worker import inspection  # noqa: F401 - answers `celery inspect scheduled`
 from jobs.worker.process import child_engine
 from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
@@ -104,8 +106,9 @@ class Engine(bootsteps.StartStopStep):
 
             worker.engine = PlainEngine(registration)
         settle.use(worker.engine)
+        limits.of_worker(worker.time_limit, worker.soft_time_limit)
         self._steer(worker)
-        self.watch = Watch(worker.engine)
+        self.watch = Watch(worker.engine, partial(aftermath.run, worker.app, worker.engine))
         self.watch.start()
         if isinstance(worker, celery.apps.worker.Worker):  # a process of its own, not one inside another program
             Watchdog(worker.engine).start()
@@ -137,6 +140,8 @@ class Engine(bootsteps.StartStopStep):
             return greenlet
 
         worker.pool._quick_put = put
+        apply = worker.pool.on_apply  # with no limit of the pool's: those of `limits` can be caught and settled
+        worker.pool.on_apply = lambda *args, **options: apply(*args, **options | {"timeout": 0})
         worker.engine.on_completing = worker.admission.leave_current
         worker.engine.on_parked = worker.admission.enter
 

@@ -78,8 +78,10 @@ class Consumer(celery.worker.consumer.Consumer):
         handle = super().create_task_handler(*args, **kwargs)
 
         def on_task_received(message: Any) -> Any:
+            message.ack_log_error(logger, self.connection_errors)
+            message.ack_log_error = message.reject_log_error = _acknowledged
             headers = message.headers or {}
-            body = message.body if isinstance(message.body, str) else bytes(message.body).decode("utf-8", "replace")
+            body = message.body.decode("utf-8", "replace") if isinstance(message.body, bytes) else str(message.body)
             try:
                 genuine = signing.verify(int(headers["job_id"]), int(headers["runs"]), body, str(headers["sig"]))
             except (KeyError, TypeError, ValueError):
@@ -88,7 +90,6 @@ class Consumer(celery.worker.consumer.Consumer):
                 reason = unreadable.problem(message)
                 return unreadable.refuse(message, reason) if reason else handle(message)
             logger.error("refused a message that is not signed by this project (task %r)", str(headers.get("task"))[:200])
-            message.ack_log_error(logger, self.connection_errors)
             return None
 
         return on_task_received
@@ -105,7 +106,6 @@ class Consumer(celery.worker.consumer.Consumer):
         """Give the job back for a while: another worker may know the task; then bury it with that message."""
         headers = message.headers
         name = headers["task"]
-        message.ack_log_error(logger, self.connection_errors)
         run = Run(id=headers["job_id"], runs=headers["runs"])
         engine = settle.engine()
         if not engine.claim(run, headers["job_queue"], headers["job_priority"]):
@@ -128,6 +128,10 @@ def _is_known(cursor: Any, but: int, task: str, queue: str) -> bool:
     """Whether another worker of the queue knows the task; the rows of dead ones are removed by the leader."""
     cursor.execute(_KNOWN, (but, task, queue))
     return bool(cursor.fetchone()[0])
+
+
+def _acknowledged(*_: Any, **__: Any) -> None:
+    """Nothing: a message is gone from Redis once it is here, also for tasks with acks_late; the row is what brings a job back."""
 
 
 def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: Any, hub: Any, qos: Any, *_: Any, **__: Any) -> None:

@@ -13,7 +13,9 @@ import psycopg2
 from gevent.event import AsyncResult, Event
 
 from jobs.store import transitions
+from jobs.store.canvas import Fires
 from jobs.store.engine import connect, is_lost, is_transient
+from jobs.store.tell import ended, tell
 from jobs.store.transitions import Run
 from jobs.worker.registration import Registration
 
@@ -22,12 +24,12 @@ PAUSE_S = 0.25
 SESSION = """SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;
              SET enable_mergejoin = off; SET jit = off; SET lock_timeout = '200ms'"""
 # $10: this batch was sent before and nobody knows whether it was committed; then a row with our own mark counts as won.
-FLUSH = """PREPARE jobs_flush (bigint[], int[], text[], bigint[], int[], text[], int[], int, boolean) AS
+FLUSH = f"""PREPARE jobs_flush (bigint[], int[], text[], bigint[], int[], text[], int[], int, boolean) AS
 WITH done AS (
   UPDATE jobs_job j SET status = 'completed', finished_at = statement_timestamp(), result = d.result::json
     FROM unnest($1, $2, $3) AS d (id, runs, result)
    WHERE j.id = d.id AND j.runs = d.runs AND (j.status = 'running' OR $9 AND j.status = 'completed') AND j.worker = $8
-  RETURNING j.id),
+  RETURNING j.id, j.task_id),
 claimed AS (
   UPDATE jobs_job j SET status = 'running', runs = c.runs, attempts = attempts + CASE WHEN j.status = 'pending' THEN 1 ELSE 0 END,
          worker = $8, started_at = statement_timestamp(), progress = NULL,
@@ -37,7 +39,13 @@ claimed AS (
          AND j.queue = c.queue AND j.priority = c.priority OR $9 AND j.status = 'running' AND j.runs = c.runs AND j.worker = $8)
      AND (SELECT count(*) FROM done) >= 0
   RETURNING j.id)
-SELECT (SELECT array_agg(id) FROM done), (SELECT array_agg(id) FROM claimed)"""
+SELECT (SELECT array_agg(id) FROM done), (SELECT array_agg(id) FROM claimed), (SELECT count({tell("task_id")}) FROM done)"""
+# Header tasks of chords: completed together, before they are counted.
+COMPLETE = ended(
+    """UPDATE jobs_job j SET status = 'completed', finished_at = clock_timestamp(), result = d.result::json
+         FROM unnest(%s::bigint[], %s::int[], %s::text[]) AS d (job, run, result)
+        WHERE j.id = d.job AND j.runs = d.run AND j.status = 'running'"""
+)
 EXECUTE = "EXECUTE jobs_flush (%s::bigint[], %s::int[], %s::text[], %s::bigint[], %s::int[], %s::text[], %s::int[], %s, %s)"
 
 
@@ -51,6 +59,17 @@ class Change:
         self.answer = AsyncResult()
 
 
+class Counted(Change):
+    """A completion that a chord counts: `count` for many at once, `body` for all that follows from this one."""
+
+    __slots__ = ("alone", "body", "count", "entries", "left")
+
+    def __init__(self, run: Run, result: str | None, entries: list[Any], count: Callable[..., None], body: Callable[[Any], bool]) -> None:
+        super().__init__(run, result)
+        self.entries, self.count, self.body = entries, count, body
+        self.alone = self.left = False  # its own task is to write it; that task does not wait for the answer any more
+
+
 class GroupCommit:
     """The only connections over which a gevent worker moves its rows."""
 
@@ -62,6 +81,9 @@ class GroupCommit:
         self.held: dict[int, Any] = {}
         self.claims: list[Change] = []
         self.completions: list[Change] = []
+        self.counted: list[Counted] = []
+        self.alone = 0  # completions that their own tasks write just now
+        self.deferred: list[Change] = []  # claims that wait for those
         self.connection: Any = None
         self.idle: list[Any] = []
         self.wake = Event()
@@ -90,6 +112,32 @@ class GroupCommit:
         self.on_completing()  # the completion is ahead of any later claim
         self.wake.set()
         return bool(change.answer.get())
+
+    def complete_counted(
+        self, run: Run, result: str | None, entries: list[Any], count: Callable[..., None], body: Callable[[Any], bool]
+    ) -> bool:
+        """The same for a header task of a chord. The one that completes the chord is written alone, with the chord's body."""
+        change = Counted(run, result, entries, count, body)
+        self.counted.append(change)
+        self.on_completing()
+        self.wake.set()
+        try:
+            won = change.answer.get()
+            if change.alone:
+                self.on_parked(gevent.getcurrent())
+                won = self.write(body)
+            return bool(won)
+        finally:
+            change.left = True
+            if change.alone:
+                self._written_alone(change)
+
+    def _written_alone(self, change: Counted) -> None:
+        """Its slot is free now: the claims that were put off for it go on."""
+        self.held.pop(change.run.id, None)
+        self.alone -= 1
+        self.claims, self.deferred = self.deferred + self.claims, []
+        self.wake.set()
 
     def write(self, change: Callable[[Any], Any]) -> Any:
         """Run `change` in a transaction of its own, until PostgreSQL has answered."""
@@ -125,17 +173,23 @@ class GroupCommit:
         while True:
             self.wake.wait()
             self.wake.clear()
-            while self.claims or self.completions:
+            while self.claims or self.completions or self.counted:
                 claims, self.claims = self.claims, []
                 completions, self.completions = self.completions, []
+                if self.counted:
+                    counted, self.counted = self.counted, []
+                    self._flush_counted(counted)
                 self._flush(completions, self._within_slots(completions, claims))
 
     def _within_slots(self, completions: list[Change], claims: list[Change]) -> list[Change]:
         """The claims there is room for. More come only when a completion had to wait for a lock after its slot was freed."""
-        running = len(self.held) - len(claims) - len(self.claims) - len(completions)
+        running = len(self.held) - len(claims) - len(self.claims) - len(self.deferred) - len(completions)
         room = max(0, self.slots - running)
         for change in claims[room:]:
-            self._answer(change, False)
+            if self.alone:
+                self.deferred.append(change)
+            else:
+                self._answer(change, False)
         return claims[:room]
 
     def _answer(self, change: Change, won: bool, *, ended: bool = False) -> None:
@@ -149,7 +203,7 @@ class GroupCommit:
         resent = False
         while True:
             try:
-                done, claimed = self._send(completions, claims, resent)
+                done, claimed, _ = self._send(completions, claims, resent)
             except psycopg2.Error as error:
                 if is_lost(error):
                     if self.connection is not None:
@@ -164,6 +218,45 @@ class GroupCommit:
             for change in claims:
                 self._answer(change, change.run.id in (claimed or ()))
             return
+
+    def _flush_counted(self, counted: list[Counted]) -> None:
+        """Complete and count them in one transaction; each on its own when a chord fires by it, or something goes wrong."""
+        try:
+            connection = self._connected()
+            with connection.cursor() as cursor:
+                cursor.execute("BEGIN")
+                cursor.execute(COMPLETE, [[c.run.id for c in counted], [c.run.runs for c in counted], [c.result for c in counted]])
+                done = {row[0] for row in cursor.fetchall()}
+                counted[0].count(cursor, [entry for change in counted if change.run.id in done for entry in change.entries])
+                cursor.execute("COMMIT")
+        except (psycopg2.Error, Fires) as error:
+            if is_lost(error):
+                self.connection = None
+            else:
+                self._rollback()
+            for change in counted:
+                if change.left:
+                    self.on_parked(gevent.spawn(self._counted_alone, change))
+                else:
+                    change.alone = True
+                    self.alone += 1
+                    change.answer.set(None)
+            return
+        for change in counted:
+            self._answer(change, change.run.id in done, ended=True)
+
+    def _rollback(self) -> None:
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute("ROLLBACK")
+        except psycopg2.Error:
+            self.connection = None
+
+    def _counted_alone(self, change: Counted) -> None:
+        try:
+            self._answer(change, bool(self.write(change.body)), ended=True)
+        except Exception as error:  # whatever it is, the task that waits for the answer must hear of it
+            change.answer.set_exception(error)
 
     def _apart(self, completions: list[Change], claims: list[Change]) -> None:
         """A locked row or a bad value among them: its neighbours may not wait for it. Refused claims are dispatched again."""
@@ -181,12 +274,7 @@ class GroupCommit:
             change.answer.set_exception(error)
 
     def _send(self, completions: list[Change], claims: list[Change], resent: bool) -> Any:
-        if self.connection is None:
-            self.connection = connect(f"jobs-commit {self.worker_id}")
-            with self.connection.cursor() as cursor:
-                cursor.execute(SESSION)
-                cursor.execute(FLUSH)
-        with self.connection.cursor() as cursor:
+        with self._connected().cursor() as cursor:
             cursor.execute(
                 EXECUTE,
                 (
@@ -196,3 +284,11 @@ class GroupCommit:
                 ),
             )  # fmt: skip
             return cursor.fetchone()
+
+    def _connected(self) -> Any:
+        if self.connection is None:
+            self.connection = connect(f"jobs-commit {self.worker_id}")
+            with self.connection.cursor() as cursor:
+                cursor.execute(SESSION)
+                cursor.execute(FLUSH)
+        return self.connection

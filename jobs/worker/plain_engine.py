@@ -37,6 +37,12 @@ class PlainEngine:
         """True if the result was stored."""
         return bool(self.write(lambda c: transitions.complete(c, run, result=result)))
 
+    def complete_counted(
+        self, run: Run, result: str | None, entries: list[Any], count: Callable[..., None], body: Callable[[Any], bool]
+    ) -> bool:
+        """The same for a header task of a chord."""
+        return bool(self.write(body))
+
     def write(self, change: Callable[[Any], Any]) -> Any:
         """Run `change` in one transaction, until PostgreSQL has answered."""
         while True:

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from jobs.domain.errors import JobCancelled
@@ -17,8 +18,8 @@ _ROWS = "SELECT id, runs, cancel_requested_at IS NOT NULL FROM jobs_job WHERE wo
 class Watch:
     """A thread (a greenlet under gevent) that looks once a second. A lock that was cut is taken again at once."""
 
-    def __init__(self, engine: Any) -> None:
-        self.engine = engine
+    def __init__(self, engine: Any, also: Callable[[], Any] = lambda: None) -> None:
+        self.engine, self.also = engine, also  # what else is done once a second
         self.stray: set[tuple[int, int]] = set()
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True, name="jobs-watch")
@@ -40,6 +41,7 @@ class Watch:
                 if (due or not registration.held) and registration.check() and due:
                     looked = time.monotonic()
                     self.look()
+                    self.also()
             except Exception:  # the watch must outlive whatever it meets
                 logger.exception("the watch over this worker's rows failed; it goes on")
 

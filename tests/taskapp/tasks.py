@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 
 from jobs import PermanentError
+from tests.taskapp import flows  # noqa: F401 - registers the tasks for canvas and results
 
 
 @shared_task(name="t.add")

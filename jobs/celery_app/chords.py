@@ -1,0 +1,107 @@
+"""Chords: each header task is counted in the transaction that writes its end; the last one sends the body in the same."""
+
+import logging
+from typing import Any
+
+import psycopg2
+from celery import states
+from celery.canvas import maybe_signature
+from celery.exceptions import ChordError
+from celery.result import GroupResult, allow_join_result
+from django.db import DatabaseError, connections, transaction
+from kombu.utils.json import dumps, loads
+
+from jobs.celery_app import sending
+from jobs.conf import configuration
+from jobs.store import canvas
+from jobs.store.canvas import Part
+
+logger = logging.getLogger("jobs.worker")
+
+
+def part_of(backend: Any, request: Any, state: str, result: Any) -> Part | None:
+    """What is counted; None for a task that is in no chord."""
+    if not request.group or not request.id:
+        return None
+    return Part(
+        chord=request.group, task_id=request.id, place=request.group_index, state=state,
+        result=str(dumps(backend.encode_result(result, state))), failed=state in states.PROPAGATE_STATES,
+    )  # fmt: skip
+
+
+def ended(backend: Any, request: Any, state: str, result: Any) -> None:
+    """Count a header task in the transaction that is written here, with the outcome of the task that runs, or now."""
+    outcome = sending.outcome_of(backend.app)
+    if sending.cursor_here() is None and outcome is not None:
+        outcome.parts.append((request, state, result))
+    elif sending.cursor_here() is not None:
+        count(backend, sending.cursor_here(), [(request, state, result)])
+    else:
+        alias = configuration().database
+        with transaction.atomic(using=alias), connections[alias].cursor() as cursor, sending.writing(cursor):
+            count(backend, cursor, [(request, state, result)])
+
+
+def count(backend: Any, cursor: Any, entries: list[tuple[Any, str, Any]], *, quietly: bool = False) -> None:
+    """Count (request, state, result) of header tasks; send the bodies, or the errors, of the chords that are complete by it.
+
+    `quietly`: raises `jobs.store.canvas.Fires` instead.
+    """
+    requests, parts = {}, []
+    for request, state, result in entries:
+        part = part_of(backend, request, state, result)
+        if part is not None:
+            requests[part.chord] = request
+            parts.append(part)
+    if parts:
+        for chord, failed in canvas.count(cursor, parts, quietly=quietly):
+            _fire(backend, cursor, requests[chord], chord, failed)
+
+
+def _fire(backend: Any, cursor: Any, request: Any, chord: str, failed: bool) -> None:
+    callback = maybe_signature(request.chord, app=backend.app)
+    try:
+        values = _values(backend, cursor, chord)
+    except (psycopg2.Error, DatabaseError):
+        raise
+    except Exception as error:  # a header task that failed, whatever it raised, or a saved group that cannot be read
+        told = error if isinstance(error, ChordError) else _chord_error(f"Join error: {error!r}", error)
+        if not failed:
+            logger.exception("chord %s: its results cannot be joined", chord)
+        backend.chord_error_from_stack(callback, told)
+        return
+    try:
+        callback.delay(values)
+    except (psycopg2.Error, DatabaseError):
+        raise
+    except Exception as error:  # the body cannot be sent: its errbacks hear of it, and its result is this error
+        logger.exception("chord %s: its body cannot be sent", chord)
+        backend.chord_error_from_stack(callback, ChordError(f"Callback error: {error!r}"))
+        return
+    canvas.drop_parts(cursor, chord)
+
+
+def _values(backend: Any, cursor: Any, chord: str) -> list[Any]:
+    """The results of the header. Raises ChordError for the first that failed."""
+    header = GroupResult.restore(chord, backend=backend, app=backend.app)
+    if header is None:
+        return [_value(backend, *part) for part in canvas.parts(cursor, chord)]
+    header.on_ready()  # complete, whatever the rows of its own tasks say
+    with allow_join_result():
+        values = header.join(timeout=backend.app.conf.result_chord_join_timeout, propagate=True)
+    header.delete(backend=backend)
+    return list(values)
+
+
+def _value(backend: Any, task_id: str, state: str, result: str) -> Any:
+    value = loads(result)
+    if state in states.PROPAGATE_STATES:
+        error = backend.exception_to_python(value)
+        raise _chord_error(f"Dependency {task_id} raised {error!r}", error)
+    return value
+
+
+def _chord_error(message: str, cause: Any) -> ChordError:
+    error = ChordError(message)
+    error.__cause__ = cause if isinstance(cause, BaseException) else None  # errbacks and bodies that are groups look at it
+    return error

@@ -1,0 +1,77 @@
+"""Remote control that also reaches the rows: what is revoked stays revoked, with or without a worker that lives."""
+
+import logging
+from typing import Any
+
+from celery import states
+from celery.app import control
+from celery.app.control import TERM_SIGNAME
+from celery.utils.functional import maybe_list
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from jobs.celery_app import sending
+from jobs.conf import configuration
+from jobs.store import canvas, transitions
+
+logger = logging.getLogger(__name__)
+# A stamp is one value or a list of them.
+_STAMPED = """status IN ('pending', 'running') AND CASE json_typeof(options->'headers'->'stamps'->%s)
+  WHEN 'array' THEN EXISTS (SELECT FROM json_array_elements_text(options->'headers'->'stamps'->%s) stamp WHERE stamp = ANY(%s))
+  ELSE options->'headers'->'stamps'->>%s = ANY(%s) END"""
+
+
+class Control(control.Control):
+    """Celery's, with revocations that PostgreSQL keeps."""
+
+    def revoke(self, task_id: Any, destination: Any = None, terminate: bool = False, signal: Any = TERM_SIGNAME, **kwargs: Any) -> Any:
+        """Cancel what waits, ask for what runs to be stopped (`terminate`), and tell the workers."""
+        ids = [str(id) for id in maybe_list(task_id) or []]
+
+        def change(cursor: Any) -> None:
+            known = _cancel(cursor, "task_id = ANY(%s)", [ids], terminate)
+            for id in sorted(set(ids) - known):
+                canvas.revoke_unknown(cursor, id, self.app.backend.encode_state(states.REVOKED, "revoked"))
+
+        self._write(change)
+        return self._tell(super().revoke, task_id, destination, terminate, signal, **kwargs)
+
+    def revoke_by_stamped_headers(
+        self, headers: Any, destination: Any = None, terminate: bool = False, signal: Any = TERM_SIGNAME, **kwargs: Any
+    ) -> Any:
+        """The same for all jobs whose stamps match one of the headers."""
+        pairs = headers if isinstance(headers, dict) else dict(header.split("=", 1) for header in headers)
+
+        def change(cursor: Any) -> None:
+            for name, values in pairs.items():
+                wanted = [str(value) for value in maybe_list(values) or []]
+                _cancel(cursor, _STAMPED, [name, name, wanted, name, wanted], terminate)
+
+        self._write(change)
+        return self._tell(super().revoke_by_stamped_headers, headers, destination, terminate, signal, **kwargs)
+
+    def _write(self, change: sending.Change) -> None:
+        """All or nothing; within a task's outcome in its transaction, which would wait for itself otherwise."""
+        with transaction.atomic(using=configuration().database):
+            sending.do(self.app, change)
+
+    def _tell(self, broadcast: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return broadcast(*args, **kwargs)
+        except (OperationalError, OSError) as error:
+            if kwargs.get("reply"):
+                raise
+            logger.warning("the workers could not be told of the revocation, it holds all the same: %s", error)
+            return None
+
+
+def _cancel(cursor: Any, condition: str, values: list[Any], terminate: bool) -> set[str]:
+    """Cancel the jobs for which the condition holds; the task_ids of all of them."""
+    cursor.execute(f"SELECT id, task_id FROM jobs_job WHERE {condition}", values)
+    rows = cursor.fetchall()
+    ids = [row[0] for row in rows]
+    if ids:
+        transitions.cancel_pending(cursor, ids, "Revoked: revoked")
+        if terminate:
+            transitions.ask_cancel(cursor, ids, "revoke")
+    return {row[1] for row in rows}

@@ -1,0 +1,51 @@
+"""Time limits where greenlets can switch. Elsewhere Celery's own hold, and the leader takes over a job that is past its deadline."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
+
+from jobs.celery_app import settle
+from jobs.domain.errors import JobTimeout
+
+_of_worker: list[float | None] = [None, None]  # hard, soft: of the command line or the configuration
+
+
+def of_worker(hard: float | None, soft: float | None) -> None:
+    """The limits of tasks that have none of their own, in seconds."""
+    _of_worker[:] = [hard, soft]
+
+
+def applied(task: Any, request: Any) -> AbstractContextManager[Any]:
+    """The limits of this run: the job's own (`timeout`), those of the message, of the task, of the worker."""
+    hard, soft = request.timelimit or (None, None)
+    hard, soft = hard or task.time_limit or _of_worker[0], soft or task.soft_time_limit or _of_worker[1]
+    own = None if hard else request.job_timeout
+    if not (own or hard or soft):
+        return nullcontext()
+    return _limited(own, hard, soft) if settle.is_green() else _renamed(hard)
+
+
+@contextmanager
+def _limited(own: float | None, hard: float | None, soft: float | None) -> Iterator[None]:
+    from gevent import Timeout
+
+    try:
+        with Timeout(own or hard) as timer, Timeout(soft, SoftTimeLimitExceeded(soft) if soft else None):
+            yield
+    except Timeout as expired:
+        if expired is not timer:
+            raise
+        raise (JobTimeout(f"the job ran longer than {own} s") if own else TimeLimitExceeded(hard)) from None
+
+
+@contextmanager
+def _renamed(hard: float | None) -> Iterator[None]:
+    """The body was interrupted at its row's deadline; where that came from Celery's limit, people expect Celery's error."""
+    try:
+        yield
+    except JobTimeout:
+        if hard is None:
+            raise
+        raise TimeLimitExceeded(hard) from None

@@ -1,0 +1,106 @@
+"""Celery's view of a job: the dictionary that a result backend answers with, derived from the row."""
+
+from typing import Any, Final
+
+from celery import states
+from kombu.utils.json import dumps, loads
+
+from jobs.store.results import Found
+
+_STATES: Final = {
+    "pending": states.PENDING,
+    "running": states.STARTED,
+    "completed": states.SUCCESS,
+    "failed": states.FAILURE,
+    "cancelled": states.REVOKED,
+}
+FORGOTTEN: Final = str(dumps({"state": states.PENDING, "result": None}))
+
+
+def report(state: str, encoded: Any, traceback: Any = None) -> str:
+    """A state set by hand, as it is kept with the job."""
+    kept = {"state": state, "result": encoded}
+    if traceback:
+        kept["traceback"] = str(traceback)
+    return str(dumps(kept))
+
+
+def failure(encoded: Any, traceback: str | None, children: Any) -> str:
+    """What is kept of a failure: the exception as Celery encodes it, to come back as its own class."""
+    kept = {"error": encoded, "traceback": traceback, "children": children or None}
+    return str(dumps({key: value for key, value in kept.items() if value is not None}))
+
+
+def children(found: Any) -> str | None:
+    """What is kept of the tasks that a run has sent; None when it has sent none."""
+    return str(dumps({"children": found})) if found else None
+
+
+def class_of(encoded: Any) -> str:
+    """The name of an encoded exception's class."""
+    return str(encoded.get("exc_type")) if isinstance(encoded, dict) else type(encoded).__name__
+
+
+def message_of(encoded: Any) -> str:
+    """The message of an encoded exception."""
+    found = encoded.get("exc_message") if isinstance(encoded, dict) else encoded
+    return ", ".join(str(part) for part in found) if isinstance(found, list | tuple) else str(found)
+
+
+def of(task_id: str, found: Found | None, *, extended: bool) -> dict[str, Any]:
+    """The meta of an id; PENDING for one that nobody knows, as Celery has it."""
+    if found is None:
+        return {"status": states.PENDING, "result": None, "traceback": None, "children": [], "task_id": task_id}
+    kept = loads(found.meta) if found.meta else {}
+    state, result = _end(found, kept)
+    meta = {
+        "status": state,
+        "result": result,
+        "traceback": found.traceback or kept.get("traceback"),
+        "children": kept.get("children") or [],
+        "date_done": found.ended_at if state in states.READY_STATES else None,
+        "task_id": task_id,
+    }
+    if found.options:
+        meta |= _from_headers(loads(found.options).get("headers") or {}, extended)
+    if extended and found.status is not None:
+        meta |= {
+            "name": found.task, "args": loads(found.args), "kwargs": loads(found.kwargs), "worker": found.worker,
+            "retries": max(found.attempts - 1, 0), "queue": found.queue,
+        }  # fmt: skip
+    return meta
+
+
+def _from_headers(headers: dict[str, Any], extended: bool) -> dict[str, Any]:
+    more = {name: headers[key] for name, key in (("parent_id", "parent_id"), ("group_id", "group")) if headers.get(key)}
+    if extended and headers.get("stamps"):
+        more |= {"stamped_headers": headers.get("stamped_headers")} | headers["stamps"]
+    return more
+
+
+def _end(found: Found, kept: dict[str, Any]) -> tuple[str, Any]:
+    if found.status is None:
+        return found.state or states.PENDING, loads(found.result) if found.result else None
+    if found.status in ("pending", "running") and found.progress:
+        told = loads(found.progress)
+        if "state" in told:
+            return told["state"], told["result"]
+    if "state" in kept:
+        return kept["state"], kept["result"]
+    if found.status == "pending" and found.attempts:
+        return states.RETRY, kept.get("error")
+    if found.status == "running":
+        return states.STARTED, {"hostname": found.worker}
+    if found.status == "completed":
+        return (states.SUCCESS, loads(found.result)) if found.result is not None else (states.PENDING, None)
+    if found.status in ("failed", "cancelled"):
+        return _STATES[found.status], kept.get("error") or _error(found)
+    return _STATES[found.status], None
+
+
+def _error(found: Found) -> dict[str, Any]:
+    """An end that was not written by the task's own process has a message, but no exception."""
+    name, _, message = found.last_error.partition(": ")
+    if found.status == "cancelled":
+        return {"exc_type": "TaskRevokedError", "exc_module": "celery.exceptions", "exc_message": [message or name or "revoked"]}
+    return {"exc_type": name or "JobFailed", "exc_module": "jobs.domain.errors", "exc_message": [message]}

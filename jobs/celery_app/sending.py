@@ -1,0 +1,174 @@
+"""Where a write of Celery's goes: into the transaction that settles a run, into that of its outcome, or to the caller's.
+
+A producer of ours is not a connection to Redis but a batch: what is sent through it (a group, the header of a chord) is inserted
+together when it is left, so a kill leaves all of it or nothing. A header that is a generator is sent as it yields.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Any
+
+from celery.app.task import Context
+from django.db import connections, transaction
+from kombu.utils.json import loads
+
+from jobs.conf import configuration
+from jobs.store import canvas
+from jobs.store.insert import NewJob, insert_sent, insert_sent_many
+
+Change = Callable[[Any], Any]  # is given the cursor of the transaction
+_here = threading.local()
+_streams: set[str] = set()  # groups whose tasks are sent one by one
+
+
+@contextmanager
+def writing(cursor: Any) -> Iterator[None]:
+    """What is sent within goes through this cursor."""
+    before = getattr(_here, "cursor", None)
+    _here.cursor = cursor
+    try:
+        yield
+    finally:
+        _here.cursor = before
+
+
+def cursor_here() -> Any:
+    """The cursor of the transaction that is being written, None outside one."""
+    return getattr(_here, "cursor", None)
+
+
+def outcome_of(app: Any) -> Any:
+    """The outcome that gathers what is sent now: the body of its task has ended. None inside and outside of bodies."""
+    task = app.current_worker_task
+    outcome = getattr(task.request, "outcome", None) if task else None
+    return outcome if outcome is not None and outcome.closing and not outcome.settled else None
+
+
+def do(app: Any, change: Change) -> Any:
+    """Make a change in the right transaction; what it returns, or None when it is made later."""
+    cursor = cursor_here()
+    if cursor is not None:
+        return change(cursor)
+    outcome = outcome_of(app)
+    if outcome is not None:
+        outcome.changes.append(change)
+        return None
+    with connections[configuration().database].cursor() as cursor:
+        return change(cursor)
+
+
+def send(app: Any, producer: Any, new: NewJob, group: str | None) -> None:
+    """Accept a message: now, together with the others of its batch, or with the outcome of the task that sends it."""
+    cursor = cursor_here()
+    if cursor is not None:
+        insert(app, cursor, [new])
+        return
+    task = app.current_worker_task
+    outcome = getattr(task.request, "outcome", None) if task else None
+    if outcome is not None and outcome.retrying and new.task_id == task.request.id:
+        outcome.next = new
+    elif outcome is not None and outcome.closing and not outcome.settled:
+        outcome.changes.append(new)
+    elif isinstance(producer, Batch):
+        producer.add(new, at_once=group in _streams)
+    else:
+        with connections[configuration().database].cursor() as cursor:
+            insert_sent(cursor, new)
+
+
+def apply(app: Any, cursor: Any, changes: Sequence[NewJob | Change]) -> None:
+    """Make the gathered changes, in their order; messages that follow each other in one statement."""
+    for is_row, some in groupby(changes, key=lambda change: isinstance(change, NewJob)):
+        if is_row:
+            insert(app, cursor, [new for new in some if isinstance(new, NewJob)])
+        else:
+            for change in some:
+                change(cursor)  # type: ignore[operator]
+
+
+def insert(app: Any, cursor: Any, rows: Sequence[NewJob]) -> None:
+    """Insert what a task has sent; what was revoked before it came to be is told as revoked instead."""
+    kept = []
+    for new in rows:
+        if canvas.is_revoked(cursor, new.task_id or ""):
+            app.backend.tell_revoked(context_of(new.task_id, new.task, new.options))
+        else:
+            kept.append(new)
+    insert_sent_many(cursor, kept)
+
+
+def context_of(task_id: str | None, task: str, options: str | None) -> Context:
+    """The request of a task that does not run, from the rest of its message."""
+    message = loads(options) if options else {}
+    parts = [part for name in ("headers", "embed") if isinstance(part := message.get(name), dict)]
+    return Context(
+        {key: value for part in parts for key, value in part.items()}, id=task_id, task=task, delivery_info={}, called_directly=False
+    )
+
+
+def stream(group: str) -> None:
+    """Send the tasks of this group as they come, until `end_stream`."""
+    _streams.add(group)
+
+
+def end_stream(group: str) -> None:
+    """The last task of the group is about to be sent."""
+    _streams.discard(group)
+
+
+class Batch:
+    """Stands where Celery expects a producer."""
+
+    serializer = None
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.rows: list[NewJob] = []
+        self.real: Any = None
+
+    @property
+    def connection(self) -> "Batch":
+        """Itself: there is no connection whose errors need another name."""
+        return self
+
+    @contextmanager
+    def _reraise_as_library_errors(self) -> Iterator[None]:
+        yield
+
+    def add(self, new: NewJob, *, at_once: bool) -> None:
+        """Keep a message until the batch is left."""
+        self.rows.append(new)
+        if at_once:
+            self.flush()
+
+    def flush(self) -> None:
+        """Insert what is kept, all or nothing, in the caller's transaction."""
+        rows, self.rows = self.rows, []
+        if not rows:
+            return
+        alias = configuration().database
+        if len(rows) == 1:
+            with connections[alias].cursor() as cursor:
+                insert_sent(cursor, rows[0])
+            return
+        with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+            insert_sent_many(cursor, rows)
+
+    def __enter__(self) -> "Batch":
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            if kind is None:
+                self.flush()
+        finally:
+            if self.real is not None:
+                self.real.release()
+
+    def __getattr__(self, name: str) -> Any:
+        """Messages that are no tasks go to Redis, through a real producer."""
+        if self.real is None:
+            self.real = self.app.amqp.producer_pool.acquire(block=True)
+        return getattr(self.real, name)

@@ -1,0 +1,227 @@
+"""Chords that count, saved groups, and results of ids that no job has. All of it runs in the caller's transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jobs.store import results
+from jobs.store.tell import tell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """How one header task of a chord ended; `result` is JSON text, `place` its index in the header (None: as it came)."""
+
+    chord: str
+    task_id: str
+    place: int | None
+    state: str
+    result: str
+    failed: bool
+
+
+class Fires(Exception):
+    """A chord is complete by it: its body is to be sent in the same transaction."""
+
+
+def set_size(cursor: Any, chord: str, size: int) -> None:
+    """How many header tasks there are. A chord that has fired and is sent again counts from the beginning."""
+    cursor.execute(
+        """DELETE FROM jobs_chordpart p USING jobs_chord c WHERE c.id = %(id)s AND p.chord_id = c.id AND c.fired_at IS NOT NULL""",
+        {"id": chord},
+    )
+    cursor.execute(
+        """INSERT INTO jobs_chord AS c (id, size) VALUES (%(id)s, %(size)s) ON CONFLICT (id) DO UPDATE SET size = excluded.size,
+             done = CASE WHEN c.fired_at IS NULL THEN c.done ELSE 0 END, failed = CASE WHEN c.fired_at IS NULL THEN c.failed ELSE 0 END,
+             fired_at = NULL""",
+        {"id": chord, "size": size},
+    )
+
+
+def add_to_size(cursor: Any, chord: str, more: int = 1) -> None:
+    """More header tasks than were counted when the chord was sent."""
+    cursor.execute("UPDATE jobs_chord SET size = size + %s WHERE id = %s", [more, chord])
+
+
+def count(cursor: Any, parts: Sequence[Part], *, quietly: bool = False) -> list[tuple[str, bool]]:
+    """Count ended header tasks; each once. `quietly`: raises Fires instead of completing a chord.
+
+    The chords that are complete by it, now marked as fired, with whether a task failed.
+
+    A failed task that was run again and succeeded counts as a success; when no failure is left, its chord fires again.
+    """
+    latest = {(part.chord, part.task_id): part for part in parts}
+    chords = _lock(cursor, sorted({chord for chord, _ in latest}))
+    fired = []
+    for chord, (size, done, failed, was_fired) in chords.items():
+        if was_fired and not failed:
+            continue
+        more, change = _add(cursor, [part for part in latest.values() if part.chord == chord])
+        done, left = done + more, failed + change
+        fires = size is not None and done >= size and (not was_fired or (failed > 0 and left == 0))
+        if fires and quietly:
+            raise Fires
+        cursor.execute(
+            "UPDATE jobs_chord SET done = %s, failed = %s, fired_at = CASE WHEN %s THEN clock_timestamp() ELSE fired_at END WHERE id = %s",
+            [done, left, fires, chord],
+        )
+        if fires:
+            fired.append((chord, left > 0))
+    return fired
+
+
+def _lock(cursor: Any, chords: list[str]) -> dict[str, tuple[int | None, int, int, bool]]:
+    cursor.execute(
+        """INSERT INTO jobs_chord AS c (id) SELECT unnest(%s::text[]) ON CONFLICT (id) DO UPDATE SET size = c.size
+           RETURNING id, size, done, failed, fired_at IS NOT NULL""",
+        [chords],
+    )
+    return {row[0]: row[1:] for row in cursor.fetchall()}
+
+
+def _add(cursor: Any, parts: Sequence[Part]) -> tuple[int, int]:
+    """How many parts are new, and by how many the number of failures changes."""
+    cursor.execute(
+        """INSERT INTO jobs_chordpart AS p (chord_id, task_id, place, state, result)
+           SELECT %s, task_id, place, state, result::json FROM unnest(%s::text[], %s::int[], %s::text[], %s::text[])
+               AS given (task_id, place, state, result)
+           ON CONFLICT (chord_id, task_id) DO UPDATE SET state = excluded.state, result = excluded.result, ended_at = clock_timestamp()
+               WHERE p.state <> 'SUCCESS'
+           RETURNING task_id, xmax = 0""",
+        [parts[0].chord, [p.task_id for p in parts], [p.place for p in parts], [p.state for p in parts], [p.result for p in parts]],
+    )
+    failed = {part.task_id: part.failed for part in parts}
+    rows = cursor.fetchall()
+    more = sum(new for _, new in rows)
+    change = sum(failed[task_id] if new else failed[task_id] - 1 for task_id, new in rows)
+    return more, change
+
+
+def parts(cursor: Any, chord: str) -> list[tuple[str, str, str]]:
+    """(task_id, state, result as JSON text) of the header, in its order."""
+    cursor.execute(
+        "SELECT task_id, state, result::text FROM jobs_chordpart WHERE chord_id = %s ORDER BY place NULLS LAST, ended_at, task_id", [chord]
+    )
+    return list(cursor.fetchall())
+
+
+def drop_parts(cursor: Any, chord: str) -> None:
+    """The body has been sent with their results."""
+    cursor.execute("DELETE FROM jobs_chordpart WHERE chord_id = %s", [chord])
+
+
+def save_group(cursor: Any, group: str, header: str) -> None:
+    """Keep a GroupResult, as JSON text."""
+    cursor.execute(
+        """INSERT INTO jobs_savedgroup (id, header) VALUES (%s, %s) ON CONFLICT (id) DO UPDATE
+             SET header = excluded.header, saved_at = clock_timestamp()""",
+        [group, header],
+    )
+
+
+def saved_group(cursor: Any, group: str) -> str | None:
+    """The kept GroupResult as JSON text; None when there is none."""
+    cursor.execute("SELECT header::text FROM jobs_savedgroup WHERE id = %s", [group])
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def delete_group(cursor: Any, group: str) -> None:
+    """Drop a kept GroupResult."""
+    cursor.execute("DELETE FROM jobs_savedgroup WHERE id = %s", [group])
+
+
+def store_result(cursor: Any, task_id: str, state: str, result: str, traceback: str | None) -> None:
+    """Keep the result (JSON text) of an id that no job has."""
+    cursor.execute(
+        f"""WITH stored AS (INSERT INTO jobs_storedresult (task_id, state, result, traceback) VALUES (%s, %s, %s, %s)
+              ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, result = excluded.result, traceback = excluded.traceback,
+                stored_at = clock_timestamp() RETURNING task_id)
+            SELECT {tell("task_id")} FROM stored""",
+        [task_id, state, result, traceback],
+    )
+
+
+def is_revoked(cursor: Any, task_id: str) -> bool:
+    """Whether an id was revoked before a job had it."""
+    cursor.execute("SELECT 1 FROM jobs_storedresult WHERE task_id = %s AND state = 'REVOKED'", [task_id])
+    return cursor.fetchone() is not None
+
+
+def report_state(cursor: Any, task_id: str, progress: str) -> bool:
+    """A state of its own for a job that has not ended (JSON text); False when there is no such job."""
+    cursor.execute(
+        f"""WITH told AS (UPDATE jobs_job SET progress = %s WHERE task_id = %s AND status IN ('pending', 'running') RETURNING task_id)
+            SELECT {tell("task_id")} FROM told""",
+        [progress, task_id],
+    )
+    return bool(cursor.rowcount)
+
+
+def overwrite(cursor: Any, task_id: str, meta: str) -> bool:
+    """Another result for a job that has ended, set by hand (JSON text); False when there is no such job."""
+    cursor.execute(
+        f"""WITH told AS (UPDATE jobs_job SET result_meta = %s WHERE task_id = %s AND status IN ('completed', 'failed', 'cancelled')
+              RETURNING task_id) SELECT {tell("task_id")} FROM told""",
+        [meta, task_id],
+    )
+    return bool(cursor.rowcount)
+
+
+def exists(cursor: Any, task_id: str) -> bool:
+    """Whether a job has this id."""
+    cursor.execute("SELECT 1 FROM jobs_job WHERE task_id = %s", [task_id])
+    return cursor.fetchone() is not None
+
+
+def forget(cursor: Any, task_id: str, meta: str) -> None:
+    """Drop a result; the job itself stays. `meta` says so to later readers."""
+    cursor.execute("DELETE FROM jobs_storedresult WHERE task_id = %s", [task_id])
+    cursor.execute(
+        """UPDATE jobs_job SET result = NULL, result_meta = %s WHERE task_id = %s AND status IN ('completed', 'failed', 'cancelled')""",
+        [meta, task_id],
+    )
+
+
+_KEPT: Final = (("jobs_chord", "fired_at", "id"), ("jobs_savedgroup", "saved_at", "id"), ("jobs_storedresult", "stored_at", "task_id"))
+
+
+def prune(cursor: Any, older: float) -> int:
+    """Remove what was kept for more than `older` seconds: fired chords, saved groups, stored results. How many rows."""
+    total = 0
+    for table, column, key in _KEPT:
+        cursor.execute(
+            f"""DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table}
+                  WHERE {column} < clock_timestamp() - make_interval(secs => %s) LIMIT 500) RETURNING {key}""",
+            [older],
+        )
+        keys = [row[0] for row in cursor.fetchall()]
+        total += len(keys)
+        if table == "jobs_chord" and keys:
+            cursor.execute("DELETE FROM jobs_chordpart WHERE chord_id = ANY(%s)", [keys])
+    return total
+
+
+def revoke_unknown(cursor: Any, task_id: str, result: str) -> None:
+    """Keep that an id was revoked before a job has it; what is known of it already stays."""
+    cursor.execute(
+        f"""WITH stored AS (INSERT INTO jobs_storedresult (task_id, state, result) VALUES (%s, 'REVOKED', %s)
+              ON CONFLICT DO NOTHING RETURNING task_id) SELECT {tell("task_id")} FROM stored""",
+        [task_id, result],
+    )
+
+
+def take_aftermath(cursor: Any, job: int | None = None, most: int = 20) -> list[tuple[results.Found, bool]]:
+    """Strike off jobs (or the one) of whose end something is still to be told, and whether that is their errbacks only."""
+    cursor.execute(
+        """DELETE FROM jobs_aftermath WHERE job_id IN (SELECT job_id FROM jobs_aftermath WHERE %(job)s IS NULL OR job_id = %(job)s
+             ORDER BY job_id LIMIT %(most)s FOR UPDATE SKIP LOCKED) RETURNING job_id, only_errbacks""",
+        {"job": job, "most": most},
+    )
+    taken = dict(cursor.fetchall())
+    if not taken:
+        return []
+    cursor.execute("SELECT task_id, id FROM jobs_job WHERE id = ANY(%s) AND status IN ('failed', 'cancelled') ORDER BY id", [list(taken)])
+    ended = dict(cursor.fetchall())
+    found = results.read(cursor, ended)
+    return [(found[task_id], taken[id]) for task_id, id in ended.items()]

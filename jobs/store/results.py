@@ -1,0 +1,144 @@
+"""How a job ended, for who asks by task_id; and waiting for it without polling."""
+
+import select
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg2
+import psycopg2.extensions
+from django.db import connections
+
+from jobs.conf import configuration
+from jobs.store.engine import connect
+from jobs.store.locks import ENDED, WAITER_CLASS
+from jobs.store.tell import BUCKET, LONGEST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A job's row, or with `status` None the stored result of an id that no job has. JSON columns are texts."""
+
+    task_id: str
+    status: str | None
+    state: str | None = None
+    result: str | None = None
+    meta: str | None = None
+    progress: str | None = None
+    last_error: str = ""
+    traceback: str | None = None
+    attempts: int = 0
+    task: str = ""
+    args: str = "[]"
+    kwargs: str = "{}"
+    queue: str = ""
+    worker: str | None = None
+    options: str | None = None
+    ended_at: datetime | None = None
+
+
+_JOBS = """
+SELECT task_id, status, result::text, result_meta::text, progress::text, last_error, attempts, task, args::text, kwargs::text, queue,
+       coalesce((SELECT w.name FROM jobs_worker w WHERE w.id = j.worker), j.worker::text), options::text, finished_at
+  FROM jobs_job j WHERE task_id = ANY(%s)"""
+_COLUMNS = (
+    "task_id", "status", "result", "meta", "progress", "last_error", "attempts", "task", "args", "kwargs", "queue", "worker", "options",
+    "ended_at",
+)  # fmt: skip
+_STORED = "SELECT task_id, state, result::text, traceback, stored_at FROM jobs_storedresult WHERE task_id = ANY(%s)"
+
+
+def read(cursor: Any, task_ids: Iterable[str]) -> dict[str, Found]:
+    """What is known of these ids; an id that nobody knows is missing."""
+    wanted = list(task_ids)
+    cursor.execute(_JOBS, [wanted])
+    found = {row[0]: Found(**dict(zip(_COLUMNS, row, strict=True))) for row in cursor.fetchall()}
+    missing = [task_id for task_id in wanted if task_id not in found]
+    if missing:
+        cursor.execute(_STORED, [missing])
+        for task_id, state, result, traceback, stored_at in cursor.fetchall():
+            found[task_id] = Found(task_id=task_id, status=None, state=state, result=result, traceback=traceback, ended_at=stored_at)
+    return found
+
+
+class Waiter:
+    """A session that hears of the ends of some jobs. For one thread at a time."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.cursor = connection.cursor()
+        self.buckets: list[int] = []
+        self.cursor.execute(f"LISTEN {ENDED}")
+
+    def watch(self, task_ids: Iterable[str]) -> None:
+        """From now on their ends are told. Whoever is ending one this very moment is waited for."""
+        wanted = list(task_ids)
+        self.cursor.execute(f"SELECT DISTINCT {BUCKET.format('id')} FROM unnest(%s::text[]) AS given (id)", [wanted])
+        refused = self.buckets = [row[0] for row in self.cursor.fetchall()]
+        while refused:
+            self.cursor.execute(
+                "SELECT bucket FROM unnest(%s::int[]) AS given (bucket) WHERE NOT pg_try_advisory_lock_shared(%s, bucket)",
+                [refused, WAITER_CLASS],
+            )
+            refused = [row[0] for row in self.cursor.fetchall()]
+            if refused:
+                time.sleep(0.005)
+
+    def sleep(self, seconds: float) -> set[str]:
+        """Until something is told, `seconds` at most; the first characters of the ids that were told."""
+        if not self.connection.notifies and seconds > 0:
+            select.select([self.connection], [], [], seconds)
+        self.connection.poll()
+        told = {notify.payload for notify in self.connection.notifies}
+        self.connection.notifies.clear()
+        return told
+
+    def rest(self) -> None:
+        """Hear of nothing more; the locks that others took in the same session stay."""
+        self.cursor.execute(
+            "SELECT pg_advisory_unlock_shared(%s, bucket) FROM unnest(%s::int[]) AS given (bucket)", [WAITER_CLASS, self.buckets]
+        )
+        self.cursor.execute(f"UNLISTEN {ENDED}")
+        self.connection.notifies.clear()
+
+
+def named(task_id: str) -> str:
+    """What a notification calls this id."""
+    return task_id[:LONGEST]
+
+
+@contextmanager
+def waiting(task_ids: Iterable[str]) -> Iterator[Waiter]:
+    """A waiter for these ids. Raises psycopg2.OperationalError when PostgreSQL is away.
+
+    It borrows the thread's own connection; within a transaction, or where that one goes through a PgBouncer, it makes another.
+    """
+    borrowed = _own_session()
+    connection = borrowed or connect("jobs-waiter")
+    try:
+        waiter = Waiter(connection)
+        try:
+            waiter.watch(task_ids)
+            yield waiter
+        finally:
+            if borrowed is not None and not connection.closed:
+                waiter.rest()
+    except psycopg2.OperationalError:
+        if borrowed is not None:
+            connections[configuration().database].close()
+        raise
+    finally:
+        if borrowed is None:
+            connection.close()
+
+
+def _own_session() -> Any:
+    """The thread's connection, when it can hear notifications; else None."""
+    own = connections[configuration().database]
+    if configuration().database_direct_url or own.in_atomic_block or not own.get_autocommit():
+        return None
+    own.ensure_connection()
+    return own.connection if isinstance(own.connection, psycopg2.extensions.connection) else None

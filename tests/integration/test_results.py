@@ -1,0 +1,209 @@
+"""Results over rows: states, exceptions, waiting, groups, revocations; asked from another process than the worker's."""
+
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from celery import chain, current_app, group, uuid
+from celery.exceptions import TaskRevokedError, TimeoutError
+from celery.result import AsyncResult, GroupResult, allow_join_result
+from django.contrib.auth import get_user_model
+from django.db import connection, transaction
+from django.utils import timezone
+
+from jobs.domain.errors import NotCommitted
+from jobs.models import DeadLetterQueue, Job, StoredResult
+from tests.flows import GET, job_of, s, si, task
+from tests.taskapp.flows import OutOfStock
+from tests.waiting import until
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> Iterator[None]:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+    with allow_join_result():
+        yield
+
+
+def test_states_and_values_come_from_the_row(tmp_path: Path) -> None:
+    waits = task("same").apply_async((1,), countdown=3600)
+    assert (waits.state, waits.result, waits.ready()) == ("PENDING", None, False)
+    assert AsyncResult("nobody knows it").state == "PENDING"
+    messages: list[str] = []
+    with running_worker(tmp_path / "log"):
+        reporting = task("reports").delay()
+        until(lambda: reporting.state == "LOADING", timeout=GET)
+        assert reporting.info == {"current": 1, "total": 4}
+        assert job_of(reporting).progress["fraction"] == 0.25
+        listener = threading.Thread(target=_listen, args=(reporting.id, messages))
+        listener.start()
+        until(lambda: messages, timeout=GET)
+        get_user_model().objects.create(username="go on")
+        assert reporting.get(timeout=GET) == "done"
+        listener.join(GET)
+        assert messages[-1] == "SUCCESS"
+        assert "LOADING" in messages
+
+        nap = task("nap").delay(1.5)
+        until(lambda: nap.state == "STARTED", timeout=GET)
+        assert nap.get(timeout=GET) is None
+        assert nap.successful()
+
+        retried = task("retry_limited").delay()
+        with pytest.raises(OutOfStock) as caught:
+            retried.get(timeout=GET)
+        assert caught.value.args == ("fig", 2)
+        assert isinstance(retried.result, OutOfStock)
+        assert "OutOfStock" in retried.traceback
+        assert retried.failed()
+        assert retried.get(timeout=1, propagate=False).item == "fig"
+
+        sending = task("sends").delay()
+        assert sending.get(timeout=GET) is None
+        assert [child.get(timeout=GET) for child in sending.children] == [1, 2]
+
+        silent = task("silent").delay()
+        until(lambda: job_of(silent).status == "completed", timeout=GET)
+        assert (AsyncResult(silent.id).state, job_of(silent).result) == ("PENDING", None)
+
+        ignoring = task("ignores").delay()
+        until(lambda: ignoring.state == "SKIPPED", timeout=GET)
+        assert ignoring.info == {"why": "nothing to do"}
+
+        forgotten = task("same").delay(5)
+        assert forgotten.get(timeout=GET) == 5
+        forgotten.forget()
+        assert AsyncResult(forgotten.id).state == "PENDING"
+        with pytest.raises(TimeoutError):
+            waits.get(timeout=0.2)
+
+
+def _listen(task_id: str, messages: list[str]) -> None:
+    try:
+        with allow_join_result():
+            AsyncResult(task_id).get(timeout=GET, on_message=lambda meta: messages.append(meta["status"]))
+    finally:
+        connection.close()
+
+
+def test_retry_state_shows_the_error(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log", JOBS_RETRY_BACKOFF="60"):
+        from jobs import enqueue
+
+        job = enqueue("t.raises")
+        result = AsyncResult(job.task_id)
+        until(lambda: result.state == "RETRY", timeout=GET)
+        assert isinstance(result.info, OutOfStock)
+
+
+def test_waiting_ends_with_the_job_and_not_with_a_poll(tmp_path: Path) -> None:
+    """By the database's clock, from the recorded end of the job to the moment the waiter knows."""
+    late = []
+    with running_worker(tmp_path / "log"):
+        assert task("same").delay(0).get(timeout=GET) == 0
+        for _ in range(30):
+            result = task("nap").delay(0.1)
+            result.get(timeout=GET)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT extract(epoch FROM clock_timestamp() - finished_at) FROM jobs_job WHERE task_id = %s", [result.id])
+                late.append(float(cursor.fetchone()[0]))
+    assert statistics.median(late) < 0.05, late  # an idle machine: 2 ms
+
+
+def test_groups_join_save_and_restore(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log"):
+        sent = group(s("same", n) for n in range(20)).apply_async()
+        sent.save()
+        again = GroupResult.restore(sent.id)
+        assert again.get(timeout=GET) == list(range(20))
+        assert sorted(meta["result"] for _, meta in sent.iter_native(timeout=GET)) == list(range(20))
+        assert (again.completed_count(), again.successful()) == (20, True)
+        again.delete()
+        assert GroupResult.restore(sent.id) is None
+        failing = group(s("same", 1), s("raises")).apply_async()
+        with pytest.raises(OutOfStock):
+            failing.get(timeout=GET)
+        until(lambda: failing.ready(), timeout=GET)
+        assert failing.failed()
+        with pytest.raises(TimeoutError):
+            group(s("same", 1).set(countdown=900), s("same", 2)).apply_async().get(timeout=0.3)
+
+
+def test_revocations_are_kept_without_a_worker(tmp_path: Path) -> None:
+    revoked, expired = task("same").delay(1), task("same").apply_async((2,), expires=timezone.now() - timedelta(seconds=5))
+    revoked.revoke()
+    assert (revoked.state, job_of(revoked).status) == ("REVOKED", "cancelled")
+    stamped = si("same", 4)
+    stamped.stamp(tenant="acme")
+    by_stamp, other = stamped.apply_async(), task("same").delay(5)
+    current_app.control.revoke_by_stamped_headers({"tenant": ["acme"]})
+    assert by_stamp.state == "REVOKED"
+    linked = chain(s("same", 1), s("add_one"), s("add_one")).apply_async()
+    linked.revoke()
+    with running_worker(tmp_path / "log"):
+        assert other.get(timeout=GET) == 5
+        with pytest.raises(TaskRevokedError, match="expired"):
+            expired.get(timeout=GET)
+        assert linked.parent.get(timeout=GET) == 2
+        with pytest.raises(TaskRevokedError):
+            linked.get(timeout=GET)
+        assert not Job.objects.filter(task_id=linked.id).exists()
+        runs = task("nap").delay(60)
+        until(lambda: runs.state == "STARTED", timeout=GET)
+        runs.revoke(terminate=True)
+        with pytest.raises(TaskRevokedError):
+            runs.get(timeout=GET)
+        until(lambda: job_of(runs).status == "cancelled", timeout=GET)
+    assert DeadLetterQueue.objects.count() == 0
+
+
+def test_ids_are_the_callers_and_run_again_once_ended(tmp_path: Path) -> None:
+    first = task("same").apply_async((1,), task_id="order 17/ä")
+    task("same").apply_async((2,), task_id="order 17/ä")  # not ended: not run twice
+    assert Job.objects.count() == 1
+    with running_worker(tmp_path / "log"):
+        assert first.get(timeout=GET) == 1
+        task("same").apply_async((3,), task_id="order 17/ä")
+        until(lambda: job_of(first).runs == 2 and job_of(first).status == "completed", timeout=GET)
+        assert AsyncResult("order 17/ä").get(timeout=GET) == 3
+        failing = task("raises").apply_async(task_id="twice")
+        until(lambda: failing.state == "FAILURE", timeout=GET)
+        task("raises").apply_async(task_id="twice")
+        until(lambda: job_of(failing).runs == 2 and job_of(failing).status == "failed", timeout=GET)
+        until(lambda: DeadLetterQueue.objects.filter(resolution="open").count() == 1, timeout=GET)
+    assert DeadLetterQueue.objects.count() == 2
+
+
+def test_states_of_ids_that_no_job_has() -> None:
+    backend, unknown = current_app.backend, uuid()
+    backend.store_result(unknown, {"step": 1}, "HALFWAY")
+    assert (AsyncResult(unknown).state, AsyncResult(unknown).info) == ("HALFWAY", {"step": 1})
+    backend.store_result(unknown, 5, "SUCCESS")
+    assert AsyncResult(unknown).get(timeout=1) == 5
+    backend.mark_as_failure(unknown, OutOfStock("kiwi", 0))
+    with pytest.raises(OutOfStock):
+        AsyncResult(unknown).get(timeout=1)
+    AsyncResult(unknown).forget()
+    assert AsyncResult(unknown).state == "PENDING"
+    assert StoredResult.objects.count() == 0
+    waiting = task("same").apply_async((1,), countdown=600)
+    task("same").update_state(task_id=waiting.id, state="QUEUED", meta={"place": 4})
+    assert (waiting.state, waiting.info) == ("QUEUED", {"place": 4})
+    assert job_of(waiting).status == "pending"
+
+
+def test_get_inside_the_transaction_that_enqueued_raises_at_once() -> None:
+    with transaction.atomic():
+        result = task("same").delay(1)
+        started = time.monotonic()
+        with pytest.raises(NotCommitted):
+            result.get(timeout=60)
+        assert time.monotonic() - started < 30
