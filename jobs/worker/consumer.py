@@ -24,6 +24,9 @@ from jobs.store.transitions import Failure, Run
 from jobs.worker import unreadable
 
 logger = logging.getLogger("jobs.worker")
+# Seconds that a job which lost two workers waits for its neighbours to end, and that it then runs alone. One that lasts longer
+# would keep the other slots empty for as long; a job that kills its worker mostly does so at once.
+ALONE_S = 20.0
 PAUSE_S = 0.25
 UNKNOWN_FOR = 60.0  # seconds before a job whose task nobody knows is buried
 _KNOWN = """SELECT EXISTS (SELECT 1 FROM jobs_worker
@@ -189,7 +192,7 @@ def is_alone(message: dict[str, Any]) -> bool:
 
 def run_alone(consumer: Any, worker: Any, start: Callable[[], None]) -> None:
     """A job that lost its worker twice: nothing else may run here while it does. The lock keeps the leader from sending another,
-    or this one again; where it is refused, the message is one too many.
+    or this one again; where it is refused, the message is one too many. Long jobs bound this: see ALONE_S.
     """
     registration = worker.engine.registration
     if not registration.lock(ALONE):
@@ -203,8 +206,9 @@ def run_alone(consumer: Any, worker: Any, start: Callable[[], None]) -> None:
 
 
 def _wait_until_empty(consumer: Any, worker: Any) -> bool:
-    """Until no job runs here. False when the lock was lost meanwhile. Raises WorkerShutdown when told to stop."""
-    while worker.admission.holders:
+    """Until no job runs here, at most ALONE_S. False when the lock was lost meanwhile. Raises WorkerShutdown when told to stop."""
+    end = time.monotonic() + ALONE_S
+    while worker.admission.holders and time.monotonic() < end:
         consumer.perform_pending_operations()
         state.maybe_shutdown()
         worker.admission.changed.clear()

@@ -28,6 +28,7 @@ class BrokenConfig(AppConfig):
                 from jobs.worker import consumer
 
                 consumer.UNKNOWN_FOR = 4.0
+                consumer.ALONE_S = 2.0
             case "loop":
                 from jobs.worker import consumer
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def run(tmp_path: Path, faults: str, broken: str = "") -> tuple[int, dict[str, int]]:
     """A short run, with so much to do that something always waits in Redis; its exit code and the number of findings by rule."""
     figures = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "tests.chaos", "--seed", "11", "--minutes", "0.4", "--rate", "200", "--workers", "1", "--drain", "30",
+    command = [sys.executable, "-m", "tests.chaos", "--seed", "11", "--minutes", "0.3", "--rate", "200", "--workers", "1", "--drain", "30",
                "--only", faults, "--break", broken, "--json", str(figures)]  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
     assert figures.exists(), done.stdout[-2000:] + done.stderr[-2000:]

@@ -215,7 +215,12 @@ def lost_by_ledger(ledger: Ledger, waiting: set[int]) -> dict[int, str]:
     for k, kind in ledger.kinds.items():
         hows = [body.how for body in ledger.bodies.get(k, ()) if body.ended is not None]
         failures = sum(how in ("ChaosError", "FinalError", "PermanentError") for how in hows)
-        ended = "ok" in hows or k in ledger.cancels or (kind in RETRIES and failures >= RETRIES[kind]) or (kind == "hang" and hows)
+        ended = (
+            "ok" in hows
+            or k in ledger.cancels
+            or (kind in RETRIES and failures >= RETRIES[kind])
+            or (kind == "hang" and ledger.bodies.get(k))
+        )
         if not ended and k not in waiting:
             lost[k] = kind
     return lost

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import enqueue, enqueue_many
+from jobs import control, enqueue, enqueue_many
 from jobs.models import Attempt, DeadLetterQueue, Job
 from tests.waiting import until
 from tests.workers import running_worker
@@ -66,3 +66,17 @@ def test_under_prefork_only_the_child_dies(tmp_path: Path) -> None:
     assert run_until_all_ended(tmp_path, pool="prefork") == 1
     check(poison, innocent)
     assert set(Job.objects.filter(id__in=innocent).values_list("losses", flat=True)) == {0}
+
+
+def test_a_long_job_that_lost_two_workers_does_not_keep_the_other_slots_empty(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log", EXTRA_INSTALLED_APPS="tests.taskapp,tests.brokenapp", BREAK="patience"):
+        long = enqueue("t.nap", args=[60], priority=9)
+        until(lambda: Job.objects.get(id=long.id).status == "running", timeout=20)
+        suspect = enqueue("t.nap", args=[60], delay=1)
+        Job.objects.filter(id=suspect.id).update(losses=2)
+        until(lambda: Job.objects.get(id=suspect.id).status == "running", timeout=20, what="it does not wait for the long job's end")
+        innocent = enqueue_many("t.nap", [((0.01,), {})] * 8)
+        until(lambda: Job.objects.filter(id__in=innocent, status="completed").count() == 8, timeout=20, what="the other slots are used")
+        assert Job.objects.filter(id__in=[long.id, suspect.id], status="running").count() == 2
+        control.cancel([long.id, suspect.id], "sara")
+        until(_all_ended, timeout=20)
