@@ -35,6 +35,30 @@ def start(
     )  # fmt: skip
 
 
+def draft(verb: Verb, ids: Sequence[int], by: Actor) -> Batch:
+    """Note exactly these jobs for a preview; `confirm` lets it begin."""
+    return Batch.objects.using(configuration().database).create(
+        verb=verb.value, actor=by.name, source=by.source.value, ids=list(ids), total=len(ids), options={}, reasons={},
+        state=BatchState.DRAFT.value,
+    )  # fmt: skip
+
+
+def confirm(pk: int, by: Actor, **options: Any) -> bool:
+    """Begin what was previewed: at once when it is small, else in the background. False: it is not a preview of this person (any more)."""
+    alias = configuration().database
+    with transaction.atomic(using=alias):
+        rows = Batch.objects.using(alias).select_for_update()
+        batch = rows.filter(pk=pk, state=BatchState.DRAFT.value, actor=by.name).first()
+        if batch is None:
+            return False
+        batch.state, batch.options, batch.source = BatchState.RUNNING.value, options, by.source.value
+        if batch.total <= AT_ONCE:
+            _turn(batch, batch.ids)
+            batch.state, batch.ended_at = BatchState.DONE.value, ClockTimestamp()
+        batch.save(using=alias)
+    return True
+
+
 def stop(pk: int, by: Actor) -> bool:
     """Let the rest be as it is; False when it had ended already."""
     rows = Batch.objects.using(configuration().database).filter(pk=pk, state__in=_ACTIVE)
@@ -79,8 +103,11 @@ def _step(pk: int) -> bool:
         if batch.state == BatchState.TRIAL:
             return _trial(batch, alias)
         ids = batch.ids[batch.place :][: _room(batch, alias)]
-        if ids:
-            _turn(batch, ids)
+        try:
+            if ids:
+                _turn(batch, ids)
+        except ValueError as error:  # the verb refuses its options; another try would be refused too
+            batch.state, batch.ended_at, batch.remark = BatchState.STOPPED.value, ClockTimestamp(), str(error)
         if batch.place >= batch.total:
             batch.state, batch.ended_at = BatchState.DONE.value, ClockTimestamp()
         batch.save(using=alias)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.db import IntegrityError, connections, transaction
 from django.utils.translation import gettext as _
@@ -17,7 +17,7 @@ from jobs.store import audit, transitions
 from jobs.store.transitions import Failure
 
 _ENDED = [status.value for status in statuses.ENDED]
-_FROM = {
+FROM: Final = {  # the statuses that a verb is for
     Verb.CANCEL: ["pending", "running"],
     Verb.REPROCESS: ["failed", "cancelled"],
     Verb.PRIORITY: ["pending"],
@@ -42,7 +42,7 @@ def _apply(
     wanted = list(dict.fromkeys(int(id) for id in ids))
     alias = configuration().database
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-        before = audit.seen(cursor, wanted, statuses=_FROM[what])
+        before = audit.seen(cursor, wanted, statuses=FROM[what])
         done = verb(cursor, list(before))
         changed = {id: before[id] for id in done}
         audit.record(cursor, actor_of(by), what, changed, audit.seen(cursor, done))

@@ -17,7 +17,8 @@ SELECT id FROM jobs_job j WHERE status = %s AND finished_at < clock_timestamp() 
    AND NOT EXISTS (SELECT 1 FROM jobs_deadletterqueue d WHERE d.job_id = j.id AND d.resolution = 'open')
  ORDER BY finished_at LIMIT {BATCH}"""
 
-_BATCHES = "DELETE FROM jobs_batch WHERE ended_at < clock_timestamp() - make_interval(secs => %s)"
+_BATCHES = """DELETE FROM jobs_batch WHERE ended_at < clock_timestamp() - make_interval(secs => %s)
+                OR (state = 'draft' AND created_at < clock_timestamp() - interval '1 day')"""
 
 
 def prune(connection: Any, stop: threading.Event) -> int:

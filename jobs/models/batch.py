@@ -16,6 +16,7 @@ from jobs.models.json_text import JSONTextField
 class BatchState(StrEnum):
     """How far it is."""
 
+    DRAFT = "draft"  # a preview: nothing happens before somebody confirms it
     TRIAL = "trial"  # one job runs first; the others wait for its end
     RUNNING = "running"
     DONE = "done"
@@ -23,6 +24,7 @@ class BatchState(StrEnum):
 
 
 BATCH_LABELS = {
+    BatchState.DRAFT: pgettext_lazy("batch", "a preview"),
     BatchState.TRIAL: pgettext_lazy("batch", "waits for the trial"),
     BatchState.RUNNING: pgettext_lazy("batch", "goes on"),
     BatchState.DONE: pgettext_lazy("batch", "done"),

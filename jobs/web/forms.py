@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.domain import priority
 from jobs.enqueueing import MAX_RETRIES, NAME_LIMIT
+from jobs.models.audit import Verb
 from jobs.web.widgets import JSONField
 
 NAME_LENGTH = NAME_LIMIT
@@ -108,3 +109,24 @@ class ResolveForm(forms.Form):
     """Why a selection needs nothing more."""
 
     note = forms.CharField(label=_("Note"), max_length=2000, widget=forms.TextInput(attrs={"dir": "auto"}))
+
+
+PERMISSIONS = {
+    Verb.CANCEL: "jobs.control_job",
+    Verb.REPROCESS: "jobs.control_job",
+    Verb.PRIORITY: "jobs.control_job",
+    Verb.QUEUE: "jobs.control_job",
+    Verb.DELETE: "jobs.delete_job",
+}
+
+
+class BulkForm(forms.Form):
+    """What a verb for many jobs needs beside them."""
+
+    def __init__(self, verb: Verb, data: Any = None) -> None:
+        super().__init__(data)
+        if verb is Verb.PRIORITY:
+            label = _("Priority")
+            self.fields["priority"] = forms.IntegerField(label=label, min_value=priority.LOWEST, max_value=priority.HIGHEST)
+        elif verb is Verb.QUEUE:
+            self.fields["queue"] = forms.CharField(label=_("Queue"), max_length=100)

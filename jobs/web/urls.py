@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs.web.views import audit, batch, create, dashboard, dead_letter, job, preferences, probe, triage, types
+from jobs.web.views import audit, batch, bulk, create, dashboard, dead_letter, job, preferences, probe, triage, types
 
 app_name = "jobs"
 urlpatterns = [
@@ -14,6 +14,9 @@ urlpatterns = [
     path("jobs/dead-letters/group/<str:fingerprint>/", dead_letter.group, name="dead_letter_group"),
     path("jobs/dead-letters/reprocess/", triage.reprocess, name="dead_letters_reprocess"),
     path("jobs/dead-letters/resolve/", triage.resolve, name="dead_letters_resolve"),
+    path("jobs/bulk/", bulk.bulk, name="bulk"),
+    path("jobs/export/", bulk.export, name="export"),
+    path("jobs/batches/<int:pk>/confirm/", bulk.confirm, name="batch_confirm"),
     path("jobs/batches/", batch.batch_list, name="batches"),
     path("jobs/batches/<int:pk>/", batch.batch_detail, name="batch"),
     path("jobs/batches/<int:pk>/stop/", batch.batch_stop, name="batch_stop"),

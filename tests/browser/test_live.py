@@ -12,9 +12,12 @@ from jobs import control, enqueue
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+TROUBLES: list[str] = []  # what the browser complains about
+
 
 def login(context: BrowserContext) -> Page:
     page = context.new_page()
+    page.on("console", lambda message: TROUBLES.append(message.text))
     page.goto("/accounts/login/")
     page.fill("#id_username", "sara")
     page.fill("#id_password", "secret")
@@ -27,8 +30,10 @@ def login(context: BrowserContext) -> Page:
 def context(browser: Browser, live_server: Any, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
     get_user_model().objects.create_superuser("sara", "", "secret")
     context = browser.new_context(locale="ar", base_url=live_server.url, java_script_enabled=getattr(request, "param", True))
+    TROUBLES.clear()
     yield context
     context.close()
+    assert TROUBLES == []
 
 
 def test_the_list_shows_what_is_new_and_keeps_the_focus(context: BrowserContext) -> None:

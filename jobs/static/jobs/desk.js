@@ -9,6 +9,8 @@ if (!document.cookie.includes("timezone=")) {
 // Ask for nothing while nobody looks.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden) event.preventDefault();
+  // Somebody chooses rows.
+  if (event.detail.elt.querySelector(".pick input:checked")) event.preventDefault();
   // Somebody reads a table that would close.
   if (event.detail.elt.matches("[data-hold]:has(details[open])")) event.preventDefault();
 });

@@ -1,34 +1,61 @@
 """Acts on many jobs: how far they are, and stopping them."""
 
 from django.contrib import messages
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from jobs import batches
-from jobs.models import Batch
+from jobs import batches, control
+from jobs.models import Batch, Job
+from jobs.models.batch import BatchState
 from jobs.web.access import needs
+from jobs.web.forms import PERMISSIONS, BulkForm
 from jobs.web.live import render_live
 from jobs.web.paging import page_of
 from jobs.web.reports import page_actor
+from jobs.web.widgets import dress
+
+SAMPLE = 5
 
 
 @needs("view_job")
 @require_safe
 def batch_list(request: HttpRequest) -> HttpResponse:
     """All of them, the newest first."""
-    return render(request, "jobs/batch/list.html", {"page": page_of(Batch.objects.defer("ids"), request.GET)})
+    return render(
+        request, "jobs/batch/list.html", {"page": page_of(Batch.objects.exclude(state=BatchState.DRAFT).defer("ids"), request.GET)}
+    )
 
 
 @needs("view_job")
 @require_safe
 def batch_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """How far one is."""
-    batch = get_object_or_404(Batch.objects.defer("ids"), pk=pk)
+    batch = get_object_or_404(Batch, pk=pk)
+    if batch.state == BatchState.DRAFT:
+        return preview(request, batch, BulkForm(batch.what))
     context = {"batch": batch, "may_stop": batch.active and request.user.has_perm(_permission(batch))}
     return render_live(request, "jobs/batch/detail.html", "jobs/batch/_live.html", context)
+
+
+def preview(request: HttpRequest, batch: Batch, form: BulkForm) -> HttpResponse:
+    """How many jobs are meant, which they are, and what will be left."""
+    statuses = dict(Job.objects.filter(pk__in=batch.ids).order_by().values_list("status").annotate(Count("pk")))
+    changed = sum(number for status, number in statuses.items() if status in control.FROM[batch.what])
+    dress(form)
+    context = {
+        "batch": batch,
+        "form": form,
+        "changed": changed,
+        "left": batch.total - changed,
+        "sample": Job.objects.filter(pk__in=batch.ids[:SAMPLE]).order_by("-pk"),
+        "mine": batch.actor == request.user.get_username(),
+        "background": batch.total > batches.AT_ONCE,
+    }
+    return render(request, "jobs/batch/preview.html", context, status=422 if form.is_bound else 200)
 
 
 @needs("view_job")
@@ -46,4 +73,4 @@ def batch_stop(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _permission(batch: Batch) -> str:
-    return "jobs.triage_deadletterqueue" if batch.entries else "jobs.control_job"
+    return "jobs.triage_deadletterqueue" if batch.entries else PERMISSIONS[batch.what]

@@ -1,0 +1,36 @@
+"""A batch may be a preview first."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("jobs", "0007_canvas"),
+    ]
+
+    operations = [
+        migrations.RemoveConstraint(
+            model_name="batch",
+            name="jobs_batch_state",
+        ),
+        migrations.AlterField(
+            model_name="batch",
+            name="state",
+            field=models.TextField(
+                choices=[
+                    ("draft", "a preview"),
+                    ("trial", "waits for the trial"),
+                    ("running", "goes on"),
+                    ("done", "done"),
+                    ("stopped", "stopped"),
+                ],
+                verbose_name="state",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="batch",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["draft", "trial", "running", "done", "stopped"])), name="jobs_batch_state"
+            ),
+        ),
+    ]

@@ -1,0 +1,200 @@
+"""Many jobs of the list at once: exactly those of the preview; filters in the address; the list as a file."""
+
+import csv
+import io
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from jobs import batches, control, enqueue
+from jobs.models import Audit, Batch, Job
+from jobs.models.batch import BatchState
+from jobs.web import filters
+from tests.rows import job_in
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    client.cookies["django_language"] = "en"
+    return client
+
+
+def statuses() -> list[str]:
+    return list(Job.objects.order_by("id").values_list("status", flat=True))
+
+
+def previewed(client: Client, verb: str, **fields: Any) -> Batch:
+    answer = client.post("/jobs/bulk/", {"verb": verb, **fields})
+    assert answer.status_code == 302, answer.content
+    batch = Batch.objects.latest("id")
+    assert answer.headers["Location"] == f"/jobs/batches/{batch.pk}/"
+    return batch
+
+
+def test_the_preview_says_how_many_and_changes_nothing(staff: Client) -> None:
+    jobs = [job_in(status) for status in ("pending", "pending", "completed")]
+    batch = previewed(staff, "cancel", job=[job.id for job in jobs])
+    content = staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
+    assert "2 jobs will be changed" in content
+    assert "1 job is in another state" in content
+    batches.go_on()
+    assert statuses() == ["pending", "pending", "completed"]
+    assert not Audit.objects.exists()
+
+
+def test_exactly_the_previewed_jobs_are_changed(staff: Client) -> None:
+    job_in("pending", name="report 1")
+    job_in("pending", name="other")
+    batch = previewed(staff, "priority", all="1", q="report", job=["999"])
+    job_in("pending", name="report 2")
+    assert staff.post(f"/jobs/batches/{batch.pk}/confirm/", {"priority": "10"}).status_code == 422
+    staff.post(f"/jobs/batches/{batch.pk}/confirm/", {"priority": "9"})
+    assert list(Job.objects.order_by("id").values_list("priority", flat=True)) == [9, 5, 5]
+    staff.post(f"/jobs/batches/{batch.pk}/confirm/", {"priority": "1"})  # a second time: nothing
+    assert Job.objects.filter(priority=1).count() == 0
+    assert Audit.objects.get().after == {"priority": 9}
+
+
+@pytest.mark.parametrize(
+    ("verb", "before", "after"),
+    [
+        ("cancel", "pending", ["cancelled"]),
+        ("reprocess", "cancelled", ["pending"]),
+        ("delete", "completed", []),
+        ("queue", "pending", ["pending"]),
+    ],
+)
+def test_each_verb_works_for_many(staff: Client, verb: str, before: str, after: list[str]) -> None:
+    job = job_in(before)
+    batch = previewed(staff, verb, job=[job.id])
+    staff.post(f"/jobs/batches/{batch.pk}/confirm/", {"queue": "slow"})
+    assert statuses() == after
+    if verb == "queue":
+        assert Job.objects.get().queue == "slow"
+
+
+def test_more_than_a_few_go_on_in_the_background(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "AT_ONCE", 2)
+    for _ in range(3):
+        job_in("pending")
+    batch = previewed(staff, "cancel", all="1")
+    staff.post(f"/jobs/batches/{batch.pk}/confirm/")
+    assert statuses() == ["pending"] * 3
+    batches.go_on()
+    batch.refresh_from_db()
+    assert (statuses(), batch.state) == (["cancelled"] * 3, BatchState.DONE)
+
+
+def test_what_changed_between_preview_and_act_is_left(staff: Client) -> None:
+    jobs = [job_in("pending") for _ in range(2)]
+    batch = previewed(staff, "cancel", job=[job.id for job in jobs])
+    control.cancel([jobs[0].id], by="omar")
+    staff.post(f"/jobs/batches/{batch.pk}/confirm/")
+    batch.refresh_from_db()
+    assert (batch.done, sum(batch.reasons.values())) == (1, 1)
+
+
+def test_a_preview_belongs_to_who_made_it(staff: Client) -> None:
+    job = job_in("pending")
+    batch = previewed(staff, "cancel", job=[job.id])
+    other = Client()
+    other.force_login(get_user_model().objects.create_superuser("omar", "", "x"))
+    other.post(f"/jobs/batches/{batch.pk}/confirm/")
+    assert statuses() == ["pending"]
+
+
+@pytest.mark.parametrize("fields", [{}, {"verb": "explode", "job": "1"}, {"verb": "fail", "job": "1"}])
+def test_nonsense_is_refused(staff: Client, fields: dict[str, str]) -> None:
+    assert staff.post("/jobs/bulk/", fields).status_code == 400
+    assert staff.post("/jobs/bulk/", {"verb": "cancel", "job": "many"}).status_code == 302
+    assert not Batch.objects.exists()
+
+
+def test_each_verb_needs_its_permission(client: Client) -> None:
+    user = get_user_model().objects.create_user("omar", "", "x")
+    user.user_permissions.add(*Permission.objects.filter(codename__in=["view_job", "control_job"]))
+    client.force_login(user)
+    job = job_in("completed")
+    assert client.post("/jobs/bulk/", {"verb": "delete", "job": job.id}).status_code == 403
+    draft = batches.draft(batches.Verb.DELETE, [job.id], batches.Actor(name="omar"))
+    assert client.post(f"/jobs/batches/{draft.pk}/confirm/").status_code == 403
+    assert b'value="delete"' not in client.get("/jobs/").content
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", 4), ("status=failed", 1), ("task=jobs.tasks.sleep", 4), ("task=x", 0), ("queue=mail", 1), ("priority=9", 1),
+        ("error=ValueError", 1),        ("error=Value", 0), ("creator=sara", 1), ("worker=1", 2),
+        ("since=2001-01-01T00:00", 4), ("until=2001-01-01T00:00", 0),
+        ("q=wanted", 1), ("q=ValueError", 1), ("q=wanted&priority=9", 0), ("priority=10", 0), ("since=soon", 0), ("worker=x", 0),
+    ],
+)  # fmt: skip
+def test_every_filter_stands_in_the_address(staff: Client, query: str, found: int) -> None:
+    job_in("failed")
+    job_in("completed", priority=9)
+    enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, queue="mail", created_by=get_user_model().objects.get())
+    enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, name="wanted")
+    answer = staff.get(f"/jobs/?{query}")
+    assert answer.content.count(b'name="job"') == found
+    body = b"".join(staff.get(f"/jobs/export/?{query}").streaming_content)  # type: ignore[attr-defined]
+    assert body.count(b"\r\n") == found + 1
+
+
+def test_the_other_filters_stay_when_the_state_is_changed(staff: Client) -> None:
+    content = staff.get("/jobs/?priority=9&status=failed&before=7").content.decode()
+    assert 'href="?status=running&amp;priority=9"' in content
+
+
+def test_pages_lead_both_ways(staff: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO jobs_job (task) SELECT 't' FROM generate_series(1, 120)")
+    seen: list[int] = []
+    address = "/jobs/?task=t"
+    for _ in range(3):
+        page = staff.get(address).context["page"]
+        seen += [job.pk for job in page.rows]
+        address = f"/jobs/{page.older}"
+    assert seen == sorted(Job.objects.values_list("pk", flat=True), reverse=True)
+    back = staff.get(f"/jobs/{page.newer}").context["page"]
+    assert [job.pk for job in back.rows] == seen[50:100]
+
+
+def test_a_text_is_searched_in_the_newest_jobs(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = job_in("pending", name="wanted")
+    job_in("pending", name="new")
+    monkeypatch.setattr(filters, "SEARCHED", 1)
+    assert staff.get("/jobs/?q=wanted").content.count(b'name="job"') == 0
+    assert staff.get(f"/jobs/?q={old.id}").content.count(b'name="job"') == 1
+    assert staff.get(f"/jobs/?q={old.task_id}").content.count(b'name="job"') == 1
+
+
+def test_the_files_hold_what_the_list_shows(staff: Client) -> None:
+    job = job_in("failed", name='=HYPERLINK("http://x")')
+    table = b"".join(staff.get("/jobs/export/").streaming_content).decode()  # type: ignore[attr-defined]
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert (rows[0]["id"], rows[0]["status"], rows[0]["name"]) == (str(job.id), "failed", "'" + job.name)
+    lines = b"".join(staff.get("/jobs/export/?format=json").streaming_content).decode().splitlines()  # type: ignore[attr-defined]
+    assert json.loads(lines[0])["name"] == job.name
+
+
+def test_old_previews_are_pruned() -> None:
+    from threading import Event
+
+    from jobs.leader.prune import prune
+
+    old = batches.draft(batches.Verb.CANCEL, [1], batches.Actor(name="sara"))
+    Batch.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=2))
+    batches.draft(batches.Verb.CANCEL, [1], batches.Actor(name="sara"))
+    prune(connection.connection, Event())
+    assert Batch.objects.count() == 1
