@@ -54,6 +54,7 @@ def connect(application_name: str) -> Any:
         "keepalives_idle": 5,
         "keepalives_interval": 2,
         "keepalives_count": 3,
+        "tcp_user_timeout": 11_000,  # milliseconds until a host that is gone is noticed when something was sent
     }
     if direct:
         connection = psycopg2.connect(direct, **common)

@@ -4,6 +4,7 @@ There is no timer: a lone job is sent at once. A caller gets its answer after th
 claims of the same batch and with the same timestamp, so PostgreSQL never shows more running jobs than there are slots.
 """
 
+import logging
 import os
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ from jobs.store.tell import ended, tell
 from jobs.store.transitions import Run
 from jobs.worker.registration import Registration
 
+logger = logging.getLogger("jobs.worker")
 PAUSE_S = 0.25
 # A generic plan, and only index scans: a plan made while the table was empty must not stay.
 SESSION = """SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;
@@ -179,7 +181,12 @@ class GroupCommit:
                 if self.counted:
                     counted, self.counted = self.counted, []
                     self._flush_counted(counted)
-                self._flush(completions, self._within_slots(completions, claims))
+                claims = self._within_slots(completions, claims)
+                try:
+                    self._flush(completions, claims)
+                except Exception:  # without this loop the worker would live and take nothing
+                    logger.exception("a batch could not be sent; its changes go one by one")
+                    self._apart(completions, claims)
 
     def _within_slots(self, completions: list[Change], claims: list[Change]) -> list[Change]:
         """The claims there is room for. More come only when a completion had to wait for a lock after its slot was freed."""
