@@ -12,7 +12,7 @@ UP_STAMP := .venv/.up-$(shell cat $(UP_FILES) | cksum | cut -d' ' -f1)
 DEV_STAMP := .venv/.dev-$(shell cat $(DEV_FILES) | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test check demo chaos chaos-short celery-suite bench messages format lock clean
+.PHONY: help install up test check demo chaos chaos-short proof celery-suite bench messages format lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s%s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ check: $(DEV_STAMP) ## Lint, types, import contracts, migrations, translations, 
 	.venv/bin/lint-imports
 	$(PY) -m djlint --lint --quiet templates
 	$(PY) -m pytest -q tests/checks
+
+proof: $(DEV_STAMP) ## The long form of tests/proof: plans at a million rows, more faults in the model
+	PROOF=full $(PY) -m pytest -q tests/proof --durations=5
 
 demo: $(UP_STAMP) ## Start, run a few jobs of every kind to the end, stop
 	@exec $(PY) manage.py demo

@@ -12,8 +12,9 @@ logger = logging.getLogger(__name__)
 
 EACH: Final = 60.0  # seconds
 BATCH: Final = 500
+# statement_timestamp() bounds the index scan; clock_timestamp() would read all that has ended.
 _OLD = f"""
-SELECT id FROM jobs_job j WHERE status = %s AND finished_at < clock_timestamp() - make_interval(secs => %s)
+SELECT id FROM jobs_job j WHERE status = %s AND finished_at < statement_timestamp() - make_interval(secs => %s)
    AND NOT EXISTS (SELECT 1 FROM jobs_deadletterqueue d WHERE d.job_id = j.id AND d.resolution = 'open')
  ORDER BY finished_at LIMIT {BATCH}"""
 

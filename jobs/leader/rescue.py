@@ -30,7 +30,7 @@ SELECT id, runs FROM jobs_job
  WHERE status = 'running' AND deadline_at < clock_timestamp() - interval '2 s' LIMIT {MOST} FOR UPDATE SKIP LOCKED"""
 _LOST = f"""
 SELECT id, runs, task, losses, cancel_requested_at IS NOT NULL FROM jobs_job
- WHERE status = 'running' AND worker = ANY(%s) ORDER BY id LIMIT {MOST} FOR UPDATE SKIP LOCKED"""
+ WHERE status = 'running' AND worker = ANY(%s) LIMIT {MOST} FOR UPDATE SKIP LOCKED"""
 
 
 class Rescue:

@@ -1,0 +1,197 @@
+"""The hot statements on a big table: each reads the index that was made for it, and no more pages than stated here.
+
+200,000 rows; `make proof` does the same with a million.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from jobs.domain.priority import LANES, priority_of
+from jobs.leader import dispatch, election, prune, rescue
+from jobs.models import Job
+from jobs.store import transitions
+from jobs.store.transitions import Failure, Run
+from jobs.worker import group_commit
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("big")]
+ROWS = 1_000_000 if os.environ.get("PROOF") == "full" else 200_000
+WINDOW = 64
+# Half of it waits and is due, a tenth is scheduled, the rest has ended; 40 run, 20 lost two workers.
+_FILL = f"""
+INSERT INTO jobs_job (task, name, priority, status, run_at, runs, attempts, losses, started_at, finished_at, worker, deadline_at)
+SELECT 't.nap', 'job ' || n, n % 10, status,
+       now() - make_interval(secs => n % 100000) + CASE WHEN n % 10 = 5 THEN interval '2 days' ELSE '0' END, once, once,
+       CASE WHEN n <= 20 THEN 2 ELSE 0 END, CASE once WHEN 1 THEN now() - interval '1 hour' END,
+       CASE WHEN status NOT IN ('pending', 'running') THEN now() - make_interval(secs => n % 100000 * 30) END,
+       CASE status WHEN 'running' THEN n % 8 END, CASE status WHEN 'running' THEN now() + interval '1 hour' END
+  FROM (SELECT n, status, CASE status WHEN 'pending' THEN 0 ELSE 1 END AS once
+          FROM (SELECT n, CASE WHEN n > {ROWS} - 40 THEN 'running' WHEN n % 10 < 6 THEN 'pending' WHEN n % 10 < 9 THEN 'completed'
+                               WHEN n % 20 = 9 THEN 'failed' ELSE 'cancelled' END AS status FROM generate_series(1, {ROWS}) n) a) b"""
+
+
+@pytest.fixture(scope="module")
+def big(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The big table, filled once for the module."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("TRUNCATE jobs_job RESTART IDENTITY CASCADE; " + _FILL)
+        cursor.execute("VACUUM (ANALYZE) jobs_job")
+        yield
+        cursor.execute("TRUNCATE jobs_job CASCADE")
+
+
+class Plan:
+    """What one EXPLAIN (ANALYZE, BUFFERS) tells."""
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self.indexes: set[str] = set()
+        self.scanned: set[str] = set()  # tables read from end to end
+        self.buffers = plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
+        self._walk(plan["Plan"])
+
+    def _walk(self, node: dict[str, Any]) -> None:
+        if "Index Name" in node:
+            self.indexes.add(node["Index Name"])
+        if node["Node Type"] == "Seq Scan":
+            self.scanned.add(node["Relation Name"])
+        for child in node.get("Plans", []):
+            self._walk(child)
+
+
+def explain(statement: str, values: Any, session: str) -> Plan:
+    """The plan of a statement as a process runs it, and undone."""
+    with connection.cursor() as cursor:
+        cursor.execute("SAVEPOINT plan")
+        for part in session.split(";"):
+            if part.strip().startswith("SET "):
+                cursor.execute(f"SET LOCAL {part.strip()[4:]}")
+        try:
+            cursor.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement, values)
+            found = cursor.fetchone()[0]
+        finally:
+            cursor.execute("ROLLBACK TO SAVEPOINT plan")
+    return Plan((json.loads(found) if isinstance(found, str) else found)[0])
+
+
+def due(places: Sequence[tuple[str, int]]) -> dict[str, Any]:
+    return {
+        "queues": ["celery"] * len(LANES), "priorities": [priority_of(lane) for lane in LANES], "run_ats": [place[0] for place in places],
+        "ids": [place[1] for place in places], "rooms": [WINDOW] * len(LANES), "sent": list(range(256)),
+    }  # fmt: skip
+
+
+QUEUES, PRIORITIES = ["celery"] * 10, list(range(10))
+IDS = list(range(ROWS // 2, ROWS // 2 + 64))
+RUN = Run(id=ROWS - 1, runs=1)
+WORKER, LEADER = group_commit.SESSION, election._SESSION
+# name: (statement, values, settings of the session, the index, pages that may be read)
+READS: dict[str, tuple[str, Any, str, str, int]] = {
+    "pick, ten full lanes from the front": (dispatch._DUE, due([dispatch.START] * 10), LEADER, "jobs_job_due", 1_400),
+    "pick, from a place half-way": (dispatch._DUE, due([("-infinity", ROWS // 2)] * 10), LEADER, "jobs_job_due", 1_400),
+    "next job that becomes due": (dispatch._NEXT, [QUEUES, PRIORITIES], LEADER, "jobs_job_due", 80),
+    "a suspect": (dispatch._SUSPECT, [["celery"]], LEADER, "jobs_job_suspect", 80),
+    "which are claimed": (
+        "SELECT id, runs FROM jobs_job WHERE id = ANY (%s) AND status = 'pending'", [IDS], LEADER, "jobs_job_pkey", 320,
+    ),
+    "who holds jobs": ("SELECT DISTINCT worker FROM jobs_job WHERE status = 'running'", [], LEADER, "jobs_job_held", 80),
+    "jobs of dead workers": (rescue._LOST, [[1, 2]], LEADER, "jobs_job_held", 80),
+    "jobs past their deadline": (rescue._LATE, [], LEADER, "jobs_job_held", 80),
+    "what a worker holds": (
+        "SELECT id, runs FROM jobs_job WHERE worker = %s AND status = 'running'", [1], WORKER, "jobs_job_held", 80,
+    ),
+    "what can be pruned": (prune._OLD, ["completed", 7 * 86400], "", "jobs_job_ended", 3_000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READS)
+def test_the_engine_reads_its_index(name: str) -> None:
+    statement, values, session, index, most = READS[name]
+    plan = explain(statement, values, session)
+    assert index in plan.indexes
+    assert plan.scanned == set()
+    assert plan.buffers <= most
+
+
+def test_a_batch_of_claims_and_completions_reads_their_rows_only() -> None:
+    """Four of each, prepared as in a worker; each row changed costs its entry in five indexes."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, priority FROM jobs_job WHERE status = 'pending' AND run_at < now() AND id > %s LIMIT 4", [ROWS // 2])
+        waiting = cursor.fetchall()
+        cursor.execute("SELECT id FROM jobs_job WHERE status = 'running' AND worker = 1 LIMIT 4")
+        running = [row[0] for row in cursor.fetchall()]
+        cursor.execute(group_commit.FLUSH)
+        values = (
+            running, [1] * len(running), ["1"] * len(running), [id for id, _ in waiting], [1] * 4, ["celery"] * 4,
+            [priority for _, priority in waiting], 1, False,
+        )  # fmt: skip
+        plan = explain(group_commit.EXECUTE, values, WORKER)
+        cursor.execute("DEALLOCATE jobs_flush")
+    assert (len(waiting), len(running)) == (4, 4)
+    assert plan.indexes >= {"jobs_job_pkey"}
+    assert plan.scanned == set()
+    assert plan.buffers <= 500
+
+
+def test_every_verb_finds_its_row_by_the_key() -> None:
+    """Caught as the verbs send them, then explained."""
+    failure = Failure(error_class="Broken", message="no")
+    verbs: dict[str, Any] = {
+        "complete": lambda c: transitions.complete(c, RUN, result="1"),
+        "retry": lambda c: transitions.retry(c, RUN, failure, delay=1.0),
+        "release": lambda c: transitions.release(c, RUN, failure=failure),
+        "bury": lambda c: transitions.bury(c, RUN, failure, task="t.nap"),
+        "lose": lambda c: transitions.lose(c, RUN, failure),
+        "stop": lambda c: transitions.cancel_running(c, RUN, failure),
+        "cancel": lambda c: transitions.cancel_pending(c, IDS),
+        "ask": lambda c: transitions.ask_cancel(c, [RUN.id], "sara"),
+        "reprocess": lambda c: transitions.reprocess(c, IDS),
+        "progress": lambda c: transitions.report_progress(c, RUN, "{}"),
+    }
+    for name, verb in verbs.items():
+        for statement in caught(verb):
+            plan = explain(statement.replace("%", "%%"), [], WORKER)
+            assert plan.scanned - {"jobs_worker"} == set(), (name, statement)
+            assert plan.buffers <= 64 * 40, (name, statement, plan.buffers)
+
+
+def caught(verb: Any) -> list[str]:
+    """The statements that a verb sends, with their values, and undone."""
+    with CaptureQueriesContext(connection) as captured, connection.cursor() as cursor:
+        cursor.execute("SAVEPOINT verb")
+        assert verb(cursor)
+        cursor.execute("ROLLBACK TO SAVEPOINT verb")
+    return [query["sql"] for query in captured.captured_queries if "SAVEPOINT" not in query["sql"]]
+
+
+# address: pages that the query for its rows may read
+PAGES = {
+    "/jobs/": 40, f"/jobs/?before={ROWS // 2}": 40, f"/jobs/?after={ROWS // 2}": 40, "/jobs/?status=failed": 400,
+    "/jobs/dead-letters/": 40, "/jobs/workers/": 120, f"/jobs/{ROWS // 2}/": 800, "/admin/jobs/job/": 80,
+    f"/admin/jobs/job/{ROWS // 2}/change/": 40,
+}  # fmt: skip
+
+
+def test_the_rows_of_a_page_are_found_by_an_index() -> None:
+    """The numbers above the lists count everything; they are not meant here."""
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser("sara", password="x"))
+    for address, most in PAGES.items():
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get(address).status_code == 200
+        asked = [query["sql"] for query in captured.captured_queries if _reads_rows(query["sql"])]
+        assert asked, address
+        for statement in asked:
+            plan = explain(statement.replace("%", "%%"), [], "")
+            assert "jobs_job" not in plan.scanned, (address, statement)
+            assert plan.buffers <= most, (address, plan.buffers, statement)
+
+
+def _reads_rows(statement: str) -> bool:
+    return Job._meta.db_table in statement and "COUNT(" not in statement.upper()
