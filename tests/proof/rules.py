@@ -23,6 +23,7 @@ class Row:
     due: bool = True
     worker: int | None = None
     asked: bool = False
+    held: bool = False  # replaced by other jobs, whose last one takes its place
     progress: bool = False
     record: tuple[tuple[int, str], ...] = ()
     entries: tuple[str, ...] = ()
@@ -55,7 +56,12 @@ def complete(row: Row, runs: int) -> Row | None:
 
 
 def retry(row: Row, runs: int, outcome: str, *, due: bool) -> Row | None:
-    return row.goes("retry", "pending", due=due, worker=None, record=row.noted(outcome)) if row.runs_as(runs) else None
+    return row.goes("retry", "pending", due=due, worker=None, progress=False, record=row.noted(outcome)) if row.runs_as(runs) else None
+
+
+def set_aside(row: Row, runs: int) -> Row | None:
+    """`self.replace`: another message with its task_id takes the row over."""
+    return row.goes("replace", "pending", due=False, held=True, worker=None, attempts=0, progress=False) if row.runs_as(runs) else None
 
 
 def release(row: Row, runs: int, *, due: bool, noted: bool) -> Row | None:
@@ -97,7 +103,7 @@ def _closed(row: Row, resolution: str) -> tuple[str, ...]:
 def reprocess(row: Row) -> Row | None:
     if row.status not in ("failed", "cancelled"):
         return None
-    return row.goes("reprocess", "pending", due=True, **_FRESH, entries=_closed(row, "reprocessed"))
+    return row.goes("reprocess", "pending", due=True, **_FRESH, held=False, entries=_closed(row, "reprocessed"))
 
 
 def resolve(row: Row) -> Row | None:
@@ -110,7 +116,9 @@ def fail_completed(row: Row) -> Row | None:
 
 def send_again(row: Row, priority: int, *, due: bool) -> Row | None:
     """A task_id that is sent again: its job runs again once it has ended."""
-    fresh = _FRESH | {"due": due, "priority": priority}
+    fresh = _FRESH | {"due": due, "priority": priority, "held": False}
+    if row.held and row.status == "pending":
+        return replace(row, **fresh)  # type: ignore[arg-type]
     if row.status == "completed":
         return row.goes("rerun", "pending", **fresh)
     if row.status in ("failed", "cancelled"):
@@ -133,7 +141,8 @@ def may_go(row: Row) -> bool:
 
 _ROWS: Final = """
 SELECT j.id, j.status, j.runs, j.attempts, j.losses, j.priority, j.run_at <= clock_timestamp(), j.worker,
-       j.cancel_requested_at IS NOT NULL, j.progress IS NOT NULL, j.permanently_failed, j.finished_at IS NOT NULL,
+       j.cancel_requested_at IS NOT NULL,
+       j.progress IS NOT NULL, j.run_at = '9999-01-01+0', j.permanently_failed, j.finished_at IS NOT NULL,
        ARRAY(SELECT a.run || '/' || a.outcome FROM jobs_attempt a WHERE a.job_id = j.id ORDER BY a.id),
        ARRAY(SELECT d.resolution FROM jobs_deadletterqueue d WHERE d.job_id = j.id ORDER BY d.id) FROM jobs_job j"""
 
@@ -142,7 +151,23 @@ def read(cursor: Any) -> dict[int, Row]:
     """Every job as it is in the database; an AssertionError where its columns contradict each other."""
     cursor.execute(_ROWS)
     found = {}
-    for id, status, runs, attempts, losses, priority, due, worker, asked, progress, failed, ended, record, entries in cursor.fetchall():
+    for (
+        id,
+        status,
+        runs,
+        attempts,
+        losses,
+        priority,
+        due,
+        worker,
+        asked,
+        progress,
+        held,
+        failed,
+        ended,
+        record,
+        entries,
+    ) in cursor.fetchall():
         assert failed == (status == "failed")
         assert ended == (status in ("completed", "failed", "cancelled"))
         assert entries.count("open") <= (1 if failed else 0), "an open dead letter belongs to a failed job"
@@ -150,6 +175,6 @@ def read(cursor: Any) -> dict[int, Row]:
         assert len({run for run, _ in notes}) == len(notes), "two ends of one run"
         found[id] = Row(
             status=status, runs=runs, attempts=attempts, losses=losses, priority=priority, due=due, worker=worker, asked=asked,
-            progress=progress, record=notes, entries=tuple(entries),
+            progress=progress, held=held, record=notes, entries=tuple(entries),
         )  # fmt: skip
     return found

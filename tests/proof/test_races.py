@@ -40,7 +40,7 @@ def batch(cursor: Any, *, completions: list[Run], claims: list[Run]) -> tuple[An
         ([run.id for run in completions], [run.runs for run in completions], ["1" for _ in completions], [run.id for run in claims],
          [run.runs for run in claims], ["celery" for _ in claims], [5 for _ in claims], 1, False),
     )  # fmt: skip
-    done, claimed = cursor.fetchone()
+    done, claimed, _ = cursor.fetchone()
     cursor.execute("DEALLOCATE jobs_flush")
     return done, claimed
 

@@ -31,7 +31,7 @@ PRIORITY = st.sampled_from([0, 5, 9])
 # Each verb with the statuses in which it may win.
 BY_WORKER = {
     "claim": "pending", "complete": "running", "retry": "running", "release": "running", "lose": "running", "bury": "running",
-    "cancel_running": "running", "report_progress": "running", "send_again": "completed failed cancelled",
+    "cancel_running": "running", "report_progress": "running", "set_aside": "running", "send_again": "completed failed cancelled",
     "delete": "completed failed cancelled",
 }  # fmt: skip
 BY_PERSON = {
@@ -244,6 +244,9 @@ class Machine(RuleBasedStateMachine):
             actor, id, lambda cursor: transitions.retry(cursor, run, failure(outcome), delay=0.0 if due else 9999.0),
             lambda row: rules.retry(row, run.runs, outcome.value, due=due),
         )  # fmt: skip
+
+    def _set_aside(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        self._do(actor, id, lambda cursor: transitions.replace(cursor, run), lambda row: rules.set_aside(row, run.runs))
 
     def _release(self, actor: Actor, id: int, run: Run, data: Any) -> None:
         due, noted = data.draw(st.booleans()), data.draw(st.booleans())
