@@ -15,7 +15,7 @@ from kombu.utils.json import dumps
 
 from jobs.celery_app import aftermath, meta, sending
 from jobs.domain.errors import JobTimeout
-from jobs.models.attempt import Outcome as Ending
+from jobs.domain.outcomes import Outcome as Ending
 from jobs.store import transitions
 from jobs.store.engine import Engine
 from jobs.store.transitions import Failure, Run

@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg2
 
 from jobs.conf import configuration
-from jobs.models.attempt import Outcome
+from jobs.domain.outcomes import Outcome
 from jobs.store import deadline, transitions
 from jobs.store.locks import HELD_WORKERS
 from jobs.store.transitions import Failure, Run

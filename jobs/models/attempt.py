@@ -1,24 +1,13 @@
 """One run of a job that did not complete."""
 
-from enum import StrEnum
 from typing import ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from jobs.domain.outcomes import Outcome
 from jobs.models.job import Job
-
-
-class Outcome(StrEnum):
-    """How an attempt ended that did not complete."""
-
-    FAILED = "failed"
-    LOST = "lost"
-    TIMED_OUT = "timed out"
-    INTERRUPTED = "interrupted"
-    CANCELLED = "cancelled"
-
 
 OUTCOME_LABELS = {
     Outcome.FAILED: pgettext_lazy("attempt", "failed"),

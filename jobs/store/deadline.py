@@ -6,7 +6,7 @@ from typing import Any
 
 from jobs.conf import configuration
 from jobs.domain import retry
-from jobs.models.attempt import Outcome
+from jobs.domain.outcomes import Outcome
 from jobs.store import transitions
 from jobs.store.transitions import Failure, Run
 

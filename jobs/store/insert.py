@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import attrgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import DatabaseError, connections, transaction
 from psycopg2.extensions import get_wait_callback
@@ -13,7 +13,9 @@ from psycopg2.extras import execute_values
 
 from jobs.conf import configuration
 from jobs.domain.statuses import Status
-from jobs.models import Job
+
+if TYPE_CHECKING:
+    from jobs.models import Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +43,6 @@ _COLUMNS = tuple(item.name for item in fields(NewJob))
 _LEFT_OUT = {"name": "", "run_at": None, "unique_key": None, "created_by_id": None, "options": None, "task_id": None}
 _OWN = ("name", "args", "kwargs", "priority")  # what the rows of one call of insert_many do not share
 _read_values = attrgetter(*_COLUMNS)
-_READ = ", ".join(str(field.column) for field in Job._meta.concrete_fields)
-_NAMES = [field.attname for field in Job._meta.concrete_fields]
 _MADE = ("id", "task_id", "run_at", "created_at")  # by the database
 _DEFAULTS: dict[str, Any] = {
     "status": Status.PENDING.value, "attempts": 0, "runs": 0, "losses": 0, "last_error": "", "cancel_requested_by": "",
@@ -67,6 +67,20 @@ def _columns(new: NewJob) -> tuple[str, ...]:
     return tuple(name for name, value in zip(_COLUMNS, _read_values(new), strict=True) if name not in _LEFT_OUT or value != _LEFT_OUT[name])
 
 
+def _model() -> "type[Job]":
+    """The model, when it is needed: tasks are made, and named, before Django has loaded the models."""
+    from jobs.models import Job
+
+    return Job
+
+
+@cache
+def _fields() -> tuple[list[str], str]:
+    """Attributes and columns of a row."""
+    found = _model()._meta.concrete_fields
+    return [field.attname for field in found], ", ".join(str(field.column) for field in found)
+
+
 @lru_cache(maxsize=64)
 def _statement(columns: tuple[str, ...]) -> str:
     return f"INSERT INTO jobs_job ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
@@ -77,7 +91,7 @@ def _insert(cursor: Any, new: NewJob, ending: str = "") -> None:
     cursor.execute(_statement(columns) + ending, [getattr(new, column) for column in columns])
 
 
-def insert(new: NewJob) -> Job:
+def insert(new: NewJob) -> "Job":
     """Insert in the caller's transaction. With a unique_key held by a job that has not ended, that job is returned."""
     alias = configuration().database
     with connections[alias].cursor() as cursor:
@@ -87,18 +101,19 @@ def insert(new: NewJob) -> Job:
             if made is not None:
                 return _inserted(alias, new, made)
             # The key is taken; if its job ends before this statement, the next round inserts.
-            cursor.execute(f"SELECT {_READ} FROM jobs_job WHERE unique_key = %s AND status IN ('pending', 'running')", [new.unique_key])
+            names, columns = _fields()
+            cursor.execute(f"SELECT {columns} FROM jobs_job WHERE unique_key = %s AND status IN ('pending', 'running')", [new.unique_key])
             row = cursor.fetchone()
             if row is not None:
-                return Job.from_db(alias, _NAMES, row)
+                return _model().from_db(alias, names, row)
 
 
-def _inserted(alias: str, new: NewJob, made: Sequence[Any]) -> Job:
+def _inserted(alias: str, new: NewJob, made: Sequence[Any]) -> "Job":
     """The row as it is now; to read back all its columns costs a sixth of the insert."""
     values = _DEFAULTS | dict(zip(_COLUMNS, _read_values(new), strict=True)) | dict(zip(_MADE, made, strict=True))
     for name in ("args", "kwargs", "options"):
         values[name] = None if values[name] is None else json.loads(values[name])
-    return Job.from_db(alias, _NAMES, [values[name] for name in _NAMES])
+    return _model().from_db(alias, _fields()[0], [values[name] for name in _fields()[0]])
 
 
 def insert_many(common: NewJob, calls: Iterable[tuple[str, str, str, int]], count: int) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from psycopg2.extras import execute_values
 
 from jobs.domain.fingerprint import fingerprint
-from jobs.models.attempt import Outcome
+from jobs.domain.outcomes import Outcome
 from jobs.store.insert import NewJob
 from jobs.store.tell import ended, tell
 

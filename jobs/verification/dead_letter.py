@@ -7,10 +7,10 @@ from typing import Final
 from django.utils.translation import gettext as _
 
 from jobs.domain.actors import Actor, Source
+from jobs.domain.outcomes import Outcome
 from jobs.domain.statuses import Status
 from jobs.enqueueing import enqueue
 from jobs.models import Attempt, DeadLetterQueue, Job
-from jobs.models.attempt import Outcome
 from jobs.verification.rules import AttemptRow, delays_grow
 
 RETRIES: Final = 3
