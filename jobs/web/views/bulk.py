@@ -27,7 +27,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@needs("view_job")
+@needs("control_job")
 @require_POST
 def bulk(request: HttpRequest) -> HttpResponse:
     """Note the chosen jobs, or all that the filters find, for a preview."""
@@ -43,7 +43,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse("jobs:batch", args=[batches.draft(verb, ids, page_actor(request)).pk]))
 
 
-@needs("view_job")
+@needs("control_job")
 @require_POST
 def confirm(request: HttpRequest, pk: int) -> HttpResponse:
     """Begin what was previewed."""

@@ -27,7 +27,7 @@ def reprocess(request: HttpRequest) -> HttpResponse:
     """Run the jobs of a selection again: with other arguments or priority, at a pace, after a trial."""
     chosen = _chosen(request)
     names = letters.arguments(chosen.rows())
-    form = ReprocessForm(request.POST or None, names=names)
+    form = ReprocessForm(request.POST if request.method == "POST" else None, names=names)
     if request.method == "POST" and form.is_valid() and _fits(chosen, form):
         options: dict[str, Any] = {}
         if form.cleaned_data["argument"]:
@@ -43,7 +43,7 @@ def reprocess(request: HttpRequest) -> HttpResponse:
 def resolve(request: HttpRequest) -> HttpResponse:
     """Close a selection with a note."""
     chosen = _chosen(request)
-    form = ResolveForm(request.POST or None)
+    form = ResolveForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         return _go(request, Verb.RESOLVE, chosen, note=form.cleaned_data["note"])
     return _preview(request, "jobs/dead_letter/resolve.html", chosen, form)
