@@ -179,6 +179,8 @@ class _Judge:
             if (row := self.rows.get(letter.job)) is None:
                 continue
             self.verdict.note("dead letters")
+            if letter.resolution == "open" and row.status != "failed":
+                self.add("letters", f"job {row.job} ({row.kind}) is {row.status} and has an open entry")
             if letter.error_class not in REASONS.get(row.kind, ()) or not letter.message:
                 self.add("letters", f"job {row.job} ({row.kind}): {letter.error_class}: {letter.message[:80]}")
             elif letter.error_class not in BY_THE_LEADER and "Traceback" not in letter.traceback:
