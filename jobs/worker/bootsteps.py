@@ -60,6 +60,16 @@ def _describe(worker: Any, green: bool) -> dict[str, Any]:
     }
 
 
+def _rebind_sleep() -> None:
+    """Celery imports some of kombu before gevent patches `time`: that sleep, while Redis is away, would stop every greenlet."""
+    from gevent.monkey import get_original
+
+    original = get_original("time", "sleep")
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("kombu.", "celery.")) and vars(module).get("sleep") is original:
+            module.sleep = time.sleep  # type: ignore[attr-defined]
+
+
 class Engine(bootsteps.StartStopStep):
     """The engine's connections, the exact admission under gevent, and the watch over this worker's rows."""
 
@@ -84,6 +94,7 @@ class Engine(bootsteps.StartStopStep):
             from jobs.worker.task_connections import keep_connections
 
             patch_psycopg()
+            _rebind_sleep()
             keep_connections(2 * worker.concurrency)  # a slot is free before its task has closed its connection
             worker.admission = Admission(worker.concurrency)
         else:

@@ -214,6 +214,16 @@ def test_redis_that_is_full_refuses_messages_and_nothing_else_stops(tmp_path: Pa
         complete_once(ids[1:])
 
 
+def test_what_runs_goes_on_while_redis_is_away(tmp_path: Path, own_redis: OwnRedis) -> None:
+    with running_worker(tmp_path / "log", REDIS_URL=own_redis.url):
+        job = enqueue("t.longest_gap", args=[6])
+        until(lambda: Job.objects.get(id=job.id).status == "running", timeout=15)
+        own_redis.kill()
+        until(lambda: Job.objects.get(id=job.id).status == "completed", timeout=20)
+        own_redis.start()
+    assert Job.objects.get(id=job.id).result < 1.5, "seconds in which no greenlet of the worker ran"
+
+
 def test_a_worker_that_starts_while_redis_is_full_works_afterwards(tmp_path: Path, own_redis: OwnRedis) -> None:
     ids = enqueue_many("t.add", [((n, 1), {}) for n in range(20)])
     log = tmp_path / "log"

@@ -129,3 +129,15 @@ def die(how: str) -> None:
 def nap_and_add(seconds: float, x: int) -> int:
     time.sleep(seconds)
     return x + 1
+
+
+@shared_task(name="t.longest_gap")
+def longest_gap(seconds: float) -> float:
+    """The longest time between two turns of this greenlet, which asks for one every 50 ms."""
+    last = time.monotonic()
+    end, worst = last + seconds, 0.0
+    while last < end:
+        time.sleep(0.05)
+        now = time.monotonic()
+        last, worst = now, max(worst, now - last)
+    return worst
