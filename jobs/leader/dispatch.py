@@ -16,7 +16,7 @@ from celery import current_app
 
 from jobs.conf import configuration
 from jobs.domain.priority import LANES, lane_of, priority_of
-from jobs.leader import batches, election, notices, prune, publish
+from jobs.leader import batches, election, indexing, notices, prune, publish
 from jobs.leader.complaint import Complaint
 from jobs.leader.link import Link
 from jobs.leader.publish import Row
@@ -258,7 +258,7 @@ def run(stop: threading.Event) -> None:
     """Lead or stand by until `stop` is set. A lost connection to PostgreSQL is one line in the log, then everything starts over."""
     if not wait_until_migrated(logger.error, lambda: stop.wait(1.0)):
         return
-    threads = [threading.Thread(target=target, args=(stop,), daemon=True) for target in (prune.run, notices.run, batches.run)]
+    threads = [threading.Thread(target=target, args=(stop,), daemon=True) for target in (prune.run, notices.run, batches.run, indexing.run)]
     for thread in threads:
         thread.start()
     link = Link(current_app.conf.broker_url)

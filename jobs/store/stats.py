@@ -63,15 +63,6 @@ def in_state(state: State) -> Q:
     return Q(status=state.value)
 
 
-def counts() -> dict[State, int]:
-    """How many jobs are in each state."""
-    live = (State.QUEUED, State.SCHEDULED, State.RETRYING)
-    numbers = Job.objects.filter(status=Status.PENDING).aggregate(**{state.value: Count("id", filter=in_state(state)) for state in live})
-    for status, number in Job.objects.exclude(status=Status.PENDING).order_by().values_list("status").annotate(Count("id")):
-        numbers[status] = number
-    return {state: numbers.get(state.value, 0) for state in State}
-
-
 def open_dead_letters() -> int:
     """How many dead letters wait for a person."""
     return DeadLetterQueue.objects.filter(resolution=Resolution.OPEN).count()

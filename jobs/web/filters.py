@@ -1,64 +1,136 @@
 """Which jobs a list shows, read from the address."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django import forms
-from django.db.models import Max, Q, QuerySet
+from django.contrib.auth import get_user_model
+from django.db.models import Q, QuerySet
+from django.db.models.expressions import RawSQL
+from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from jobs.domain import priority
+from jobs.domain import words
 from jobs.domain.statuses import State
-from jobs.models import Job
+from jobs.models import Job, Worker
+from jobs.store import counts, found, search
 from jobs.store.stats import in_state
-from jobs.web.forms import AT_WIDGET
 from jobs.web.labels import STATE_LABELS
 
-SEARCHED: Final = 50_000  # newest jobs that a text is searched in; a number and a Celery id are found however old
-_NUMBERS: Final = [(str(n), str(n)) for n in range(priority.HIGHEST, priority.LOWEST - 1, -1)]
-_LTR: Final = {"dir": "ltr"}
+REACH: Final = 100_000  # numbers that one page looks at when no index leads to the rows
+LONGEST: Final = 200
+_TIME = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local", "dir": "ltr"})
+_LTR = forms.TextInput(attrs={"dir": "ltr"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """`rows` pass all filters; `reach`: how many numbers one page looks at, None: an index leads to the rows.
+
+    `behind`: the words of some of the newest jobs are not in the index yet.
+    """
+
+    rows: QuerySet[Job, Job]
+    reach: int | None
+    behind: bool = False
 
 
 class JobFilter(forms.Form):
     """Filters of the list of jobs; each is optional."""
 
-    q = forms.CharField(label=_("Search"), required=False, max_length=200)
+    q = forms.CharField(label=_("Search"), required=False, max_length=LONGEST)
     status = forms.ChoiceField(label=_("State"), required=False, choices=[("", _("All")), *((s.value, STATE_LABELS[s]) for s in State)])
-    task = forms.CharField(label=_("Task"), required=False, max_length=200)
-    queue = forms.CharField(label=_("Queue"), required=False, max_length=200)
-    priority = forms.ChoiceField(label=_("Priority"), required=False, choices=[("", _("All")), *_NUMBERS])
-    error = forms.CharField(label=_("Error class"), required=False, max_length=200, widget=forms.TextInput(_LTR))
-    creator = forms.CharField(label=_("Created by"), required=False, max_length=150, widget=forms.TextInput({"dir": "auto"}))
-    worker = forms.IntegerField(label=_("Number of the worker"), required=False, min_value=1, max_value=2**31 - 1)
-    since = forms.DateTimeField(label=_("Created since"), required=False, widget=AT_WIDGET)
-    until = forms.DateTimeField(label=_("Created until"), required=False, widget=AT_WIDGET)
+    task = forms.CharField(label=_("Task"), required=False, max_length=LONGEST, widget=_LTR)
+    queue = forms.CharField(label=_("Queue"), required=False, max_length=LONGEST, widget=_LTR)
+    priority = forms.TypedChoiceField(
+        label=_("Priority"), required=False, coerce=int, empty_value=None, choices=[("", _("All")), *((n, n) for n in range(9, -1, -1))]
+    )
+    error = forms.CharField(label=_("Error class"), required=False, max_length=LONGEST, widget=_LTR)
+    worker = forms.CharField(label=_("Worker"), required=False, max_length=LONGEST, widget=_LTR)
+    creator = forms.CharField(label=_("Created by"), required=False, max_length=LONGEST)
+    since = forms.DateTimeField(label=_("Created since"), required=False, widget=_TIME)
+    until = forms.DateTimeField(label=_("Created until"), required=False, widget=_TIME)
 
-    FURTHER = ("priority", "error", "creator", "worker", "since", "until")
-
-    def further(self) -> list[forms.BoundField]:
-        """The fields that stand behind “more filters”."""
-        return [self[name] for name in self.FURTHER]
-
-    def apply(self, rows: QuerySet[Job, Job]) -> QuerySet[Job, Job]:
+    def find(self, rows: QuerySet[Job, Job]) -> Found:
         """The rows that pass; none when a filter makes no sense."""
         if not self.is_valid():
-            return rows.none()
+            return Found(rows=rows.none(), reach=None)
         data: dict[str, Any] = self.cleaned_data
-        if data["q"]:
-            rows = rows.filter(_search(data["q"]))
         if data["status"]:
             rows = rows.filter(in_state(State(data["status"])))
+        for name in ("task", "queue", "priority"):
+            if data[name] not in ("", None):
+                rows = rows.filter(**{name: data[name]})
         if data["error"]:
-            rows = rows.filter(last_error__startswith=f"{data['error']}:")
-        names = {"task": "task", "queue": "queue", "priority": "priority", "worker": "worker", "creator": "created_by__username",
-                 "since": "created_at__gte", "until": "created_at__lte"}  # fmt: skip
-        return rows.filter(**{lookup: data[name] for name, lookup in names.items() if data[name] not in ("", None)})
+            rows = rows.filter(last_error__startswith=f"{data['error']}: ")
+        if data["worker"]:
+            rows = rows.filter(_worker(data["worker"]))
+        creator = self._creator(data["creator"])
+        if data["creator"]:
+            rows = rows.filter(created_by=creator) if creator else rows.none()
+        rows = _created(rows, data["since"], data["until"])
+        numbers = None
+        query = words.query(data["q"], task=data["task"], error_class=data["error"], created_by=creator)
+        hits = search.find(query) if query else None
+        if hits is not None and (hits.numbers is not None) and (data["q"] or not hits.behind):
+            numbers = hits.numbers + found.by_number_or_id(data["q"])
+            rows = rows.filter(pk__in=RawSQL("SELECT unnest(%s::bigint[])", [numbers]))
+        elif hits is not None and data["q"]:
+            rows = rows.filter(RawSQL("EXISTS (SELECT 1 FROM jobs_search s WHERE s.job = jobs_job.id AND s.words @@ %s::tsquery)", [query]))
+        elif data["q"]:  # nothing but signs
+            rows = rows.none()
+        few = numbers is not None or self._few(data["status"]) or not self.narrowed()
+        return Found(rows=rows, reach=None if few else REACH, behind=bool(data["q"] and hits and hits.behind))
+
+    def apply(self, rows: QuerySet[Job, Job]) -> QuerySet[Job, Job]:
+        """The rows that pass, however long it takes to find them all."""
+        return self.find(rows).rows
+
+    def narrowed(self) -> bool:
+        """Whether any filter is set."""
+        return any(value not in ("", None) for value in self.cleaned_data.values())
+
+    def given(self) -> list[tuple[str, str, str]]:
+        """Each filter that is set but for the state: its name in the address, its label, its value as typed."""
+        return [
+            (name, str(field.label), str(self.data[name]))
+            for name, field in self.fields.items()
+            if name != "status" and self.data.get(name)
+        ]
+
+    def _few(self, status: str) -> bool:
+        if not status:
+            return False
+        number = counts.counts()[State(status)]
+        return not number.estimated
+
+    def _creator(self, name: str) -> int | None:
+        model = get_user_model()
+        return model.objects.filter(**{model.USERNAME_FIELD: name}).values_list("pk", flat=True).first() if name else None
 
 
-def _search(text: str) -> Q:
-    newest = Job.objects.aggregate(newest=Max("pk"))["newest"] or 0
-    found = Q(name__icontains=text) | Q(task__icontains=text) | Q(last_error__icontains=text)
-    found = Q(pk__gt=newest - SEARCHED) & found
-    found |= Q(task_id=text)
-    if text.isascii() and text.isdigit() and len(text) < 19:
-        found |= Q(pk=int(text))
-    return found
+def changed(query: QueryDict, **values: str) -> str:
+    """The address of the first page with these filters; an empty value takes one out."""
+    new = query.copy()
+    for name in ("before", "after", *values):
+        new.pop(name, None)
+    for name, value in values.items():
+        if value:
+            new[name] = value
+    return f"?{new.urlencode()}"
+
+
+def _worker(text: str) -> Q:
+    """By number, or by name with or without the host."""
+    names = Worker.objects.filter(Q(name=text) | Q(name__startswith=f"{text}@"))
+    named = Q(worker__in=names.values_list("id"))
+    return named | Q(worker=int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else named
+
+
+def _created(rows: QuerySet[Job, Job], since: Any, until: Any) -> QuerySet[Job, Job]:
+    """Numbers grow with the time but for moments: the numbers are the index, the times decide."""
+    if since:
+        rows = rows.filter(created_at__gte=since, pk__gte=found.number_before(since))
+    if until:
+        rows = rows.filter(created_at__lte=until, pk__lte=found.number_after(until))
+    return rows

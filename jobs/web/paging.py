@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import QueryDict
 
 SIZE = 50
@@ -16,32 +16,70 @@ class Page:
     rows: list[Any]
     newer: str
     older: str
+    until: int | None = None  # the search ended at this number, with rows beyond it that nobody has looked at
 
 
-def page_of(rows: QuerySet[Any, Any], query: QueryDict, size: int = SIZE) -> Page:
-    """The page that `before` or `after` in the address asks for; the first when neither makes sense."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How far one page looks when no index leads to its rows: `numbers` at most, all of them lie from `oldest` to `newest`."""
+
+    numbers: int
+    oldest: int
+    newest: int
+
+
+def page_of(rows: QuerySet[Any, Any], query: QueryDict, size: int = SIZE, *, reach: Reach | None = None) -> Page:
+    """The page that `before` or `after` in the address asks for; the first when neither makes sense.
+
+    A page that ended at its reach leads on from there, with rows or without.
+    """
     before, after = _number(query.get("before")), _number(query.get("after"))
     if after is not None:
-        found = list(rows.filter(pk__gt=after).order_by("pk")[: size + 1])
-        shown, more_new, more_old = found[:size][::-1], len(found) > size, True
-    else:
-        part = rows if before is None else rows.filter(pk__lt=before)
-        found = list(part.order_by("-pk")[: size + 1])
-        shown, more_new, more_old = found[:size], before is not None, len(found) > size
-    return Page(
-        rows=shown,
-        newer=_address(query, "after", shown[0]) if shown and more_new else "",
-        older=_address(query, "before", shown[-1]) if shown and more_old else "",
-    )
+        return _upwards(rows, query, size, after, _above(reach, after))
+    end = _below(reach, before)
+    part = rows if before is None else rows.filter(pk__lt=before)
+    found = list((part if end is None else part.filter(pk__gte=end)).order_by("-pk")[: size + 1])
+    shown, full = found[:size], len(found) > size
+    end = None if full else end
+    older = shown[-1].pk if full else end
+    newer = None if before is None else shown[0].pk if shown else before - 1
+    return Page(rows=shown, newer=_address(query, "after", newer), older=_address(query, "before", older), until=end)
+
+
+def _upwards(rows: QuerySet[Any, Any], query: QueryDict, size: int, after: int, end: int | None) -> Page:
+    part = rows.filter(pk__gt=after)
+    found = list((part if end is None else part.filter(pk__lte=end)).order_by("pk")[: size + 1])
+    shown, full = found[:size][::-1], len(found) > size
+    newer = shown[0].pk if full else end
+    older = shown[-1].pk if shown else after + 1
+    return Page(rows=shown, newer=_address(query, "after", newer), older=_address(query, "before", older))
+
+
+def _below(reach: Reach | None, before: int | None) -> int | None:
+    """The last number to look at on the way down; None: to the end."""
+    if reach is None:
+        return None
+    end = (reach.newest + 1 if before is None else min(before, reach.newest + 1)) - reach.numbers
+    return end if end > reach.oldest else None
+
+
+def _above(reach: Reach | None, after: int) -> int | None:
+    """The same on the way up."""
+    if reach is None:
+        return None
+    end = max(after, reach.oldest - 1) + reach.numbers
+    return end if end < reach.newest else None
 
 
 def _number(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
-def _address(query: QueryDict, key: str, row: Model) -> str:
+def _address(query: QueryDict, key: str, number: int | None) -> str:
+    if number is None:
+        return ""
     changed = query.copy()
     for name in ("before", "after"):
         changed.pop(name, None)
-    changed[key] = str(row.pk)
+    changed[key] = str(number)
     return f"?{changed.urlencode()}"

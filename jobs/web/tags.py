@@ -45,6 +45,20 @@ def priority(value: int) -> SafeString:
 
 
 @register.filter
+def about(number: int) -> str:
+    """A count with separators; an estimate is rounded and says so.
+
+    >>> from jobs.store.counts import Estimate, Number
+    >>> about(Number(1234)), about(Estimate(53_942))
+    ('1,234', 'about 53,900')
+    """
+    if not getattr(number, "estimated", False):
+        return f"{number:,}"
+    unit = 10 ** max(len(str(int(number))) - 3, 0)
+    return _("about %(number)s") % {"number": f"{round(number / unit) * unit:,}"}
+
+
+@register.filter
 def clock(seconds: float | None) -> str:
     """A length of time as 0:09, 2:12 or 2:10:00.
 

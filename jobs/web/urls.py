@@ -2,12 +2,12 @@
 
 from django.urls import path
 
-from jobs.web.views import audit, batch, bulk, create, dashboard, dead_letter, job, preferences, probe, triage, types
+from jobs.web.views import audit, batch, bulk, create, dashboard, dead_letter, job, job_list, preferences, probe, triage, types
 
 app_name = "jobs"
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
-    path("jobs/", job.job_list, name="list"),
+    path("jobs/", job_list.job_list, name="list"),
     path("jobs/create/", create.job_create, name="create"),
     path("jobs/dead-letters/", dead_letter.dead_letter_list, name="dead_letters"),
     path("jobs/dead-letters/act/", dead_letter.dead_letter_act, name="dead_letters_act"),
@@ -15,7 +15,7 @@ urlpatterns = [
     path("jobs/dead-letters/reprocess/", triage.reprocess, name="dead_letters_reprocess"),
     path("jobs/dead-letters/resolve/", triage.resolve, name="dead_letters_resolve"),
     path("jobs/bulk/", bulk.bulk, name="bulk"),
-    path("jobs/export/", bulk.export, name="export"),
+    path("jobs/export/", job_list.job_export, name="export"),
     path("jobs/batches/<int:pk>/confirm/", bulk.confirm, name="batch_confirm"),
     path("jobs/batches/", batch.batch_list, name="batches"),
     path("jobs/batches/<int:pk>/", batch.batch_detail, name="batch"),

@@ -13,7 +13,7 @@ from django.core.cache import cache
 from playwright.sync_api import Browser, Page
 
 from jobs.models import Batch, DeadLetterQueue
-from jobs.store import stats
+from jobs.store import counts
 from tests.browser.scene import played
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -125,7 +125,7 @@ def test_every_page_is_without_fault(desk: Any, language: str, theme: str, width
         page.click("main form[method=post] button.btn-main")
         page.locator(".wrong").first.wait_for()
         wrong += faults(page, f"create-errors.{suffix}", troubles)
-        monkeypatch.setattr(stats, "counts", None)
+        monkeypatch.setattr(counts, "counts", None)
         page.goto("/jobs/")
         wrong += faults(page, f"error-500.{suffix}", troubles)
     assert "\n".join(wrong) == ""

@@ -33,3 +33,19 @@ window.addEventListener("pageshow", () => document.querySelectorAll("form[data-o
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-reload]")) event.target.form.requestSubmit();
 });
+
+// In a list of jobs: arrows (or j and k) go from row to row, x chooses the row.
+document.addEventListener("keydown", (event) => {
+  const row = event.target.closest("[data-keys] tbody tr");
+  if (!row || event.ctrlKey || event.altKey || event.metaKey) return;
+  const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
+  if (step) {
+    const rows = [...row.parentElement.rows];
+    const next = rows[rows.indexOf(row) + step];
+    const kind = event.target.matches("input") ? "input" : "a";
+    if (next) (next.querySelector(kind) || next.querySelector("a"))?.focus();
+    event.preventDefault();
+  } else if (event.key === "x") {
+    row.querySelector(".pick input")?.click();
+  }
+});

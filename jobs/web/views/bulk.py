@@ -1,17 +1,12 @@
-"""Many jobs of the list at once: a preview of exactly these, then the act; and the list as a file."""
-
-import csv
-import json
-from collections.abc import Iterator
-from typing import Any
+"""Many jobs of the list at once: a preview of exactly these, then the act."""
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_POST
 
 from jobs import batches
 from jobs.models import Batch, Job
@@ -20,11 +15,6 @@ from jobs.web.filters import JobFilter
 from jobs.web.forms import PERMISSIONS, BulkForm
 from jobs.web.reports import page_actor
 from jobs.web.views.batch import preview
-
-MOST = 100_000  # rows of one file
-COLUMNS = (
-    "id", "name", "task", "queue", "priority", "status", "attempts", "created_at", "run_at", "started_at", "finished_at", "last_error",
-)  # fmt: skip
 
 
 @needs("control_job")
@@ -36,7 +26,10 @@ def bulk(request: HttpRequest) -> HttpResponse:
         return HttpResponseBadRequest(_("The choice could not be read. Go back and choose again."))
     if not request.user.has_perm(PERMISSIONS[verb]):
         return render(request, "403.html", status=403)
-    ids = list(_chosen(request).order_by("pk").values_list("pk", flat=True)[: batches.MOST])
+    ids = list(_chosen(request).order_by("pk").values_list("pk", flat=True)[: batches.MOST + 1])
+    if len(ids) > batches.MOST:
+        messages.warning(request, _("These are more than %(number)s jobs: narrow the filters.") % {"number": f"{batches.MOST:,}"})
+        return HttpResponseRedirect(reverse("jobs:list"))
     if not ids:
         messages.warning(request, _("Nothing was selected."))
         return HttpResponseRedirect(reverse("jobs:list"))
@@ -63,45 +56,8 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponse:
     return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))
 
 
-@needs("view_job")
-@require_safe
-def export(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
-    """The jobs that the filters find, the newest first, as CSV or as JSON lines."""
-    rows = JobFilter(request.GET).apply(Job.objects.all()).order_by("-pk").values_list(*COLUMNS)[:MOST]
-    if request.GET.get("format") == "json":
-        lines: Iterator[Any] = (
-            json.dumps(dict(zip(COLUMNS, row, strict=True)), default=str, ensure_ascii=False) + "\n" for row in _rows(rows)
-        )
-        return StreamingHttpResponse(lines, "application/x-ndjson", headers={"Content-Disposition": 'attachment; filename="jobs.jsonl"'})
-    writer = csv.writer(_Echo())
-    lines = (writer.writerow(row) for row in _table(rows))
-    return StreamingHttpResponse(lines, "text/csv; charset=utf-8", headers={"Content-Disposition": 'attachment; filename="jobs.csv"'})
-
-
 def _chosen(request: HttpRequest) -> QuerySet[Job, Job]:
     if request.POST.get("all"):
         return JobFilter(request.POST).apply(Job.objects.all())
     numbers = [int(text) for text in request.POST.getlist("job")[:1000] if text.isascii() and text.isdigit() and len(text) < 19]
     return Job.objects.filter(pk__in=numbers)
-
-
-def _rows(rows: Any) -> Iterator[tuple[Any, ...]]:
-    return rows.iterator(chunk_size=2000)
-
-
-def _table(rows: Any) -> Iterator[list[Any]]:
-    yield list(COLUMNS)
-    for row in _rows(rows):
-        yield [_harmless(value) for value in row]
-
-
-def _harmless(value: Any) -> Any:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
-
-
-class _Echo:
-    """A file that gives back what is written."""
-
-    def write(self, value: str) -> str:
-        return value

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from jobs.store import letters, stats
+from jobs.store import counts, letters, stats
 from jobs.store.history import Period, history
 from jobs.web import health
 from jobs.web.access import needs
@@ -25,12 +25,12 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         return render_live(request, "", "jobs/dashboard/_charts.html", _charts(request))
     workers = stats.workers()
     queues = stats.queues(workers)
-    counts = stats.counts()
+    numbers = counts.counts()
     waits = [line for line in queues if line.oldest]
     context = {
         "health": health.look(workers, queues),
-        "counts": counts.items(),
-        "total": sum(counts.values()),
+        "counts": numbers.items(),
+        "total": counts.total(numbers),
         "workers": workers,
         "slots": sum(line.worker.concurrency for line in workers),
         "busy": sum(len(line.running) for line in workers),

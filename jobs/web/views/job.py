@@ -1,4 +1,4 @@
-"""The list of jobs, the page of one, and what a person may do with it."""
+"""The page of one job, and what a person may do with it."""
 
 from typing import Any
 
@@ -9,71 +9,19 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from jobs import control, registry
+from jobs import control
 from jobs.domain.statuses import ENDED, Status, can
 from jobs.models import Audit, DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
-from jobs.store import stats
 from jobs.web.access import needs
-from jobs.web.filters import SEARCHED, JobFilter
 from jobs.web.forms import PriorityForm
 from jobs.web.labels import ltr
 from jobs.web.live import render_live
-from jobs.web.paging import page_of
 from jobs.web.reports import page_actor, say
 from jobs.web.tags import span
 from jobs.web.waiting import why
-from jobs.web.widgets import dress
 
 ACTS = 10  # of the audit, on the page of a job
-HEAVY = ("args", "kwargs", "result", "options")
-
-
-@needs("view_job")
-@require_safe
-def job_list(request: HttpRequest) -> HttpResponse:
-    """How many jobs are in each state, and where the one is that you look for."""
-    form = JobFilter(request.GET)
-    dress(form)
-    page = page_of(form.apply(Job.objects.defer(*HEAVY)), request.GET)
-    counts = stats.counts()
-    context = {
-        "form": form,
-        "page": page,
-        "status": request.GET.get("status", ""),
-        "further": any(request.GET.get(name) for name in form.FURTHER),
-        "kept": [(name, request.GET[name]) for name in form.fields if request.GET.get(name)],
-        "rest": _without(request, "status"),
-        "searched": SEARCHED if form.is_valid() and form.cleaned_data["q"] else 0,
-        "tabs": [(state.value, number) for state, number in counts.items()],
-        "total": sum(counts.values()),
-        "tasks": _with_chosen(list(registry.job_types()), request.GET.get("task", "")),
-        "queues": _with_chosen(stats.queue_names(), request.GET.get("queue", "")),
-        "filtered": any(request.GET.get(name) for name in form.fields),
-        "live": request.GET.get("live") != "off",
-        "elsewhere": {"on": _address(request, ""), "off": _address(request, "off")},
-    }
-    return render_live(request, "jobs/job/list.html", "jobs/job/_list.html", context)
-
-
-def _address(request: HttpRequest, live: str) -> str:
-    query = request.GET.copy()
-    query.pop("live", None)
-    if live:
-        query["live"] = live
-    return f"?{query.urlencode()}"
-
-
-def _without(request: HttpRequest, *names: str) -> str:
-    """The filters of the address but these, for a link that sets them anew."""
-    query = request.GET.copy()
-    for name in (*names, "before", "after"):
-        query.pop(name, None)
-    return query.urlencode()
-
-
-def _with_chosen(names: list[str], chosen: str) -> list[str]:
-    return names if not chosen or chosen in names else [*names, chosen]
 
 
 @needs("view_job")

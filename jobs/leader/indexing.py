@@ -1,0 +1,57 @@
+"""The thread that fills the index of words, a little at a time."""
+
+import logging
+import threading
+import time
+from typing import Any, Final
+
+from jobs.leader.complaint import Complaint
+from jobs.store import engine, search
+
+logger = logging.getLogger(__name__)
+
+BUSY: Final = 0.5  # seconds between two steps while there is more
+QUIET: Final = 2.0  # seconds
+REPAIR: Final = 3600.0  # seconds between two walks over all rows: what an index step has missed, and rows of deleted jobs
+
+
+class Indexer:
+    """Fills what is new; now and then walks over everything."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.place: int | None = 0  # of the walk; None: it has ended
+        self.next_walk = 0.0
+
+    def step(self, now: float) -> float:
+        """One small piece of work; how many seconds to wait before the next. `now` is a monotonic clock."""
+        with self.connection, self.connection.cursor() as cursor:
+            number = search.fill(cursor)
+        if number >= search.CHUNK:
+            return BUSY
+        if self.place is None and now >= self.next_walk:
+            self.place = 0
+        if self.place is not None:
+            with self.connection, self.connection.cursor() as cursor:
+                self.place = search.repair(cursor, self.place)
+            self.next_walk = now + REPAIR
+            return BUSY
+        return QUIET
+
+
+def run(stop: threading.Event) -> None:
+    """Until told to stop. A lost connection is one line in the log."""
+    complaint = Complaint(logger, "Indexing")
+    while not stop.is_set():
+        try:
+            connection = engine.connect("jobs search")
+            connection.autocommit = False  # the lock of a step lasts until its end
+            try:
+                indexer = Indexer(connection)
+                while not stop.wait(indexer.step(time.monotonic())):
+                    pass
+            finally:
+                connection.close()
+        except Exception as error:  # a server that is away: the thread must outlive it
+            complaint.say(error)
+            stop.wait(5.0)

@@ -1,0 +1,54 @@
+"""Where jobs are in the order of their numbers."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import connections
+
+from jobs.conf import configuration
+from jobs.models import Job
+
+SLACK: Final = timedelta(minutes=10)  # a transaction may commit its numbers so much later than it took them
+# Halves the numbers until one is left: some 20 steps, each reads one row by its number.
+_AT: Final = """
+WITH RECURSIVE bounds (low, high) AS (
+    SELECT coalesce(min(id), 0), coalesce(max(id), 0) + 1 FROM jobs_job
+  UNION ALL
+    SELECT CASE WHEN r.at < %(at)s THEN r.id + 1 ELSE b.low END,
+           CASE WHEN r.at < %(at)s THEN b.high ELSE b.low + (b.high - b.low) / 2 END
+      FROM bounds b
+      LEFT JOIN LATERAL (SELECT id, created_at AS at FROM jobs_job WHERE id >= b.low + (b.high - b.low) / 2 ORDER BY id LIMIT 1) r ON true
+     WHERE b.low < b.high)
+SELECT min(high) FROM bounds"""
+
+
+def number_before(at: datetime) -> int:
+    """A number below those of all jobs created at this time or later."""
+    return _number_at(at - SLACK)
+
+
+def number_after(at: datetime) -> int:
+    """A number above those of all jobs created at this time or earlier."""
+    return _number_at(at + SLACK)
+
+
+def ends() -> tuple[int, int]:
+    """The smallest and the greatest number; zeros when there is no job."""
+    with connections[configuration().database].cursor() as cursor:
+        cursor.execute("SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM jobs_job")
+        oldest, newest = cursor.fetchone()
+        return oldest, newest
+
+
+def by_number_or_id(text: str) -> list[int]:
+    """The job with this number, or with this Celery id."""
+    text = text.strip()
+    jobs = Job.objects.using(configuration().database).order_by()
+    numbers = list(jobs.filter(task_id=text.replace("\0", "")).values_list("pk", flat=True)) if text else []
+    return [*numbers, int(text)] if text.isascii() and text.isdigit() and len(text) < 19 else numbers
+
+
+def _number_at(at: datetime) -> int:
+    with connections[configuration().database].cursor() as cursor:
+        cursor.execute(_AT, {"at": at})
+        return int(cursor.fetchone()[0])

@@ -1,0 +1,138 @@
+"""Finding jobs by words: the leader fills the index some time after the insert, so that no insert waits for it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import connections
+from psycopg2.extras import execute_values
+
+from jobs.conf import configuration
+from jobs.domain import words
+
+MOST: Final = 10_000  # jobs that are found one by one; what more jobs have is looked for from the newest on
+CHUNK: Final = 2_000  # rows of one step
+LATE: Final = 5_000  # numbers below the newest indexed one whose transaction may have ended later
+UNINDEXED: Final = 1_000  # of the newest jobs, looked at one by one
+_ONLY_ONE: Final = (7304, 1)  # advisory lock of the process that fills
+_READ: Final = "SELECT id, task, name, args::text, kwargs::text, created_by_id FROM jobs_job j"
+_MISSING: Final = "NOT EXISTS (SELECT 1 FROM jobs_search s WHERE s.job = j.id)"
+_NEW: Final = f"{_READ} WHERE id > (SELECT coalesce(max(job), 0) FROM jobs_search) - {LATE} AND {_MISSING} ORDER BY id LIMIT {CHUNK}"
+_BLOCK: Final = f"{_READ} WHERE id > %s AND id <= %s AND {_MISSING} ORDER BY id"
+_ERRORS: Final = f"""
+SELECT a.id, a.job_id, a.error_class, a.message FROM jobs_attempt a
+ WHERE a.id > (SELECT coalesce(max(attempt), 0) FROM jobs_search WHERE attempt > 0) - {LATE}
+   AND EXISTS (SELECT 1 FROM jobs_search s WHERE s.job = a.job_id AND s.attempt < a.id) ORDER BY a.id LIMIT {CHUNK}"""
+_UNINDEXED: Final = (
+    f"{_READ} WHERE id > (SELECT coalesce(max(job), 0) FROM jobs_search) - {LATE} AND {_MISSING} ORDER BY id DESC LIMIT {UNINDEXED}"
+)
+_NEWER_ERRORS: Final = (
+    "SELECT a.id, a.job_id, a.error_class, a.message FROM jobs_attempt a JOIN jobs_search s ON s.job = a.job_id WHERE a.id > s.attempt"
+)
+
+
+def fill(cursor: Any) -> int:
+    """Index some of what is new; how many rows that were, 0 also when another process does it. Run it in a transaction."""
+    cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", _ONLY_ONE)
+    if not cursor.fetchone()[0]:
+        return 0
+    cursor.execute(_NEW)
+    jobs = _insert(cursor, cursor.fetchall())
+    cursor.execute(_ERRORS)
+    return max(jobs, _add_errors(cursor, cursor.fetchall()))
+
+
+def repair(cursor: Any, above: int) -> int | None:
+    """Bring the rows of the next CHUNK numbers above this one in step with the jobs; where to go on, None after the last."""
+    cursor.execute(
+        f"SELECT max(id) FROM (SELECT id FROM (SELECT id FROM jobs_job WHERE id > %(above)s ORDER BY id LIMIT {CHUNK}) a UNION ALL"
+        f" SELECT job FROM (SELECT job FROM jobs_search WHERE job > %(above)s ORDER BY job LIMIT {CHUNK}) b"
+        " ORDER BY 1 LIMIT %(most)s) part",
+        {"above": above, "most": CHUNK},
+    )
+    last: int | None = cursor.fetchone()[0]
+    if last is None:
+        return None
+    cursor.execute(
+        "DELETE FROM jobs_search s WHERE job > %s AND job <= %s AND NOT EXISTS (SELECT 1 FROM jobs_job j WHERE j.id = s.job)", [above, last]
+    )
+    cursor.execute(_BLOCK, [above, last])
+    _insert(cursor, cursor.fetchall())
+    cursor.execute(f"{_NEWER_ERRORS} AND s.job > %s AND s.job <= %s ORDER BY a.id", [above, last])
+    _add_errors(cursor, cursor.fetchall())
+    return last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hits:
+    """What the index has: `numbers` None means more than MOST; `behind`: some of the newest jobs were not looked at."""
+
+    numbers: list[int] | None
+    behind: bool
+
+
+def find(query: str) -> Hits:
+    """The numbers of the jobs for a tsquery of `domain.words.query`."""
+    with connections[configuration().database].cursor() as cursor:
+        cursor.execute(f"SELECT job FROM jobs_search WHERE words @@ %s::tsquery LIMIT {MOST + 1}", [query])
+        numbers = [row[0] for row in cursor.fetchall()]
+        cursor.execute(_UNINDEXED)
+        rows = cursor.fetchall()
+        if rows and len(numbers) <= MOST:
+            numbers += _matching(cursor, rows, query)
+        return Hits(numbers=numbers if len(numbers) <= MOST else None, behind=len(rows) >= UNINDEXED)
+
+
+def _matching(cursor: Any, rows: Sequence[Sequence[Any]], query: str) -> list[int]:
+    """Those of these jobs that would be found if they were in the index."""
+    cursor.execute("SELECT job_id, error_class, message FROM jobs_attempt WHERE job_id = ANY(%s) ORDER BY id", [[row[0] for row in rows]])
+    errors: dict[int, list[str]] = {}
+    for job, error_class, message in cursor.fetchall():
+        errors.setdefault(job, []).extend(words.words_of_error(error_class, message))
+    cursor.execute(
+        "SELECT job FROM unnest(%s::bigint[], %s::text[]) AS t (job, vector) WHERE vector::tsvector @@ %s::tsquery",
+        [[row[0] for row in rows], [_vector(_words(row) + errors.get(row[0], [])) for row in rows], query],
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
+def _words(row: Sequence[Any]) -> list[str]:
+    _, task, name, args, kwargs, created_by = row
+    return words.words_of(task, name, json.loads(args), json.loads(kwargs), created_by)
+
+
+def _insert(cursor: Any, rows: Sequence[Sequence[Any]]) -> int:
+    if rows:
+        _many(
+            cursor,
+            "INSERT INTO jobs_search (job, words) VALUES %s ON CONFLICT DO NOTHING",
+            [(row[0], _vector(_words(row))) for row in rows],
+        )
+        cursor.execute(f"{_NEWER_ERRORS} AND s.job = ANY(%s) ORDER BY a.id", [[row[0] for row in rows]])
+        _add_errors(cursor, cursor.fetchall())
+    return len(rows)
+
+
+def _add_errors(cursor: Any, rows: Sequence[Sequence[Any]]) -> int:
+    new: dict[int, tuple[int, list[str]]] = {}
+    for attempt, job, error_class, message in rows:
+        before = new.get(job, (0, []))[1]
+        new[job] = (attempt, list(dict.fromkeys(before + words.words_of_error(error_class, message))))
+    if new:
+        _many(
+            cursor,
+            "UPDATE jobs_search SET words = jobs_search.words || new.words::tsvector, attempt = new.attempt::bigint"
+            " FROM (VALUES %s) new (job, attempt, words) WHERE jobs_search.job = new.job::bigint",
+            [(job, attempt, _vector(some)) for job, (attempt, some) in new.items()],
+        )
+    return len(rows)
+
+
+def _many(cursor: Any, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    execute_values(getattr(cursor, "cursor", cursor), sql, rows, page_size=1000)
+
+
+def _vector(some: Sequence[str]) -> str:
+    """The words as a tsvector's text: no parser of PostgreSQL sees them."""
+    return " ".join("'" + word.replace("\\", "\\\\").replace("'", "''") + "'" for word in some)

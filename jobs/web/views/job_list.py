@@ -1,0 +1,81 @@
+"""The list of jobs, and the same as a file."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from jobs import registry
+from jobs.models import Job
+from jobs.store import counts, found, stats
+from jobs.web import download
+from jobs.web.access import needs
+from jobs.web.filters import Found, JobFilter, changed
+from jobs.web.live import render_live
+from jobs.web.paging import Reach, page_of
+
+HEAVY = ("args", "kwargs", "result", "options")
+
+
+@needs("view_job")
+@require_safe
+def job_list(request: HttpRequest) -> HttpResponse:
+    """How many jobs are in each state, and where the one is that you look for."""
+    form = JobFilter(request.GET)
+    chosen = form.find(Job.objects.defer(*HEAVY))
+    page = page_of(chosen.rows, request.GET, reach=_reach(chosen))
+    numbers = counts.counts()
+    status = request.GET.get("status", "")
+    given = form.given()
+    context = {
+        "form": form,
+        "kept": [(name, request.GET[name]) for name in form.fields if request.GET.get(name)],
+        "page": page,
+        "behind": chosen.behind,
+        "status": status,
+        "tabs": [(state.value, number, changed(request.GET, status=state.value)) for state, number in numbers.items()],
+        "total": counts.total(numbers),
+        "all_states": changed(request.GET, status=""),
+        "chips": [(name, label, value, changed(request.GET, **{name: ""})) for name, label, value in given],
+        "number": _number(chosen) if given and form.is_valid() else None,
+        "tasks": list(registry.job_types()),
+        "queues": stats.queue_names(),
+        "more": any(name not in ("q", "task", "queue", "priority") for name, _label, _value in given),
+        "formats": [(kind, changed(request.GET, live="", format=kind)) for kind in download.FORMATS],
+        "live": request.GET.get("live") != "off",
+        "elsewhere": {"on": _live(request, ""), "off": _live(request, "off")},
+    }
+    return render_live(request, "jobs/job/list.html", "jobs/job/_list.html", context)
+
+
+def _reach(chosen: Found) -> Reach | None:
+    if chosen.reach is None:
+        return None
+    oldest, newest = found.ends()
+    return Reach(numbers=chosen.reach, oldest=oldest, newest=newest)
+
+
+def _number(chosen: Found) -> counts.Number | None:
+    """How many there are, when an index says so."""
+    if chosen.reach is not None:
+        return None
+    number = chosen.rows.order_by()[: counts.EXACT + 1].count()
+    return counts.Estimate(counts.EXACT) if number > counts.EXACT else counts.Number(number)
+
+
+def _live(request: HttpRequest, live: str) -> str:
+    query = request.GET.copy()
+    query["live"] = live
+    return f"?{query.urlencode()}"
+
+
+@needs("view_job")
+@require_safe
+def job_export(request: HttpRequest) -> HttpResponseBase:
+    """All jobs that pass the filters, the newest first, as a file that is sent while it is read."""
+    form, kind = JobFilter(request.GET), request.GET.get("format", "csv")
+    if kind not in download.FORMATS or not form.is_valid():
+        return HttpResponseBadRequest(_("This address asks for a file that does not exist."))
+    rows: Any = form.apply(Job.objects.select_related("created_by"))
+    return download.stream(rows, kind)
