@@ -47,6 +47,9 @@ chaos-short: $(DEV_STAMP) ## The same for 90 seconds, and the proof that the ver
 	$(PY) -m tests.chaos --minutes 1.5 --seed $(or $(SEED),1)
 	$(PY) -m pytest -q tests/chaos
 
+versions: $(DEV_STAMP) ## Run the core of the tests on other versions of Python, Django and Celery (.versions/)
+	$(PY) -m tests.versions
+
 celery-suite: $(DEV_STAMP) ## Run Celery's own integration tests on this engine
 	$(PY) -m tests.celery_suite
 
@@ -67,7 +70,7 @@ lock: $(DEV_STAMP) ## Renew requirements*.txt from requirements*.in
 			--custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
 
 clean: ## Remove .venv, caches and compiled translations (the data in var/ stays)
-	rm -rf .venv .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache test-results
+	rm -rf .venv .versions .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache test-results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name '*.mo' -not -path './.venv/*' -delete
 

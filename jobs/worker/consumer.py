@@ -21,7 +21,7 @@ from jobs.domain import priority
 from jobs.store import broker, transitions
 from jobs.store.locks import ALONE
 from jobs.store.transitions import Failure, Run
-from jobs.worker import unreadable
+from jobs.worker import foreign, unreadable
 
 logger = logging.getLogger("jobs.worker")
 # Seconds that a job which lost two workers waits for its neighbours to end, and that it then runs alone. One that lasts longer
@@ -92,7 +92,10 @@ class Consumer(celery.worker.consumer.Consumer):
             if genuine:
                 reason = unreadable.problem(message)
                 return unreadable.refuse(message, reason) if reason else handle(message)
-            logger.error("refused a message that is not signed by this project (task %r)", str(headers.get("task"))[:200])
+            if configuration().accept_foreign and "sig" not in headers:
+                foreign.take_in(self.app, message)
+            else:
+                logger.error("refused a message that is not signed by this project (task %r)", str(headers.get("task"))[:200])
             return None
 
         return on_task_received

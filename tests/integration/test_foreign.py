@@ -1,0 +1,128 @@
+"""JOBS_ACCEPT_FOREIGN: what another program publishes with stock Celery is a row first, then runs; without it nothing is taken in."""
+
+import base64
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery as StockCelery
+from django.conf import settings
+from django.db import connection
+
+from jobs.models import Attempt, Job
+from jobs.store import broker
+from tests.waiting import until
+from tests.workers import ROOT, running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ACCEPT = {"JOBS_ACCEPT_FOREIGN": "True"}
+
+
+@pytest.fixture
+def other() -> Any:
+    """Another program, which knows our queue and our key prefix, and nothing else of us."""
+    app = StockCelery("other", broker=settings.CELERY_BROKER_URL, set_as_current=False, fixups=[])
+    app.conf.broker_transport_options = {"global_keyprefix": "jobs:"}
+    app.conf.result_backend = "disabled://"
+    yield app
+    app.close()
+
+
+def jobs(number: int) -> list[Job]:
+    until(lambda: Job.objects.filter(finished_at__isnull=False).count() == number, timeout=30)
+    return list(Job.objects.order_by("id"))
+
+
+@pytest.mark.parametrize("pool", ["gevent", "solo"])
+def test_messages_of_another_program_run_as_jobs(tmp_path: Path, other: Any, pool: str) -> None:
+    eta = datetime.now(UTC) + timedelta(seconds=1)
+    with running_worker(tmp_path / "log", pool=pool, **ACCEPT):
+        sent = [
+            other.send_task("t.add", (1, 2)),
+            other.send_task("t.add", kwargs={"x": 3, "y": 4}, priority=7, task_id="an-id-of-one-s-own"),
+            other.send_task("t.add", (5, 6), eta=eta),
+        ]
+        other.conf.task_protocol = 1
+        del other.amqp
+        sent.append(other.send_task("t.add", (7, 8)))
+        found = {job.task_id: job for job in jobs(4)}
+        assert [found[result.id].result for result in sent] == [3, 7, 11, 15]
+        assert [found[result.id].priority for result in sent] == [5, 7, 5, 5]
+        late = found[sent[2].id]
+        assert abs((late.run_at - eta).total_seconds()) < 0.01
+        assert late.started_at >= late.run_at
+        assert all(job.created_at <= job.started_at and job.runs == 1 for job in found.values())
+
+
+def test_what_cannot_be_run_is_refused_and_the_rest_goes_on(tmp_path: Path, other: Any) -> None:
+    client = broker.client(settings.CELERY_BROKER_URL)
+
+    def push(body: Any, headers: dict[str, Any], content_type: str = "application/json") -> None:
+        properties = {"delivery_tag": "x", "delivery_info": {"routing_key": "celery"}, "body_encoding": "base64"}
+        text = base64.b64encode(body if isinstance(body, bytes) else json.dumps(body).encode()).decode()
+        whole = {"body": text, "content-type": content_type, "content-encoding": "utf-8", "headers": headers, "properties": properties}
+        client.lpush("jobs:celery", json.dumps(whole))
+
+    good: dict[str, Any] = {"task": "t.add", "id": "bad"}
+    with running_worker(tmp_path / "log", **ACCEPT):
+        push([[1, 2], {}, {}], good | {"task": "os.system"})
+        push([[1, 2], {}, {}], good | {"task": "celery.backend_cleanup"})
+        push([[1, 2], {}, {}], good | {"id": None})
+        push([[1, 2], {}, {}], good | {"id": "x" * 300})
+        push([[1, 2], {}, {}], good | {"eta": "tomorrow"})
+        push([[float("nan"), 2], {}, {}], good)
+        push([1, {}, {}], good)
+        push([[1, 2], [], {}], good)
+        push({"no": "task"}, {})
+        push(b"\x80\x04", good, "application/x-python-serialize")
+        push(b"{", good)
+        push([[1, 2], {}, {}], good | {"job_id": 1, "runs": 1, "sig": "forged"})
+        other.send_task("t.add", (1, 2))
+        (job,) = jobs(1)
+        assert job.result == 3
+        log = tmp_path / "log"
+        until(lambda: log.read_text().count("refused a message of another program") == 11)
+        assert "refused a message that is not signed" in log.read_text()
+        assert "Traceback" not in log.read_text()
+
+
+def test_a_failure_and_a_second_message_with_the_same_id(tmp_path: Path, other: Any) -> None:
+    with running_worker(tmp_path / "log", **ACCEPT):
+        other.send_task("t.nap", (1,), task_id="one")
+        until(lambda: Job.objects.filter(task_id="one", status="running").exists(), timeout=20)
+        other.send_task("t.nap", (1,), task_id="one")
+        other.send_task("jobs.tasks.fail")
+        first, failed = jobs(2)
+        assert (first.status, first.runs, failed.status) == ("completed", 1, "failed")
+        assert Attempt.objects.filter(job=failed).count() == 1
+        assert "is not run twice" in (tmp_path / "log").read_text()
+
+
+def test_without_the_setting_nothing_is_taken_in(tmp_path: Path, other: Any) -> None:
+    with running_worker(tmp_path / "log"):
+        other.send_task("t.add", (1, 2))
+        until(lambda: "not signed by this project (task 't.add')" in (tmp_path / "log").read_text(), timeout=20)
+    assert not Job.objects.exists()
+
+
+def test_the_sql_of_the_guide_is_an_enqueue() -> None:
+    guide = (ROOT / "docs" / "any-language.md").read_text("utf-8")
+    (block,) = re.findall(r"```sql\n(.*?)```", guide, re.DOTALL)
+    with connection.cursor() as cursor:
+        cursor.execute(block)
+        id, task_id = cursor.fetchone()
+    plain, full = Job.objects.order_by("id")
+    assert (plain.name, plain.task, plain.kwargs, plain.priority, plain.max_retries) == (
+        "from psql",
+        "jobs.tasks.sleep",
+        {"seconds": 1},
+        5,
+        3,
+    )
+    assert (full.id, full.task_id, full.priority, full.timeout, full.unique_key) == (id, task_id, 9, 60, "example")
+    columns = {row.split("|")[1].strip(" `") for row in guide.splitlines() if row.startswith("| `")}
+    named = {name for each in columns for name in each.replace("`", "").split(", ")}
+    assert named <= {field.column for field in Job._meta.concrete_fields}
