@@ -41,7 +41,7 @@ def test_another_worker_knows_it(tmp_path: Path) -> None:
         running_worker(tmp_path / "old", "-n", "old@here", EXTRA_INSTALLED_APPS="tests.brokenapp", BREAK="patience") as old,
         running_worker(tmp_path / "new", "-n", "new@here"),
     ):
-        ids = insert("t.add", 40)
-        until(lambda: Job.objects.filter(id__in=ids, status="completed").count() == 40, timeout=60)
+        ids = insert("t.add", 16)
+        until(lambda: Job.objects.filter(id__in=ids, status="completed").count() == 16, timeout=60)
         assert old.poll() is None
     assert not DeadLetterQueue.objects.exists()
