@@ -13,13 +13,13 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from jobs.models import Audit, Batch, DeadLetterQueue, Job
+from jobs.web.forms import PERMISSIONS
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
 ROLES = ("stranger", "nobody", "viewer", "operator", "admin", "root")
 LOOK, OPERATE, ANSWER, ROOT = ROLES[2:], ROLES[3:], ROLES[4:], ROLES[5:]
 NOBODY: tuple[str, ...] = ()
-DELETE = "delete"
 OPEN = ROLES
 # name of the address: what GET and POST answer, and to whom; None: the method does not exist (405)
 Right = tuple[tuple[str, ...], set[int]] | None
@@ -151,6 +151,15 @@ def is_right(answer: Any, name: str, role: str, right: Right) -> bool:
     if role == "nobody" and name.startswith("admin:"):  # no staff: the admin asks for another account
         return status == 302 and to.startswith("/admin/login/")
     return status == 403 or (right is None and status == 405)
+
+
+@pytest.mark.parametrize("verb", PERMISSIONS)
+def test_each_verb_of_the_list_has_its_right(verb: str, groups: None, rows: dict[str, Any]) -> None:
+    allowed = ANSWER if verb == "delete" else OPERATE
+    for role in ROLES[1:]:
+        answer = client_of(role).post("/jobs/bulk/", {"verb": verb, "job": rows["job"]})
+        assert answer.status_code == (302 if role in allowed else 403), role
+        assert Batch.objects.filter(actor=role).exists() == (role in allowed), role
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
