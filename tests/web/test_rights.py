@@ -32,7 +32,6 @@ TABLE: dict[str, tuple[Right, Right]] = {
     "jobs:queues": ((LOOK, {200}), None),
     "jobs:types": ((LOOK, {200}), None),
     "jobs:workers": ((LOOK, {200}), None),
-    "jobs:types": ((LOOK, {200}), None),
     "jobs:batches": ((LOOK, {200}), None),
     "jobs:batch": ((LOOK, {200}), None),
     "jobs:export": ((LOOK, {200}), None),
