@@ -13,7 +13,8 @@ class Proxy:
     def __init__(self, target: str, listen: Path | None = None) -> None:
         self.target = target
         self.refuses: Callable[[bytes], bool] = lambda first: False  # decides by the first bytes of a connection
-        self.loses: Callable[[bytes], bool] = lambda first: False  # the next answer over such a connection is lost, and then it is cut
+        # By the first bytes of a connection and an answer: that answer is lost, and then the connection is cut; once.
+        self.loses: Callable[[bytes, bytes], bool] = lambda first, answer: False
         self.lost = 0
         self.pairs: dict[tuple[socket.socket, socket.socket], bytes] = {}
         self.frozen: set[tuple[socket.socket, socket.socket]] = set()
@@ -80,8 +81,8 @@ class Proxy:
                 data = b""
             if pair in self.frozen:  # it stays as it is, whatever the ends do
                 return
-            if data and source is pair[1] and self.loses(self.pairs.get(pair, b"")):
-                self.loses = lambda first: False
+            if data and source is pair[1] and self.loses(self.pairs.get(pair, b""), data):
+                self.loses = lambda first, answer: False
                 self.lost += 1
                 data = b""
             if not data:
