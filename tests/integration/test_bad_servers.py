@@ -26,7 +26,7 @@ WORKER = [
     *("-P", "gevent", "--concurrency=4", "--prefetch-multiplier=1"),
 ]
 COMMANDS = [
-    *(["migrate"], ["createsuperuser", "--noinput"], ["runserver", "127.0.0.1:0"], ["up"], ["services", "status"], ["dispatch"]),
+    *(["migrate"], ["createsuperuser", "--noinput"], ["runserver", "127.0.0.1:0"], ["up"], ["demo"], ["services", "status"], ["dispatch"]),
     *(["enqueue", "jobs.tasks.sleep", "--args=[0]"], ["jobs"], ["test_priority_concurrency"], ["test_dead_letter_queue"]),
 ]
 REMEDIES = ("DATABASE_URL", "REDIS_URL", "make up", "services start", "task_queue_db", "6379")
