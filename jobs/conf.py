@@ -28,6 +28,8 @@ class Configuration:
     max_argument_bytes: int = 262_144  # of args and kwargs together, as JSON
     retention_days: float = 7.0  # ended jobs are pruned after this
     allowed_commands: tuple[str, ...] = field(default=())  # names for the management_command job type
+    # parts of names of arguments whose values are shown to nobody
+    secret_patterns: tuple[str, ...] = ("password", "passwd", "secret", "token", "authorization", "api_key", "apikey")
     allow_private_addresses: bool = False  # http_request may reach private and loopback addresses
     database: str = "default"  # alias in DATABASES
     database_direct_url: str = ""  # past a PgBouncer, for what needs a session

@@ -175,6 +175,7 @@ JOBS_KEY_PREFIX = read("str", "JOBS_KEY_PREFIX", "jobs:")
 JOBS_LEADER_CHILD = read("bool", "JOBS_LEADER_CHILD", True)
 JOBS_MAX_ARGUMENT_BYTES = read("int", "JOBS_MAX_ARGUMENT_BYTES", 262_144)
 JOBS_RETENTION_DAYS = read("float", "JOBS_RETENTION_DAYS", 7.0)
+JOBS_SECRET_PATTERNS = read("list", "JOBS_SECRET_PATTERNS", ["password", "passwd", "secret", "token", "authorization", "api_key", "apikey"])
 JOBS_ALLOWED_COMMANDS = read("list", "JOBS_ALLOWED_COMMANDS", ["clearsessions"])
 JOBS_ALLOW_PRIVATE_ADDRESSES = read("bool", "JOBS_ALLOW_PRIVATE_ADDRESSES", False)
 

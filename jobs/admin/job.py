@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy as _
 
-from jobs import control, registry
+from jobs import control, masking, registry
 from jobs.admin import shown
 from jobs.admin.confirm import ask
 from jobs.admin.filters import PriorityFilter, QueueFilter
@@ -122,11 +122,11 @@ class JobAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("positional arguments"))
     def shown_args(self, job: Job) -> str:
-        return shown.as_json(job.args)
+        return shown.as_json(masking.positional(job.task, job.args))
 
     @admin.display(description=_("named arguments"))
     def shown_kwargs(self, job: Job) -> str:
-        return shown.as_json(job.kwargs)
+        return shown.as_json(masking.named(job.kwargs))
 
     @admin.display(description=_("progress"))
     def shown_progress(self, job: Job) -> str:
@@ -142,7 +142,7 @@ class JobAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("rest of the Celery message"))
     def shown_options(self, job: Job) -> str:
-        return shown.as_json(job.options)
+        return shown.as_json(masking.named(job.options))
 
     def get_queryset(self, request: HttpRequest) -> Rows:
         rows = super().get_queryset(request)

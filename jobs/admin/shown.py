@@ -6,14 +6,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
+from jobs import masking
 from jobs.web.tags import pretty, visible
 
 NAME_LENGTH = 60
 
 
 def code(text: Any) -> SafeString | str:
-    """A traceback, an error or other program text; "-" when there is none."""
-    return format_html('<pre class="code" dir="ltr" tabindex="0">{}</pre>', text) if text else "-"
+    """A traceback, an error or other program text without secrets; "-" when there is none."""
+    return format_html('<pre class="code" dir="ltr" tabindex="0">{}</pre>', masking.text(str(text))) if text else "-"
 
 
 def as_json(value: Any) -> SafeString | str:
@@ -23,4 +24,4 @@ def as_json(value: Any) -> SafeString | str:
 
 def name(text: str) -> SafeString:
     """A name that people typed, cut to a width that leaves the list its other columns."""
-    return format_html('<bdi dir="auto">{}</bdi>', Truncator(visible(text)).chars(NAME_LENGTH))
+    return format_html('<bdi dir="auto">{}</bdi>', Truncator(visible(masking.text(text))).chars(NAME_LENGTH))

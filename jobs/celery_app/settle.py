@@ -13,6 +13,7 @@ from celery import signals, states
 from kombu.exceptions import EncodeError
 from kombu.utils.json import dumps
 
+from jobs import masking
 from jobs.celery_app import aftermath, meta, sending
 from jobs.domain.errors import JobTimeout
 from jobs.domain.outcomes import Outcome as Ending
@@ -21,6 +22,7 @@ from jobs.store.engine import Engine
 from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger("jobs.worker")
+logging.getLogger("celery.app.trace").addFilter(masking.Filter())  # writes what tasks raise, with the traceback
 INTERRUPTED = Failure(error_class="Interrupted", message="the worker was stopped", outcome=Ending.INTERRUPTED)
 REQUEUE_S = 0.1  # seconds before a rejected job is due again
 _engine: list[Engine] = []
@@ -206,7 +208,11 @@ def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None 
 
 def _log_burial(run: Run, task: str, failure: Failure) -> None:
     logger.critical(
-        "job %s (%s) failed for good and is in the Dead Letter Queue: %s: %s", run.id, task, failure.error_class, failure.message[:500]
+        "job %s (%s) failed for good and is in the Dead Letter Queue: %s: %s",
+        run.id,
+        task,
+        failure.error_class,
+        masking.text(failure.message)[:500],
     )
 
 

@@ -9,6 +9,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.utils import translation
 from django.utils.translation import gettext, ngettext
 
+from jobs import masking
 from jobs.leader.complaint import Complaint
 from jobs.store import engine
 
@@ -115,10 +116,10 @@ def _mail(jobs: list[int], latest: tuple[Any, ...], to: list[str]) -> EmailMessa
             gettext("Task: %(task)s") % {"task": task},
             gettext("Jobs: %(jobs)s") % {"jobs": listed},
             gettext("Attempts: %(attempts)s") % {"attempts": attempts},
-            gettext("Error: %(error)s") % {"error": f"{error_class}: {message}"},
+            gettext("Error: %(error)s") % {"error": f"{error_class}: {masking.text(message)}"},
         ]
         if traceback:
-            lines += ["", traceback]
+            lines += ["", masking.text(traceback)]
         return EmailMessage(" ".join((subject % {"number": number, "task": task}).split()), "\n".join(lines), to=to)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from jobs import masking
 from jobs.celery_app import signing
 from jobs.conf import configuration
 from jobs.domain.priority import lane_key
@@ -45,14 +46,18 @@ def key(lane: Lane) -> str:
     return configuration().key_prefix + lane_key(*lane)
 
 
-def _repr(text: str, *, positional: bool) -> str:
+def _repr(text: str, task: str = "") -> str:
+    """What Flower and the logs show of the arguments; `task`: they are positional, and this is the task's name."""
     if len(text) > _SMALL:
-        return text[:_LONGEST]
+        return masking.text(text[: 2 * _LONGEST])[:_LONGEST]
     try:
         value = json.loads(text)
-        return repr(tuple(value) if positional and isinstance(value, list) else value)[:_LONGEST]
+        if task:
+            value = masking.positional(task, value)
+            return repr(tuple(value) if isinstance(value, list) else value)[:_LONGEST]
+        return repr(masking.named(value))[:_LONGEST]
     except (ValueError, RecursionError):  # thousands of digits or levels
-        return text[:_LONGEST]
+        return masking.text(text[: 2 * _LONGEST])[:_LONGEST]
 
 
 def _part(options: dict[str, Any], name: str) -> dict[str, Any]:
@@ -85,8 +90,8 @@ def message(row: Row, lane: Lane) -> str:
         "timelimit": [None, None],
         "root_id": row.task_id,
         "parent_id": None,
-        "argsrepr": _repr(row.args, positional=True),
-        "kwargsrepr": _repr(row.kwargs, positional=False),
+        "argsrepr": _repr(row.args, row.task),
+        "kwargsrepr": _repr(row.kwargs),
         "origin": "jobs",
         "ignore_result": None,  # as the task says
         "replaced_task_nesting": 0,
@@ -106,8 +111,8 @@ def message(row: Row, lane: Lane) -> str:
         "job_timeout": row.timeout,
         "autoretry": row.autoretry,
         "alone": row.alone,
-        "sig": signing.sign(row.id, runs, body),
     }
+    headers["sig"] = signing.sign(headers, body)
     return json.dumps(
         {"body": body, "content-encoding": "utf-8", "content-type": "application/json", "headers": headers, "properties": properties}
     )

@@ -10,6 +10,7 @@ from psycopg2.extras import execute_values
 
 from jobs.conf import configuration
 from jobs.domain import words
+from jobs.domain.secrets import masked, masked_text
 
 MOST: Final = 10_000  # jobs that are found one by one; what more jobs have is looked for from the newest on
 CHUNK: Final = 2_000  # rows of one step
@@ -89,7 +90,7 @@ def _matching(cursor: Any, rows: Sequence[Sequence[Any]], query: str) -> list[in
     cursor.execute("SELECT job_id, error_class, message FROM jobs_attempt WHERE job_id = ANY(%s) ORDER BY id", [[row[0] for row in rows]])
     errors: dict[int, list[str]] = {}
     for job, error_class, message in cursor.fetchall():
-        errors.setdefault(job, []).extend(words.words_of_error(error_class, message))
+        errors.setdefault(job, []).extend(_words_of_error(error_class, message))
     cursor.execute(
         "SELECT job FROM unnest(%s::bigint[], %s::text[]) AS t (job, vector) WHERE vector::tsvector @@ %s::tsquery",
         [[row[0] for row in rows], [_vector(_words(row) + errors.get(row[0], [])) for row in rows], query],
@@ -99,7 +100,12 @@ def _matching(cursor: Any, rows: Sequence[Sequence[Any]], query: str) -> list[in
 
 def _words(row: Sequence[Any]) -> list[str]:
     _, task, name, args, kwargs, created_by = row
-    return words.words_of(task, name, json.loads(args), json.loads(kwargs), created_by)
+    hidden = configuration().secret_patterns  # who may search must not be able to guess them, letter by letter
+    return words.words_of(task, name, masked(json.loads(args), hidden), masked(json.loads(kwargs), hidden), created_by)
+
+
+def _words_of_error(error_class: str, message: str) -> list[str]:
+    return words.words_of_error(error_class, masked_text(message, configuration().secret_patterns))
 
 
 def _insert(cursor: Any, rows: Sequence[Sequence[Any]]) -> int:
@@ -118,7 +124,7 @@ def _add_errors(cursor: Any, rows: Sequence[Sequence[Any]]) -> int:
     new: dict[int, tuple[int, list[str]]] = {}
     for attempt, job, error_class, message in rows:
         before = new.get(job, (0, []))[1]
-        new[job] = (attempt, list(dict.fromkeys(before + words.words_of_error(error_class, message))))
+        new[job] = (attempt, list(dict.fromkeys(before + _words_of_error(error_class, message))))
     if new:
         _many(
             cursor,

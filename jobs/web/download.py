@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
+from jobs import masking
 from jobs.models import Job
 
 CHUNK: Final = 1_000  # rows
@@ -42,8 +43,10 @@ def safe(value: Any) -> Any:
 
 
 def values_of(job: Job) -> dict[str, Any]:
-    """A job by COLUMNS, times in UTC as ISO 8601."""
+    """A job by COLUMNS, times in UTC as ISO 8601, without secrets."""
     found: dict[str, Any] = {name: getattr(job, name) for name in COLUMNS if name != "created_by"}
+    found["args"], found["kwargs"] = masking.positional(job.task, job.args), masking.named(job.kwargs)
+    found["last_error"] = masking.text(job.last_error)
     found["state"] = job.state.value
     found["created_by"] = job.created_by.get_username() if job.created_by else None
     for name in ("created_at", "run_at", "started_at", "finished_at"):

@@ -12,6 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from jobs import masking
 from jobs.domain.statuses import State
 from jobs.models.dead_letter import RESOLUTION_LABELS
 from jobs.models.job import STATUS_LABELS
@@ -137,8 +138,26 @@ def visible(text: str) -> str:
 
 @register.filter
 def first_line(text: str) -> str:
-    """The first line of an error, at most 300 characters."""
-    return next(iter(str(text).strip().splitlines()), "")[:300]
+    """The first line of an error, at most 300 characters, without secrets."""
+    return masking.text(next(iter(str(text).strip().splitlines()), ""))[:300]
+
+
+@register.filter
+def masked(text: str) -> str:
+    """An error or traceback without secrets."""
+    return masking.text(str(text))
+
+
+@register.filter
+def shown_args(job: Any) -> Any:
+    """The job's positional arguments without secrets."""
+    return masking.positional(job.task, job.args)
+
+
+@register.filter
+def shown_kwargs(job: Any) -> Any:
+    """The job's named arguments without secrets."""
+    return masking.named(job.kwargs)
 
 
 @register.filter

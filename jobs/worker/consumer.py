@@ -85,11 +85,7 @@ class Consumer(celery.worker.consumer.Consumer):
             message.ack_log_error = message.reject_log_error = _acknowledged
             headers = message.headers or {}
             body = message.body.decode("utf-8", "replace") if isinstance(message.body, bytes) else str(message.body)
-            try:
-                genuine = signing.verify(int(headers["job_id"]), int(headers["runs"]), body, str(headers["sig"]))
-            except (KeyError, TypeError, ValueError):
-                genuine = False
-            if genuine:
+            if signing.verify(headers, body):
                 reason = unreadable.problem(message)
                 return unreadable.refuse(message, reason) if reason else handle(message)
             if configuration().accept_foreign and "sig" not in headers:

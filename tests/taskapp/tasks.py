@@ -141,3 +141,12 @@ def longest_gap(seconds: float) -> float:
         now = time.monotonic()
         last, worst = now, max(worst, now - last)
     return worst
+
+
+class LoginRefused(Exception):
+    pass
+
+
+@shared_task(name="t.login")
+def login(user: str, password: str, token: str = "") -> None:
+    raise LoginRefused(f"no such user: {user}, password={password!r}, token: {token}")

@@ -1,0 +1,54 @@
+"""What people are shown of a job's arguments and errors: JOBS_SECRET_PATTERNS hidden. The rows keep everything."""
+
+import logging
+import traceback
+from functools import lru_cache
+from typing import Any
+
+from jobs import registry
+from jobs.conf import configuration
+from jobs.domain.secrets import MASK, is_secret, masked, masked_text
+
+
+def text(value: str) -> str:
+    """A message or traceback without secrets."""
+    return masked_text(value, configuration().secret_patterns)
+
+
+def named(value: Any) -> Any:
+    """Named arguments, or another JSON value, without secrets."""
+    return masked(value, configuration().secret_patterns)
+
+
+def positional(task: str, values: Any) -> Any:
+    """Positional arguments without secrets: by the names they have in the task's signature, where this process knows the task."""
+    patterns = configuration().secret_patterns
+    shown = masked(values, patterns)
+    if not isinstance(shown, list) or not patterns:
+        return shown
+    hidden = _hidden(task, len(shown), patterns)
+    return [MASK if place in hidden and value is not None else value for place, value in enumerate(shown)]
+
+
+@lru_cache(maxsize=1024)
+def _hidden(task: str, count: int, patterns: tuple[str, ...]) -> frozenset[int]:
+    found = registry.get(task)
+    if found is None:
+        return frozenset()
+    places: list[str] = []
+    for parameter in registry.signature(found).parameters.values():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            places += [parameter.name] * max(count - len(places), 0)
+        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            places.append(parameter.name)
+    return frozenset(place for place, name in enumerate(places[:count]) if is_secret(name, patterns))
+
+
+class Filter(logging.Filter):
+    """For loggers that write what tasks raise."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = text(record.getMessage()), ()
+        if record.exc_info and record.exc_info[0] is not None and not record.exc_text:
+            record.exc_text = text("".join(traceback.format_exception(*record.exc_info)).rstrip())
+        return True

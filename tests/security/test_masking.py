@@ -1,0 +1,153 @@
+"""Secrets among the arguments: shown nowhere, kept in the row, given to the task."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+
+from jobs import enqueue, masking
+from jobs.domain import words
+from jobs.leader import notices, publish
+from jobs.models import DeadLetterQueue, Job
+from jobs.store import engine, search
+from tests.mail_server import Inbox, free_port, mail_server
+from tests.waiting import until
+from tests.workers import running_worker
+
+SECRET = "Zk7-unmistakable"
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> None:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+
+def test_arguments_are_hidden_by_their_names_however_deep() -> None:
+    assert masking.named({"url": "x", "headers": {"Authorization": f"Bearer {SECRET}"}}) == {
+        "url": "x",
+        "headers": {"Authorization": "***"},
+    }
+    assert masking.named({"a": [{"db_PASSWORD": SECRET}, f"https://h/?token={SECRET}"]}) == {
+        "a": [{"db_PASSWORD": "***"}, "https://h/?token=***"]
+    }
+    assert masking.named({"password": None, "number": 1}) == {"password": None, "number": 1}
+    assert masking.positional("t.login", ["sara", SECRET]) == ["sara", "***"]
+    assert masking.positional("nobody.knows", ["sara", SECRET]) == ["sara", SECRET]
+
+
+def test_the_patterns_can_be_set(settings: Any) -> None:
+    settings.JOBS_SECRET_PATTERNS = ["iban"]
+    assert masking.named({"IBAN": "DE1", "password": "seen"}) == {"IBAN": "***", "password": "seen"}
+    settings.JOBS_SECRET_PATTERNS = []
+    assert masking.named({"token": "seen"}) == {"token": "seen"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'File "x.py", line 3\n    login(user, password="{SECRET}")\nValueError: refused',
+        f"refused: {{'token': '{SECRET}', 'user': 'sara'}}", f"401 for Authorization: Bearer {SECRET}",
+        f'{{"api_key": "{SECRET}", "n": 1}}',
+        f"cannot reach postgres://jobs:{SECRET}@db.example/jobs", f"GET https://h.example/?access_token={SECRET}&page=2 failed",
+        f'{{\\"password\\": \\"{SECRET}\\"}}',
+    ],
+)  # fmt: skip
+def test_texts_do_not_show_what_follows_a_telling_name(text: str) -> None:
+    shown = masking.text(text)
+    assert SECRET not in shown
+    assert "***" in shown
+
+
+def test_texts_without_such_a_name_stay_as_they_are() -> None:
+    text = "ValueError: 3 of 4 rows\n  at https://example.com/a?b=c"
+    assert masking.text(text) == text
+
+
+def test_what_flower_shows_is_masked_and_the_body_is_not() -> None:
+    row = publish.Row(
+        id=1, task_id="x", task="t.login", args=f'["sara", "{SECRET}"]', kwargs=f'{{"token": "{SECRET}", "to": "y"}}', runs=0, attempts=0,
+        max_retries=3, timeout=None, autoretry=True, options=None, priority=5,
+    )  # fmt: skip
+    message = json.loads(publish.message(row, ("celery", 4)))
+    assert message["headers"]["argsrepr"] == "('sara', '***')"
+    assert message["headers"]["kwargsrepr"] == "{'token': '***', 'to': 'y'}"
+    assert message["body"].count(SECRET) == 2
+    long = publish._repr('{"a": "' + "x" * 20_000 + '"}') + publish._repr('{"password": "' + SECRET * 2_000 + '"}')
+    assert SECRET not in long
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failing_job_shows_its_secret_nowhere(tmp_path: Path, settings: Any, client: Client) -> None:
+    """The task raises an error that repeats its arguments; looked for in the worker's log, the pages, the admin, the mail."""
+    log = tmp_path / "log"
+    with running_worker(log):
+        job = enqueue("t.login", args=["sara", SECRET], kwargs={"token": SECRET}, max_retries=0)
+        until(lambda: Job.objects.get(id=job.id).status == "failed", timeout=30)
+    row = Job.objects.get(id=job.id)
+    assert row.args == ["sara", SECRET]
+    assert row.kwargs == {"token": SECRET}
+    assert SECRET in row.last_error, "the row keeps everything"
+    assert "LoginRefused" in log.read_text()
+    assert "CRITICAL" in log.read_text()
+    assert SECRET not in log.read_text()
+    entry = DeadLetterQueue.objects.get(job=row)
+    client.force_login(get_user_model().objects.create_superuser("sara", password="x"))
+    for address in (
+        f"/jobs/{row.id}/", "/jobs/", "/jobs/dead-letters/", f"/jobs/dead-letters/group/{entry.fingerprint}/",
+        f"/admin/jobs/job/{row.id}/change/",
+        "/admin/jobs/job/", f"/admin/jobs/deadletterqueue/{entry.id}/change/", "/admin/jobs/deadletterqueue/", "/jobs/export/?format=json",
+        "/jobs/export/?format=csv",
+    ):  # fmt: skip
+        answer = client.get(address)
+        assert answer.status_code == 200, address
+        page = b"".join(answer) if answer.streaming else answer.content
+        assert SECRET.encode() not in page, address
+        assert b"LoginRefused" in page or address == "/admin/jobs/job/", address
+    _mail_is_clean(settings)
+
+
+def _mail_is_clean(settings: Any) -> None:
+    port = free_port()
+    with mail_server(port, Inbox()) as inbox:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_USE_TLS = "127.0.0.1", port, False
+        settings.ADMIN_EMAILS = ["admin@example.com"]
+        own = engine.connect("jobs notices")
+        try:
+            with own.cursor() as cursor:
+                cursor.execute(
+                    """UPDATE jobs_deadletterqueue SET failed_at = failed_at - interval '1 minute', notify_after = now(),
+                              notified_at = NULL, notify_error = ''"""
+                )
+            assert notices.send_due(own) == 1
+        finally:
+            own.close()
+        assert len(inbox.mails) == 1
+    assert "LoginRefused" in inbox.body(0)
+    assert SECRET not in inbox.body(0) + str(inbox.mails[0][1])
+
+
+@pytest.mark.django_db
+def test_a_named_secret_cannot_be_searched_for() -> None:
+    job = enqueue("t.login", args=["sara", ""], kwargs={"token": SECRET})
+    assert search.find(words.query("sara")).numbers == [job.id]
+    assert search.find(words.query(SECRET)).numbers == []
+    with connection.cursor() as cursor:
+        assert search.fill(cursor) == 1
+    assert search.find(words.query("sara")).numbers == [job.id]
+    assert search.find(words.query(SECRET)).numbers == []
+
+
+def test_the_log_of_celery_is_masked(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("celery.app.trace")
+    try:
+        raise ValueError(f"password={SECRET}")
+    except ValueError:
+        logger.error("Task raised: %(exc)s", {"exc": f"token={SECRET}"}, exc_info=True)
+    assert SECRET not in caplog.text
+    assert "ValueError: password=***" in caplog.text

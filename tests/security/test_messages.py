@@ -1,0 +1,131 @@
+"""Who can write to Redis can stop work, but can run nothing: messages are signed, and each runs at most once."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from jobs import enqueue
+from jobs.celery_app import signing
+from jobs.leader import publish
+from jobs.models import Attempt, Job
+from jobs.store import broker
+from tests.waiting import until
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LANE = ("celery", 4)
+KEY = "jobs:celery\x06\x164"
+
+
+@pytest.fixture
+def redis() -> Iterator[Any]:
+    with broker.client(settings.CELERY_BROKER_URL) as client:
+        yield client
+
+
+def message_for(job: Job, **changes: Any) -> dict[str, Any]:
+    """The message that the leader would send for the job's next run."""
+    row = publish.Row(
+        id=job.id, task_id=job.task_id, task=job.task, args=json.dumps(job.args), kwargs=json.dumps(job.kwargs), runs=job.runs,
+        attempts=job.attempts, max_retries=job.max_retries, timeout=job.timeout, autoretry=job.autoretry, options=None,
+        priority=job.priority,
+    )  # fmt: skip
+    message: dict[str, Any] = json.loads(publish.message(row, LANE))
+    message["headers"].update(changes)
+    return message
+
+
+def forged(job: Job) -> dict[str, Any]:
+    """Signed with another key."""
+    message = message_for(job)
+    text = f"{job.id}\0{job.runs + 1}\0{message['body']}".encode()
+    message["headers"]["sig"] = hmac.new(b"a guess", text, hashlib.sha256).hexdigest()
+    return message
+
+
+def altered(job: Job) -> dict[str, Any]:
+    message = message_for(job)
+    message["body"] = message["body"].replace("0.0", "0.1")
+    return message
+
+
+def renamed(job: Job) -> dict[str, Any]:
+    """Another task under a good signature."""
+    return message_for(job, task="jobs.tasks.fail")
+
+
+def of_another_job(job: Job) -> dict[str, Any]:
+    return message_for(job, job_id=job.id + 1)
+
+
+def unsigned(job: Job) -> dict[str, Any]:
+    message = message_for(job)
+    del message["headers"]["sig"]
+    return message
+
+
+def pickled(job: Job) -> dict[str, Any]:
+    """Would run code while it is read, if anything but JSON were read."""
+    message = message_for(job)
+    return message | {"content-type": "application/x-python-serialize", "content-encoding": "binary", "body": "gASVCgAAAA=="}
+
+
+def without_headers(job: Job) -> dict[str, Any]:
+    return {key: value for key, value in message_for(job).items() if key != "headers"} | {"headers": {}}
+
+
+FORGERIES: list[Callable[[Job], dict[str, Any]]] = [forged, altered, renamed, of_another_job, unsigned, pickled, without_headers]
+
+
+def test_forged_altered_and_foreign_messages_run_nothing(tmp_path: Path, redis: Any) -> None:
+    """No leader sends anything, so only a forgery could run the jobs they name. Afterwards the worker is as before."""
+    log = tmp_path / "log"
+    with running_worker(log, JOBS_LEADER_CHILD="False"):
+        for make in FORGERIES:
+            job = enqueue("jobs.tasks.sleep", args=[0.0])
+            redis.lpush(KEY, json.dumps(make(job)))
+            until(lambda: not redis.exists(KEY), timeout=15, what=make.__name__)
+        good = enqueue("jobs.tasks.sleep", args=[0.0])
+        redis.lpush(KEY, json.dumps(message_for(good)))
+        until(lambda: Job.objects.get(id=good.id).status == "completed", timeout=15, what="the genuine one runs")
+        assert set(Job.objects.exclude(id=good.id).values_list("status", "runs")) == {("pending", 0)}
+        lines = [line for line in log.read_text().splitlines() if "refused" in line]
+    assert len(lines) == len(FORGERIES), "\n".join(lines)
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_replayed_message_runs_nothing(tmp_path: Path, redis: Any) -> None:
+    with running_worker(tmp_path / "log", JOBS_LEADER_CHILD="False"):
+        job = enqueue("jobs.tasks.sleep", args=[0.0])
+        text = json.dumps(message_for(job))
+        redis.lpush(KEY, text)
+        until(lambda: Job.objects.get(id=job.id).status == "completed", timeout=15)
+        finished = Job.objects.get(id=job.id).finished_at
+        for _ in range(5):
+            redis.lpush(KEY, text)
+        after = enqueue("jobs.tasks.sleep", args=[0.0])
+        redis.lpush(KEY, json.dumps(message_for(after)))
+        until(lambda: Job.objects.get(id=after.id).status == "completed", timeout=15)
+    job.refresh_from_db()
+    assert (job.runs, job.finished_at) == (1, finished)
+    assert not Attempt.objects.exists()
+
+
+def test_a_signature_is_for_one_run_of_one_task_with_one_body() -> None:
+    job = enqueue("jobs.tasks.sleep", args=[0.0])
+    message = message_for(job)
+    headers, body = message["headers"], message["body"]
+    assert signing.verify(headers, body)
+    assert not signing.verify(headers, body.replace("0.0", "0.1"))
+    for name, value in {
+        "job_id": job.id + 1, "runs": 2, "id": "another", "task": "t.mark", "job_queue": "other", "job_priority": 9, "retries": 1,
+        "max_retries": None, "job_timeout": None, "autoretry": False, "alone": True, "sig": "",
+    }.items():  # fmt: skip
+        assert not signing.verify(headers | {name: value}, body), name
+    assert not signing.verify({}, body)
