@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from psycopg2 import OperationalError
@@ -26,6 +27,7 @@ class Registration:
         self.connection: Any = None
         self.session = 0  # PostgreSQL's number of the session that holds the lock, or held it last
         self.id = 0
+        self.has_something: Callable[[], Any] = list  # asks the connection's socket
         self.turn = threading.Lock()  # one statement at a time
         self.take()
 
@@ -42,6 +44,7 @@ class Registration:
         except BaseException:
             connection.close()
             raise
+        self.has_something = _question(connection.fileno())
         self.connection, self.session = connection, connection.info.backend_pid
 
     def _insert(self, cursor: Any) -> None:
@@ -102,7 +105,7 @@ class Registration:
         if not self.turn.acquire(blocking=False):
             return True  # a statement is on its way
         try:
-            return not _can_be_read(self.connection.fileno())
+            return not self.has_something()
         finally:
             self.turn.release()
 
@@ -134,13 +137,14 @@ class Registration:
         self.connection = None
 
 
-def _can_be_read(descriptor: int) -> bool:
-    """At once, without letting other greenlets run."""
+def _question(descriptor: int) -> Callable[[], Any]:
+    """Whether there is something to read, answered at once, without letting other greenlets run."""
     if hasattr(select, "poll"):
         poll = _original("poll")()
         poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(0))
-    return bool(_original("select")([descriptor], [], [], 0)[0])
+        return partial(poll.poll, 0)
+    choose = _original("select")
+    return lambda: choose([descriptor], [], [], 0)[0]
 
 
 def _original(name: str) -> Any:

@@ -90,7 +90,8 @@ def test_other_pools_end_what_can_be_ended_at_its_deadline(tmp_path: Path, pool:
         assert worker.poll() is None
 
 
-@pytest.mark.parametrize("pool", [only_chaos("prefork"), "threads", only_chaos("solo")])
+@pytest.mark.chaos
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 def test_other_pools_end_the_process_of_a_body_that_cannot_be_ended(tmp_path: Path, pool: str) -> None:
     with running_worker(tmp_path / "log", pool=pool, slots=2) as worker:
         stuck = enqueue("t.swallow" if pool != "threads" else "t.nap", args=[120], timeout=1, max_retries=0).id

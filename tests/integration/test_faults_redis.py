@@ -181,6 +181,7 @@ def test_redis_stopped_for_thirty_seconds(tmp_path: Path, own_redis: OwnRedis) -
         complete_once(stream.ids)
 
 
+@pytest.mark.chaos
 def test_connections_cut_while_popping(tmp_path: Path, own_redis: OwnRedis) -> None:
     with running_worker(tmp_path / "log", REDIS_URL=own_redis.url), Stream() as stream, own_redis.client() as client:
         for _ in range(15):
@@ -204,6 +205,7 @@ def test_half_open_connections_are_noticed(tmp_path: Path, own_redis: OwnRedis) 
         complete_once(stream.ids)
 
 
+@pytest.mark.chaos
 def test_redis_that_is_full_refuses_messages_and_nothing_else_stops(tmp_path: Path, own_redis: OwnRedis) -> None:
     with running_worker(tmp_path / "log", REDIS_URL=own_redis.url), own_redis.client() as client:
         client.config_set("maxmemory", 1)

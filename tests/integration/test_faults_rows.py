@@ -74,6 +74,7 @@ def test_bad_rows_are_buried_with_their_reason_and_the_others_run(tmp_path: Path
     assert set(Job.objects.filter(id__in=ids).values_list("runs", flat=True)) == {1}
 
 
+@pytest.mark.chaos
 def test_the_reason_is_translated(tmp_path: Path) -> None:
     job = insert("args", "7")
     with running_worker(tmp_path / "log", LANGUAGE_CODE="ar"):

@@ -123,6 +123,7 @@ def test_a_greenlet_is_killed_meanwhile(what: str) -> None:
             process.kill()
 
 
+@pytest.mark.chaos
 def test_a_stopped_worker_keeps_its_jobs_until_their_deadline(tmp_path: Path) -> None:
     with (
         running_worker(tmp_path / "stopped", "-n", "stopped@here", "-Q", "celery", JOBS_LEADER_CHILD="False") as stopped,
