@@ -1,10 +1,11 @@
 """What lies in Redis now: read only, for people."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import redis
-from django.conf import settings
+from celery import current_app
 
 from jobs.conf import configuration
 from jobs.domain.priority import lane_key, lane_of
@@ -17,12 +18,27 @@ def place_of(job: int, queue: str, priority: int) -> int | None:
     """The job's place in its lane, 1 goes next; 0 when it is not there, None when Redis does not answer."""
     key = configuration().key_prefix + lane_key(queue, lane_of(priority))
     try:
-        with broker.client(settings.CELERY_BROKER_URL, timeout=TIMEOUT_S) as client:
+        with broker.client(current_app.conf.broker_url, timeout=TIMEOUT_S) as client:
             messages: Any = client.lrange(key, 0, -1)
     except (redis.RedisError, OSError):
         return None
     numbers = [_job(message) for message in reversed(messages)]  # pushed at the front, taken from the end
     return numbers.index(job) + 1 if job in numbers else 0
+
+
+def lengths(queues: Sequence[str]) -> dict[tuple[str, int], int] | None:
+    """How many messages lie in each lane of these queues, by (queue, priority); None when Redis does not answer."""
+    lanes = [(queue, priority) for queue in queues for priority in range(10)]
+    if not lanes:
+        return {}
+    prefix = configuration().key_prefix
+    try:
+        with broker.client(current_app.conf.broker_url, timeout=TIMEOUT_S) as client, client.pipeline(transaction=False) as pipeline:
+            for queue, priority in lanes:
+                pipeline.llen(prefix + lane_key(queue, lane_of(priority)))
+            return dict(zip(lanes, pipeline.execute(), strict=True))
+    except (redis.RedisError, OSError):
+        return None
 
 
 def _job(message: bytes) -> int | None:

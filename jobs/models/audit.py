@@ -23,6 +23,9 @@ class Verb(StrEnum):
     DELETE = "delete"
     RESOLVE = "resolve"
     NOTIFY = "notify"
+    DRAIN = "drain"
+    RESUME = "resume"
+    SHUTDOWN = "shutdown"
 
 
 VERB_LABELS = {
@@ -34,6 +37,9 @@ VERB_LABELS = {
     Verb.DELETE: pgettext_lazy("audit", "deleted"),
     Verb.RESOLVE: pgettext_lazy("audit", "marked as resolved"),
     Verb.NOTIFY: pgettext_lazy("audit", "notice sent again"),
+    Verb.DRAIN: pgettext_lazy("audit", "worker drained"),
+    Verb.RESUME: pgettext_lazy("audit", "worker resumed"),
+    Verb.SHUTDOWN: pgettext_lazy("audit", "worker shut down"),
 }
 SOURCE_LABELS = {
     Source.PAGE: pgettext_lazy("audit", "page"),
@@ -45,15 +51,15 @@ SOURCE_LABELS = {
 
 
 class Audit(models.Model):
-    """One act on one job. The job's number is kept as a number: the job may be deleted, the record stays."""
+    """One act on one job or worker. The job's number is kept as a number: the job may be deleted, the record stays."""
 
     id = models.BigAutoField(_("number"), primary_key=True)
     at = models.DateTimeField(_("when"), db_default=ClockTimestamp())
     actor = models.TextField(_("who"))
     source = models.TextField(_("from where"), choices=list(SOURCE_LABELS.items()))
     verb = models.TextField(_("what"), choices=list(VERB_LABELS.items()))
-    job = models.BigIntegerField(_("job"))
-    name = models.TextField(_("name"), db_default="")  # of the job, or its task
+    job = models.BigIntegerField(_("job"), null=True)  # None: it concerned a worker
+    name = models.TextField(_("name"), db_default="")  # of the job, else its task; or of the worker
     before = JSONTextField(_("before"))
     after = JSONTextField(_("after"))
     note = models.TextField(_("note"), db_default="")

@@ -106,6 +106,16 @@ def queues(workers: Sequence[WorkerLine]) -> list[QueueLine]:
     ]
 
 
+def lanes() -> dict[str, list[tuple[int, int, datetime | None]]]:
+    """By queue: (priority, how many wait, run_at of the oldest due one), the highest priority first."""
+    found: dict[str, list[tuple[int, int, datetime | None]]] = defaultdict(list)
+    oldest = Min("run_at", filter=Q(run_at__lte=timezone.now()))
+    rows = Job.objects.filter(status=Status.PENDING).order_by("queue", "-priority").values("queue", "priority")
+    for row in rows.annotate(waiting=Count("id"), oldest=oldest):
+        found[row["queue"]].append((row["priority"], row["waiting"], row["oldest"]))
+    return found
+
+
 def queue_names() -> list[str]:
     """The queues in which jobs wait or that a live worker serves, by name: one step of the index for each, however many jobs wait."""
     with connection.cursor() as cursor:

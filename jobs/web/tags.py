@@ -175,6 +175,7 @@ def changes(act: Any) -> list[dict[str, Any]]:
         "queue": _("Queue"),
         "cancel asked": _("Cancelling asked"),
         "entry": _("Entry"),
+        "queues": _("Queues"),
     }
     return [
         {"label": labels.get(key, key), "old": _word(key, old), "new": _word(key, act.after.get(key))}
@@ -188,6 +189,8 @@ def _word(key: str, value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return _("yes") if value else _("no")
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "–"
     words: dict[Any, Any] = STATUS_LABELS if key == "status" else RESOLUTION_LABELS if key == "entry" else {}
     return str(words.get(value, value))
 

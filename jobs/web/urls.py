@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from jobs.web.views import audit, batch, bulk, create, dashboard, dead_letter, job, job_list, preferences, probe, triage, types
+from jobs.web.views import audit, batch, bulk, create, dashboard, dead_letter, job, job_list, preferences, probe, triage, types, worker
 
 app_name = "jobs"
 urlpatterns = [
@@ -23,6 +23,8 @@ urlpatterns = [
     path("jobs/queues/", dashboard.queues, name="queues"),
     path("jobs/types/", types.type_list, name="types"),
     path("jobs/workers/", dashboard.workers, name="workers"),
+    path("jobs/workers/<int:pk>/", worker.worker_detail, name="worker"),
+    path("jobs/workers/<int:pk>/<slug:verb>/", worker.worker_steer, name="worker_steer"),
     path("jobs/audit/", audit.audit_list, name="audit"),
     path("jobs/<int:pk>/", job.job_detail, name="detail"),
     path("jobs/<int:pk>/cancel/", job.job_cancel, name="cancel"),

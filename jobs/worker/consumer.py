@@ -245,7 +245,10 @@ class Popper:
             logger.info("messages could not be put back: %s", error)
 
     def pop(self, keys: list[str], most: int) -> tuple[str, list[Any]]:
-        """The key and up to `most` messages; ("", []) when none came within a second."""
+        """The key and up to `most` messages; ("", []) when none came within a second, or there is nothing to pop from."""
+        if not keys:  # every queue was cancelled: the worker is drained
+            time.sleep(PAUSE_S)
+            return "", []
         if self.many:
             try:
                 found = self.client.execute_command("BLMPOP", 1, len(keys), *keys, "RIGHT", "COUNT", most)

@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from playwright.sync_api import Browser, Page
 
-from jobs.models import Batch, DeadLetterQueue
+from jobs.models import Batch, DeadLetterQueue, Worker
 from jobs.store import counts
 from tests.browser.scene import played
 
@@ -34,6 +34,9 @@ def addresses(jobs: dict[str, int]) -> dict[str, str]:
         "create-unknown": "/jobs/create/?task=no.such.task",
         **{f"job-{state}": f"/jobs/{number}/" for state, number in jobs.items()},
         "workers": "/jobs/workers/",
+        "worker": f"/jobs/workers/{Worker.objects.get().pk}/",
+        "worker-drain": f"/jobs/workers/{Worker.objects.get().pk}/drain/",
+        "worker-shutdown": f"/jobs/workers/{Worker.objects.get().pk}/shutdown/",
         "queues": "/jobs/queues/",
         "dead-letter-group": f"/jobs/dead-letters/group/{DeadLetterQueue.objects.latest('id').fingerprint}/",
         "dead-letters-reprocess": "/jobs/dead-letters/reprocess/?q=order",
@@ -93,8 +96,8 @@ def login(page: Page) -> None:
 def faults(page: Page, name: str, troubles: list[str]) -> list[str]:
     """What axe finds on the page as it stands, and whether it scrolls sideways."""
     PICTURES.mkdir(parents=True, exist_ok=True)
+    page.evaluate("Object.defineProperty(document, 'hidden', {get: () => true})")  # no part of the page renews itself meanwhile
     page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
-    page.evaluate("Object.defineProperty(document, 'hidden', {get: () => true})")  # no part of the page renews itself under axe
     before = len(troubles)
     found = Axe().run(page).response["violations"]
     del troubles[before:]  # axe tries styles of its own, which the policy of the page refuses

@@ -12,7 +12,10 @@ from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from jobs.models import Audit, Batch, DeadLetterQueue, Job
+from jobs import steering
+from jobs.models import Audit, Batch, DeadLetterQueue, Job, Worker
+from jobs.store.engine import connect
+from jobs.store.locks import WORKER_CLASS
 from jobs.web.forms import PERMISSIONS
 from tests.rows import job_in
 
@@ -32,6 +35,8 @@ TABLE: dict[str, tuple[Right, Right]] = {
     "jobs:queues": ((LOOK, {200}), None),
     "jobs:types": ((LOOK, {200}), None),
     "jobs:workers": ((LOOK, {200}), None),
+    "jobs:worker": ((LOOK, {200}), None),
+    "jobs:worker_steer": ((OPERATE, {200}), (OPERATE, {302})),
     "jobs:batches": ((LOOK, {200}), None),
     "jobs:batch": ((LOOK, {200}), None),
     "jobs:export": ((LOOK, {200}), None),
@@ -93,14 +98,28 @@ def make_groups() -> None:
         importlib.import_module("jobs.migrations.0006_groups").make(apps, editor)
 
 
+@pytest.fixture(autouse=True)
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers for the worker of these tests."""
+    monkeypatch.setattr(steering, "TIMEOUT_S", 0.05)
+
+
 @pytest.fixture
-def rows() -> dict[str, int]:
+def rows() -> Iterator[dict[str, int]]:
     """One of everything, by the place where its number stands in an address."""
     job = job_in("failed")
     entry = DeadLetterQueue.objects.get(job=job)
     batch = Batch.objects.create(verb="cancel", actor="sara", source="page", ids=[job.id], total=1, options={}, state="running", reasons={})
     record = Audit.objects.bulk_create([Audit(actor="sara", source="page", verb="cancel", job=job.id, before={}, after={})])[0]
-    return {"job": job.id, "deadletterqueue": entry.id, "batch": batch.id, "audit": record.id, "fingerprint": entry.fingerprint}
+    worker = Worker.objects.create(
+        name="w@nowhere", hostname="nowhere", pid=1, pool="gevent", concurrency=1, queues=["celery"], tasks=[], versions={}
+    )
+    life = connect("rights")
+    with life.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", [WORKER_CLASS, worker.id])
+    numbers = {"job": job.id, "deadletterqueue": entry.id, "batch": batch.id, "audit": record.id, "worker": worker.id}
+    yield numbers | {"fingerprint": entry.fingerprint}
+    life.close()
 
 
 def client_of(role: str) -> Client:
@@ -114,8 +133,14 @@ def client_of(role: str) -> Client:
 
 
 def filled(name: str, pattern: str, rows: dict[str, int]) -> str:
-    kind = "batch" if name.startswith("jobs:batch") else next((kind for kind in ("deadletterqueue", "audit") if f"_{kind}_" in name), "job")
-    for part, value in (("<int:pk>", rows[kind]), ("<path:object_id>", rows[kind]), ("<str:fingerprint>", rows["fingerprint"])):
+    own = next((kind for kind in ("batch", "worker") if name.startswith(f"jobs:{kind}")), None)
+    kind = own or next((kind for kind in ("deadletterqueue", "audit") if f"_{kind}_" in name), "job")
+    for part, value in (
+        ("<int:pk>", rows[kind]),
+        ("<path:object_id>", rows[kind]),
+        ("<str:fingerprint>", rows["fingerprint"]),
+        ("<slug:verb>", "drain"),
+    ):
         pattern = pattern.replace(part, str(value))
     return pattern
 

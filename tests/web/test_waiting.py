@@ -6,12 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import redis
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 from django.utils import timezone, translation
 
 from jobs import enqueue, enqueue_many
+from jobs.celery_app import lanes
 from jobs.models import Job, Worker
 from jobs.store import transitions
 from jobs.store import waiting as waiting_store
@@ -144,10 +146,10 @@ def test_all_slots_are_taken(page: Any, stage: Stage) -> None:
     assert re.match(r"It is next, as soon as a slot is free\. All 2 slots are taken; the long one runs longest, for .* s\.$", text)
 
 
-def test_redis_is_away(page: Any, stage: Stage, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redis_is_away(page: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.leader()
     stage.worker()
-    settings.CELERY_BROKER_URL = "redis+socket:///nowhere/redis.sock"
+    monkeypatch.setattr(lanes.broker, "client", lambda *_, **__: redis.Redis(unix_socket_path="/nowhere/redis.sock"))
     assert page(waiting_job()).startswith("Redis does not answer")
 
 

@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from jobs.celery_app import lanes
 from jobs.store import counts, letters, stats
 from jobs.store.history import Period, history
 from jobs.web import health
@@ -58,8 +59,26 @@ def _charts(request: HttpRequest) -> dict[str, Any]:
 @needs("view_job")
 @require_safe
 def queues(request: HttpRequest) -> HttpResponse:
-    """What waits in each queue and who serves it."""
-    return render(request, "jobs/queue/list.html", {"queues": stats.queues(stats.workers())})
+    """What waits in each queue and lane, what lies in Redis, and who serves it."""
+    lines, waiting, now = stats.queues(stats.workers()), stats.lanes(), timezone.now()
+    lying = lanes.lengths([line.name for line in lines])
+    rows = [
+        {
+            "name": line.name,
+            "workers": line.workers,
+            "lanes": [
+                {
+                    "priority": number,
+                    "waiting": count,
+                    "lying": (lying or {}).get((line.name, number), 0),
+                    "oldest": (now - oldest).total_seconds() if oldest else None,
+                }
+                for number, count, oldest in waiting.get(line.name, ())
+            ],
+        }
+        for line in lines
+    ]
+    return render(request, "jobs/queue/list.html", {"queues": lines, "lanes": rows, "lying": lying})
 
 
 @needs("view_job")

@@ -1,0 +1,83 @@
+"""What people ask of workers, through Celery's own remote control; recorded in the audit."""
+
+import json
+from typing import Any, Final
+
+from celery import current_app
+from django.db import connections
+from django.utils.translation import gettext as _
+
+from jobs.conf import configuration
+from jobs.domain.actors import Actor
+from jobs.domain.errors import JobError
+from jobs.models import Audit, Worker
+from jobs.models.audit import Verb
+from jobs.store import audit
+
+TIMEOUT_S: Final = 2.0  # for the worker's answer
+
+
+class NoAnswer(JobError):
+    """The worker did not answer."""
+
+
+def drain(worker: Worker, by: Actor) -> None:
+    """Let the worker take no further job; what it runs goes on. Raises NoAnswer."""
+    for queue in worker.queues:
+        _ask("cancel_consumer", worker, queue)
+    _record(Verb.DRAIN, worker, by, {"queues": worker.queues}, {"queues": []})
+
+
+def resume(worker: Worker, by: Actor) -> None:
+    """Let a drained worker serve its queues again. Raises NoAnswer."""
+    queues = former_queues(worker)
+    for queue in queues:
+        _ask("add_consumer", worker, queue)
+    _record(Verb.RESUME, worker, by, {"queues": worker.queues}, {"queues": queues})
+
+
+def shut_down(worker: Worker, by: Actor) -> None:
+    """Let the worker end: what it runs has JOBS_SHUTDOWN_GRACE seconds, then it is released. Raises NoAnswer."""
+    _ask("ping", worker)
+    current_app.control.shutdown(destination=[worker.name])
+    _record(Verb.SHUTDOWN, worker, by, {"queues": worker.queues}, {})
+
+
+def former_queues(worker: Worker) -> list[str]:
+    """What the worker served before it was drained."""
+    last = Audit.objects.filter(verb=Verb.DRAIN, name=worker.name, at__gte=worker.started_at).order_by("-id").first()
+    return list(last.before["queues"]) if last else [current_app.conf.task_default_queue]
+
+
+def memory(worker: Worker) -> int | None:
+    """The most memory the process has had, in bytes; None when it does not answer or its system does not say."""
+    try:
+        found = current_app.control.inspect(destination=[worker.name], timeout=TIMEOUT_S / 2).stats() or {}
+        return int(found[worker.name]["rusage"]["maxrss"]) * 1024
+    except (KeyError, TypeError, ValueError):
+        return None
+    except _broker_errors():
+        return None
+
+
+def _ask(command: str, worker: Worker, *arguments: Any) -> None:
+    control = current_app.control
+    try:
+        if command == "ping":
+            answers = control.ping(destination=[worker.name], timeout=TIMEOUT_S)
+        else:
+            answers = getattr(control, command)(*arguments, destination=[worker.name], reply=True, timeout=TIMEOUT_S)
+    except _broker_errors() as error:
+        raise NoAnswer(_("Redis does not answer.")) from error
+    if not answers:
+        raise NoAnswer(_("%(worker)s did not answer within %(seconds)d s.") % {"worker": worker.name, "seconds": TIMEOUT_S})
+
+
+def _broker_errors() -> tuple[type[Exception], ...]:
+    with current_app.connection_for_write() as connection:
+        return (*connection.connection_errors, *connection.channel_errors, OSError)
+
+
+def _record(verb: Verb, worker: Worker, by: Actor, before: dict[str, Any], after: dict[str, Any]) -> None:
+    with connections[configuration().database].cursor() as cursor:
+        audit.write(cursor, [(by.name, by.source.value, verb.value, None, worker.name, json.dumps(before), json.dumps(after), "")])

@@ -1,0 +1,66 @@
+"""One worker: what it is and runs; drain, resume and shutdown, each asked for twice."""
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from jobs import steering
+from jobs.models import Job
+from jobs.store import stats
+from jobs.store.stats import WorkerLine
+from jobs.web.access import needs
+from jobs.web.reports import page_actor
+
+LAST = 10  # jobs shown
+VERBS = {"drain": steering.drain, "resume": steering.resume, "shutdown": steering.shut_down}
+
+
+@needs("view_job")
+@require_safe
+def worker_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """Versions, queues, tasks, memory, its slots and its last jobs."""
+    line = _line(pk)
+    last = Job.objects.filter(worker=pk, status="running").defer("args", "kwargs", "result", "options").order_by("-started_at")
+    ended = Job.objects.filter(worker=pk, pk__gt=_newest() - 50_000).exclude(status="running")
+    context = {
+        "line": line,
+        "workers": [line],
+        "slots": line.worker.concurrency,
+        "busy": len(line.running),
+        "memory": steering.memory(line.worker),
+        "last": [*last, *ended.defer("args", "kwargs", "result", "options").order_by("-pk")[:LAST]],
+    }
+    return render(request, "jobs/worker/detail.html", context)
+
+
+@needs("operate_worker")
+@require_http_methods(["GET", "HEAD", "POST"])
+def worker_steer(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
+    """Say what will happen, then ask the worker."""
+    line = _line(pk)
+    if verb not in VERBS:
+        raise Http404
+    if request.method != "POST":
+        former = steering.former_queues(line.worker) if verb == "resume" else []
+        return render(request, "jobs/worker/steer.html", {"line": line, "verb": verb, "former": former})
+    try:
+        VERBS[verb](line.worker, page_actor(request))
+    except steering.NoAnswer as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, _("The worker has been asked."))
+    return HttpResponseRedirect(reverse("jobs:workers"))
+
+
+def _line(pk: int) -> WorkerLine:
+    line = next((line for line in stats.workers() if line.worker.pk == pk), None)
+    if line is None:
+        raise Http404
+    return line
+
+
+def _newest() -> int:
+    return Job.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
