@@ -25,12 +25,13 @@ up: $(UP_STAMP) ## Start PostgreSQL, Redis, a worker and the web pages; stop the
 test: $(DEV_STAMP) ## Run the tests (all but chaos)
 	$(PY) -m pytest
 
-check: $(DEV_STAMP) ## Lint, types, import contracts, migrations, translations, compose file
+check: $(DEV_STAMP) ## Lint, types, import contracts, known vulnerabilities, migrations, translations, compose file
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	.venv/bin/lint-imports
 	$(PY) -m djlint --lint --quiet templates
+	$(PY) -m tests.audit
 	$(PY) -m pytest -q tests/checks
 
 proof: $(DEV_STAMP) ## The long form of tests/proof: plans at a million rows, more faults in the model
