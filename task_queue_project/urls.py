@@ -13,3 +13,4 @@ urlpatterns = [
     path("i18n/setlang/", login_not_required(set_language), name="set_language"),
     path("", include("jobs.web.urls")),
 ]
+handler500 = "jobs.web.views.errors.server_error"

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -95,10 +95,10 @@ def _resolved(names: Sequence[str]) -> dict[str, datetime]:
     return dict(rows.values_list("fingerprint").annotate(Max("resolved_at")))
 
 
-def shared(rows: Entries) -> list[Shared]:
-    """The arguments of the newest entries, each with its most frequent value, when more than one job has it."""
+def shared(rows: Entries, mask: Callable[[Any], Any]) -> list[Shared]:
+    """The arguments of the newest entries, each with its most frequent value, when more than one job has it. `mask` hides secrets."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    sample = [kwargs for kwargs in rows.order_by("-id").values_list("job__kwargs", flat=True)[:SAMPLE] if isinstance(kwargs, dict)]
+    sample = [mask(kwargs) for kwargs in rows.order_by("-id").values_list("job__kwargs", flat=True)[:SAMPLE] if isinstance(kwargs, dict)]
     for kwargs in sample:
         for argument, value in kwargs.items():
             counts[argument][json.dumps(value, ensure_ascii=False)[:300]] += 1

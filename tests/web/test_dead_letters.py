@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+import tests.taskapp.tasks  # noqa: F401 - registers its tasks in this process
 from jobs import batches, dead_letters, enqueue
 from jobs.models import Audit, Batch, DeadLetterQueue, Job
 from jobs.store import letters, transitions
@@ -85,6 +86,14 @@ def test_the_group_page_shows_what_its_jobs_share(staff: Client) -> None:
     assert "2 of 3" in content
     assert "Traceback: here" in content
     assert staff.get("/jobs/dead-letters/group/unknown/").status_code == 404
+
+
+def test_what_they_share_shows_no_secret(staff: Client) -> None:
+    for _ in range(2):
+        entry = failed("no", task="t.collect", first=1, token="hunter2")
+    content = staff.get(f"/jobs/dead-letters/group/{entry.fingerprint}/").content.decode()
+    assert "token = " in content
+    assert "hunter2" not in content
 
 
 def test_a_filter_is_reprocessed_with_another_argument_and_priority(staff: Client) -> None:

@@ -7,7 +7,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from jobs import dead_letters
+from jobs import dead_letters, masking
 from jobs.models import DeadLetterQueue
 from jobs.models.dead_letter import RESOLUTION_LABELS, Resolution
 from jobs.store import letters
@@ -55,7 +55,7 @@ def group(request: HttpRequest, fingerprint: str) -> HttpResponse:
     context = {
         "newest": newest,
         "found": groups[0] if groups else None,
-        "shared": letters.shared(DeadLetterQueue.objects.filter(fingerprint=fingerprint)),
+        "shared": letters.shared(DeadLetterQueue.objects.filter(fingerprint=fingerprint), masking.named),
         "page": page_of(_light(chosen.rows(resolution)), request.GET),
         "resolution": resolution.value,
         "tabs": [(item.value, text) for item, text in RESOLUTION_LABELS.items()],

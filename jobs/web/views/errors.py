@@ -1,0 +1,20 @@
+"""The page for an error: what it means for the jobs, and the number under which the log has it."""
+
+import logging
+import secrets
+import sys
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+logger = logging.getLogger(__name__)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """503 when PostgreSQL does not answer, else 500; never a word of the error itself."""
+    number = secrets.token_hex(4)
+    away = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
+    logger.error("error %s at %s", number, request.path)
+    status = 503 if away else 500
+    return render(None, "500.html", {"number": number, "away": away, "status": status}, status=status)
