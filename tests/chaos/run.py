@@ -30,7 +30,7 @@ class Options:
     system: str = "jobs"
     only: tuple[str, ...] = ()
     broken: str = ""
-    drain: float = 90.0  # seconds in which the rest must end
+    drain: float = 180.0  # seconds in which the rest must end
     say: Callable[[str], None] = print
 
 
