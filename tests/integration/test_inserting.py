@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 OWN = ("id", "task_id", "created_at", "run_at")
 
 
-@shared_task(name="t.plain", priority=7, max_retries=4, ignore_result=True)
+@shared_task(name="t.plain", max_retries=4, ignore_result=True)
 def plainly(x: Any, *, y: Any = None) -> None: ...
 
 
