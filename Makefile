@@ -51,6 +51,9 @@ chaos-short: $(DEV_STAMP) ## The same for 90 seconds, and the proof that the ver
 versions: $(DEV_STAMP) ## Run the core of the tests on other versions of Python, Django and Celery (.versions/)
 	$(PY) -m tests.versions
 
+django-tasks-suite: $(DEV_STAMP) ## Run Django's own tests of task backends on ours (after `make versions`: they need Django 6)
+	.versions/python3.13-django6.1-celery5.7/bin/python -W ignore -m tests.djangotasks.suite
+
 celery-suite: $(DEV_STAMP) ## Run Celery's own integration tests on this engine
 	$(PY) -m tests.celery_suite
 

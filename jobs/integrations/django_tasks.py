@@ -11,6 +11,7 @@ from concurrent.futures import Executor, Future
 from functools import cache
 from importlib import import_module
 from inspect import iscoroutinefunction
+from traceback import format_exception
 from typing import Any, Final
 
 import django
@@ -18,6 +19,7 @@ from asgiref.sync import SyncToAsync, async_to_sync, sync_to_async
 from celery import current_app, shared_task, signals
 from django.db import connections
 from django.db.models import OuterRef, Subquery
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.module_loading import import_string
 
@@ -116,14 +118,20 @@ def run(self: Any, path: str, args: list[Any], kwargs: dict[str, Any], options: 
 
 @signals.task_success.connect(weak=False)
 @signals.task_failure.connect(weak=False)
-def _finished(sender: Any = None, task_id: str | None = None, **_: Any) -> None:
-    """The end is written when these signals come."""
+def _finished(sender: Any = None, task_id: str | None = None, exception: Any = None, **_: Any) -> None:
+    """Tell the end. Another receiver of a failure writes it, before or after this one is called."""
     if getattr(sender, "name", "") != TASK:
         return
     try:
         result = _stored(task_id or sender.request.id)
     except exceptions.TaskResultDoesNotExist:  # its function is gone, or was none
         return
+    if result is not None and exception is not None and not result.is_finished:
+        kind = type(exception)
+        path = _OTHER_ERRORS.get(kind.__name__) or f"{kind.__module__}.{kind.__qualname__}"
+        result.errors.append(base.TaskError(exception_class_path=path, traceback="".join(format_exception(exception))))
+        object.__setattr__(result, "status", base.TaskResultStatus.FAILED)
+        object.__setattr__(result, "finished_at", timezone.now())
     if result is not None and result.is_finished:
         told.task_finished.send(type(result.task.get_backend()), task_result=result)
 

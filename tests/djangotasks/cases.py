@@ -159,6 +159,19 @@ class Run(TransactionTestCase):
         ]  # fmt: skip
         assert {(id, sender) for _, id, _, sender in told} == {(result.id, Backend)}
 
+    def test_the_end_of_a_failure_is_told(self) -> None:
+        told: list[Any] = []
+
+        def receiver(sender: Any, task_result: Any, **_: Any) -> None:
+            told.append(task_result)
+
+        task_finished.connect(receiver)
+        self.addCleanup(task_finished.disconnect, receiver)
+        result = tasks.fails.enqueue("own")
+        until(lambda: told, timeout=30)
+        assert (told[0].id, told[0].status, told[0].attempts) == (result.id, TaskResultStatus.FAILED, 1)
+        assert [error.exception_class for error in told[0].errors] == [tasks.OwnError]
+
     def test_a_path_that_is_no_task_runs_nothing(self) -> None:
         result = tasks.add.enqueue(1)
         with connection.cursor() as cursor:
