@@ -41,11 +41,13 @@ def ends() -> tuple[int, int]:
 
 
 def by_number_or_id(text: str) -> list[int]:
-    """The job with this number, or with this Celery id."""
-    text = text.strip()
+    """The job with this number, or with this Celery id, which is one word of eight characters at least."""
+    text = text.strip().replace("\0", "")
+    number = [int(text)] if text.isascii() and text.isdigit() and len(text) < 19 else []
+    if len(text) < 8 or " " in text:
+        return number
     jobs = Job.objects.using(configuration().database).order_by()
-    numbers = list(jobs.filter(task_id=text.replace("\0", "")).values_list("pk", flat=True)) if text else []
-    return [*numbers, int(text)] if text.isascii() and text.isdigit() and len(text) < 19 else numbers
+    return number + list(jobs.filter(task_id=text).values_list("pk", flat=True))
 
 
 def _number_at(at: datetime) -> int:

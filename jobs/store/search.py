@@ -18,16 +18,14 @@ LATE: Final = 5_000  # numbers below the newest indexed one whose transaction ma
 UNINDEXED: Final = 1_000  # of the newest jobs, looked at one by one
 _ONLY_ONE: Final = (7304, 1)  # advisory lock of the process that fills
 _READ: Final = "SELECT id, task, name, args::text, kwargs::text, created_by_id FROM jobs_job j"
-_MISSING: Final = "NOT EXISTS (SELECT 1 FROM jobs_search s WHERE s.job = j.id)"
-_NEW: Final = f"{_READ} WHERE id > (SELECT coalesce(max(job), 0) FROM jobs_search) - {LATE} AND {_MISSING} ORDER BY id LIMIT {CHUNK}"
-_BLOCK: Final = f"{_READ} WHERE id > %s AND id <= %s AND {_MISSING} ORDER BY id"
+# The numbers of both sides are bounded, else PostgreSQL would hash the whole index.
+_MISSING: Final = "id > %(above)s AND NOT EXISTS (SELECT 1 FROM jobs_search s WHERE s.job = j.id AND s.job > %(above)s)"
+_NEW: Final = f"{_READ} WHERE {_MISSING} ORDER BY id LIMIT {CHUNK}"
+_NEWEST: Final = f"{_READ} WHERE {_MISSING} ORDER BY id DESC LIMIT {UNINDEXED}"
+_BLOCK: Final = f"{_READ} WHERE {_MISSING} AND id <= %(last)s ORDER BY id"
 _ERRORS: Final = f"""
-SELECT a.id, a.job_id, a.error_class, a.message FROM jobs_attempt a
- WHERE a.id > (SELECT coalesce(max(attempt), 0) FROM jobs_search WHERE attempt > 0) - {LATE}
+SELECT a.id, a.job_id, a.error_class, a.message FROM jobs_attempt a WHERE a.id > %(above)s
    AND EXISTS (SELECT 1 FROM jobs_search s WHERE s.job = a.job_id AND s.attempt < a.id) ORDER BY a.id LIMIT {CHUNK}"""
-_UNINDEXED: Final = (
-    f"{_READ} WHERE id > (SELECT coalesce(max(job), 0) FROM jobs_search) - {LATE} AND {_MISSING} ORDER BY id DESC LIMIT {UNINDEXED}"
-)
 _NEWER_ERRORS: Final = (
     "SELECT a.id, a.job_id, a.error_class, a.message FROM jobs_attempt a JOIN jobs_search s ON s.job = a.job_id WHERE a.id > s.attempt"
 )
@@ -38,9 +36,11 @@ def fill(cursor: Any) -> int:
     cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", _ONLY_ONE)
     if not cursor.fetchone()[0]:
         return 0
-    cursor.execute(_NEW)
+    cursor.execute("SELECT coalesce(max(job), 0) FROM jobs_search")
+    cursor.execute(_NEW, {"above": cursor.fetchone()[0] - LATE})
     jobs = _insert(cursor, cursor.fetchall())
-    cursor.execute(_ERRORS)
+    cursor.execute("SELECT coalesce(max(attempt), 0) FROM jobs_search WHERE attempt > 0")
+    cursor.execute(_ERRORS, {"above": cursor.fetchone()[0] - LATE})
     return max(jobs, _add_errors(cursor, cursor.fetchall()))
 
 
@@ -58,7 +58,7 @@ def repair(cursor: Any, above: int) -> int | None:
     cursor.execute(
         "DELETE FROM jobs_search s WHERE job > %s AND job <= %s AND NOT EXISTS (SELECT 1 FROM jobs_job j WHERE j.id = s.job)", [above, last]
     )
-    cursor.execute(_BLOCK, [above, last])
+    cursor.execute(_BLOCK, {"above": above, "last": last})
     _insert(cursor, cursor.fetchall())
     cursor.execute(f"{_NEWER_ERRORS} AND s.job > %s AND s.job <= %s ORDER BY a.id", [above, last])
     _add_errors(cursor, cursor.fetchall())
@@ -76,9 +76,15 @@ class Hits:
 def find(query: str) -> Hits:
     """The numbers of the jobs for a tsquery of `domain.words.query`."""
     with connections[configuration().database].cursor() as cursor:
-        cursor.execute(f"SELECT job FROM jobs_search WHERE words @@ %s::tsquery LIMIT {MOST + 1}", [query])
-        numbers = [row[0] for row in cursor.fetchall()]
-        cursor.execute(_UNINDEXED)
+        cursor.execute(
+            "SELECT max(job), NULL::bigint FROM jobs_search UNION ALL"
+            f" (SELECT NULL, job FROM jobs_search WHERE words @@ %s::tsquery LIMIT {MOST + 1})",
+            [query],
+        )
+        hits = cursor.fetchall()
+        newest = max(mark or 0 for mark, _ in hits)
+        numbers = [number for _, number in hits if number is not None]
+        cursor.execute(_NEWEST, {"above": newest - LATE})
         rows = cursor.fetchall()
         if rows and len(numbers) <= MOST:
             numbers += _matching(cursor, rows, query)

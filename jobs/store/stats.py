@@ -24,6 +24,16 @@ _MIGRATED = "jobs-migrated"
 PROBE_TIMEOUT = 2.0  # seconds
 
 
+# Apart, so that each half is read from the index of its rows.
+_QUEUES = """
+SELECT queue, sum(waiting)::bigint, sum(running)::bigint, min(oldest) FROM (
+    SELECT queue, count(*) AS waiting, 0 AS running, min(run_at) FILTER (WHERE run_at <= clock_timestamp()) AS oldest
+      FROM jobs_job WHERE status = 'pending' GROUP BY queue
+  UNION ALL
+    SELECT queue, 0, count(*), NULL FROM jobs_job WHERE status = 'running' GROUP BY queue) part
+ GROUP BY queue"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLine:
     """One queue: what waits in it and who serves it."""
@@ -77,17 +87,9 @@ def dead_letters_open_and_new(seconds: int) -> tuple[int, int]:
 
 def queues(workers: Sequence[WorkerLine]) -> list[QueueLine]:
     """Every queue that has live jobs or a worker, by name."""
-    rows = {
-        row["queue"]: row
-        for row in Job.objects.filter(status__in=[Status.PENDING, Status.RUNNING])
-        .order_by()
-        .values("queue")
-        .annotate(
-            waiting=Count("id", filter=Q(status=Status.PENDING)),
-            running=Count("id", filter=Q(status=Status.RUNNING)),
-            oldest=Min("run_at", filter=Q(status=Status.PENDING, run_at__lte=timezone.now())),
-        )
-    }
+    with connection.cursor() as cursor:
+        cursor.execute(_QUEUES)
+        rows = {name: {"waiting": waiting, "running": running, "oldest": oldest} for name, waiting, running, oldest in cursor.fetchall()}
     served: dict[str, list[str]] = defaultdict(list)
     for line in workers:
         for queue in line.worker.queues:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib.auth import get_user_model
-from django.db.models import Q, QuerySet
+from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +19,7 @@ from jobs.web.labels import STATE_LABELS
 
 REACH: Final = 100_000  # numbers that one page looks at when no index leads to the rows
 LONGEST: Final = 200
+_INDEXED: Final = "EXISTS (SELECT 1 FROM jobs_search s WHERE s.job = jobs_job.id AND s.words @@ %s::tsquery)"
 _TIME = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local", "dir": "ltr"})
 _LTR = forms.TextInput(attrs={"dir": "ltr"})
 
@@ -76,7 +77,7 @@ class JobFilter(forms.Form):
             numbers = hits.numbers + found.by_number_or_id(data["q"])
             rows = rows.filter(pk__in=RawSQL("SELECT unnest(%s::bigint[])", [numbers]))
         elif hits is not None and data["q"]:
-            rows = rows.filter(RawSQL("EXISTS (SELECT 1 FROM jobs_search s WHERE s.job = jobs_job.id AND s.words @@ %s::tsquery)", [query]))
+            rows = rows.filter(RawSQL(_INDEXED, [query], output_field=BooleanField()))
         elif data["q"]:  # nothing but signs
             rows = rows.none()
         few = numbers is not None or self._few(data["status"]) or not self.narrowed()

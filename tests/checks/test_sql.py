@@ -14,7 +14,6 @@ OWN = "names of columns or tables that are written in this file"
 ALLOWED = {
     "jobs/celery_app/control.py": {"condition": "one of two texts in this file"},
     "jobs/store/canvas.py": {"tell('task_id')": "SQL of jobs.store.tell", "table": OWN, "key": OWN, "column": OWN},
-    "jobs/store/counts.py": {"where": "conditions written in this file"},
     "jobs/store/insert.py": {"', '.join(columns)": OWN, "', '.join(['%s'] * len(columns))": "marks for parameters", "columns": OWN},
     "jobs/store/results.py": {"BUCKET.format('id')": "SQL of jobs.store.tell"},
     "jobs/store/tell.py": {"update": "a statement of jobs.store", "tell('task_id')": "SQL of this file"},

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -13,8 +14,9 @@ from jobs.web import download
 from jobs.web.access import needs
 from jobs.web.filters import Found, JobFilter, changed
 from jobs.web.live import render_live
-from jobs.web.paging import Reach, page_of
+from jobs.web.paging import Page, Reach, page_of
 
+_QUEUES = "jobs-queue-names"
 HEAVY = ("args", "kwargs", "result", "options")
 
 
@@ -38,9 +40,9 @@ def job_list(request: HttpRequest) -> HttpResponse:
         "total": counts.total(numbers),
         "all_states": changed(request.GET, status=""),
         "chips": [(name, label, value, changed(request.GET, **{name: ""})) for name, label, value in given],
-        "number": _number(chosen) if given and form.is_valid() else None,
+        "number": _number(chosen, page) if given and form.is_valid() else None,
         "tasks": list(registry.job_types()),
-        "queues": stats.queue_names(),
+        "queues": cache.get_or_set(_QUEUES, stats.queue_names, 10),  # only proposals for the field
         "more": any(name not in ("q", "task", "queue", "priority") for name, _label, _value in given),
         "formats": [(kind, changed(request.GET, live="", format=kind)) for kind in download.FORMATS],
         "live": request.GET.get("live") != "off",
@@ -56,10 +58,12 @@ def _reach(chosen: Found) -> Reach | None:
     return Reach(numbers=chosen.reach, oldest=oldest, newest=newest)
 
 
-def _number(chosen: Found) -> counts.Number | None:
+def _number(chosen: Found, page: Page) -> counts.Number | None:
     """How many there are, when an index says so."""
     if chosen.reach is not None:
         return None
+    if not page.newer and not page.older:
+        return counts.Number(len(page.rows))
     number = chosen.rows.order_by()[: counts.EXACT + 1].count()
     return counts.Estimate(counts.EXACT) if number > counts.EXACT else counts.Number(number)
 
