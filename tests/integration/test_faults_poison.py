@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 
 from jobs import control, enqueue, enqueue_many
+from jobs.dev import embedded
 from jobs.models import Attempt, DeadLetterQueue, Job
+from tests.integration.test_lost_servers import asker
+from tests.integration.test_up import up
 from tests.waiting import until
-from tests.workers import running_worker
+from tests.workers import ROOT, running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -80,3 +83,21 @@ def test_a_long_job_that_lost_two_workers_does_not_keep_the_other_slots_empty(tm
         assert Job.objects.filter(id__in=[long.id, suspect.id], status="running").count() == 2
         control.cancel([long.id, suspect.id], "sara")
         until(_all_ended, timeout=20)
+
+
+@pytest.mark.chaos
+def test_make_up_goes_on(own_environ: dict[str, str], data_dir: Path, tmp_path: Path) -> None:
+    """A job that kills its worker each time and one that never switches: the supervisor starts the worker again, and it takes jobs."""
+    environ = own_environ | {"EXTRA_INSTALLED_APPS": "tests.taskapp", "PYTHONPATH": str(ROOT), "JOBS_RETRY_BACKOFF": "0.2"}
+    with up(environ, tmp_path / "up") as running:
+        running.says("ready: ", timeout=90)
+        ask = asker(embedded.running(data_dir)["DATABASE_URL"])
+        for number, job in enumerate(("'t.spin', '[60]', 1", "'t.die', '[\"kill\"]', 60"), 1):
+            ask(f"INSERT INTO jobs_job (task, args, timeout, max_retries) VALUES ({job}, 0)")
+            until(lambda many=number: ask("SELECT count(*) FROM jobs_job WHERE status = 'failed'") == many, timeout=120, what=job)  # type: ignore[misc]
+        ask("INSERT INTO jobs_job (task, args) SELECT 't.add', '[1, 2]' FROM generate_series(1, 20)")
+        until(lambda: ask("SELECT count(*) FROM jobs_job WHERE status = 'completed'") == 20, timeout=60)
+        assert "worker ended (exit 70), starting it again" in running.text()
+        assert running.process.poll() is None
+        running.stop()
+    assert "CRITICAL" in running.text()
