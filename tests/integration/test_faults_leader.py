@@ -1,0 +1,68 @@
+"""A leader that is cut off or stopped while jobs flow: another one goes on in time, and nothing runs twice."""
+
+import os
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from jobs import enqueue_many
+from jobs.models import Job
+from tests.integration.test_election import Candidate, candidate, holders, leader
+from tests.waiting import until
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LOADED = 2
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> None:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+
+def flow(stack: ExitStack, tmp_path: Path) -> tuple[list[Candidate], Candidate, int]:
+    """A worker, two candidates, jobs that have begun to complete; the candidates, the one that leads, its session."""
+    candidates = [stack.enter_context(candidate(tmp_path / f"log-{n}")) for n in range(2)]
+    first = leader(candidates)
+    stack.enter_context(running_worker(tmp_path / "worker", JOBS_LEADER_CHILD="False"))
+    enqueue_many("t.nap", [((0.03,), {})] * 800)
+    until(lambda: Job.objects.filter(status="completed").count() > 50, timeout=30)
+    (session,) = holders()
+    return candidates, first, session
+
+
+def all_ran_once() -> None:
+    until(lambda: not Job.objects.exclude(status="completed").exists(), timeout=60)
+    assert set(Job.objects.values_list("runs", flat=True)) == {1}
+
+
+def test_a_leader_whose_connection_is_cut_is_replaced(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        candidates, first, session = flow(stack, tmp_path)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [session])
+        cut = time.monotonic()
+        until(lambda: holders() not in ([], [session]), timeout=10, every=0.005)
+        assert time.monotonic() - cut < 1 * LOADED
+        until(lambda: sum(one.terms() for one in candidates) == 2, timeout=10)
+        assert first.process.poll() is None, "it stands by, or leads again"
+        all_ran_once()
+
+
+@pytest.mark.chaos
+def test_two_that_believe_they_lead(tmp_path: Path) -> None:
+    """The stopped one goes on in the middle of its term; its session is gone, what it still sends is refused."""
+    with ExitStack() as stack:
+        candidates, first, session = flow(stack, tmp_path)
+        os.kill(first.process.pid, signal.SIGSTOP)
+        stopped = time.monotonic()
+        until(lambda: holders() not in ([], [session]), timeout=20)
+        assert time.monotonic() - stopped < 4 * LOADED
+        enqueue_many("t.nap", [((0.03,), {})] * 400, priority=9)
+        os.kill(first.process.pid, signal.SIGCONT)
+        all_ran_once()
+        assert [one.terms() for one in candidates] == [1, 1]
