@@ -77,7 +77,7 @@ lock: $(DEV_STAMP) ## Renew requirements*.txt from requirements*.in
 			--custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
 
 clean: ## Remove .venv, caches and compiled translations (the data in var/ stays)
-	rm -rf .venv .versions .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache test-results
+	rm -rf .venv .versions .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache test-results test-pictures
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name '*.mo' -not -path './.venv/*' -delete
 

@@ -17,7 +17,7 @@ from jobs.store import counts
 from tests.browser.scene import played
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PICTURES = Path(__file__).resolve().parents[2] / "test-results" / "pages"
+PICTURES = Path(__file__).resolve().parents[2] / "test-pictures"
 WIDTHS = {390: 844, 1280: 900}
 
 
