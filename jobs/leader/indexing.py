@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from jobs.leader.complaint import Complaint
@@ -10,7 +11,8 @@ from jobs.store import engine, search
 
 logger = logging.getLogger(__name__)
 
-BUSY: Final = 0.5  # seconds between two steps while there is more
+BUSY: Final = 0.5  # seconds between two steps while there is more, at least
+SHARE: Final = 10  # a step may take one part in so many of the time: whoever waits for a job has the machine
 QUIET: Final = 2.0  # seconds
 REPAIR: Final = 3600.0  # seconds between two walks over all rows: what an index step has missed, and rows of deleted jobs
 
@@ -23,20 +25,27 @@ class Indexer:
         self.place: int | None = 0  # of the walk; None: it has ended
         self.next_walk = 0.0
 
-    def step(self, now: float) -> float:
-        """One small piece of work; how many seconds to wait before the next. `now` is a monotonic clock."""
+    def step(self, clock: Callable[[], float] = time.monotonic) -> float:
+        """One small piece of work; how many seconds to wait before the next."""
+        begun = clock()
+        if not self._work(begun):
+            return QUIET
+        return max(BUSY, (SHARE - 1) * (clock() - begun))
+
+    def _work(self, now: float) -> bool:
+        """Whether there is more to do."""
         with self.connection, self.connection.cursor() as cursor:
             number = search.fill(cursor)
         if number >= search.CHUNK:
-            return BUSY
+            return True
         if self.place is None and now >= self.next_walk:
             self.place = 0
         if self.place is not None:
             with self.connection, self.connection.cursor() as cursor:
                 self.place = search.repair(cursor, self.place)
             self.next_walk = now + REPAIR
-            return BUSY
-        return QUIET
+            return True
+        return False
 
 
 def run(stop: threading.Event) -> None:
@@ -48,7 +57,7 @@ def run(stop: threading.Event) -> None:
             connection.autocommit = False  # the lock of a step lasts until its end
             try:
                 indexer = Indexer(connection)
-                while not stop.wait(indexer.step(time.monotonic())):
+                while not stop.wait(indexer.step()):
                     pass
             finally:
                 connection.close()

@@ -13,7 +13,7 @@ from jobs.domain import words
 from jobs.domain.secrets import masked, masked_text
 
 MOST: Final = 10_000  # jobs that are found one by one; what more jobs have is looked for from the newest on
-CHUNK: Final = 2_000  # rows of one step
+CHUNK: Final = 500  # rows of one step
 LATE: Final = 5_000  # numbers below the newest indexed one whose transaction may have ended later
 UNINDEXED: Final = 1_000  # of the newest jobs, looked at one by one
 _ONLY_ONE: Final = (7304, 1)  # advisory lock of the process that fills

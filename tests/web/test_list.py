@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import threading
 from datetime import timedelta
+from unittest import mock
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -16,11 +18,13 @@ from django.utils import timezone
 
 from jobs import control, enqueue
 from jobs.domain.statuses import State
+from jobs.leader import indexing
 from jobs.models import Job, Worker
 from jobs.store import counts, found, search
 from jobs.store.seed import seed
 from jobs.web import filters
 from tests.rows import job_in
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
 
@@ -144,6 +148,39 @@ def test_the_walk_finds_what_was_missed_and_removes_what_is_gone() -> None:
             place = search.repair(cursor, place)
         cursor.execute("SELECT job FROM jobs_search ORDER BY job")
         assert [row[0] for row in cursor.fetchall()] == [job.pk for job in jobs if job != jobs[4]]
+
+
+def test_indexing_takes_a_tenth_of_the_time_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "CHUNK", 2)
+    ticks = iter([0.0, 0.01, 10.0, 13.0])
+    steps = iter([2, 2, 0])
+    monkeypatch.setattr(search, "fill", lambda cursor: next(steps))
+    indexer = indexing.Indexer(mock.MagicMock())
+    assert indexer.step(lambda: next(ticks)) == indexing.BUSY
+    assert indexer.step(lambda: next(ticks)) == 27
+    indexer.place, indexer.next_walk = None, 9e9
+    assert indexer.step(lambda: 20.0) == indexing.QUIET
+
+
+def test_the_leader_s_thread_indexes(transactional_db: None) -> None:
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, name="threaded")
+    stop = threading.Event()
+    thread = threading.Thread(target=indexing.run, args=(stop,))
+    thread.start()
+    try:
+        until(lambda: indexed() == [job.pk], timeout=20)
+    finally:
+        stop.set()
+        thread.join(20)
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM jobs_search")  # no model: pytest does not empty it
+    assert not thread.is_alive()
+
+
+def indexed() -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT job FROM jobs_search")
+        return [row[0] for row in cursor.fetchall()]
 
 
 def test_counts_are_exact_below_their_limit_and_marked_above_it(monkeypatch: pytest.MonkeyPatch, sara: Client) -> None:

@@ -1,0 +1,79 @@
+"""Many jobs at once, in Arabic: choose, look at the preview, change exactly these; and by the keyboard alone."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth import get_user_model
+from django.core.cache import cache
+from playwright.sync_api import Browser, Page, expect
+
+from jobs.models import Audit, Job
+from tests.browser.test_look import PICTURES
+from tests.rows import job_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def page(browser: Browser, live_server: Any) -> Iterator[Page]:
+    cache.clear()
+    get_user_model().objects.create_superuser("sara", "", "secret")
+    context = browser.new_context(locale="ar", base_url=live_server.url, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto("/accounts/login/")
+    page.fill("#id_username", "sara")
+    page.fill("#id_password", "secret")
+    page.click("form button.btn-main")
+    page.wait_for_url(re.compile(r"/$"))
+    yield page
+    context.close()
+
+
+def test_the_filtered_jobs_get_another_priority_and_no_later_one(page: Page) -> None:
+    for number in range(3):
+        job_in("pending", name=f"فاتورة {number}")
+    other = job_in("pending", name="تقرير")
+    page.goto("/jobs/?q=فاتورة")
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    expect(page.locator("#number")).to_contain_text("3 مهام")
+    page.locator(".pick input").first.check()
+    page.check("[name=all]")
+    page.wait_for_timeout(2500)  # longer than the list waits before it renews itself: that nothing comes can only be waited for
+    expect(page.locator("[name=all]")).to_be_checked()
+    page.click("button[value=priority]")
+    expect(page.locator(".sum-big")).to_contain_text("3")
+    later = job_in("pending", name="فاتورة متأخرة")
+    page.fill("[name=priority]", "9")
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / "bulk-preview.ar.png", full_page=True)
+    assert Axe().run(page).response["violations"] == []
+    page.click("main form[method=post] button.btn-main")
+    page.wait_for_url(re.compile(r"/jobs/batches/\d+/$"))
+    expect(page.locator("#live")).to_contain_text("3")
+    assert set(Job.objects.filter(priority=9).values_list("name", flat=True)) == {"فاتورة 0", "فاتورة 1", "فاتورة 2"}
+    assert set(Job.objects.filter(priority=5)) == {other, later}
+    assert Audit.objects.filter(verb="priority", actor="sara").count() == 3
+
+
+def test_the_list_is_used_by_the_keyboard_alone(page: Page) -> None:
+    jobs = [job_in("pending", name=f"job {number}") for number in range(3)][::-1]
+    page.goto("/jobs/?live=off")
+    page.locator(f"#job-{jobs[0].pk}").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(f"#job-{jobs[1].pk}")).to_be_focused()
+    page.keyboard.press("x")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    page.keyboard.press("k")
+    expect(page.locator(f"#job-{jobs[1].pk}")).to_be_focused()
+    assert [page.locator(f"#pick-{job.pk}").is_checked() for job in jobs] == [False, True, True]
+    page.locator("button[value=cancel]").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".sum-big")).to_contain_text("مهمتان")
+    page.locator("main form[method=post] button.btn-l").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/jobs/batches/\d+/$"))
+    assert set(Job.objects.filter(status="cancelled")) == {jobs[1], jobs[2]}
