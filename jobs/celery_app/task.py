@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import celery
+from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore, Reject, Retry
 from django.db import transaction
 
@@ -48,7 +49,7 @@ class Outcome:
         self.body.throw(error)
 
 
-class JobTask(celery.Task):
+class JobTask(DjangoTask):
     """A Celery task with a row behind each of its runs. `timeout` is its time limit in seconds; None means none."""
 
     abstract = True

@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from jobs.store import broker, transitions
 from jobs.store.locks import ALONE
 from jobs.store.transitions import Failure, Run
 from jobs.worker import foreign, unreadable
+from jobs.worker.rate_limits import Turns
 
 logger = logging.getLogger("jobs.worker")
 # Seconds that a job which lost two workers waits for its neighbours to end, and that it then runs alone. One that lasts longer
@@ -48,6 +50,7 @@ class Consumer(celery.worker.consumer.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.turns: dict[str, Turns] = defaultdict(Turns)  # of tasks with a rate limit
         self.unknown: LRUCache = LRUCache(limit=10_000)  # job: when it was first seen here with a task that is not known
         if getattr(self.controller, "admission", None) is not None:
             self.loop = fetch_loop
@@ -95,6 +98,18 @@ class Consumer(celery.worker.consumer.Consumer):
             return None
 
         return on_task_received
+
+    def _limit_task(self, request: Any, bucket: Any, tokens: int) -> Any:
+        """A task with a `rate_limit`: its job runs now, or is given back until its turn."""
+        headers = request.request_dict
+        wait = self.turns[request.name].wait(headers["job_id"], bucket.fill_rate, time.monotonic())
+        if not wait:
+            return self._limit_move_to_pool(request)
+        run, engine = Run(id=headers["job_id"], runs=headers["runs"]), settle.engine()
+        if engine.claim(run, headers["job_queue"], headers["job_priority"]):
+            engine.write(lambda cursor: transitions.release(cursor, run, delay=wait))
+            engine.held.pop(run.id, None)
+        return None
 
     def on_invalid_task(self, body: Any, message: Any, exc: Any) -> None:
         """A message of ours whose headers Celery cannot read: its row was written so, and would come again for ever."""

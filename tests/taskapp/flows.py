@@ -200,3 +200,8 @@ def calling_base(value: int) -> int:
 @shared_task(name="t.starting_base", base=StartingBase)
 def starting_base(*_: int) -> str:
     return "started"
+
+
+@shared_task(name="t.rated", rate_limit="5/s")
+def rated(value: int) -> int:
+    return value

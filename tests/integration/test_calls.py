@@ -1,0 +1,140 @@
+"""What Celery code does when it calls tasks and inside them, in real workers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from billiard.exceptions import TimeLimitExceeded
+from celery import current_app
+from celery.result import allow_join_result
+from django.contrib.auth import get_user_model
+from django.db import transaction
+
+from jobs.models import Attempt, DeadLetterQueue, Job
+from tests.flows import GET, job_of, s, task
+from tests.taskapp.flows import OutOfStock
+from tests.waiting import until
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> Iterator[None]:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+    with allow_join_result():
+        yield
+
+
+def users(prefix: str) -> list[str]:
+    return sorted(get_user_model().objects.filter(username__startswith=prefix).values_list("username", flat=True))
+
+
+def test_a_task_sees_the_call_it_was_made_by(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log", "-n", "seeing@%h"):
+        result = task("request").apply_async(
+            (1,), {"b": 2}, task_id="my id", headers={"x": "custom"}, priority=7, correlation_id="other", time_limit=50, soft_time_limit=40
+        )
+        seen = result.get(timeout=GET)
+        assert (seen["id"], seen["root_id"], seen["parent_id"], seen["retries"]) == ("my id", "my id", None, 0)
+        assert (seen["args"], seen["kwargs"], seen["headers"], seen["x"]) == ([1], {"b": 2}, {"x": "custom"}, "custom")
+        assert seen["delivery_info"] == {"exchange": "", "routing_key": "celery", "priority": 7, "redelivered": False}
+        assert (seen["timelimit"], seen["job_id"], seen["name"]) == ([50, 40], job_of(result).id, "t.request")
+        assert seen["hostname"].startswith("seeing@")
+        assert job_of(result).priority == 7
+        by_name = current_app.send_task("t.request", kwargs={"a": 1}, routing_key="celery")
+        assert by_name.get(timeout=GET)["delivery_info"]["priority"] == 0
+        assert job_of(by_name).priority == 5
+        parent = (s("request") | s("request")).apply_async()
+        second = parent.get(timeout=GET)
+        assert (second["parent_id"], second["root_id"]) == (parent.parent.id, parent.parent.id)
+
+
+def test_old_messages_eager_calls_and_commits(tmp_path: Path, settings: Any) -> None:
+    app = current_app._get_current_object()
+    app.conf.task_protocol = 1
+    try:
+        first = task("same").apply_async((3,), link=s("add_one"))
+    finally:
+        app.conf.task_protocol = 2
+    with transaction.atomic():
+        task("same").delay_on_commit(4)
+        assert Job.objects.count() == 1
+    assert Job.objects.count() == 2
+    with running_worker(tmp_path / "log"):
+        assert first.get(timeout=GET) == 3
+        assert first.children[0].get(timeout=GET) == 4
+    assert task("same")(5) == 5
+    assert task("same").apply((6,)).get() == 6
+    app.conf.task_always_eager = True
+    try:
+        assert task("same").delay(7).get() == 7
+        assert (s("same", 1) | s("add_one")).apply_async().get() == 2
+    finally:
+        app.conf.task_always_eager = False
+    assert Job.objects.filter(status="pending").count() == 0
+
+
+def test_retries_change_the_call_and_keep_to_their_limits(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log"):
+        again = task("again").apply_async((1,), {"b": 2})
+        assert again.get(timeout=GET) == [9, 8, 2, 8, {"x": "second"}]
+        assert (job_of(again).priority, job_of(again).attempts) == (8, 3)
+        limited = task("retry_limited").delay()
+        with pytest.raises(OutOfStock):
+            limited.get(timeout=GET)
+        assert job_of(limited).attempts == 3
+        stock, key = task("autoretried").delay("stock"), task("autoretried").delay("key")
+        with pytest.raises(OutOfStock):
+            stock.get(timeout=GET)
+        with pytest.raises(KeyError):
+            key.get(timeout=GET)
+        assert (job_of(stock).attempts, job_of(key).attempts) == (3, 1)
+        plain = task("raises").delay()  # without autoretry the first failure is final
+        with pytest.raises(OutOfStock):
+            plain.get(timeout=GET)
+        assert job_of(plain).attempts == 1
+        rejected = task("rejects").delay()
+        assert rejected.get(timeout=GET) == "second"
+        assert (job_of(rejected).attempts, job_of(rejected).runs) == (1, 2)
+    assert DeadLetterQueue.objects.count() == 4
+
+
+def test_bases_of_ones_own_run_behind_the_claim(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log"):
+        assert task("plain_base").delay().get(timeout=GET) == "fine"
+        with pytest.raises(OutOfStock):
+            task("plain_base").delay(True).get(timeout=GET)
+        assert task("calling_base").delay(4).get(timeout=GET) == ["called", 4]
+        assert task("starting_base").delay().get(timeout=GET) == "started"
+        starting = task("starting_base").delay(1)
+        with pytest.raises(OutOfStock):
+            starting.get(timeout=GET)
+        assert (job_of(starting).status, job_of(starting).runs) == ("failed", 1)
+        until(lambda: users("success") == ["success fine"], timeout=GET)
+        until(lambda: users("failure") == ["failure OutOfStock"], timeout=GET)
+        until(lambda: users("returned") == ["returned FAILURE", "returned SUCCESS"], timeout=GET)
+
+
+@pytest.mark.parametrize("pool", ["gevent", "prefork"])
+def test_time_limits_end_the_body(tmp_path: Path, pool: str) -> None:
+    with running_worker(tmp_path / "log", pool=pool, slots=2):
+        soft, hard = task("slow_soft").delay(), task("slow_hard").delay()
+        assert soft.get(timeout=GET) == "tidied up"
+        with pytest.raises(TimeLimitExceeded):
+            hard.get(timeout=GET)
+        until(lambda: job_of(hard).status == "failed", timeout=GET)
+        assert task("same").delay(1).get(timeout=GET) == 1
+    assert Attempt.objects.filter(job=job_of(hard)).count() == 1
+    assert DeadLetterQueue.objects.filter(job=job_of(hard)).count() == 1
+
+
+def test_a_rate_limit_spreads_the_runs(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log"):
+        sent = [task("rated").delay(n) for n in range(8)]
+        assert [result.get(timeout=GET) for result in sent] == list(range(8))
+        times = sorted(Job.objects.filter(task="t.rated").values_list("started_at", flat=True))
+        assert (times[-1] - times[0]).total_seconds() > 1.0  # 8 runs, 5 a second
+        assert set(Job.objects.filter(task="t.rated").values_list("attempts", flat=True)) == {1}
