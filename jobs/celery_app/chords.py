@@ -42,11 +42,8 @@ def ended(backend: Any, request: Any, state: str, result: Any) -> None:
             count(backend, cursor, [(request, state, result)])
 
 
-def count(backend: Any, cursor: Any, entries: list[tuple[Any, str, Any]], *, quietly: bool = False) -> None:
-    """Count (request, state, result) of header tasks; send the bodies, or the errors, of the chords that are complete by it.
-
-    `quietly`: raises `jobs.store.canvas.Fires` instead.
-    """
+def count(backend: Any, cursor: Any, entries: list[tuple[Any, str, Any]]) -> None:
+    """Count (request, state, result) of header tasks; send the bodies, or the errors, of the chords that are complete by it."""
     requests, parts = {}, []
     for request, state, result in entries:
         part = part_of(backend, request, state, result)
@@ -54,7 +51,7 @@ def count(backend: Any, cursor: Any, entries: list[tuple[Any, str, Any]], *, qui
             requests[part.chord] = request
             parts.append(part)
     if parts:
-        for chord, failed in canvas.count(cursor, parts, quietly=quietly):
+        for chord, failed in canvas.count(cursor, parts):
             _fire(backend, cursor, requests[chord], chord, failed)
 
 

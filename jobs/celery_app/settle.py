@@ -5,7 +5,6 @@ import logging
 import os
 import traceback as tracebacks
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from billiard.exceptions import WorkerLostError
@@ -122,11 +121,11 @@ def complete(outcome: Any, result: Any, children: Any = None, store: bool = True
     def change(cursor: Any) -> bool:
         return transitions.complete(cursor, outcome.run, result=text, meta=more)
 
-    if outcome.changes or more is not None:
+    part = None if outcome.changes or more is not None else outcome.task.app.backend.part_of(outcome.parts[0])
+    if part is None:
         _write(outcome, change)
     else:
-        count = partial(outcome.task.app.backend.count_parts, quietly=True)
-        _done(outcome, engine().complete_counted(outcome.run, text, outcome.parts, count, _body(outcome, change)))
+        _done(outcome, engine().complete_counted(outcome.run, text, part, _body(outcome, change)))
 
 
 def failure_of(error: BaseException, trace: Any = None) -> Failure:

@@ -20,10 +20,6 @@ class Part:
     failed: bool
 
 
-class Fires(Exception):
-    """A chord is complete by it: its body is to be sent in the same transaction."""
-
-
 def set_size(cursor: Any, chord: str, size: int) -> None:
     """How many header tasks there are. A chord that has fired and is sent again counts from the beginning."""
     cursor.execute(
@@ -43,10 +39,8 @@ def add_to_size(cursor: Any, chord: str, more: int = 1) -> None:
     cursor.execute("UPDATE jobs_chord SET size = size + %s WHERE id = %s", [more, chord])
 
 
-def count(cursor: Any, parts: Sequence[Part], *, quietly: bool = False) -> list[tuple[str, bool]]:
-    """Count ended header tasks; each once. `quietly`: raises Fires instead of completing a chord.
-
-    The chords that are complete by it, now marked as fired, with whether a task failed.
+def count(cursor: Any, parts: Sequence[Part]) -> list[tuple[str, bool]]:
+    """Count ended header tasks; each once. The chords that are complete by it, now marked as fired, with whether a task failed.
 
     A failed task that was run again and succeeded counts as a success; when no failure is left, its chord fires again.
     """
@@ -59,8 +53,6 @@ def count(cursor: Any, parts: Sequence[Part], *, quietly: bool = False) -> list[
         more, change = _add(cursor, [part for part in latest.values() if part.chord == chord])
         done, left = done + more, failed + change
         fires = size is not None and done >= size and (not was_fired or (failed > 0 and left == 0))
-        if fires and quietly:
-            raise Fires
         cursor.execute(
             "UPDATE jobs_chord SET done = %s, failed = %s, fired_at = CASE WHEN %s THEN clock_timestamp() ELSE fired_at END WHERE id = %s",
             [done, left, fires, chord],

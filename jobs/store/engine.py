@@ -1,13 +1,16 @@
 """Engine connections: apart from the tasks' own, direct, autocommit, READ COMMITTED."""
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import psycopg2
 from django.db import connections
 
 from jobs.conf import configuration
 from jobs.store.transitions import Run
+
+if TYPE_CHECKING:
+    from jobs.store.canvas import Part  # which reads results over connections of this module
 
 # Read-only: a former primary, or one whose disk someone is looking after; either way another connection may be better.
 LOST: Final = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
@@ -24,9 +27,7 @@ class Engine(Protocol):
 
     def complete(self, run: Run, result: str | None) -> bool: ...
 
-    def complete_counted(
-        self, run: Run, result: str | None, entries: list[Any], count: Callable[..., None], body: Callable[[Any], bool]
-    ) -> bool: ...
+    def complete_counted(self, run: Run, result: str | None, part: "Part", body: Callable[[Any], bool]) -> bool: ...
 
     def write(self, change: Callable[[Any], Any]) -> Any: ...
 

@@ -14,9 +14,9 @@ import psycopg2
 from gevent.event import AsyncResult, Event
 
 from jobs.store import transitions
-from jobs.store.canvas import Fires
+from jobs.store.canvas import Part
 from jobs.store.engine import connect, is_lost, is_transient
-from jobs.store.tell import ended, tell
+from jobs.store.tell import tell
 from jobs.store.transitions import Run
 from jobs.worker.registration import Registration
 
@@ -42,12 +42,23 @@ claimed AS (
      AND (SELECT count(*) FROM done) >= 0
   RETURNING j.id)
 SELECT (SELECT array_agg(id) FROM done), (SELECT array_agg(id) FROM claimed), (SELECT count({tell("task_id")}) FROM done)"""
-# Header tasks of chords: completed together, before they are counted.
-COMPLETE = ended(
-    """UPDATE jobs_job j SET status = 'completed', finished_at = clock_timestamp(), result = d.result::json
-         FROM unnest(%s::bigint[], %s::int[], %s::text[]) AS d (job, run, result)
-        WHERE j.id = d.job AND j.runs = d.run AND j.status = 'running'"""
-)
+# Header tasks of chords, completed and counted. It fails, by a division by zero, when not all can be counted so: a chord is complete
+# by it or was never sent whole, or a task was counted before.
+COUNT = f"""PREPARE jobs_count (bigint[], int[], text[], text[], int[], text[]) AS
+WITH given AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6) AS g (job, run, result, chord, place, value)),
+done AS (
+  UPDATE jobs_job j SET status = 'completed', finished_at = clock_timestamp(), result = g.result::json FROM given g
+   WHERE j.id = g.job AND j.runs = g.run AND j.status = 'running' RETURNING j.id, j.task_id),
+parts AS (
+  INSERT INTO jobs_chordpart (chord_id, task_id, place, state, result)
+  SELECT g.chord, d.task_id, g.place, 'SUCCESS', g.value::json FROM given g JOIN done d ON d.id = g.job
+  ON CONFLICT DO NOTHING RETURNING chord_id),
+counted AS (
+  UPDATE jobs_chord c SET done = c.done + p.n FROM (SELECT chord_id, count(*)::int AS n FROM parts GROUP BY chord_id) p
+   WHERE c.id = p.chord_id AND c.fired_at IS NULL AND c.done + p.n < c.size RETURNING p.n)
+SELECT (SELECT array_agg(id) FROM done), (SELECT count({tell("task_id")}) FROM done),
+       1 / CASE WHEN (SELECT coalesce(sum(n), 0) FROM counted) = (SELECT count(*) FROM done) THEN 1 ELSE 0 END"""
+EXECUTE_COUNT = "EXECUTE jobs_count (%s::bigint[], %s::int[], %s::text[], %s::text[], %s::int[], %s::text[])"
 EXECUTE = "EXECUTE jobs_flush (%s::bigint[], %s::int[], %s::text[], %s::bigint[], %s::int[], %s::text[], %s::int[], %s, %s)"
 
 
@@ -62,13 +73,13 @@ class Change:
 
 
 class Counted(Change):
-    """A completion that a chord counts: `count` for many at once, `body` for all that follows from this one."""
+    """A completion that a chord counts; `body` writes it with all that follows from it."""
 
-    __slots__ = ("alone", "body", "count", "entries", "left")
+    __slots__ = ("alone", "body", "left", "part")
 
-    def __init__(self, run: Run, result: str | None, entries: list[Any], count: Callable[..., None], body: Callable[[Any], bool]) -> None:
+    def __init__(self, run: Run, result: str | None, part: Part, body: Callable[[Any], bool]) -> None:
         super().__init__(run, result)
-        self.entries, self.count, self.body = entries, count, body
+        self.part, self.body = part, body
         self.alone = self.left = False  # its own task is to write it; that task does not wait for the answer any more
 
 
@@ -115,11 +126,9 @@ class GroupCommit:
         self.wake.set()
         return bool(change.answer.get())
 
-    def complete_counted(
-        self, run: Run, result: str | None, entries: list[Any], count: Callable[..., None], body: Callable[[Any], bool]
-    ) -> bool:
+    def complete_counted(self, run: Run, result: str | None, part: Part, body: Callable[[Any], bool]) -> bool:
         """The same for a header task of a chord. The one that completes the chord is written alone, with the chord's body."""
-        change = Counted(run, result, entries, count, body)
+        change = Counted(run, result, part, body)
         self.counted.append(change)
         self.on_completing()
         self.wake.set()
@@ -227,20 +236,21 @@ class GroupCommit:
             return
 
     def _flush_counted(self, counted: list[Counted]) -> None:
-        """Complete and count them in one transaction; each on its own when a chord fires by it, or something goes wrong."""
+        """Complete and count them in one statement; each on its own when a chord is complete by it, or something goes wrong."""
         try:
-            connection = self._connected()
-            with connection.cursor() as cursor:
-                cursor.execute("BEGIN")
-                cursor.execute(COMPLETE, [[c.run.id for c in counted], [c.run.runs for c in counted], [c.result for c in counted]])
-                done = {row[0] for row in cursor.fetchall()}
-                counted[0].count(cursor, [entry for change in counted if change.run.id in done for entry in change.entries])
-                cursor.execute("COMMIT")
-        except (psycopg2.Error, Fires) as error:
-            if is_lost(error):
+            with self._connected().cursor() as cursor:
+                cursor.execute(
+                    EXECUTE_COUNT,
+                    (
+                        [c.run.id for c in counted], [c.run.runs for c in counted], [c.result for c in counted],
+                        [c.part.chord for c in counted], [c.part.place for c in counted], [c.part.result for c in counted],
+                    ),
+                )  # fmt: skip
+                done = cursor.fetchone()[0] or ()
+        except psycopg2.Error as error:
+            if is_lost(error) and self.connection is not None:
+                self.connection.close()
                 self.connection = None
-            else:
-                self._rollback()
             for change in counted:
                 if change.left:
                     self.on_parked(gevent.spawn(self._counted_alone, change))
@@ -251,13 +261,6 @@ class GroupCommit:
             return
         for change in counted:
             self._answer(change, change.run.id in done, ended=True)
-
-    def _rollback(self) -> None:
-        try:
-            with self.connection.cursor() as cursor:
-                cursor.execute("ROLLBACK")
-        except psycopg2.Error:
-            self.connection = None
 
     def _counted_alone(self, change: Counted) -> None:
         try:
@@ -298,4 +301,5 @@ class GroupCommit:
             with self.connection.cursor() as cursor:
                 cursor.execute(SESSION)
                 cursor.execute(FLUSH)
+                cursor.execute(COUNT)
         return self.connection

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg2
 
 from jobs.store import transitions
+from jobs.store.canvas import Part
 from jobs.store.engine import connect, is_lost, is_transient
 from jobs.store.transitions import Run
 from jobs.worker.registration import Registration
@@ -37,9 +38,7 @@ class PlainEngine:
         """True if the result was stored."""
         return bool(self.write(lambda c: transitions.complete(c, run, result=result)))
 
-    def complete_counted(
-        self, run: Run, result: str | None, entries: list[Any], count: Callable[..., None], body: Callable[[Any], bool]
-    ) -> bool:
+    def complete_counted(self, run: Run, result: str | None, part: Part, body: Callable[[Any], bool]) -> bool:
         """The same for a header task of a chord."""
         return bool(self.write(body))
 
