@@ -1,12 +1,13 @@
 """System checks: settings that would break a promise, or that have no effect any more, each with its remedy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from celery import current_app
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Info, Warning, register
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 from django.utils.translation import gettext as _
 
 from jobs.conf import configuration
@@ -69,6 +70,30 @@ def _uses_psycopg3() -> bool:
     from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
     return bool(is_psycopg3)
+
+
+@register(Tags.database)
+def check_pooler(databases: Sequence[str] | None = None, **__: Any) -> list[CheckMessage]:
+    """Locks, LISTEN and prepared statements need a session of PostgreSQL's own: a pooler gives each transaction another one."""
+    try:
+        alias, direct = configuration().database, configuration().database_direct_url
+    except ImproperlyConfigured:
+        return []  # check_configuration tells
+    if direct or alias not in (databases or ()) or connections[alias].vendor != "postgresql":
+        return []
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        if cursor.fetchone()[0] == connections[alias].connection.info.backend_pid:
+            return []
+    return [
+        Error(
+            _("A pooler (PgBouncer) answers at the address of the database “%(alias)s”, and no address past it is set.") % {"alias": alias},
+            hint=_(
+                "Set DATABASE_DIRECT_URL (JOBS_DATABASE_DIRECT_URL) to PostgreSQL itself; workers and leaders need sessions of its own."
+            ),
+            id="jobs.E007",
+        )
+    ]
 
 
 def _slots() -> int:

@@ -31,6 +31,8 @@ try:
 except servers.AddressError as error:
     environment.stop(str(error))
 DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+# Behind a PgBouncer each transaction has another session, in which a cursor of the server is not found.
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = bool(JOBS_DATABASE_DIRECT_URL)
 REDIS_URL = SERVERS.redis_url
 CELERY_BROKER_URL = servers.broker_url(REDIS_URL)
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
