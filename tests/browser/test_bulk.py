@@ -51,7 +51,6 @@ def test_the_filtered_jobs_get_another_priority_and_no_later_one(page: Page) -> 
     page.screenshot(path=PICTURES / "bulk-preview.ar.png", full_page=True)
     assert Axe().run(page).response["violations"] == []
     page.click("main form[method=post] button.btn-main")
-    page.wait_for_url(re.compile(r"/jobs/batches/\d+/$"))
     expect(page.locator("#live")).to_contain_text("3")
     assert set(Job.objects.filter(priority=9).values_list("name", flat=True)) == {"فاتورة 0", "فاتورة 1", "فاتورة 2"}
     assert set(Job.objects.filter(priority=5)) == {other, later}
@@ -75,5 +74,5 @@ def test_the_list_is_used_by_the_keyboard_alone(page: Page) -> None:
     expect(page.locator(".sum-big")).to_contain_text("مهمتان")
     page.locator("main form[method=post] button.btn-l").first.focus()
     page.keyboard.press("Enter")
-    page.wait_for_url(re.compile(r"/jobs/batches/\d+/$"))
+    expect(page.locator("#live")).to_be_visible()  # the address is that of the preview
     assert set(Job.objects.filter(status="cancelled")) == {jobs[1], jobs[2]}
