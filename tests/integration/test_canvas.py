@@ -11,10 +11,11 @@ from celery.exceptions import ChordError
 from celery.result import AsyncResult, allow_join_result
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
+from django.db import connection
 
 from jobs import control
 from jobs.models import Chord, ChordPart, DeadLetterQueue, Job, StoredResult
-from jobs.store import broker
+from jobs.store import broker, canvas
 from tests.flows import GET, job_of, s, si, task
 from tests.waiting import until
 from tests.workers import kill_group, running_worker
@@ -175,3 +176,18 @@ def test_chords_and_chains_survive_kill_9_and_an_emptied_redis(tmp_path: Path) -
     assert Job.objects.exclude(status="completed").count() == 0
     assert Job.objects.count() == 200 * 4 + 60 * 4
     assert Chord.objects.filter(fired_at=None).count() == 0
+
+
+def test_what_canvas_keeps_is_pruned_when_it_is_old(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log"):
+        sent = chord([s("same", 1), s("raises")], s("total")).apply_async()
+        sent.parent.save()
+        with pytest.raises(ChordError):
+            sent.get(timeout=GET, follow_parents=False)
+    waiting = chord([s("same", 1), s("same", 2)], s("total")).apply_async()
+    with connection.cursor() as cursor:
+        assert canvas.prune(cursor, 3600) == 0
+        assert canvas.prune(cursor, 0) == 3  # the chord that fired, the group, the body's error
+        assert canvas.prune(cursor, 0) == 0
+    assert not ChordPart.objects.exists()
+    assert [left.id for left in Chord.objects.all()] == [waiting.parent.id]
