@@ -34,16 +34,18 @@ def delay() -> None:
 
     from django.db import connections
 
-    from jobs.celery_app.amqp import AMQP
+    from jobs.celery_app import sending
     from jobs.conf import configuration
-    from jobs.store.insert import insert_sent
 
-    def later(self: Any, new: Any) -> None:
+    real = sending.insert_sent
+
+    def insert_sent(cursor: Any, new: Any) -> bool:
         def insert() -> None:
-            with connections[configuration().database].cursor() as cursor:
-                insert_sent(cursor, new)
+            with connections[configuration().database].cursor() as another:
+                real(another, new)
             connections.close_all()
 
         threading.Timer(0.5, insert).start()
+        return True
 
-    AMQP._accept = later  # type: ignore[method-assign]
+    sending.insert_sent = insert_sent

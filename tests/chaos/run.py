@@ -126,7 +126,7 @@ class Run:
 
     def _first_jobs(self) -> None:
         """Wait until jobs are made and run."""
-        end = time.time() + 60
+        end = time.time() + 120
         while not (ledger.last(self.ledger.path, "accepted") and ledger.last(self.ledger.path, "end")):
             if time.time() > end:
                 raise RuntimeError(f"nothing runs; see {self.folder}")
