@@ -230,12 +230,21 @@ def _result(job: Job, task: Any, attempts: Iterable[Attempt], worker: str | None
         args=job.kwargs["args"],
         kwargs=job.kwargs["kwargs"],
         backend=task.backend,
-        errors=[base.TaskError(exception_class_path=_path(attempt), traceback=attempt.traceback) for attempt in past],
+        errors=[base.TaskError(exception_class_path=_path(attempt), traceback=_traceback(attempt)) for attempt in past],
         worker_ids=workers,
     )
     if status is Status.COMPLETED:
         object.__setattr__(result, "_return_value", job.result)
     return result
+
+
+def _traceback(attempt: Attempt) -> str:
+    """As the task would have ended by itself: what stands for SystemExit here is not shown."""
+    return (
+        attempt.traceback.replace(f"{TaskExit.__module__}.TaskExit:", "SystemExit:")
+        if attempt.error_class == "TaskExit"
+        else attempt.traceback
+    )
 
 
 def _path(attempt: Attempt) -> str:

@@ -97,7 +97,8 @@ class Worker(TransactionTestCase):
         self.assertEqual(result.get(timeout=30), 1)
         self.assertEqual(AsyncResult(result.id).state, "SUCCESS")
         failed = tasks.reserve.delay(self.order(quantity=50).pk)
-        self.assertEqual(type(failed.get(timeout=30, propagate=False)).__name__, "OutOfStock")
+        with self.assertRaises(tasks.OutOfStock):
+            failed.get(timeout=30)
         self.assertTrue(failed.failed())
 
     def test_later_and_by_name(self):
