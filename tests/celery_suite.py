@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> int:
     if not script.exists():
         print(f"There is no {script}: set CELERY_SUITE to the folder of the suite.", file=sys.stderr)
         return 2
-    result = ROOT / "test-results" / "celery-suite.json"
+    result = ROOT / "var" / "celery-suite.json"  # not in test-results, which pytest empties
     result.parent.mkdir(exist_ok=True)
     environment = os.environ | {"CELERY_SUITE_PRODUCT": str(ROOT)}
     run = [sys.executable, str(script), "run", str(home / "target_product.json"), "-o", str(result), *(arguments or ["--retry", "1"])]
