@@ -65,7 +65,7 @@ def _after_kills(why: Explanations, database: Database) -> dict[str, list[float]
                 found[cause].append(change.at - moment)
         elif change.was == "running" and change.now == "pending" and change.job not in poison and change.was_worker is not None:
             death = why.deaths.get(database.workers.get(change.was_worker, 0))
-            if death is not None and database.attempts.get((change.job, change.was_runs)) == "lost":
+            if death is not None and change.at >= why.since(death) and database.attempts.get((change.job, change.was_runs)) == "lost":
                 cause, moment = gone[change.job] = (death.cause or "poison", why.since(death))
                 found[f"{cause}, due"].append(change.at - moment)
     return found

@@ -141,6 +141,8 @@ class Postgres:
                 "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY backend_start"
             )
             pids = [row[0] for row in cursor.fetchall()]
+        if not pids:
+            raise ConnectionError("nobody is connected now")
         os.kill(pids[int(draw * len(pids))], signal.SIGKILL)
 
     def terminate(self, pattern: str, draw: float) -> str:
