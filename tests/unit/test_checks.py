@@ -7,7 +7,7 @@ from celery import Celery as StockCelery
 from celery import current_app
 from django.conf import settings
 
-from jobs import checks
+from jobs import Celery, checks
 
 
 def ids(messages: list[Any]) -> set[str]:
@@ -39,7 +39,6 @@ def test_this_project_is_fine() -> None:
     [
         ({"task_serializer": "pickle"}, "jobs.E005"),
         ({"accept_content": ["pickle"]}, "jobs.E005"),
-        ({"broker_url": "amqp://localhost"}, "jobs.E004"),
         ({"task_always_eager": True}, "jobs.W003"),
         ({"worker_pool": "gevent"}, "jobs.W004"),
         ({"task_acks_late": True}, "jobs.I001"),
@@ -50,6 +49,11 @@ def test_this_project_is_fine() -> None:
 def test_settings_of_celery(conf: Any, values: dict[str, Any], expected: str) -> None:
     conf(**values)
     assert ids(checks.check_celery()) == {expected}
+
+
+def test_another_broker() -> None:
+    app = Celery("elsewhere", broker="amqp://localhost", set_as_current=False)
+    assert ids(list(checks._celery(app.conf))) == {"jobs.E004"}
 
 
 @pytest.mark.parametrize(
