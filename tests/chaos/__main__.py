@@ -3,6 +3,7 @@
 import argparse
 import json
 import random
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -44,6 +45,7 @@ def main(arguments: list[str]) -> int:
         seed=seed, seconds=given.minutes * 60, workers=given.workers, rate=given.rate, system=given.system, only=given.only,
         broken=given.broken, drain=given.drain, say=lambda text: print(text, flush=True),
     )  # fmt: skip
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # everything that was started is ended then, too
     made = run.Run(options)
     try:
         record = made.record()
