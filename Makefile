@@ -22,8 +22,8 @@ install: $(DEV_STAMP) ## Make .venv with everything for tests and checks
 up: $(UP_STAMP) ## Start PostgreSQL, Redis, a worker and the web pages; stop them with Ctrl-C
 	@exec $(PY) manage.py up
 
-test: $(DEV_STAMP) ## Run the tests (all but chaos), in two processes with servers of their own
-	$(PY) -m pytest -n 2 --dist loadfile
+test: $(DEV_STAMP) ## Run the tests (all but chaos), in four processes with servers of their own
+	$(PY) -m pytest -n 4 --dist loadfile
 
 check: $(DEV_STAMP) ## Lint, types, import contracts, known vulnerabilities, migrations, translations, compose file
 	$(PY) -m ruff check .

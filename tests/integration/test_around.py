@@ -229,10 +229,13 @@ def test_flower_shows_and_steers(tmp_path: Path, unused_tcp_port: int) -> None:
         until(lambda: get("workers?refresh=1"), timeout=40)
         ids = [enqueue("t.add", args=[1, 41]).task_id, enqueue("jobs.tasks.fail", max_retries=0).task_id]
         nap = enqueue("t.nap", kwargs={"seconds": 60}).task_id
-        found = until(
-            lambda: {id: task for id, task in (get("tasks") or {}).items() if task["state"] not in ("RECEIVED", None)}
-            if set(get("tasks") or {}) >= {*ids, nap} else None, timeout=30,
-        )  # fmt: skip
+        wanted = {ids[0]: "SUCCESS", ids[1]: "FAILURE", nap: "STARTED"}
+
+        def told() -> Any:
+            tasks = get("tasks") or {}
+            return tasks if {id: (tasks.get(id) or {}).get("state") for id in wanted} == wanted else None
+
+        found = until(told, timeout=30)
         assert [(found[id]["name"], found[id]["state"]) for id in ids] == [("t.add", "SUCCESS"), ("jobs.tasks.fail", "FAILURE")]
         assert (found[ids[0]]["args"], found[ids[0]]["result"]) == ("(1, 41)", "42")
         assert (found[nap]["state"], found[nap]["kwargs"]) == ("STARTED", "{'seconds': 60}")

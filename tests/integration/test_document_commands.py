@@ -20,10 +20,23 @@ from tests.workers import environment
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ["README.md", "README.ar.md", "FAILURE_HANDLING.md", "TESTING.md"]
-# `make up` is run by test_up.py, `make test` is running; the others would change this machine's environment.
-NOT_RUN = ("docker", "make ", "python -m venv", ". .venv", "pip install", "python manage.py createsuperuser", "cd ", "git ")
+# `make up` is run by test_up.py, `make test` is running; the others would change this machine's environment or take long.
+NOT_RUN = (
+    "docker",
+    "make ",
+    "python -m venv",
+    ". .venv",
+    "pip install",
+    "python manage.py createsuperuser",
+    "cd ",
+    "git ",
+    "python -m pytest -m chaos",
+)
 STAYS = ("celery ", "python manage.py runserver", "python manage.py dispatch", "python manage.py up")
-SHORTER = {"python manage.py test_priority_concurrency": ["--sleep=0.3"]}
+SHORTER = {
+    command: ["--sleep=0.3"]
+    for command in ("python manage.py test_priority_concurrency", "python manage.py test_priority_concurrency --count 12")
+}
 
 
 def commands() -> list[str]:

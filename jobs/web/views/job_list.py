@@ -70,7 +70,9 @@ def _number(chosen: Found, page: Page) -> counts.Number | None:
 
 def _live(request: HttpRequest, live: str) -> str:
     query = request.GET.copy()
-    query["live"] = live
+    query.pop("live", None)
+    if live:
+        query["live"] = live
     return f"?{query.urlencode()}"
 
 
