@@ -125,16 +125,22 @@ def test_queues_are_added_and_cancelled_while_a_worker_runs(tmp_path: Path) -> N
         assert first.worker == job.worker
 
 
+def _forget_routes() -> None:
+    """Celery reads task_routes once; another test of this process may have sent something before."""
+    current_app.amqp.flush_routes()
+    vars(current_app.amqp).pop("router", None)
+
+
 def test_two_workers_with_different_queues_and_a_route(tmp_path: Path) -> None:
     routed = {"t.nap": {"queue": "slow", "priority": 8}}
     current_app.conf.task_routes = routed
+    _forget_routes()
     try:
         nap = current_app.tasks["t.nap"].delay(0)
         add = current_app.tasks["t.add"].delay(1, 1)
     finally:
         current_app.conf.task_routes = None
-        current_app.amqp.flush_routes()
-        del current_app.amqp.router
+        _forget_routes()
     with (
         running_worker(tmp_path / "one", "-Q", "celery", "-n", "one@%h"),
         running_worker(tmp_path / "two", "-Q", "slow,mail", "-n", "two@%h"),
