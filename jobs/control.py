@@ -13,7 +13,7 @@ from jobs.domain.actors import Actor, actor_of
 from jobs.models import DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.job import STATUS_LABELS, ClockTimestamp
-from jobs.store import audit, transitions
+from jobs.store import audit, interventions
 from jobs.store.transitions import Failure
 
 _ENDED = [status.value for status in statuses.ENDED]
@@ -60,7 +60,7 @@ def cancel(ids: Sequence[int], by: str | Actor) -> Report:
     name = actor_of(by).name
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
-        return transitions.cancel_pending(cursor, some) + transitions.ask_cancel(cursor, some, name)
+        return interventions.cancel_pending(cursor, some) + interventions.ask_cancel(cursor, some, name)
 
     return _apply(Verb.CANCEL, ids, by, verb, _is)
 
@@ -72,11 +72,11 @@ def reprocess(ids: Sequence[int], by: str | Actor, *, arguments: Mapping[str, An
     """
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
-        done = transitions.reprocess(cursor, some)
+        done = interventions.reprocess(cursor, some)
         if arguments:
-            transitions.set_arguments(cursor, done, arguments)
+            interventions.set_arguments(cursor, done, arguments)
         if priority is not None:
-            transitions.change_priority(cursor, done, priority)
+            interventions.change_priority(cursor, done, priority)
         DeadLetterQueue.objects.filter(job_id__in=done, resolution="open").update(
             resolution="reprocessed", resolved_by=actor_of(by).name, resolved_at=ClockTimestamp(), notify_after=None
         )
@@ -99,14 +99,14 @@ def change_priority(ids: Sequence[int], priority: int, by: str | Actor = "") -> 
     """Give waiting jobs another priority (0-9, 9 runs first). Raises ValueError outside that range."""
     if not 0 <= priority <= 9:
         raise ValueError(_("The priority is a whole number from 0 to 9; 9 runs first."))
-    return _apply(Verb.PRIORITY, ids, by, lambda cursor, some: transitions.change_priority(cursor, some, priority), _is)
+    return _apply(Verb.PRIORITY, ids, by, lambda cursor, some: interventions.change_priority(cursor, some, priority), _is)
 
 
 def change_queue(ids: Sequence[int], queue: str, by: str | Actor = "") -> Report:
     """Move waiting jobs to another queue. Raises ValueError for a name that no queue may have."""
     if not queue.strip() or "\0" in queue or len(queue) > 100:
         raise ValueError(_("Name a queue."))
-    return _apply(Verb.QUEUE, ids, by, lambda cursor, some: transitions.change_queue(cursor, some, queue), _is)
+    return _apply(Verb.QUEUE, ids, by, lambda cursor, some: interventions.change_queue(cursor, some, queue), _is)
 
 
 def fail_completed(ids: Sequence[int], by: str | Actor) -> Report:
@@ -115,7 +115,7 @@ def fail_completed(ids: Sequence[int], by: str | Actor) -> Report:
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
         tasks = dict(Job.objects.filter(id__in=some).values_list("id", "task"))
-        return [id for id in some if id in tasks and transitions.bury_completed(cursor, id, failure, task=tasks[id])]
+        return [id for id in some if id in tasks and interventions.bury_completed(cursor, id, failure, task=tasks[id])]
 
     def reason(job: Job) -> str:
         return _("Other jobs follow from it (a link, a chain or a chord).") if job.status == "completed" else _is(job)
@@ -129,4 +129,4 @@ def delete(ids: Sequence[int], by: str | Actor = "") -> Report:
     def reason(job: Job) -> str:
         return _("It has an open dead letter: reprocess or resolve it first.") if job.status in statuses.ENDED else _is(job)
 
-    return _apply(Verb.DELETE, ids, by, transitions.delete_ended, reason)
+    return _apply(Verb.DELETE, ids, by, interventions.delete_ended, reason)

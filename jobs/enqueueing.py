@@ -16,6 +16,7 @@ from jobs import registry
 from jobs.conf import configuration
 from jobs.domain.priority import DEFAULT, HIGHEST, LOWEST
 from jobs.models import Job
+from jobs.store import clock
 from jobs.store.insert import NewJob, insert, insert_many
 
 UNSET: Final[Any] = object()
@@ -106,7 +107,7 @@ def _due(run_at: Any, delay: Any, errors: dict[str, str]) -> Any:
         if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay <= 315_360_000:
             errors["run_at"] = _("The delay must be a number of seconds, 0 or more.")
             return None
-        return timezone.now() + timedelta(seconds=delay)
+        return clock.now() + timedelta(seconds=delay)
     if run_at is not None and not isinstance(run_at, datetime):
         errors["run_at"] = _("This is not a date and time.")
         return None

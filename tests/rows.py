@@ -6,7 +6,7 @@ from django.db import connection
 
 from jobs import enqueue
 from jobs.models import Job
-from jobs.store import transitions
+from jobs.store import interventions, transitions
 from jobs.store.transitions import Failure, Run
 
 
@@ -16,7 +16,7 @@ def job_in(status: str, **options: Any) -> Job:
     run = Run(id=job.id, runs=1)
     with connection.cursor() as cursor:
         if status == "cancelled":
-            assert transitions.cancel_pending(cursor, [job.id])
+            assert interventions.cancel_pending(cursor, [job.id])
         elif status != "pending":
             assert transitions.claim(cursor, run, worker=1, queue=job.queue, priority=job.priority)
         if status == "completed":

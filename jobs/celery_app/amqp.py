@@ -16,6 +16,7 @@ from kombu.utils.uuid import uuid
 from jobs.celery_app import sending, transport
 from jobs.conf import configuration
 from jobs.domain import priority as priorities
+from jobs.store import clock
 from jobs.store.insert import NewJob, insert_fresh
 
 # What the leader fills in itself, or what belongs to the way a message takes and not to the job.
@@ -51,6 +52,20 @@ class AMQP(celery.app.amqp.AMQP):
     def __init__(self, app: Any) -> None:
         super().__init__(app)
         self.task_protocols = {1: self.as_task_v2, 2: self.as_task_v2}  # a row has one shape
+
+    def as_task_v2(
+        self, task_id: Any, name: Any, args: Any = None, kwargs: Any = None, countdown: Any = None, eta: Any = None, group_id: Any = None,
+        group_index: Any = None, expires: Any = None, *rest: Any, **options: Any,
+    ) -> Any:  # fmt: skip
+        """Celery's message; what it reckons from now on (`countdown`, `expires` in seconds) by the clock of the database."""
+        if (countdown or isinstance(expires, int | float)) and not self._is_retry():
+            options.setdefault("now", clock.now(sending.cursor_here()))
+        return super().as_task_v2(task_id, name, args, kwargs, countdown, eta, group_id, group_index, expires, *rest, **options)
+
+    def _is_retry(self) -> bool:
+        """Then the row's delay counts, and the task's transaction may be broken."""
+        task = self.app.current_worker_task
+        return bool(getattr(getattr(task and task.request, "outcome", None), "retrying", False))
 
     def _create_task_sender(self) -> Callable[..., None]:
         def send_task_message(
@@ -128,9 +143,8 @@ class AMQP(celery.app.amqp.AMQP):
             return priorities.DEFAULT
         task = self.app.current_worker_task
         request = task.request if task else None
-        own = getattr(request, "job_priority", None)
-        if request is not None and own is not None and asked == (request.delivery_info or {}).get("priority"):
-            retrying = getattr(getattr(request, "outcome", None), "retrying", False)
-            if retrying or self.app.conf.task_inherit_parent_priority:
-                return int(own)
+        passed_on = request is not None and asked == (request.delivery_info or {}).get("priority")
+        own = getattr(request, "job_priority", None) if passed_on else None
+        if own is not None and (self._is_retry() or self.app.conf.task_inherit_parent_priority):
+            return int(own)
         return min(max(int(asked), priorities.LOWEST), priorities.HIGHEST)

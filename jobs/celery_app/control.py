@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 
 from jobs.celery_app import sending
 from jobs.conf import configuration
-from jobs.store import canvas, transitions
+from jobs.store import canvas, interventions
 
 logger = logging.getLogger(__name__)
 # A stamp is one value or a list of them.
@@ -71,7 +71,7 @@ def _cancel(cursor: Any, condition: str, values: list[Any], terminate: bool) -> 
     rows = cursor.fetchall()
     ids = [row[0] for row in rows]
     if ids:
-        transitions.cancel_pending(cursor, ids, "Revoked: revoked")
+        interventions.cancel_pending(cursor, ids, "Revoked: revoked")
         if terminate:
-            transitions.ask_cancel(cursor, ids, "revoke")
+            interventions.ask_cancel(cursor, ids, "revoke")
     return {row[1] for row in rows}

@@ -16,7 +16,7 @@ from jobs import masking
 from jobs.celery_app import aftermath, meta, sending
 from jobs.domain.errors import JobTimeout
 from jobs.domain.outcomes import Outcome as Ending
-from jobs.store import transitions
+from jobs.store import interventions, transitions
 from jobs.store.engine import Engine
 from jobs.store.transitions import Failure, Run
 
@@ -241,7 +241,7 @@ def revoked(run: Run, reason: str) -> None:
     if reason == "terminated":
         if outcome is not None:
             cancelled(outcome, "Revoked", "the task was revoked while it ran")
-    elif engine().write(lambda cursor: transitions.cancel_pending(cursor, [run.id], f"Revoked: {reason}")):
+    elif engine().write(lambda cursor: interventions.cancel_pending(cursor, [run.id], f"Revoked: {reason}")):
         logger.warning("job %s was cancelled: %s", run.id, reason)
 
 

@@ -7,7 +7,7 @@ import kombu
 from django.db import connections, transaction
 
 from jobs.conf import configuration
-from jobs.store import transitions
+from jobs.store import interventions
 
 BATCH: Final = 5000  # rows cancelled in one transaction
 _WAITING: Final = "SELECT id FROM jobs_job WHERE queue = %s AND status = 'pending' ORDER BY id LIMIT %s"
@@ -28,7 +28,7 @@ def purge(queue: str) -> int:
         with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
             cursor.execute(_WAITING, [queue, BATCH])
             found = [row[0] for row in cursor.fetchall()]
-            cancelled += len(transitions.cancel_pending(cursor, found))
+            cancelled += len(interventions.cancel_pending(cursor, found))
         if len(found) < BATCH:
             return cancelled
 

@@ -56,7 +56,7 @@ TRANSITIONS: Final = {
         _row("claim", "pending", "running", "worker"),
         _row("complete", "running", "completed", "worker"),
         _row("retry", "running", "pending", "worker"),
-        _row("bury", "running completed", "failed", "worker, leader, person (test action)"),
+        _row("bury", "pending running completed", "failed", "worker, leader, person (test action)"),
         _row("release", "running", "pending", "worker"),
         _row("rescue", "running", "pending failed cancelled", "leader"),
         _row("replace", "running", "pending", "worker"),

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from jobs.conf import configuration
 from jobs.leader.complaint import Complaint
-from jobs.store import canvas, engine, transitions
+from jobs.store import canvas, engine, interventions
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def prune(connection: Any, stop: threading.Event) -> int:
         for status in ("completed", "cancelled", "failed"):
             while not stop.is_set():
                 cursor.execute(_OLD, [status, configuration().retention_days * 86400])
-                gone = transitions.delete_ended(cursor, [row[0] for row in cursor.fetchall()])
+                gone = interventions.delete_ended(cursor, [row[0] for row in cursor.fetchall()])
                 total += len(gone)
                 if len(gone) < BATCH:
                     break

@@ -17,6 +17,9 @@ from jobs.store.engine import connect
 from jobs.store.locks import ENDED, WAITER_CLASS
 from jobs.store.tell import BUCKET, LONGEST
 
+# Seconds at most to wait for the locks of those who are ending a job. Without one, its end is seen at the next look, not told.
+BUSY_S = 1.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
@@ -74,18 +77,28 @@ class Waiter:
         self.cursor.execute(f"LISTEN {ENDED}")
 
     def watch(self, task_ids: Iterable[str]) -> None:
-        """From now on their ends are told. Whoever is ending one this very moment is waited for."""
-        wanted = list(task_ids)
-        self.cursor.execute(f"SELECT DISTINCT {BUCKET.format('id')} FROM unnest(%s::text[]) AS given (id)", [wanted])
-        refused = self.buckets = [row[0] for row in self.cursor.fetchall()]
-        while refused:
-            self.cursor.execute(
-                "SELECT bucket FROM unnest(%s::int[]) AS given (bucket) WHERE NOT pg_try_advisory_lock_shared(%s, bucket)",
-                [refused, WAITER_CLASS],
-            )
-            refused = [row[0] for row in self.cursor.fetchall()]
-            if refused:
-                time.sleep(0.005)
+        """From now on their ends are told. Who is ending one this very moment is waited for, but not longer than BUSY_S."""
+        self.cursor.execute(
+            f"""SELECT bucket, pg_try_advisory_lock_shared({WAITER_CLASS}, bucket)
+                  FROM (SELECT DISTINCT {BUCKET.format("id")} FROM unnest(%s::text[]) AS given (id)) AS wanted (bucket)""",
+            [list(task_ids)],
+        )
+        tried = self.cursor.fetchall()
+        self.buckets = [bucket for bucket, taken in tried if taken]
+        end = time.monotonic() + BUSY_S
+        for bucket, taken in tried:
+            if not taken and self._take(bucket, end - time.monotonic()):
+                self.buckets.append(bucket)
+
+    def _take(self, bucket: int, seconds: float) -> bool:
+        if seconds <= 0:
+            return False
+        wait = "SET LOCAL lock_timeout = %s; SELECT pg_advisory_lock_shared(%s, %s)"  # one query is one transaction; the lock outlives it
+        try:
+            self.cursor.execute(wait, (f"{int(seconds * 1000) + 1}ms", WAITER_CLASS, bucket))
+            return True
+        except psycopg2.errors.LockNotAvailable:
+            return False
 
     def sleep(self, seconds: float) -> set[str]:
         """Until something is told, `seconds` at most; the first characters of the ids that were told."""

@@ -1,12 +1,9 @@
 """The verbs on a row. Each is one compare-and-set; `runs` (claims ever, never set back) is the fencing token."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-
-from psycopg2.extras import execute_values
 
 from jobs.domain.fingerprint import fingerprint
 from jobs.domain.outcomes import Outcome
@@ -32,6 +29,9 @@ class Failure:
     outcome: Outcome = Outcome.FAILED
 
 
+STOPPED: Final = Failure(error_class="JobCancelled", message="the job was given back after it was asked to stop", outcome=Outcome.CANCELLED)
+
+
 def clean(text: str, limit: int = 100_000) -> str:
     """Text that PostgreSQL can store: without NUL and lone surrogates, and of bounded length."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")[:limit]
@@ -51,7 +51,7 @@ SELECT id, runs, %(outcome)s, %(error_class)s, %(message)s, %(traceback)s,
   FROM (SELECT * FROM jobs_job WHERE id = %(id)s AND runs = %(runs)s FOR UPDATE) jobs_job WHERE """
 
 
-def _parameters(run: Run, failure: Failure, delay: float | None = None) -> dict[str, Any]:
+def parameters(run: Run, failure: Failure, delay: float | None = None) -> dict[str, Any]:
     return {
         "id": run.id,
         "runs": run.runs,
@@ -62,6 +62,13 @@ def _parameters(run: Run, failure: Failure, delay: float | None = None) -> dict[
         "last_error": clean(f"{failure.error_class}: {failure.message}", 2_000),
         "delay": delay,
     }
+
+
+def _is_asked_to_stop(cursor: Any, run: Run) -> bool | None:
+    """Whether somebody has asked for a cancel; None when the job is not this run's any more. Locks the row."""
+    cursor.execute(f"SELECT cancel_requested_at IS NOT NULL FROM jobs_job WHERE {_FENCE} FOR UPDATE", {"id": run.id, "runs": run.runs})
+    row = cursor.fetchone()
+    return None if row is None else bool(row[0])
 
 
 def claim(cursor: Any, run: Run, *, worker: int, queue: str, priority: int) -> bool:
@@ -101,12 +108,15 @@ def retry(
 ) -> bool:
     """running -> pending, due in `delay` seconds (or at `run_at`); the attempt is recorded and stays spent.
 
-    With `new` the job goes on with that message's arguments, options, queue and priority.
+    With `new` the job goes on with that message's arguments, options, queue and priority. Asked to stop, it is cancelled instead.
     """
-    values = _parameters(run, failure, delay) | {"run_at": run_at, "meta": meta}
-    cursor.execute(_ATTEMPT + _FENCE, values)
-    if not cursor.rowcount:
+    asked = _is_asked_to_stop(cursor, run)
+    if asked:
+        return cancel_running(cursor, run, failure, meta=meta)
+    if asked is None:
         return False
+    values = parameters(run, failure, delay) | {"run_at": run_at, "meta": meta}
+    cursor.execute(_ATTEMPT + _FENCE, values)
     changed = ""
     if new is not None:
         changed = ", args = %(args)s, kwargs = %(kwargs)s, options = %(options)s, queue = %(queue)s, priority = %(priority)s"
@@ -131,9 +141,11 @@ def replace(cursor: Any, run: Run) -> bool:
 
 
 def release(cursor: Any, run: Run, *, delay: float = 0.0, failure: Failure | None = None) -> bool:
-    """running -> pending without spending the attempt; due in `delay` seconds."""
+    """running -> pending without spending the attempt; due in `delay` seconds. Asked to stop, it is cancelled instead."""
+    if _is_asked_to_stop(cursor, run):
+        return cancel_running(cursor, run, failure or STOPPED)
     if failure is not None:
-        cursor.execute(_ATTEMPT + _FENCE, _parameters(run, failure, delay))
+        cursor.execute(_ATTEMPT + _FENCE, parameters(run, failure, delay))
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', attempts = attempts - 1, worker = NULL, deadline_at = NULL,
                    run_at = clock_timestamp() + make_interval(secs => %(delay)s) WHERE {_FENCE}""",
@@ -149,7 +161,7 @@ def bury(
 
     `told`: its chain and its chord know of it already; `errbacks`: those are called once this is committed.
     """
-    values = _parameters(run, failure)
+    values = parameters(run, failure)
     cursor.execute(_ATTEMPT + _FENCE, values)
     if not cursor.rowcount:
         return False
@@ -162,13 +174,13 @@ def bury(
     )
     won = bool(cursor.rowcount)
     if won and (errbacks or not told):
-        _leave_aftermath(cursor, [run.id], only_errbacks=told)
-    return won and _enter(cursor, values, task)
+        leave_aftermath(cursor, [run.id], only_errbacks=told)
+    return won and enter(cursor, values, task)
 
 
 def bury_held(cursor: Any, task_id: str, failure: Failure, meta: str) -> bool:
     """pending and held -> failed: what the job was replaced by has failed."""
-    values = _parameters(Run(id=0, runs=0), failure) | {"task_id": task_id, "held": HELD, "meta": meta}
+    values = parameters(Run(id=0, runs=0), failure) | {"task_id": task_id, "held": HELD, "meta": meta}
     cursor.execute(
         """UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s, result_meta = %(meta)s
             WHERE task_id = %(task_id)s AND status = 'pending' AND run_at = %(held)s RETURNING id, task""",
@@ -178,10 +190,10 @@ def bury_held(cursor: Any, task_id: str, failure: Failure, meta: str) -> bool:
     if row is None:
         return False
     cursor.execute(f"SELECT {tell('id')} FROM (SELECT %(task_id)s::text) AS ended (id)", values)
-    return _enter(cursor, values | {"id": row[0]}, row[1])
+    return enter(cursor, values | {"id": row[0]}, row[1])
 
 
-def _leave_aftermath(cursor: Any, ids: Sequence[int], *, only_errbacks: bool = False) -> None:
+def leave_aftermath(cursor: Any, ids: Sequence[int], *, only_errbacks: bool = False) -> None:
     """Jobs with links, a chain or a chord: a worker tells those of the end (`jobs.celery_app.aftermath`)."""
     cursor.execute(
         """INSERT INTO jobs_aftermath (job_id, only_errbacks) SELECT id, %s FROM jobs_job
@@ -191,7 +203,7 @@ def _leave_aftermath(cursor: Any, ids: Sequence[int], *, only_errbacks: bool = F
     )
 
 
-def _enter(cursor: Any, values: dict[str, Any], task: str) -> bool:
+def enter(cursor: Any, values: dict[str, Any], task: str) -> bool:
     cursor.execute(
         """INSERT INTO jobs_deadletterqueue (job_id, error_class, message, traceback, fingerprint, attempts)
            SELECT id, %(error_class)s, %(message)s, %(traceback)s, %(fingerprint)s, attempts FROM jobs_job WHERE id = %(id)s""",
@@ -200,20 +212,11 @@ def _enter(cursor: Any, values: dict[str, Any], task: str) -> bool:
     return bool(cursor.rowcount)
 
 
-def bury_completed(cursor: Any, id: int, failure: Failure, *, task: str) -> bool:
-    """completed -> failed: the admin's way to try the dead letter queue."""
-    values = _parameters(Run(id=id, runs=0), failure)
-    cursor.execute(
-        """UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s
-            WHERE id = %(id)s AND status = 'completed' AND options->'embed' IS NULL""",
-        values,
-    )
-    return bool(cursor.rowcount) and _enter(cursor, values, task)
-
-
 def lose(cursor: Any, run: Run, failure: Failure) -> bool:
-    """running -> pending after the worker died: counted in losses, the attempt given back."""
-    values = _parameters(run, failure, 0.0)
+    """running -> pending after the worker died: counted in losses, the attempt given back. Asked to stop, it is cancelled instead."""
+    if _is_asked_to_stop(cursor, run):
+        return cancel_running(cursor, run, failure)
+    values = parameters(run, failure, 0.0)
     cursor.execute(_ATTEMPT + _FENCE, values)
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', attempts = attempts - 1, losses = losses + 1, worker = NULL, deadline_at = NULL,
@@ -223,34 +226,9 @@ def lose(cursor: Any, run: Run, failure: Failure) -> bool:
     return bool(cursor.rowcount)
 
 
-def cancel_pending(cursor: Any, ids: Sequence[int], reason: str = "") -> list[int]:
-    """pending -> cancelled; the numbers of those that were. `reason` is kept as the last error."""
-    cursor.execute(
-        ended(
-            """UPDATE jobs_job SET status = 'cancelled', finished_at = clock_timestamp(), last_error = coalesce(nullif(%s, ''), last_error)
-                WHERE id IN (SELECT id FROM jobs_job WHERE id = ANY(%s) AND status = 'pending' ORDER BY id FOR UPDATE)"""
-        ),
-        [clean(reason, 2_000), list(ids)],
-    )
-    done = [row[0] for row in cursor.fetchall()]
-    if done:
-        _leave_aftermath(cursor, done)
-    return done
-
-
-def ask_cancel(cursor: Any, ids: Sequence[int], by: str) -> list[int]:
-    """Ask the workers of running jobs to stop them; the numbers of those that run."""
-    cursor.execute(
-        """UPDATE jobs_job SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()), cancel_requested_by = %s
-            WHERE id = ANY(%s) AND status = 'running' RETURNING id""",
-        [clean(by, 200), list(ids)],
-    )
-    return [row[0] for row in cursor.fetchall()]
-
-
 def cancel_running(cursor: Any, run: Run, failure: Failure, *, meta: str | None = None) -> bool:
     """running -> cancelled, once the run was stopped."""
-    values = _parameters(run, failure) | {"meta": meta}
+    values = parameters(run, failure) | {"meta": meta}
     cursor.execute(_ATTEMPT + _FENCE, values)
     cursor.execute(
         ended(
@@ -261,7 +239,7 @@ def cancel_running(cursor: Any, run: Run, failure: Failure, *, meta: str | None 
     )
     won = bool(cursor.rowcount)
     if won:
-        _leave_aftermath(cursor, [run.id])
+        leave_aftermath(cursor, [run.id])
     return won
 
 
@@ -274,51 +252,6 @@ def note_late(cursor: Any, run: Run) -> bool:
     return bool(cursor.rowcount)
 
 
-def reprocess(cursor: Any, ids: Sequence[int]) -> list[int]:
-    """failed, cancelled -> pending, due now, with all its retries again; the numbers of those that were.
-
-    Not those whose unique_key belongs to a job that has not ended; of several with one key, the newest.
-    """
-    cursor.execute(
-        """UPDATE jobs_job SET status = 'pending', attempts = 0, losses = 0, run_at = clock_timestamp(), finished_at = NULL,
-                  started_at = NULL, worker = NULL, deadline_at = NULL, progress = NULL, result_meta = NULL,
-                  cancel_requested_at = NULL, cancel_requested_by = ''
-            WHERE id IN (SELECT id FROM jobs_job WHERE id = ANY(%(ids)s) AND status IN ('failed', 'cancelled') ORDER BY id FOR UPDATE)
-              AND (unique_key IS NULL OR id IN (
-                SELECT DISTINCT ON (unique_key) id FROM jobs_job j WHERE id = ANY(%(ids)s) AND status IN ('failed', 'cancelled')
-                   AND NOT EXISTS (SELECT 1 FROM jobs_job o WHERE o.unique_key = j.unique_key AND o.status IN ('pending', 'running'))
-                 ORDER BY unique_key, id DESC))
-        RETURNING id""",
-        {"ids": list(ids)},
-    )
-    return [row[0] for row in cursor.fetchall()]
-
-
-def change_priority(cursor: Any, ids: Sequence[int], priority: int) -> list[int]:
-    """Another priority for jobs that wait; the numbers of those that do."""
-    cursor.execute("UPDATE jobs_job SET priority = %s WHERE id = ANY(%s) AND status = 'pending' RETURNING id", [priority, list(ids)])
-    return [row[0] for row in cursor.fetchall()]
-
-
-def set_arguments(cursor: Any, ids: Sequence[int], values: Mapping[str, Any]) -> None:
-    """Values for named arguments that replace those of waiting jobs; the others are kept, in their order."""
-    # Merged here: PostgreSQL takes no object apart that has a \u0000 in it.
-    cursor.execute("SELECT id, kwargs::text FROM jobs_job WHERE id = ANY(%s) AND status = 'pending' ORDER BY id FOR UPDATE", [list(ids)])
-    rows = [(id, json.dumps({**json.loads(text), **values})) for id, text in cursor.fetchall()]
-    if rows:
-        execute_values(
-            getattr(cursor, "cursor", cursor),
-            "UPDATE jobs_job SET kwargs = new.kwargs::json FROM (VALUES %s) new (id, kwargs) WHERE jobs_job.id = new.id",
-            rows,
-        )
-
-
-def change_queue(cursor: Any, ids: Sequence[int], queue: str) -> list[int]:
-    """Another queue for jobs that wait; the numbers of those that do."""
-    cursor.execute("UPDATE jobs_job SET queue = %s WHERE id = ANY(%s) AND status = 'pending' RETURNING id", [queue, list(ids)])
-    return [row[0] for row in cursor.fetchall()]
-
-
 def report_progress(cursor: Any, run: Run, progress: str) -> bool:
     """Note how far the run is; False when it is no longer the job's run."""
     cursor.execute(
@@ -326,16 +259,3 @@ def report_progress(cursor: Any, run: Run, progress: str) -> bool:
         {"id": run.id, "runs": run.runs, "progress": progress},
     )
     return bool(cursor.rowcount)
-
-
-def delete_ended(cursor: Any, ids: Sequence[int]) -> list[int]:
-    """Remove ended jobs that have no open dead letter; the numbers of those that were removed."""
-    cursor.execute(
-        """WITH gone AS (SELECT id FROM jobs_job j WHERE id = ANY(%s) AND status IN ('completed', 'failed', 'cancelled')
-             AND NOT EXISTS (SELECT 1 FROM jobs_deadletterqueue d WHERE d.job_id = j.id AND d.resolution = 'open') FOR UPDATE),
-           a AS (DELETE FROM jobs_attempt WHERE job_id IN (SELECT id FROM gone)),
-           d AS (DELETE FROM jobs_deadletterqueue WHERE job_id IN (SELECT id FROM gone))
-           DELETE FROM jobs_job WHERE id IN (SELECT id FROM gone) RETURNING id""",
-        [list(ids)],
-    )
-    return [row[0] for row in cursor.fetchall()]

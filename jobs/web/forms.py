@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.domain import priority
 from jobs.enqueueing import MAX_RETRIES, NAME_LIMIT
 from jobs.models.audit import Verb
+from jobs.store import clock
 from jobs.web.widgets import JSONField
 
 NAME_LENGTH = NAME_LIMIT
@@ -63,7 +64,7 @@ class JobForm(PriorityForm):
         """When the job is due; None: now."""
         data = self.cleaned_data
         if data["when"] == "after":
-            return timezone.now() + timedelta(seconds=data["after"])
+            return clock.now() + timedelta(seconds=data["after"])
         return data["at"] if data["when"] == "at" else None
 
 

@@ -19,7 +19,7 @@ from redis.exceptions import ResponseError
 from jobs.celery_app import settle, signing
 from jobs.conf import configuration
 from jobs.domain import priority
-from jobs.store import broker, transitions
+from jobs.store import broker, clock, transitions
 from jobs.store.locks import ALONE
 from jobs.store.transitions import Failure, Run
 from jobs.worker import foreign, unreadable
@@ -89,6 +89,8 @@ class Consumer(celery.worker.consumer.Consumer):
             headers = message.headers or {}
             body = message.body.decode("utf-8", "replace") if isinstance(message.body, bytes) else str(message.body)
             if signing.verify(headers, body):
+                if headers.get("expires"):  # Celery compares it with this host's clock
+                    headers["expires"] = clock.shifted(headers["expires"], self.controller.engine.registration.skew)
                 reason = unreadable.problem(message)
                 return unreadable.refuse(message, reason) if reason else handle(message)
             if configuration().accept_foreign and "sig" not in headers:

@@ -5,6 +5,7 @@ import logging
 import select
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +17,7 @@ from jobs.store import locks
 from jobs.store.engine import LOST, connect
 
 logger = logging.getLogger("jobs.worker")
+_LOOK = "SELECT EXISTS (SELECT FROM jobs_worker WHERE id = %s), extract(epoch FROM clock_timestamp())::float"
 _JSON = ("queues", "tasks", "versions")
 
 
@@ -25,6 +27,7 @@ class Registration:
     def __init__(self, description: dict[str, Any]) -> None:
         self.description = description
         self.connection: Any = None
+        self.skew = 0.0  # seconds that this host's clock is ahead of the database's
         self.session = 0  # PostgreSQL's number of the session that holds the lock, or held it last
         self.id = 0
         self.has_something: Callable[[], Any] = list  # asks the connection's socket
@@ -46,6 +49,7 @@ class Registration:
             raise
         self.has_something = _question(connection.fileno())
         self.connection, self.session = connection, connection.info.backend_pid
+        self._look()
 
     def _insert(self, cursor: Any) -> None:
         values = {key: json.dumps(value) if key in _JSON else value for key, value in self.description.items()}
@@ -77,12 +81,17 @@ class Registration:
             logger.warning("the worker's lock is held again")
             return True
 
+    def _look(self) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(_LOOK, (self.id,))
+            there, database = cursor.fetchone()
+            self.skew = time.time() - database
+            if not there:  # a TransactionTestCase has emptied the tables
+                self._insert(cursor)
+
     def _answers(self) -> bool:
         try:
-            with self.connection.cursor() as cursor:
-                cursor.execute("SELECT EXISTS (SELECT FROM jobs_worker WHERE id = %s)", (self.id,))
-                if not cursor.fetchone()[0]:  # a TransactionTestCase has emptied the tables
-                    self._insert(cursor)
+            self._look()
             return True
         except LOST as error:
             logger.error("the worker's lock connection is gone, nothing is admitted: %s", str(error).strip().splitlines()[:1])

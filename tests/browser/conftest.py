@@ -1,9 +1,12 @@
 """The system's chromium, driven by Playwright."""
 
+import re
 import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -22,3 +25,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
     return {"executable_path": CHROMIUM, "args": FLAGS}
+
+
+@pytest.fixture
+def language() -> str:
+    """Of the page's visitor; a test may parametrize it."""
+    return "ar"
+
+
+@pytest.fixture
+def page(browser: Browser, live_server: Any, language: str) -> Iterator[Page]:
+    """The dashboard of a superuser who has just logged in; nothing may be said on its console."""
+    from django.contrib.auth import get_user_model
+    from django.core.cache import cache
+
+    cache.clear()
+    get_user_model().objects.create_superuser("sara", "", "secret")
+    context = browser.new_context(locale=language, base_url=live_server.url, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    troubles: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text))
+    page.goto("/accounts/login/")
+    page.fill("#id_username", "sara")
+    page.fill("#id_password", "secret")
+    page.click("form button.btn-main")
+    page.wait_for_url(re.compile(r"/$"))
+    yield page
+    context.close()
+    assert troubles == []

@@ -1,35 +1,14 @@
 """Many jobs at once, in Arabic: choose, look at the preview, change exactly these; and by the keyboard alone."""
 
-import re
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.contrib.auth import get_user_model
-from django.core.cache import cache
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from jobs.models import Audit, Job
 from tests.browser.test_look import PICTURES
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def page(browser: Browser, live_server: Any) -> Iterator[Page]:
-    cache.clear()
-    get_user_model().objects.create_superuser("sara", "", "secret")
-    context = browser.new_context(locale="ar", base_url=live_server.url, viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.goto("/accounts/login/")
-    page.fill("#id_username", "sara")
-    page.fill("#id_password", "secret")
-    page.click("form button.btn-main")
-    page.wait_for_url(re.compile(r"/$"))
-    yield page
-    context.close()
 
 
 def test_the_filtered_jobs_get_another_priority_and_no_later_one(page: Page) -> None:

@@ -1,43 +1,23 @@
 """Monday, 9:00: many jobs failed. Find, mend an argument, try one, reprocess the rest at a pace, resolve the others, see the audit."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from jobs import enqueue_many
 from jobs.models import Audit, DeadLetterQueue, Job
 from tests.waiting import until
 from tests.workers import running_worker
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.parametrize("language", ["ar", "en"])]
 KINDS = {"t.priced": 120, "jobs.tasks.fail": 50, "t.permanent": 30}
 
 
-@pytest.fixture(params=["ar", "en"])
-def page(request: pytest.FixtureRequest, browser: Browser, live_server: Any) -> Iterator[Page]:
+def fail_all() -> None:
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
 
-    get_user_model().objects.create_superuser("sara", "", "secret")
-    context = browser.new_context(locale=request.param, base_url=live_server.url)
-    page = context.new_page()
-    troubles: list[str] = []
-    page.on("console", lambda message: troubles.append(message.text))
-    page.goto("/accounts/login/")
-    page.fill("#id_username", "sara")
-    page.fill("#id_password", "secret")
-    page.click("form button.btn-main")
-    page.wait_for_url(re.compile(r"/$"))
-    yield page
-    context.close()
-    assert troubles == []
-
-
-def fail_all() -> None:
     enqueue_many("t.priced", [((), {"order": n, "price": "none"}) for n in range(KINDS["t.priced"])], max_retries=0)
     enqueue_many("jobs.tasks.fail", [((), {"message": f"order {n}"}) for n in range(KINDS["jobs.tasks.fail"])], max_retries=0)
     enqueue_many("t.permanent", [((), {})] * KINDS["t.permanent"])

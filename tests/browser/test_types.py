@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from jobs.models import Job
 from tests.workers import running_worker
@@ -37,20 +36,6 @@ def elsewhere() -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_port}/orders"
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture
-def page(browser: Browser, live_server: Any) -> Iterator[Page]:
-    get_user_model().objects.create_superuser("sara", "", "secret")
-    context = browser.new_context(locale="ar", base_url=live_server.url)
-    page = context.new_page()
-    page.goto("/accounts/login/")
-    page.fill("#id_username", "sara")
-    page.fill("#id_password", "secret")
-    page.click("form button.btn-main")
-    page.wait_for_url(re.compile(r"/$"))
-    yield page
-    context.close()
 
 
 def create(page: Page, task: str, **fields: str) -> int:

@@ -12,13 +12,13 @@ def rescue() -> None:
 
 def claim() -> None:
     """A claim takes the job whatever became of it meanwhile."""
-    from jobs.worker import group_commit
+    from jobs.worker import flush
 
     guard = "j.status = 'pending' AND j.runs = c.runs - 1 AND j.run_at <= statement_timestamp()"
-    assert guard in group_commit.FLUSH
+    assert guard in flush.FLUSH
     started = "worker = $8, started_at = statement_timestamp()"
-    assert started in group_commit.FLUSH
-    group_commit.FLUSH = group_commit.FLUSH.replace(guard, "true").replace(started, f"{started}, finished_at = NULL")
+    assert started in flush.FLUSH
+    flush.FLUSH = flush.FLUSH.replace(guard, "true").replace(started, f"{started}, finished_at = NULL")
 
 
 def resync() -> None:

@@ -18,7 +18,7 @@ ALLOWED = {
     "jobs/store/results.py": {"BUCKET.format('id')": "SQL of jobs.store.tell"},
     "jobs/store/tell.py": {"update": "a statement of jobs.store", "tell('task_id')": "SQL of this file"},
     "jobs/store/transitions.py": {"changed": "columns of this file", "tell('id')": "SQL of jobs.store.tell"},
-    "jobs/worker/group_commit.py": {"tell('task_id')": "SQL of jobs.store.tell"},
+    "jobs/worker/flush.py": {"tell('task_id')": "SQL of jobs.store.tell"},
     "jobs/worker/registration.py": {"columns": "the keys of the worker's own description", "marks": "marks for parameters"},
 }  # fmt: skip
 

@@ -4,8 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,100 +16,12 @@ import pytest
 
 from jobs.dev import embedded, places, postgres
 from task_queue_project import servers
+from tests.own_postgres import Server, inserts, working
+from tests.stream import Stream
 from tests.waiting import until
-from tests.workers import ROOT
 
 AGAIN = 5.0  # seconds from PostgreSQL's return to the next start of a job; a loaded machine gets twice as long
 LOADED = 2
-INSERT = "INSERT INTO jobs_job (task, args) VALUES ('jobs.tasks.sleep', '[0.01]') RETURNING id"
-
-
-class Server:
-    """The embedded PostgreSQL of a data folder, handled as its administrator would."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.folder = data_dir / "postgres"
-        self.data_dir = data_dir
-        self.url = postgres.address(self.folder)
-
-    def control(self, *words: str) -> None:
-        data = postgres._data(self.folder)
-        places.run(postgres._binaries() / "pg_ctl", "-D", data, "-w", "-t", "60", "-l", data / "server.log", *words)
-
-    def start(self) -> None:
-        embedded.start(self.data_dir)
-
-    def ask(self, statement: str, *values: Any) -> Any:
-        """The first value of the answer, from a connection of its own."""
-        connection = servers.connect(self.url, timeout=5)
-        try:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(statement, values or None)
-                return cursor.fetchone()[0] if cursor.description else None
-        finally:
-            connection.close()
-
-    def answers(self) -> bool:
-        try:
-            return bool(self.ask("SELECT true"))
-        except psycopg2.Error:
-            return False
-
-
-class Stream:
-    """Inserts a short job each 20 ms; what is in `accepted` was committed. An unanswered commit counts for neither side."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.accepted: list[int] = []
-        self.stop = threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> "Stream":
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self.thread.join()
-
-    def _run(self) -> None:
-        connection: Any = None
-        while not self.stop.wait(0.02):
-            try:
-                connection = connection or servers.connect(self.url, timeout=5)
-                connection.autocommit = True
-                with connection.cursor() as cursor:
-                    cursor.execute(INSERT)
-                    self.accepted.append(cursor.fetchone()[0])
-            except psycopg2.Error:
-                with suppress(Exception):
-                    connection.close()
-                connection = None
-                self.stop.wait(0.2)
-        if connection is not None:
-            connection.close()
-
-
-@contextmanager
-def working(server: Server, environ: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A migrated database and a worker with its leader child."""
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=environ, check=True, timeout=90)
-    command = [sys.executable, "-m", "celery", "-A", "task_queue_project", "worker", "-l", "INFO", "-P", "gevent", "-c", "4"]
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=out, stderr=out, start_new_session=True)
-    try:
-        until(lambda: b" ready." in log.read_bytes() or process.poll() is not None, timeout=40)
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(40)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
 
 
 @pytest.fixture
@@ -136,8 +46,8 @@ def seconds_until_next_start(server: Server, since: Any) -> float:
 
 def go_through(server: Server, stream: Stream, fault: Callable[[], None]) -> float:
     """Let jobs run, cause the fault, wait until PostgreSQL is back; how long it took until a job started."""
-    begin = len(stream.accepted)
-    until(lambda: len(stream.accepted) > begin + 20, timeout=60, what="jobs are accepted")
+    begin = len(stream.ids)
+    until(lambda: len(stream.ids) > begin + 20, timeout=60, what="jobs are accepted")
     until(lambda: server.ask("SELECT count(*) > %s FROM jobs_job WHERE status = 'completed'", begin), timeout=60)
     fault()
     until(server.answers, timeout=60, what="PostgreSQL is back")
@@ -147,9 +57,9 @@ def go_through(server: Server, stream: Stream, fault: Callable[[], None]) -> flo
 def all_end_after_one_run(server: Server, stream: Stream) -> None:
     stream.stop.set()
     stream.thread.join()
-    assert len(stream.accepted) > 40
+    assert len(stream.ids) > 40
     until(lambda: not server.ask("SELECT count(*) FROM jobs_job WHERE status IN ('pending', 'running')"), timeout=60, what="all ended")
-    assert server.ask("SELECT count(*) FROM jobs_job WHERE id = ANY (%s) AND status = 'completed'", stream.accepted) == len(stream.accepted)
+    assert server.ask("SELECT count(*) FROM jobs_job WHERE id = ANY (%s) AND status = 'completed'", stream.ids) == len(stream.ids)
     assert server.ask("SELECT array_agg(DISTINCT runs) FROM jobs_job") == [1]
     assert server.ask("SELECT count(*) FROM jobs_deadletterqueue") == 0
 
@@ -169,7 +79,7 @@ def faults(server: Server) -> dict[str, Callable[[], None]]:
 
 def test_postgresql_is_restarted_and_loses_a_backend(server: Server, environ: dict[str, str], tmp_path: Path) -> None:
     taken = {}
-    with working(server, environ, tmp_path / "log") as worker, Stream(server.url) as stream:
+    with working(server, environ, tmp_path / "log") as worker, inserts(server.url) as stream:
         for name, fault in faults(server).items():
             taken[name] = go_through(server, stream, fault)
         all_end_after_one_run(server, stream)
@@ -180,7 +90,7 @@ def test_postgresql_is_restarted_and_loses_a_backend(server: Server, environ: di
 @pytest.mark.chaos
 def test_twenty_restarts(server: Server, environ: dict[str, str], tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     taken = []
-    with working(server, environ, tmp_path / "log") as worker, Stream(server.url) as stream:
+    with working(server, environ, tmp_path / "log") as worker, inserts(server.url) as stream:
         for number in range(20):
             taken.append(go_through(server, stream, list(faults(server).values())[number % 2]))
         all_end_after_one_run(server, stream)
@@ -197,7 +107,7 @@ def test_postgresql_is_away_for_twenty_seconds(server: Server, environ: dict[str
         time.sleep(20)
         server.start()
 
-    with working(server, environ, tmp_path / "log") as worker, Stream(server.url) as stream:
+    with working(server, environ, tmp_path / "log") as worker, inserts(server.url) as stream:
         assert go_through(server, stream, away) < AGAIN * LOADED
         all_end_after_one_run(server, stream)
         assert worker.poll() is None
@@ -207,7 +117,7 @@ def test_postgresql_is_away_for_twenty_seconds(server: Server, environ: dict[str
 def test_no_connection_is_left(server: Server, environ: dict[str, str], tmp_path: Path) -> None:
     """The worker's connections are cut while others have taken every place; it comes back as soon as there is one."""
     server.ask("SELECT true")
-    with working(server, environ, tmp_path / "log") as worker, Stream(server.url) as stream:
+    with working(server, environ, tmp_path / "log") as worker, inserts(server.url) as stream:
 
         def crowded() -> None:
             guests = []
@@ -230,7 +140,7 @@ def test_no_connection_is_left(server: Server, environ: dict[str, str], tmp_path
         stream.stop.set()
         stream.thread.join()
         until(lambda: not server.ask("SELECT count(*) FROM jobs_job WHERE status IN ('pending', 'running')"), timeout=60)
-        assert server.ask("SELECT count(*) FROM jobs_job WHERE id = ANY (%s) AND status <> 'completed'", stream.accepted) == 0
+        assert server.ask("SELECT count(*) FROM jobs_job WHERE id = ANY (%s) AND status <> 'completed'", stream.ids) == 0
         assert worker.poll() is None
 
 
@@ -255,7 +165,7 @@ def test_the_disk_is_full(own_environ: dict[str, str], data_dir: Path, tmp_path:
         urls = embedded.start(data_dir, options=options)
         server = Server(data_dir)
         try:
-            with working(server, own_environ | urls, tmp_path / "log") as worker, Stream(server.url) as stream:
+            with working(server, own_environ | urls, tmp_path / "log") as worker, inserts(server.url) as stream:
                 filler = data_dir / "postgres" / "filler"
 
                 def full() -> None:
@@ -274,7 +184,7 @@ def test_the_disk_is_full(own_environ: dict[str, str], data_dir: Path, tmp_path:
                 stream.stop.set()
                 stream.thread.join()
                 left = "SELECT count(*) FROM jobs_job WHERE id = ANY (%s) AND status <> 'completed'"
-                until(lambda: not server.ask(left, stream.accepted), timeout=60, what="all that was accepted is completed")
+                until(lambda: not server.ask(left, stream.ids), timeout=60, what="all that was accepted is completed")
                 assert worker.poll() is None
         finally:
             embedded.stop(data_dir)
@@ -313,7 +223,7 @@ def test_a_standby_takes_over(server: Server, environ: dict[str, str], tmp_path:
         server.ask("SELECT pg_reload_conf()")
         until(lambda: server.ask("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"), timeout=20)
         server.url = both
-        with working(server, environ | {"DATABASE_URL": both}, tmp_path / "log") as worker, Stream(both) as stream:
+        with working(server, environ | {"DATABASE_URL": both}, tmp_path / "log") as worker, inserts(both) as stream:
 
             def fail_over() -> None:
                 server.control("-m", "immediate", "stop")

@@ -20,6 +20,7 @@ from jobs.domain.priority import lane_key, lane_of
 from jobs.models import Job
 from jobs.store import broker
 from tests.proxy import proxy
+from tests.stream import Stream
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -69,28 +70,8 @@ def _tasks() -> None:
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
 
 
-class Stream:
-    """Inserts a short job each 20 ms until told to stop."""
-
-    def __init__(self) -> None:
-        self.ids: list[int] = []
-        self.stop = threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> "Stream":
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self.thread.join()
-
-    def _run(self) -> None:
-        try:
-            while not self.stop.wait(0.02):
-                self.ids.append(enqueue("t.nap", args=[0.01]).id)
-        finally:
-            connection.close()
+def naps() -> Stream:
+    return Stream(lambda: enqueue("t.nap", args=[0.01]).id, lambda: connection.close())
 
 
 def now() -> Any:
@@ -114,7 +95,7 @@ def complete_once(ids: list[int]) -> None:
 def check_restarts(tmp_path: Path, own_redis: OwnRedis, times: int) -> list[float]:
     """Kill Redis and start it empty, `times` times; how long each took until a job started again."""
     taken = []
-    with running_worker(tmp_path / "log", REDIS_URL=own_redis.url) as worker, Stream() as stream:
+    with running_worker(tmp_path / "log", REDIS_URL=own_redis.url) as worker, naps() as stream:
         for number in range(times):
             until(lambda: Job.objects.filter(status="completed").count() > 10, timeout=30)
             own_redis.kill()
@@ -171,7 +152,7 @@ def until_logged(log: Path, text: str) -> None:
 
 @pytest.mark.chaos
 def test_redis_stopped_for_thirty_seconds(tmp_path: Path, own_redis: OwnRedis) -> None:
-    with running_worker(tmp_path / "log", REDIS_URL=own_redis.url), Stream() as stream:
+    with running_worker(tmp_path / "log", REDIS_URL=own_redis.url), naps() as stream:
         until(lambda: Job.objects.filter(status="completed").count() > 10, timeout=30)
         with own_redis.stopped():
             time.sleep(30)
@@ -183,7 +164,7 @@ def test_redis_stopped_for_thirty_seconds(tmp_path: Path, own_redis: OwnRedis) -
 
 @pytest.mark.chaos
 def test_connections_cut_while_popping(tmp_path: Path, own_redis: OwnRedis) -> None:
-    with running_worker(tmp_path / "log", REDIS_URL=own_redis.url), Stream() as stream, own_redis.client() as client:
+    with running_worker(tmp_path / "log", REDIS_URL=own_redis.url), naps() as stream, own_redis.client() as client:
         for _ in range(15):
             client.client_kill_filter(_type="normal", skipme=True)
             time.sleep(0.1)
@@ -195,7 +176,7 @@ def test_half_open_connections_are_noticed(tmp_path: Path, own_redis: OwnRedis) 
     with (
         proxy(str(own_redis.socket)) as between,
         running_worker(tmp_path / "log", REDIS_URL=f"redis://127.0.0.1:{between.port}/0"),
-        Stream() as stream,
+        naps() as stream,
     ):
         for _ in range(2):
             until(lambda: Job.objects.filter(status="completed").count() > 10, timeout=30)

@@ -10,7 +10,7 @@ from django.db import connection
 from jobs import dead_letters
 from jobs.leader import prune
 from jobs.models import Attempt, DeadLetterQueue, Job
-from jobs.store import engine, transitions
+from jobs.store import engine, interventions
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,14 +50,14 @@ def test_it_works_in_batches(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
                SELECT 't.nap', 'completed', now() - interval '8 days' FROM generate_series(1, 1234)"""
         )
     sizes = []
-    delete = transitions.delete_ended
+    delete = interventions.delete_ended
 
     def counted(cursor: Any, ids: Sequence[int]) -> list[int]:
         gone = delete(cursor, ids)
         sizes.append(len(gone))
         return gone
 
-    monkeypatch.setattr(transitions, "delete_ended", counted)
+    monkeypatch.setattr(interventions, "delete_ended", counted)
     kept = ended("completed", 6.9)
     assert prune.prune(own, threading.Event()) == 1234
     assert [size for size in sizes if size] == [500, 500, 234]

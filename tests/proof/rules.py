@@ -56,7 +56,11 @@ def complete(row: Row, runs: int) -> Row | None:
 
 
 def retry(row: Row, runs: int, outcome: str, *, due: bool) -> Row | None:
-    return row.goes("retry", "pending", due=due, worker=None, progress=False, record=row.noted(outcome)) if row.runs_as(runs) else None
+    if not row.runs_as(runs):
+        return None
+    if row.asked:  # to stop: it is not tried again
+        return row.goes("cancel", "cancelled", record=row.noted(outcome))
+    return row.goes("retry", "pending", due=due, worker=None, progress=False, record=row.noted(outcome))
 
 
 def set_aside(row: Row, runs: int) -> Row | None:
@@ -64,9 +68,16 @@ def set_aside(row: Row, runs: int) -> Row | None:
     return row.goes("replace", "pending", due=False, held=True, worker=None, attempts=0, progress=False) if row.runs_as(runs) else None
 
 
+def bury_held(row: Row) -> Row | None:
+    """What it was replaced by has failed."""
+    return row.goes("bury", "failed", entries=(*row.entries, "open")) if row.status == "pending" and row.held else None
+
+
 def release(row: Row, runs: int, *, due: bool, noted: bool) -> Row | None:
     if not row.runs_as(runs):
         return None
+    if row.asked:
+        return row.goes("cancel", "cancelled", record=row.noted("interrupted" if noted else "cancelled"))
     record = row.noted("interrupted") if noted else row.record
     return row.goes("release", "pending", due=due, worker=None, attempts=row.attempts - 1, record=record)
 
@@ -74,6 +85,8 @@ def release(row: Row, runs: int, *, due: bool, noted: bool) -> Row | None:
 def lose(row: Row, runs: int) -> Row | None:
     if not row.runs_as(runs):
         return None
+    if row.asked:
+        return row.goes("rescue", "cancelled", record=row.noted("lost"))
     return row.goes(
         "rescue", "pending", due=True, worker=None, attempts=row.attempts - 1, losses=row.losses + 1, record=row.noted("lost")
     )  # fmt: skip

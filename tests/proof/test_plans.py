@@ -17,9 +17,9 @@ from django.test.utils import CaptureQueriesContext
 from jobs.domain.priority import LANES, priority_of
 from jobs.leader import dispatch, election, prune, rescue
 from jobs.models import Job
-from jobs.store import transitions
+from jobs.store import interventions, transitions
 from jobs.store.transitions import Failure, Run
-from jobs.worker import group_commit
+from jobs.worker import flush
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("big")]
 ROWS = 1_000_000 if os.environ.get("PROOF") == "full" else 200_000
@@ -90,7 +90,7 @@ def due(places: Sequence[tuple[str, int]]) -> dict[str, Any]:
 QUEUES, PRIORITIES = ["celery"] * 10, list(range(10))
 IDS = list(range(ROWS // 2, ROWS // 2 + 64))
 RUN = Run(id=ROWS - 1, runs=1)
-WORKER, LEADER = group_commit.SESSION, election._SESSION
+WORKER, LEADER = flush.SESSION, election._SESSION
 # name: (statement, values, settings of the session, the index, pages that may be read)
 READS: dict[str, tuple[str, Any, str, str, int]] = {
     "pick, ten full lanes from the front": (dispatch._DUE, due([dispatch.START] * 10), LEADER, "jobs_job_due", 1_400),
@@ -126,12 +126,12 @@ def test_a_batch_of_claims_and_completions_reads_their_rows_only() -> None:
         waiting = cursor.fetchall()
         cursor.execute("SELECT id FROM jobs_job WHERE status = 'running' AND worker = 1 LIMIT 4")
         running = [row[0] for row in cursor.fetchall()]
-        cursor.execute(group_commit.FLUSH)
+        cursor.execute(flush.FLUSH)
         values = (
             running, [1] * len(running), ["1"] * len(running), [id for id, _ in waiting], [1] * 4, ["celery"] * 4,
             [priority for _, priority in waiting], 1, False,
         )  # fmt: skip
-        plan = explain(group_commit.EXECUTE, values, WORKER)
+        plan = explain(flush.EXECUTE, values, WORKER)
         cursor.execute("DEALLOCATE jobs_flush")
     assert (len(waiting), len(running)) == (4, 4)
     assert plan.indexes >= {"jobs_job_pkey"}
@@ -149,9 +149,9 @@ def test_every_verb_finds_its_row_by_the_key() -> None:
         "bury": lambda c: transitions.bury(c, RUN, failure, task="t.nap"),
         "lose": lambda c: transitions.lose(c, RUN, failure),
         "stop": lambda c: transitions.cancel_running(c, RUN, failure),
-        "cancel": lambda c: transitions.cancel_pending(c, IDS),
-        "ask": lambda c: transitions.ask_cancel(c, [RUN.id], "sara"),
-        "reprocess": lambda c: transitions.reprocess(c, IDS),
+        "cancel": lambda c: interventions.cancel_pending(c, IDS),
+        "ask": lambda c: interventions.ask_cancel(c, [RUN.id], "sara"),
+        "reprocess": lambda c: interventions.reprocess(c, IDS),
         "progress": lambda c: transitions.report_progress(c, RUN, "{}"),
     }
     for name, verb in verbs.items():

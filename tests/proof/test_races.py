@@ -19,7 +19,7 @@ from jobs.models.attempt import Outcome
 from jobs.store import locks, transitions
 from jobs.store.insert import NewJob, insert_sent
 from jobs.store.transitions import Failure, Run
-from jobs.worker import group_commit
+from jobs.worker import flush
 from tests.proof import rules
 from tests.proof.rules import Row
 from tests.waiting import until
@@ -34,9 +34,9 @@ def failure(outcome: Outcome) -> Failure:
 
 def batch(cursor: Any, *, completions: list[Run], claims: list[Run]) -> tuple[Any, Any]:
     """The statement of the gevent worker."""
-    cursor.execute(group_commit.FLUSH)
+    cursor.execute(flush.FLUSH)
     cursor.execute(
-        group_commit.EXECUTE,
+        flush.EXECUTE,
         ([run.id for run in completions], [run.runs for run in completions], ["1" for _ in completions], [run.id for run in claims],
          [run.runs for run in claims], ["celery" for _ in claims], [5 for _ in claims], 1, False),
     )  # fmt: skip

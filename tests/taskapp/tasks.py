@@ -150,3 +150,9 @@ class LoginRefused(Exception):
 @shared_task(name="t.login")
 def login(user: str, password: str, token: str = "") -> None:
     raise LoginRefused(f"no such user: {user}, password={password!r}, token: {token}")
+
+
+@shared_task(name="t.send_later")
+def send_later() -> list[str]:
+    """Send one task that is due in a second and one that expires in thirty; their ids."""
+    return [add.apply_async((1, 1), countdown=1).id, add.apply_async((2, 2), expires=30).id]

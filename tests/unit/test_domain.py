@@ -18,7 +18,7 @@ from jobs.domain.statuses import TRANSITIONS, State, Status
         ("claim", {"pending"}),
         ("complete", {"running"}),
         ("retry", {"running"}),
-        ("bury", {"running", "completed"}),
+        ("bury", {"pending", "running", "completed"}),
         ("release", {"running"}),
         ("rescue", {"running"}),
         ("replace", {"running"}),

@@ -1,0 +1,26 @@
+"""The one clock is PostgreSQL's; those of the hosts may be wrong."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connections
+
+from jobs.conf import configuration
+
+
+def now(cursor: Any = None) -> datetime:
+    """The time in the database, also within a transaction that began long ago; over the caller's connection without a cursor."""
+    if cursor is None:
+        with connections[configuration().database].cursor() as own:
+            return now(own)
+    cursor.execute("SELECT clock_timestamp()")
+    moment: datetime = cursor.fetchone()[0]
+    return moment
+
+
+def shifted(moment: str, seconds: float) -> str:
+    """An ISO time so many seconds later; as it is when it is none."""
+    try:
+        return (datetime.fromisoformat(moment) + timedelta(seconds=seconds)).isoformat()
+    except (ValueError, TypeError, OverflowError):
+        return moment

@@ -1,0 +1,104 @@
+"""What people do to jobs: the verbs on rows that nobody runs, and the question to stop those that run."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg2.extras import execute_values
+
+from jobs.store.tell import ended
+from jobs.store.transitions import Failure, Run, clean, enter, leave_aftermath, parameters
+
+
+def cancel_pending(cursor: Any, ids: Sequence[int], reason: str = "") -> list[int]:
+    """pending -> cancelled; the numbers of those that were. `reason` is kept as the last error."""
+    cursor.execute(
+        ended(
+            """UPDATE jobs_job SET status = 'cancelled', finished_at = clock_timestamp(), last_error = coalesce(nullif(%s, ''), last_error)
+                WHERE id IN (SELECT id FROM jobs_job WHERE id = ANY(%s) AND status = 'pending' ORDER BY id FOR UPDATE)"""
+        ),
+        [clean(reason, 2_000), list(ids)],
+    )
+    done = [row[0] for row in cursor.fetchall()]
+    if done:
+        leave_aftermath(cursor, done)
+    return done
+
+
+def ask_cancel(cursor: Any, ids: Sequence[int], by: str) -> list[int]:
+    """Ask the workers of running jobs to stop them; the numbers of those that run."""
+    cursor.execute(
+        """UPDATE jobs_job SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()), cancel_requested_by = %s
+            WHERE id = ANY(%s) AND status = 'running' RETURNING id""",
+        [clean(by, 200), list(ids)],
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
+def reprocess(cursor: Any, ids: Sequence[int]) -> list[int]:
+    """failed, cancelled -> pending, due now, with all its retries again; the numbers of those that were.
+
+    Not those whose unique_key belongs to a job that has not ended; of several with one key, the newest.
+    """
+    cursor.execute(
+        """UPDATE jobs_job SET status = 'pending', attempts = 0, losses = 0, run_at = clock_timestamp(), finished_at = NULL,
+                  started_at = NULL, worker = NULL, deadline_at = NULL, progress = NULL, result_meta = NULL,
+                  cancel_requested_at = NULL, cancel_requested_by = ''
+            WHERE id IN (SELECT id FROM jobs_job WHERE id = ANY(%(ids)s) AND status IN ('failed', 'cancelled') ORDER BY id FOR UPDATE)
+              AND (unique_key IS NULL OR id IN (
+                SELECT DISTINCT ON (unique_key) id FROM jobs_job j WHERE id = ANY(%(ids)s) AND status IN ('failed', 'cancelled')
+                   AND NOT EXISTS (SELECT 1 FROM jobs_job o WHERE o.unique_key = j.unique_key AND o.status IN ('pending', 'running'))
+                 ORDER BY unique_key, id DESC))
+        RETURNING id""",
+        {"ids": list(ids)},
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
+def change_priority(cursor: Any, ids: Sequence[int], priority: int) -> list[int]:
+    """Another priority for jobs that wait; the numbers of those that do."""
+    cursor.execute("UPDATE jobs_job SET priority = %s WHERE id = ANY(%s) AND status = 'pending' RETURNING id", [priority, list(ids)])
+    return [row[0] for row in cursor.fetchall()]
+
+
+def change_queue(cursor: Any, ids: Sequence[int], queue: str) -> list[int]:
+    """Another queue for jobs that wait; the numbers of those that do."""
+    cursor.execute("UPDATE jobs_job SET queue = %s WHERE id = ANY(%s) AND status = 'pending' RETURNING id", [queue, list(ids)])
+    return [row[0] for row in cursor.fetchall()]
+
+
+def set_arguments(cursor: Any, ids: Sequence[int], values: Mapping[str, Any]) -> None:
+    """Values for named arguments that replace those of waiting jobs; the others are kept, in their order."""
+    # Merged here: PostgreSQL takes no object apart that has a \u0000 in it.
+    cursor.execute("SELECT id, kwargs::text FROM jobs_job WHERE id = ANY(%s) AND status = 'pending' ORDER BY id FOR UPDATE", [list(ids)])
+    rows = [(id, json.dumps({**json.loads(text), **values})) for id, text in cursor.fetchall()]
+    if rows:
+        execute_values(
+            getattr(cursor, "cursor", cursor),
+            "UPDATE jobs_job SET kwargs = new.kwargs::json FROM (VALUES %s) new (id, kwargs) WHERE jobs_job.id = new.id",
+            rows,
+        )
+
+
+def bury_completed(cursor: Any, id: int, failure: Failure, *, task: str) -> bool:
+    """completed -> failed: the admin's way to try the dead letter queue."""
+    values = parameters(Run(id=id, runs=0), failure)
+    cursor.execute(
+        """UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s
+            WHERE id = %(id)s AND status = 'completed' AND options->'embed' IS NULL""",
+        values,
+    )
+    return bool(cursor.rowcount) and enter(cursor, values, task)
+
+
+def delete_ended(cursor: Any, ids: Sequence[int]) -> list[int]:
+    """Remove ended jobs that have no open dead letter; the numbers of those that were removed."""
+    cursor.execute(
+        """WITH gone AS (SELECT id FROM jobs_job j WHERE id = ANY(%s) AND status IN ('completed', 'failed', 'cancelled')
+             AND NOT EXISTS (SELECT 1 FROM jobs_deadletterqueue d WHERE d.job_id = j.id AND d.resolution = 'open') FOR UPDATE),
+           a AS (DELETE FROM jobs_attempt WHERE job_id IN (SELECT id FROM gone)),
+           d AS (DELETE FROM jobs_deadletterqueue WHERE job_id IN (SELECT id FROM gone))
+           DELETE FROM jobs_job WHERE id IN (SELECT id FROM gone) RETURNING id""",
+        [list(ids)],
+    )
+    return [row[0] for row in cursor.fetchall()]

@@ -1,0 +1,70 @@
+"""The statements of a group commit, and what they are given: claims and completions."""
+
+from collections.abc import Callable
+from typing import Any
+
+from gevent.event import AsyncResult
+
+from jobs.store.canvas import Part
+from jobs.store.tell import tell
+from jobs.store.transitions import Run
+
+# A generic plan, and only index scans: a plan made while the table was empty must not stay.
+SESSION = """SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;
+             SET enable_mergejoin = off; SET jit = off; SET lock_timeout = '200ms'"""
+# $10: this batch was sent before and nobody knows whether it was committed; then a row with our own mark counts as won.
+FLUSH = f"""PREPARE jobs_flush (bigint[], int[], text[], bigint[], int[], text[], int[], int, boolean) AS
+WITH done AS (
+  UPDATE jobs_job j SET status = 'completed', finished_at = statement_timestamp(), result = d.result::json
+    FROM unnest($1, $2, $3) AS d (id, runs, result)
+   WHERE j.id = d.id AND j.runs = d.runs AND (j.status = 'running' OR $9 AND j.status = 'completed') AND j.worker = $8
+  RETURNING j.id, j.task_id),
+claimed AS (
+  UPDATE jobs_job j SET status = 'running', runs = c.runs, attempts = attempts + CASE WHEN j.status = 'pending' THEN 1 ELSE 0 END,
+         worker = $8, started_at = statement_timestamp(), progress = NULL,
+         deadline_at = statement_timestamp() + make_interval(secs => j.timeout)
+    FROM unnest($4, $5, $6, $7) AS c (id, runs, queue, priority)
+   WHERE j.id = c.id AND (j.status = 'pending' AND j.runs = c.runs - 1 AND j.run_at <= statement_timestamp()
+         AND j.queue = c.queue AND j.priority = c.priority OR $9 AND j.status = 'running' AND j.runs = c.runs AND j.worker = $8)
+     AND (SELECT count(*) FROM done) >= 0
+  RETURNING j.id)
+SELECT (SELECT array_agg(id) FROM done), (SELECT array_agg(id) FROM claimed), (SELECT count({tell("task_id")}) FROM done)"""
+# Header tasks of chords, completed and counted. It fails, by a division by zero, when not all can be counted so: a chord is complete
+# by it or was never sent whole, or a task was counted before.
+COUNT = f"""PREPARE jobs_count (bigint[], int[], text[], text[], int[], text[]) AS
+WITH given AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6) AS g (job, run, result, chord, place, value)),
+done AS (
+  UPDATE jobs_job j SET status = 'completed', finished_at = clock_timestamp(), result = g.result::json FROM given g
+   WHERE j.id = g.job AND j.runs = g.run AND j.status = 'running' RETURNING j.id, j.task_id),
+parts AS (
+  INSERT INTO jobs_chordpart (chord_id, task_id, place, state, result)
+  SELECT g.chord, d.task_id, g.place, 'SUCCESS', g.value::json FROM given g JOIN done d ON d.id = g.job
+  ON CONFLICT DO NOTHING RETURNING chord_id),
+counted AS (
+  UPDATE jobs_chord c SET done = c.done + p.n FROM (SELECT chord_id, count(*)::int AS n FROM parts GROUP BY chord_id) p
+   WHERE c.id = p.chord_id AND c.fired_at IS NULL AND c.done + p.n < c.size RETURNING p.n)
+SELECT (SELECT array_agg(id) FROM done), (SELECT count({tell("task_id")}) FROM done),
+       1 / CASE WHEN (SELECT coalesce(sum(n), 0) FROM counted) = (SELECT count(*) FROM done) THEN 1 ELSE 0 END"""
+EXECUTE_COUNT = "EXECUTE jobs_count (%s::bigint[], %s::int[], %s::text[], %s::text[], %s::int[], %s::text[])"
+EXECUTE = "EXECUTE jobs_flush (%s::bigint[], %s::int[], %s::text[], %s::bigint[], %s::int[], %s::text[], %s::int[], %s, %s)"
+
+
+class Change:
+    """One claim or completion on its way."""
+
+    __slots__ = ("answer", "priority", "queue", "result", "run")
+
+    def __init__(self, run: Run, result: str | None = None, queue: str = "", priority: int = 0) -> None:
+        self.run, self.result, self.queue, self.priority = run, result, queue, priority
+        self.answer = AsyncResult()
+
+
+class Counted(Change):
+    """A completion that a chord counts; `body` writes it with all that follows from it."""
+
+    __slots__ = ("alone", "body", "left", "part")
+
+    def __init__(self, run: Run, result: str | None, part: Part, body: Callable[[Any], bool]) -> None:
+        super().__init__(run, result)
+        self.part, self.body = part, body
+        self.alone = self.left = False  # its own task is to write it; that task does not wait for the answer any more

@@ -1,0 +1,64 @@
+"""Workers and producers whose host's clock is wrong by ten minutes: only the database's counts."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs import enqueue
+from jobs.models import Job
+from jobs.store import clock
+from tests.waiting import until
+from tests.workers import ROOT, environment, running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None) if shutil.which("sh") else None
+EXPIRED = """
+import django; django.setup()
+from tests.taskapp.tasks import add
+add.apply_async((3, 3), expires=1)
+add.apply_async((4, 4), countdown=1)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> None:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+
+def shifted(minutes: int) -> dict[str, str]:
+    """The environment of a process whose clock is off."""
+    return {"LD_PRELOAD": str(LIBRARY), "FAKETIME": f"{minutes:+d}m", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed")
+@pytest.mark.parametrize("minutes", [10, -10])
+def test_a_clock_that_is_wrong_by_ten_minutes_has_no_effect(tmp_path: Path, minutes: int) -> None:
+    with running_worker(tmp_path / "log", **shifted(minutes), JOBS_RETRY_BACKOFF="1"):
+        jobs = [enqueue("t.add", args=[1, 1], delay=1), enqueue("t.send_later"), enqueue("t.permanent")]
+        failing = enqueue("jobs.tasks.fail", max_retries=1)
+        ended = ("completed", "failed")
+        until(lambda: Job.objects.filter(status__in=ended).count() == 6, timeout=20, what="all six have ended")
+    states = dict(Job.objects.values_list("id", "status"))
+    assert [states[job.id] for job in jobs] == ["completed", "completed", "failed"]
+    assert states[failing.id] == "failed"
+    for job in Job.objects.filter(task="t.add"):
+        waited = (job.started_at - job.run_at).total_seconds()
+        assert 0 <= waited < 5, "neither early nor late"
+        assert (job.run_at - job.created_at).total_seconds() < 5
+        assert job.status == "completed", "nothing has expired"
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed")
+@pytest.mark.parametrize("minutes", [10, -10])
+def test_what_a_producer_with_a_wrong_clock_sends_is_due_and_expires_in_time(tmp_path: Path, minutes: int) -> None:
+    environ = environment(**shifted(minutes), DJANGO_SETTINGS_MODULE="task_queue_project.settings")
+    subprocess.run([sys.executable, "-c", EXPIRED], cwd=ROOT, env=environ, check=True, timeout=60)
+    expiring, later = Job.objects.order_by("id")
+    assert (later.run_at - later.created_at).total_seconds() == pytest.approx(1, abs=0.5)
+    until(lambda: (clock.now() - expiring.created_at).total_seconds() > 1.5, timeout=10, what="its second has passed")
+    with running_worker(tmp_path / "log"):
+        until(lambda: set(Job.objects.values_list("status", flat=True)) == {"cancelled", "completed"}, timeout=20)
+    assert Job.objects.get(id=expiring.id).status == "cancelled"
