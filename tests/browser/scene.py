@@ -66,6 +66,7 @@ def _rows(worker: int) -> dict[str, int]:
             jobs["failed"] = job
         cursor.execute(HISTORY)
     control.change_priority([jobs["queued"].id, jobs["elsewhere"].id], 8, by=SARA)
+    control.change_priority([jobs["scheduled"].id], 7, by=Actor(name="manage.py test_dead_letter_queue", source=Source.COMMAND))
     control.cancel([jobs["running"].id], by=Actor(name="ليلى", source=Source.ADMIN))
     for _ in range(2):
         job_in("failed", name=LONG)
