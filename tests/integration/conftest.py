@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.dev import embedded, processes
+from jobs.dev import embedded, processes, redis_server
+from tests.own_redis import OwnRedis
 
 
 @pytest.fixture
@@ -33,3 +34,11 @@ def own_environ(data_dir: Path) -> dict[str, str]:
         port = probe.getsockname()[1]
     environ = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG")}
     return {**environ, "DATA_DIR": str(data_dir), "PORT": str(port)}
+
+
+@pytest.fixture
+def own_redis(data_dir: Path) -> Iterator[OwnRedis]:
+    """A Redis that the test may break."""
+    server = OwnRedis(data_dir / "redis")
+    yield server
+    redis_server.stop(server.folder)

@@ -4,8 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,10 @@ from django.conf import settings
 from django.db import connection
 
 from jobs import control, enqueue, enqueue_many
-from jobs.dev import redis_server
 from jobs.domain.priority import lane_key, lane_of
 from jobs.models import Job
 from jobs.store import broker
+from tests.own_redis import OwnRedis
 from tests.proxy import proxy
 from tests.stream import Stream
 from tests.waiting import until
@@ -27,42 +26,6 @@ from tests.workers import running_worker
 pytestmark = pytest.mark.django_db(transaction=True)
 AGAIN = 5.0  # seconds from Redis' answer to the next start of a job; a loaded machine gets twice as long
 LOADED = 2
-
-
-class OwnRedis:
-    """A server of the test's own, without persistence."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.url, self.socket = "", Path()
-        self.start()
-
-    def start(self) -> None:
-        self.url, self.socket = redis_server.start(self.folder, {"appendonly": "no"})
-        with self.client() as client:
-            self.pid = int(client.info("server")["process_id"])
-
-    def client(self) -> Any:
-        return broker.client(f"redis+socket://{self.socket}?virtual_host=0")
-
-    def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        until(lambda: not redis_server.is_running(self.folder))
-
-    @contextmanager
-    def stopped(self) -> Iterator[None]:
-        os.kill(self.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.pid, signal.SIGCONT)
-
-
-@pytest.fixture
-def own_redis(data_dir: Path) -> Iterator[OwnRedis]:
-    server = OwnRedis(data_dir / "redis")
-    yield server
-    redis_server.stop(server.folder)
 
 
 @pytest.fixture(autouse=True)
