@@ -28,6 +28,10 @@ _engine: list[Engine] = []
 _make: list[Callable[[], Engine]] = []
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_engine.clear)  # a child makes its own
+
+
 def attach(make: Callable[[], Engine]) -> None:
     """How a forked child of this worker makes an engine of its own."""
     _make[:] = [make]
@@ -40,7 +44,7 @@ def use(engine: Engine | None) -> None:
 
 def engine() -> Engine:
     """The engine of this process; under prefork each child makes its own at its first job."""
-    if not _engine or _engine[0].pid != os.getpid():  # inherited by a fork
+    if not _engine:
         use(_make[0]())
     return _engine[0]
 

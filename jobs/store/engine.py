@@ -20,7 +20,6 @@ class Engine(Protocol):
     """How a process that runs jobs moves its rows. Every method keeps trying until PostgreSQL has answered."""
 
     worker_id: int
-    pid: int
     held: dict[int, Any]
 
     def claim(self, run: Run, queue: str, priority: int) -> bool: ...

@@ -95,7 +95,7 @@ class Engine(bootsteps.StartStopStep):
 
             patch_psycopg()
             _rebind_sleep()
-            keep_connections(2 * worker.concurrency)  # a slot is free before its task has closed its connection
+            keep_connections(worker.app, 2 * worker.concurrency)  # a slot is free before its task has closed its connection
             worker.admission = Admission(worker.concurrency)
         else:
             logger.warning(

@@ -1,6 +1,6 @@
 """The statements of a group commit, and what they are given: claims and completions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gevent.event import AsyncResult
@@ -46,7 +46,7 @@ counted AS (
 SELECT (SELECT array_agg(id) FROM done), (SELECT count({tell("task_id")}) FROM done),
        1 / CASE WHEN (SELECT coalesce(sum(n), 0) FROM counted) = (SELECT count(*) FROM done) THEN 1 ELSE 0 END"""
 EXECUTE_COUNT = "EXECUTE jobs_count (%s::bigint[], %s::int[], %s::text[], %s::text[], %s::int[], %s::text[])"
-EXECUTE = "EXECUTE jobs_flush (%s::bigint[], %s::int[], %s::text[], %s::bigint[], %s::int[], %s::text[], %s::int[], %s, %s)"
+_EXECUTE = "EXECUTE jobs_flush ('%s', '%s', %%s::text[], '%s', '%s', %%s::text[], '%s', %d, '%s')"
 
 
 class Change:
@@ -68,3 +68,21 @@ class Counted(Change):
         super().__init__(run, result)
         self.part, self.body = part, body
         self.alone = self.left = False  # its own task is to write it; that task does not wait for the answer any more
+
+
+def batch(completions: Sequence[Change], claims: Sequence[Change], worker: int, *, resent: bool) -> tuple[str, tuple[Any, Any]]:
+    """The statement that sends one batch, and its parameters.
+
+    The arrays of numbers are put into the statement here, and only they: psycopg2 adapts a list element by element, which took longer.
+    """
+    statement = _EXECUTE % (
+        _numbers([c.run.id for c in completions]), _numbers([c.run.runs for c in completions]),
+        _numbers([c.run.id for c in claims]), _numbers([c.run.runs for c in claims]), _numbers([c.priority for c in claims]),
+        worker, resent,
+    )  # fmt: skip
+    return statement, ([c.result for c in completions], [c.queue for c in claims])
+
+
+def _numbers(values: list[int]) -> str:
+    """An array in PostgreSQL's text form; nothing but numbers gets through."""
+    return "{" + ",".join([f"{value:d}" for value in values]) + "}"

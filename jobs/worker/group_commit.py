@@ -5,7 +5,6 @@ claims of the same batch and with the same timestamp, so PostgreSQL never shows 
 """
 
 import logging
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +31,7 @@ class GroupCommit:
 
     def __init__(self, registration: Registration, slots: int) -> None:
         self.slots = slots
-        self.registration, self.worker_id, self.pid = registration, registration.id, os.getpid()
+        self.registration, self.worker_id = registration, registration.id
         self.held: dict[int, Any] = {}
         self.claims: list[Change] = []
         self.completions: list[Change] = []
@@ -227,14 +226,7 @@ class GroupCommit:
 
     def _send(self, completions: list[Change], claims: list[Change], resent: bool) -> Any:
         with self._connected().cursor() as cursor:
-            cursor.execute(
-                flush.EXECUTE,
-                (
-                    [c.run.id for c in completions], [c.run.runs for c in completions], [c.result for c in completions],
-                    [c.run.id for c in claims], [c.run.runs for c in claims], [c.queue for c in claims], [c.priority for c in claims],
-                    self.worker_id, resent,
-                ),
-            )  # fmt: skip
+            cursor.execute(*flush.batch(completions, claims, self.worker_id, resent=resent))
             return cursor.fetchone()
 
     def _connected(self) -> Any:

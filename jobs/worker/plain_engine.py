@@ -1,6 +1,5 @@
 """The engine of processes without greenlets (prefork children, threads, solo): one statement at a time."""
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -23,7 +22,7 @@ class PlainEngine:
     green = False
 
     def __init__(self, registration: Registration) -> None:
-        self.registration, self.worker_id, self.pid = registration, registration.id, os.getpid()
+        self.registration, self.worker_id = registration, registration.id
         self.held: dict[int, Any] = {}
         self.lock = threading.Lock()
         self.connection: Any = None

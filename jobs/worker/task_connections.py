@@ -7,6 +7,8 @@ and the task about 5 ms. What a task has left in its session (settings, temporar
 import threading
 from typing import Any
 
+import gevent
+from celery.fixups.django import DjangoFixup, DjangoWorkerFixup
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from gevent.monkey import get_original
@@ -66,14 +68,31 @@ class Kept:
         )  # fmt: skip
 
 
-def keep_connections(count: int) -> None:
-    """From now on every PostgreSQL alias keeps up to count sessions in this process."""
+def keep_connections(app: Any, count: int) -> None:
+    """From now on every PostgreSQL alias keeps up to count sessions in this process.
+
+    And Celery closes the connections of those greenlets only that have any: a task has a greenlet of its own, and mostly none.
+    """
     create = connections.create_connection
 
     def create_kept(alias: str) -> BaseDatabaseWrapper:
         made: Any = create(alias)
+        gevent.getcurrent().has_connections = True
         if made.vendor == "postgresql" and not isinstance(made, Kept):
             made.__class__ = type("DatabaseWrapper", (Kept, type(made)), {"keep": count, "__module__": type(made).__module__})
         return made
 
     connections.create_connection = create_kept  # type: ignore[method-assign]
+    for fixup in app._fixups:
+        if isinstance(fixup, DjangoFixup):
+            _close_only_where_opened(fixup.worker_fixup)
+
+
+def _close_only_where_opened(fixup: DjangoWorkerFixup) -> None:
+    close = fixup._close_database
+
+    def close_opened() -> None:
+        if getattr(gevent.getcurrent(), "has_connections", False):
+            close()
+
+    fixup._close_database = close_opened

@@ -10,6 +10,7 @@ from tests.chaos.processes import Kept
 from tests.chaos.run import SLOTS, Record
 
 SERVER = ("pg-fast", "pg-immediate", "pg-backend-kill", "pg-readonly")
+MAX_LOST = 3  # JOBS_MAX_LOST
 FAILURES = ("flaky", "doomed", "heal")
 RETRIES = {"doomed": 2, "heal": 1, "permanent": 1}  # failures after which a job has failed for good
 REASONS = {
@@ -115,7 +116,7 @@ class _Judge:
         said = re.search(r"k=(\d+) run=(\d+)", change.error)
         if outcome == "failed" and said and (int(said[1]), int(said[2])) != (row.k, change.was_runs):
             self.add("stale", f"{where} with the error {change.error[:60]}")
-        if change.now == "pending":
+        if change.now == "pending" or (outcome == "lost" and row.kind != "poison"):
             self._way_back(change, row, outcome, where)
 
     def _way_back(self, change: Change, row: Row, outcome: str | None, where: str) -> None:
@@ -181,10 +182,15 @@ class _Judge:
             self.verdict.note("dead letters")
             if letter.resolution == "open" and row.status != "failed":
                 self.add("letters", f"job {row.job} ({row.kind}) is {row.status} and has an open entry")
+            if letter.error_class == "WorkerLost" and self._lost(row) >= MAX_LOST:
+                continue  # three workers were killed under it; that each died is judged in `change`
             if letter.error_class not in REASONS.get(row.kind, ()) or not letter.message:
                 self.add("letters", f"job {row.job} ({row.kind}): {letter.error_class}: {letter.message[:80]}")
             elif letter.error_class not in BY_THE_LEADER and "Traceback" not in letter.traceback:
                 self.add("letters", f"job {row.job} ({row.kind}): {letter.error_class} without a traceback")
+
+    def _lost(self, row: Row) -> int:
+        return sum(outcome == "lost" for (job, _), outcome in self.database.attempts.items() if job == row.job)
 
     def worker(self, worker: Kept) -> None:
         """It ended only when it was made to, in order when asked, and took jobs as long as it lived."""

@@ -20,6 +20,7 @@ from jobs.models import Job
 from jobs.store import interventions, transitions
 from jobs.store.transitions import Failure, Run
 from jobs.worker import flush
+from jobs.worker.flush import Change
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("big")]
 ROWS = 1_000_000 if os.environ.get("PROOF") == "full" else 200_000
@@ -127,11 +128,9 @@ def test_a_batch_of_claims_and_completions_reads_their_rows_only() -> None:
         cursor.execute("SELECT id FROM jobs_job WHERE status = 'running' AND worker = 1 LIMIT 4")
         running = [row[0] for row in cursor.fetchall()]
         cursor.execute(flush.FLUSH)
-        values = (
-            running, [1] * len(running), ["1"] * len(running), [id for id, _ in waiting], [1] * 4, ["celery"] * 4,
-            [priority for _, priority in waiting], 1, False,
-        )  # fmt: skip
-        plan = explain(flush.EXECUTE, values, WORKER)
+        ends = [Change(Run(id=id, runs=1), "1") for id in running]
+        starts = [Change(Run(id=id, runs=1), queue="celery", priority=priority) for id, priority in waiting]
+        plan = explain(*flush.batch(ends, starts, 1, resent=False), WORKER)
         cursor.execute("DEALLOCATE jobs_flush")
     assert (len(waiting), len(running)) == (4, 4)
     assert plan.indexes >= {"jobs_job_pkey"}

@@ -20,6 +20,7 @@ from jobs.store import locks, transitions
 from jobs.store.insert import NewJob, insert_sent
 from jobs.store.transitions import Failure, Run
 from jobs.worker import flush
+from jobs.worker.flush import Change
 from tests.proof import rules
 from tests.proof.rules import Row
 from tests.waiting import until
@@ -35,11 +36,8 @@ def failure(outcome: Outcome) -> Failure:
 def batch(cursor: Any, *, completions: list[Run], claims: list[Run]) -> tuple[Any, Any]:
     """The statement of the gevent worker."""
     cursor.execute(flush.FLUSH)
-    cursor.execute(
-        flush.EXECUTE,
-        ([run.id for run in completions], [run.runs for run in completions], ["1" for _ in completions], [run.id for run in claims],
-         [run.runs for run in claims], ["celery" for _ in claims], [5 for _ in claims], 1, False),
-    )  # fmt: skip
+    ends, starts = [Change(run, "1") for run in completions], [Change(run, queue="celery", priority=5) for run in claims]
+    cursor.execute(*flush.batch(ends, starts, 1, resent=False))
     done, claimed, _ = cursor.fetchone()
     cursor.execute("DEALLOCATE jobs_flush")
     return done, claimed

@@ -20,6 +20,7 @@ from jobs.store import interventions, transitions
 from jobs.store.insert import NewJob, insert_sent
 from jobs.store.transitions import Failure, Run
 from jobs.worker import flush
+from jobs.worker.flush import Change
 from tests.proof import rules
 from tests.proof.connections import WON, Actor, TwoConnections
 from tests.proof.rules import Row
@@ -113,7 +114,7 @@ class Machine(TwoConnections):
         def verb(cursor: Any) -> bool:
             if not batch:
                 return transitions.claim(cursor, run, worker=WORKER, queue="celery", priority=seen.priority)
-            cursor.execute(flush.EXECUTE, ([], [], [], [id], [run.runs], ["celery"], [seen.priority], WORKER, resent))
+            cursor.execute(*flush.batch([], [Change(run, queue="celery", priority=seen.priority)], WORKER, resent=resent))
             return bool(cursor.fetchone()[1])
 
         self._do(actor, id, verb, expected)
@@ -129,7 +130,7 @@ class Machine(TwoConnections):
         def verb(cursor: Any) -> bool:
             if not batch:
                 return transitions.complete(cursor, run, result="1")
-            cursor.execute(flush.EXECUTE, ([id], [run.runs], ["1"], [], [], [], [], WORKER, resent))
+            cursor.execute(*flush.batch([Change(run, "1")], [], WORKER, resent=resent))
             return bool(cursor.fetchone()[0])
 
         self._do(actor, id, verb, expected)
@@ -246,4 +247,4 @@ def test_every_history_of_the_verbs_is_as_written_down() -> None:
 def test_it_notices_a_broken_rule(monkeypatch: pytest.MonkeyPatch, name: str, broken: Any) -> None:
     monkeypatch.setattr(transitions, name, broken)
     with pytest.raises((AssertionError, psycopg2.Error, IntegrityError)):
-        _run(30)
+        _run(60)
