@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from jobs.conf import configuration
 from jobs.domain import statuses
 from jobs.domain.actors import Actor, actor_of
+from jobs.enqueueing import enqueue
 from jobs.models import DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.job import STATUS_LABELS, ClockTimestamp
@@ -93,6 +94,18 @@ def reprocess(ids: Sequence[int], by: str | Actor, *, arguments: Mapping[str, An
         except IntegrityError:  # a job with the same unique key was accepted in this very moment; the next look sees it
             continue
     return _apply(Verb.REPROCESS, ids, by, verb, reason)
+
+
+def run_again(job: Job, by: str | Actor, **options: Any) -> Job:
+    """A new job of the same task; `options` are those of enqueue(). The audit of each names the other. Raises InvalidJob.
+
+    It stands alone: what followed from the old one (a link, a chain or a chord) does not follow from it, nor has it the unique key.
+    """
+    alias, actor = configuration().database, actor_of(by)
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        new = enqueue(job.task, **{"timeout": job.timeout} | options)
+        audit.link(cursor, actor, Verb.AGAIN, old=(job.pk, str(job.name or job.task)), new=(new.pk, str(new.name or new.task)))
+    return new
 
 
 def change_priority(ids: Sequence[int], priority: int, by: str | Actor = "") -> Report:

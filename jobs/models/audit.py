@@ -17,6 +17,7 @@ class Verb(StrEnum):
 
     CANCEL = "cancel"
     REPROCESS = "reprocess"
+    AGAIN = "again"
     PRIORITY = "priority"
     QUEUE = "queue"
     FAIL = "fail"
@@ -31,6 +32,7 @@ class Verb(StrEnum):
 VERB_LABELS = {
     Verb.CANCEL: pgettext_lazy("audit", "cancelled"),
     Verb.REPROCESS: pgettext_lazy("audit", "run again"),
+    Verb.AGAIN: pgettext_lazy("audit", "copied to a new job"),
     Verb.PRIORITY: pgettext_lazy("audit", "priority changed"),
     Verb.QUEUE: pgettext_lazy("audit", "queue changed"),
     Verb.FAIL: pgettext_lazy("audit", "turned into a failure"),

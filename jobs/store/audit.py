@@ -55,6 +55,13 @@ def record(cursor: Any, actor: Actor, verb: Verb, before: Mapping[int, Seen], af
     write(cursor, rows)
 
 
+def link(cursor: Any, actor: Actor, verb: Verb, *, old: tuple[int, str], new: tuple[int, str]) -> None:
+    """A row for each of two jobs (number, name); both say that the new one came from the old one."""
+    who = (clean(actor.name, 200), actor.source.value, verb.value)
+    change = (json.dumps({"job": old[0]}), json.dumps({"job": new[0]}), "")
+    write(cursor, [(*who, number, clean(name, 300), *change) for number, name in (old, new)])
+
+
 def write(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows of (actor, source, verb, job, name, before, after, note); the last but one two are JSON texts."""
     if rows:

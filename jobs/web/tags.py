@@ -176,6 +176,7 @@ def changes(act: Any) -> list[dict[str, Any]]:
         "cancel asked": _("Cancelling asked"),
         "entry": _("Entry"),
         "queues": _("Queues"),
+        "job": _("Job"),
     }
     return [
         {"label": labels.get(key, key), "old": _word(key, old), "new": _word(key, act.after.get(key))}

@@ -1,21 +1,24 @@
-"""Create a job: its task, the task's own fields, when and how."""
+"""Create a job: its task, the task's own fields, when and how; empty, or filled from an earlier job."""
 
 import uuid
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from jobs import registry
+from jobs import control, registry
 from jobs.domain import priority
 from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Job
+from jobs.web import again
 from jobs.web.access import needs
 from jobs.web.arguments import PREFIX, ArgumentsForm, form_for
 from jobs.web.forms import JobForm
+from jobs.web.reports import page_actor
 from jobs.web.widgets import dress
 
 KEPT = 20  # submissions remembered in the session
@@ -24,30 +27,48 @@ KEPT = 20  # submissions remembered in the session
 @needs("add_job")
 @require_http_methods(["GET", "HEAD", "POST"])
 def job_create(request: HttpRequest) -> HttpResponse:
-    """Choose a task, then its fields; afterwards the job's page."""
-    tasks = registry.job_types()
-    name = request.POST.get("task") or request.GET.get("task", "")
+    """Choose a task, then its fields; afterwards the job's page. `from` in the address: all as that job had it."""
+    tasks, old = registry.job_types(), _old(request)
+    name = old.task if old else request.POST.get("task") or request.GET.get("task", "")
     if name not in tasks:
         context = {"tasks": tasks, "chosen": name, "unknown": bool(name)}
         return render(request, "jobs/job/choose_task.html", context, status=422 if name else 200)
-    arguments_class = form_for(registry.signature(tasks[name]))
-    if request.method == "POST":
-        form, arguments = JobForm(request.POST), arguments_class(request.POST, prefix=PREFIX)
-        if form.is_valid() & arguments.is_valid():
-            pk = _create(request, name, form, arguments)
-            if pk is not None:
-                return HttpResponseRedirect(reverse("jobs:detail", args=[pk]))
-    else:
-        queue = getattr(tasks[name], "queue", None) or "celery"
-        initial = {"priority": priority.DEFAULT, "max_retries": 3, "when": "now", "queue": queue, "token": uuid.uuid4()}
-        form, arguments = JobForm(initial=initial), arguments_class(prefix=PREFIX)
+    signature, sent = registry.signature(tasks[name]), request.POST if request.method == "POST" else None
+    form, arguments = JobForm(sent, initial=_initial(tasks[name], old)), form_for(signature)(sent, prefix=PREFIX)
+    if old:
+        again.fill(arguments, again.given(old, signature))
+    if sent is not None and form.is_valid() & arguments.is_valid():
+        pk = _create(request, name, form, arguments, old)
+        if pk is not None:
+            return HttpResponseRedirect(reverse("jobs:detail", args=[pk]))
     dress(form)
     dress(arguments)
-    context = {"tasks": tasks, "chosen": name, "form": form, "arguments": arguments, "priorities": [str(n) for n in range(10)]}
+    context = {"tasks": tasks, "chosen": name, "form": form, "arguments": arguments, "priorities": [str(n) for n in range(10)], "old": old}
     return render(request, "jobs/job/create.html", context, status=422 if form.is_bound else 200)
 
 
-def _create(request: HttpRequest, task: str, form: JobForm, arguments: ArgumentsForm) -> int | None:
+def _old(request: HttpRequest) -> Job | None:
+    """The job that `from` names, None without it; whoever may not look at jobs may not read its arguments here."""
+    number = request.GET.get("from", "")
+    if not number:
+        return None
+    if not request.user.has_perm("jobs.view_job"):
+        raise PermissionDenied
+    found = Job.objects.filter(pk=int(number)).first() if number.isascii() and number.isdigit() and len(number) < 19 else None
+    if found is None:
+        raise Http404
+    return found
+
+
+def _initial(task: Any, old: Job | None) -> dict[str, Any]:
+    common = {"when": "now", "token": uuid.uuid4()}
+    if old is None:
+        return {"priority": priority.DEFAULT, "max_retries": 3, "queue": getattr(task, "queue", None) or "celery", **common}
+    retries = 3 if old.max_retries is None else old.max_retries
+    return {"name": old.name, "priority": old.priority, "max_retries": retries, "queue": old.queue, **common}
+
+
+def _create(request: HttpRequest, task: str, form: JobForm, arguments: ArgumentsForm, old: Job | None) -> int | None:
     """The new job's number, the earlier one's when this form was sent before, None when the job is refused."""
     token = str(form.cleaned_data["token"])
     with transaction.atomic():
@@ -56,7 +77,7 @@ def _create(request: HttpRequest, task: str, form: JobForm, arguments: Arguments
         if token in sent:
             return sent[token]
         try:
-            job = _enqueue(request, task, form, arguments)
+            job = _enqueue(request, task, form, arguments, old)
         except InvalidJob as error:
             _show(error, form, arguments)
             return None
@@ -72,19 +93,11 @@ def _locked_session(request: HttpRequest, token: str) -> Any:
     return type(request.session)(request.session.session_key)
 
 
-def _enqueue(request: HttpRequest, task: str, form: JobForm, arguments: ArgumentsForm) -> Job:
+def _enqueue(request: HttpRequest, task: str, form: JobForm, arguments: ArgumentsForm, old: Job | None) -> Job:
     data = form.cleaned_data
-    return enqueue(
-        task,
-        args=arguments.args,
-        kwargs=arguments.kwargs,
-        name=data["name"],
-        priority=data["priority"],
-        max_retries=data["max_retries"],
-        run_at=form.run_at(),
-        queue=data["queue"],
-        created_by=request.user if request.user.is_authenticated else None,
-    )
+    options: dict[str, Any] = {name: data[name] for name in ("name", "priority", "max_retries", "queue")}
+    options |= {"args": arguments.args, "kwargs": arguments.kwargs, "run_at": form.run_at(), "created_by": request.user}
+    return control.run_again(old, page_actor(request), **options) if old else enqueue(task, **options)
 
 
 def _show(error: InvalidJob, form: JobForm, arguments: ArgumentsForm) -> None:

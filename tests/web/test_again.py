@@ -1,0 +1,128 @@
+"""A new job from an old one: filled from it, linked to it, audited; its secrets stay hidden and stay as they were."""
+
+import re
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from jobs import control, enqueue
+from jobs.domain.actors import Actor
+from jobs.models import Audit, Job
+from tests.rows import job_in
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    client.cookies["django_language"] = "en"
+    return client
+
+
+@pytest.fixture
+def deliver() -> Any:
+    """A task with secrets among its arguments."""
+
+    def deliver(to: str, password: str, headers: dict[str, str], pin_token: int = 0, *more: int) -> None: ...
+
+    yield current_app.task(deliver, name="tests.again.deliver")
+    current_app.tasks.pop("tests.again.deliver")
+
+
+def filled(client: Client, job: Job) -> dict[str, str]:
+    """The form as a browser would send it back untouched."""
+    answer = client.get(f"/jobs/create/?from={job.pk}")
+    assert answer.status_code == 200
+    form, arguments = answer.context["form"], answer.context["arguments"]
+    values = {field.html_name: field.value() for field in (*form, *arguments)}
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def send(client: Client, job: Job, **changes: str) -> Any:
+    sent = filled(client, job) | {f"argument-{name}": value for name, value in changes.items()}
+    return client.post(f"/jobs/create/?from={job.pk}", {**sent, "task": job.task})
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+def test_an_ended_job_runs_again_as_a_new_one_with_other_arguments(staff: Client, status: str) -> None:
+    old = job_in(status, name="Nightly", priority=8, queue="slow", max_retries=7, timeout=99)
+    assert f'href="/jobs/create/?from={old.pk}"' in staff.get(f"/jobs/{old.pk}/").content.decode()
+    answer = send(staff, old, seconds="2.5")
+    new = Job.objects.latest("id")
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"/jobs/{new.pk}/")
+    assert (new.task, new.kwargs, new.status) == (old.task, {"seconds": 2.5}, "pending")
+    assert (new.name, new.priority, new.queue, new.max_retries, new.timeout) == ("Nightly", 8, "slow", 7, 99)
+    assert Job.objects.get(pk=old.pk).status == status
+    told = set(Audit.objects.values_list("verb", "job", "actor", "source"))
+    assert told == {("again", old.pk, "sara", "page"), ("again", new.pk, "sara", "page")}
+    assert {(act.before["job"], act.after["job"]) for act in Audit.objects.all()} == {(old.pk, new.pk)}
+    for number in (old.pk, new.pk):
+        assert "copied to a new job" in staff.get(f"/jobs/{number}/").content.decode()
+
+
+def test_hidden_values_are_not_in_the_page_and_stay_as_they_were(staff: Client, deliver: Any) -> None:
+    secret = {"password": "hunter2", "headers": {"Authorization": "Bearer abc", "Accept": "*/*"}, "pin_token": 4711}
+    old = enqueue(deliver, kwargs={"to": "a@example.com", **secret})
+    page = staff.get(f"/jobs/create/?from={old.pk}").content.decode()
+    assert "a@example.com" in page
+    assert [word for word in ("hunter2", "Bearer", "abc", "4711") if word in page] == []
+    answer = send(staff, old, to="b@example.com")
+    assert answer.status_code == 302
+    assert Job.objects.latest("id").kwargs == {"to": "b@example.com", **secret}
+
+
+def test_hidden_values_can_be_written_over(staff: Client, deliver: Any) -> None:
+    old = enqueue(deliver, args=["a", "hunter2", {"Authorization": "Bearer abc"}, 4711, 1, 2])
+    changed = {"password": "swordfish", "headers": '{"Authorization": "***", "X": "y"}', "pin_token": "12"}
+    assert send(staff, old, **changed).status_code == 302
+    new = Job.objects.latest("id")
+    assert new.args == ["a", "swordfish", {"Authorization": "Bearer abc", "X": "y"}, 12, 1, 2]
+
+
+def test_a_hidden_value_that_was_moved_is_refused_and_shown_to_nobody(staff: Client, deliver: Any) -> None:
+    old = enqueue(deliver, kwargs={"to": "a", "password": "hunter2", "headers": {"Authorization": "Bearer abc"}})
+    answer = send(staff, old, headers='{"X-Token": "***"}')
+    assert answer.status_code == 422
+    assert "Bearer" not in answer.content.decode()
+    assert "hunter2" not in answer.content.decode()
+    assert Job.objects.count() == 1
+
+
+def test_arguments_that_the_task_no_longer_takes_are_left_out(staff: Client) -> None:
+    old = job_in("completed")
+    Job.objects.filter(pk=old.pk).update(kwargs={"seconds": 3, "colour": "red"})
+    assert filled(staff, old)["argument-seconds"] == "3"
+
+
+@pytest.mark.parametrize("number", ["0", "x", "9" * 30, "-1"])
+def test_a_job_that_does_not_exist_is_not_found(staff: Client, number: str) -> None:
+    assert staff.get(f"/jobs/create/?from={number}").status_code == 404
+
+
+def test_whoever_may_not_look_at_jobs_reads_no_arguments(client: Client) -> None:
+    old = job_in("completed")
+    user = get_user_model().objects.create_user("omar", "", "x")
+    user.user_permissions.add(Permission.objects.get(codename="add_job"))
+    client.force_login(user)
+    assert client.get("/jobs/create/?task=jobs.tasks.sleep").status_code == 200
+    assert client.get(f"/jobs/create/?from={old.pk}").status_code == 403
+
+
+def test_the_form_sent_twice_makes_one_job(staff: Client) -> None:
+    old = job_in("completed")
+    sent = filled(staff, old)
+    for _ in range(2):
+        assert staff.post(f"/jobs/create/?from={old.pk}", sent).status_code == 302
+    assert Job.objects.count() == 2
+
+
+def test_the_new_job_has_not_the_unique_key_of_the_old_one() -> None:
+    old = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, unique_key="only")
+    new = control.run_again(old, Actor(name="sara"), kwargs={"seconds": 2})
+    assert (new.pk == old.pk, new.unique_key) == (False, None)
+    assert re.fullmatch(r"\{'seconds': 2(\.0)?\}", str(new.kwargs))
