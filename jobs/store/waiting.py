@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from django.db import connection
@@ -10,6 +11,7 @@ from jobs.domain.statuses import Status
 from jobs.models import Job
 from jobs.store import stats
 from jobs.store.stats import WorkerLine
+from jobs.store.transitions import HELD
 
 MOST: Final = 10_000  # jobs counted ahead; beyond that it is "more than"
 RECENT: Final = 300  # seconds that the pace is taken from
@@ -35,6 +37,7 @@ class Obstacles:
     any_worker: bool  # whether any worker lives
     known: bool  # whether one of its workers has the task
     leader: bool
+    replaced: bool  # it is held until the tasks that it was replaced by have ended
     suspects: int  # other jobs in flight that lost their worker twice; such jobs run one at a time
 
     @property
@@ -72,6 +75,7 @@ def obstacles(job: Job) -> Obstacles:
         any_worker=bool(everyone),
         known=any(job.task in line.worker.tasks for line in serving),
         leader=stats.leader_lives(),
+        replaced=job.run_at >= datetime.fromisoformat(HELD),
         suspects=suspects,
     )
 

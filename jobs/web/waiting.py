@@ -46,6 +46,8 @@ def why(job: Job) -> Answer:
 
 
 def _sentence(job: Job, facts: Obstacles, place: int | None, due_in: float) -> tuple[str, str]:
+    if facts.replaced:
+        return _("It was replaced by other tasks and ends when they do."), ""
     if due_in > 0:
         when = {"time": span(due_in), "clock": formats.date_format(timezone.localtime(job.run_at), "H:i:s")}
         if job.state is State.RETRYING:
@@ -132,7 +134,7 @@ def _gates(job: Job, facts: Obstacles, place: int | None, due_in: float) -> list
     else:
         left = _("Attempts: %(number)d of %(all)d") % {"number": job.attempts, "all": job.max_retries + 1}
     return [
-        Gate(open=due_in <= 0, text=_("Due") if due_in <= 0 else _("Due in %(time)s") % {"time": span(due_in)}),
+        _due(facts, due_in),
         Gate(open=place is not None, text=_("Redis answers") if place is not None else _("Redis does not answer")),
         Gate(open=facts.leader, text=_("A leader lives") if facts.leader else _("No leader lives")),
         Gate(open=bool(facts.workers), text=serving if facts.workers else _("No worker serves its queue")),
@@ -144,3 +146,9 @@ def _gates(job: Job, facts: Obstacles, place: int | None, due_in: float) -> list
         ),
         Gate(open=free > 0, text=_("Free slots: %(free)d of %(slots)d") % {"free": max(free, 0), "slots": facts.slots}),
     ]
+
+
+def _due(facts: Obstacles, due_in: float) -> Gate:
+    if facts.replaced:
+        return Gate(open=False, text=_("The tasks that it was replaced by have not ended"))
+    return Gate(open=due_in <= 0, text=_("Due") if due_in <= 0 else _("Due in %(time)s") % {"time": span(due_in)})

@@ -193,3 +193,15 @@ def test_the_numbers_are_read_from_indexes() -> None:
         for sql in (waiting_store._AHEAD, waiting_store._PACE):
             cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", values)
             assert ("Seq Scan", "jobs_job") not in nodes(cursor.fetchone()[0][0]["Plan"])
+
+
+def test_a_job_that_replaced_itself_waits_for_what_it_was_replaced_by(page: Any, stage: Stage) -> None:
+    job = claimed(stage.worker())
+    with connection.cursor() as cursor:
+        assert transitions.replace(cursor, Run(id=job.id, runs=1))
+    job.refresh_from_db()
+    assert page(job) == "It was replaced by other tasks and ends when they do."
+    (stop,) = (gate.text for gate in waiting.why(job).gates if gate.stop)
+    assert "replaced" in stop
+    with translation.override("ar"):
+        assert waiting.why(job).sentence == "استُبدلت بمهام أخرى، وتنتهي بانتهائها."
