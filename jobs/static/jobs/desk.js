@@ -10,7 +10,7 @@ if (!document.cookie.includes("timezone=")) {
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden) event.preventDefault();
   // Somebody chooses rows.
-  if (event.detail.elt.querySelector(".pick input:checked")) event.preventDefault();
+  if (event.detail.elt.querySelector(".pick input:checked, [name=all]:checked")) event.preventDefault();
   // Somebody reads a table that would close.
   if (event.detail.elt.matches("[data-hold]:has(details[open])")) event.preventDefault();
 });
