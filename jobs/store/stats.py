@@ -12,6 +12,7 @@ from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count, Min, Q
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -135,10 +136,7 @@ def queue_names() -> list[str]:
 
 def live_workers() -> list[Worker]:
     """The workers that hold their lock, children of a prefork worker apart. A row alone may be left by a process that died."""
-    with connection.cursor() as cursor:
-        cursor.execute(locks.HELD_WORKERS)
-        held = {row[0] for row in cursor.fetchall()}
-    return [row for row in Worker.objects.all() if row.id in held]
+    return list(Worker.objects.filter(id__in=RawSQL(locks.HELD_WORKERS, [])))
 
 
 def workers() -> list[WorkerLine]:

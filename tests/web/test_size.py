@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from jobs.models import Job
 from jobs.store import stats
 
 pytestmark = pytest.mark.django_db
@@ -85,3 +87,20 @@ def test_the_queues_are_found_without_reading_their_jobs(client: Client) -> None
     read = nodes(plan(captured.captured_queries[0]["sql"]))
     assert ("Seq Scan", "jobs_job") not in read
     assert ("Index Only Scan", "jobs_job") in read or ("Index Scan", "jobs_job") in read
+
+
+def test_who_looks_within_a_second_costs_no_reading_of_the_dashboard(staff: Client) -> None:
+    fill()
+    cache.clear()
+    first = queries(staff, "/")
+    second = [sql for sql in queries(staff, "/") if "django_session" not in sql and "auth_user" not in sql]
+    assert len(first) > 5
+    assert second == []
+
+
+def test_the_page_of_a_waiting_job_takes_twelve_queries_at_most(staff: Client) -> None:
+    fill()
+    waiting = Job.objects.filter(status="pending").values_list("pk", flat=True)[0]
+    cache.clear()
+    asked = queries(staff, f"/jobs/{waiting}/")
+    assert len(asked) <= 12

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
 from jobs.celery_app import lanes
@@ -16,6 +18,7 @@ from jobs.web.charts import PERIODS, charts
 from jobs.web.live import render_live
 
 GROUPS = 6
+KEPT = 1.0  # seconds that a reading serves all viewers
 
 
 @needs("view_job")
@@ -24,13 +27,21 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     """Is all well, how many jobs are where, what runs, what failed last."""
     if request.headers.get("HX-Target") == "charts":
         return render_live(request, "", "jobs/dashboard/_charts.html", _charts(request))
+    # One reading serves all who look: what stands in it is in a language.
+    context = cache.get_or_set(f"jobs-dashboard-{get_language()}", _facts, KEPT) | {"live": request.GET.get("live") != "off"}
+    if not request.headers.get("HX-Request"):
+        context |= _charts(request)
+    return render_live(request, "jobs/dashboard/dashboard.html", "jobs/dashboard/_live.html", context)
+
+
+def _facts() -> dict[str, Any]:
     workers = stats.workers()
     queues = stats.queues(workers)
     numbers = counts.counts()
     waits = [line for line in queues if line.oldest]
-    context = {
+    return {
         "health": health.look(workers, queues),
-        "counts": numbers.items(),
+        "counts": list(numbers.items()),
         "total": counts.total(numbers),
         "workers": workers,
         "slots": sum(line.worker.concurrency for line in workers),
@@ -38,11 +49,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "queues": queues,
         "oldest": max((line.oldest_seconds for line in waits), default=None),
         "groups": letters.groups(letters.entries(), GROUPS),
-        "live": request.GET.get("live") != "off",
     }
-    if not request.headers.get("HX-Request"):
-        context |= _charts(request)
-    return render_live(request, "jobs/dashboard/dashboard.html", "jobs/dashboard/_live.html", context)
 
 
 def _charts(request: HttpRequest) -> dict[str, Any]:
