@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs.models import Job
 from jobs.store import stats
+from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
 ROWS = 10_000
@@ -96,6 +97,20 @@ def test_who_looks_within_a_second_costs_no_reading_of_the_dashboard(staff: Clie
     second = [sql for sql in queries(staff, "/") if "django_session" not in sql and "auth_user" not in sql]
     assert len(first) > 5
     assert second == []
+
+
+def test_the_live_part_is_written_once_for_all_and_apart_for_each_language(staff: Client) -> None:
+    cache.clear()
+    texts = []
+    for language in ("ar", "en", "ar"):
+        staff.cookies["django_language"] = language
+        texts.append(staff.get("/", headers={"HX-Request": "true"}).content.decode())
+    assert texts[0] == texts[2]
+    assert "Dashboard" in texts[1]
+    assert "Dashboard" not in texts[0]
+    cache.clear()
+    job_in("failed")
+    assert 'class="counts-hot"' in staff.get("/", headers={"HX-Request": "true"}).content.decode()
 
 
 def test_the_page_of_a_waiting_job_takes_twelve_queries_at_most(staff: Client) -> None:

@@ -15,7 +15,7 @@ from jobs.store.history import Period, history
 from jobs.web import health
 from jobs.web.access import needs
 from jobs.web.charts import PERIODS, charts
-from jobs.web.live import render_live
+from jobs.web.live import kept_part, render_live
 
 GROUPS = 6
 KEPT = 1.0  # seconds that a reading serves all viewers
@@ -27,11 +27,15 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     """Is all well, how many jobs are where, what runs, what failed last."""
     if request.headers.get("HX-Target") == "charts":
         return render_live(request, "", "jobs/dashboard/_charts.html", _charts(request))
+    if request.headers.get("HX-Request"):
+        return kept_part(request, "jobs/dashboard/_live.html", lambda: _live(request), KEPT)
+    return render_live(request, "jobs/dashboard/dashboard.html", "", _live(request) | _charts(request))
+
+
+def _live(request: HttpRequest) -> dict[str, Any]:
     # One reading serves all who look: what stands in it is in a language.
-    context = cache.get_or_set(f"jobs-dashboard-{get_language()}", _facts, KEPT) | {"live": request.GET.get("live") != "off"}
-    if not request.headers.get("HX-Request"):
-        context |= _charts(request)
-    return render_live(request, "jobs/dashboard/dashboard.html", "jobs/dashboard/_live.html", context)
+    facts: dict[str, Any] = cache.get_or_set(f"jobs-dashboard-{get_language()}", _facts, KEPT) or {}
+    return {**facts, "live": request.GET.get("live") != "off"}
 
 
 def _facts() -> dict[str, Any]:
