@@ -53,20 +53,36 @@ class Waiting(BaseBackend):
         self, result: Any, timeout: float | None = None, interval: float = 0.5, no_ack: bool = True, on_message: Any = None,
         on_interval: Any = None,
     ) -> Iterator[tuple[str, Any]]:  # fmt: skip
-        """(task_id, meta) of each result of a group as it ends; raises what a task before the group has raised. Raises TimeoutError."""
+        """(task_id, meta) of each result of a group as it ends. Raises TimeoutError.
+
+        Where a task before the group has failed, the group has no jobs, and its failure stands for each of their results.
+        """
 
         def check() -> None:
-            _raise_of_parents(result)
+            failed = _failed_parent(result)
+            if failed is not None:
+                raise _NeverSent(failed)
             if on_interval is not None:
                 on_interval()
 
         self._ensure_not_eager()
-        _raise_of_parents(result)
-        for one in result.results:
-            if isinstance(one, ResultSet):
-                yield one.id, one.results
-        ids = {one.id for one in result.results if not isinstance(one, ResultSet)}
-        yield from self.get_many(ids, timeout, interval, on_message=on_message, on_interval=check, also=getattr(result, "id", None))
+        left = {one.id for one in result.results}
+        try:
+            failed = _failed_parent(result)
+            if failed is not None:
+                raise _NeverSent(failed)
+            for one in result.results:
+                if isinstance(one, ResultSet):
+                    left.discard(one.id)
+                    yield one.id, one.results
+            for task_id, found in self.get_many(
+                set(left), timeout, interval, on_message=on_message, on_interval=check, also=getattr(result, "id", None)
+            ):
+                left.discard(task_id)
+                yield task_id, found
+        except _NeverSent as before:
+            for task_id in left:
+                yield task_id, before.meta
 
     def get_many(
         self, task_ids: Iterable[str], timeout: float | None = None, interval: float = 0.5, no_ack: bool = True, on_message: Any = None,
@@ -129,10 +145,19 @@ class Waiting(BaseBackend):
             raise NotCommitted
 
 
-def _raise_of_parents(result: Any) -> None:
-    """A task that fails before a group leaves it without jobs."""
+class _NeverSent(Exception):
+    """A task before the group has failed."""
+
+    def __init__(self, meta: dict[str, Any]) -> None:
+        super().__init__()
+        self.meta = meta
+
+
+def _failed_parent(result: Any) -> dict[str, Any] | None:
+    """The meta of a task before the group that has failed; such a group has no jobs."""
     node = result.parent if isinstance(result, GroupResult) else None
     while node is not None:
-        if isinstance(node, AsyncResult):
-            node.maybe_throw()
+        if isinstance(node, AsyncResult) and node.state in states.PROPAGATE_STATES:
+            return {"status": node.state, "result": node.result}
         node = node.parent
+    return None

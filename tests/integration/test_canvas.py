@@ -86,6 +86,12 @@ def test_errors_reach_links_chains_and_chords_as_their_own_class(tmp_path: Path)
         until(lambda: users("old") == [f"old {alone.id}"] and users("new") == ["new OutOfStock"], timeout=GET)
         assert "in raises" in alone.traceback
 
+        before_group = (s("raises") | group(s("add_one"), s("add_one"))).apply_async()
+        found = before_group.get(timeout=GET, propagate=False)
+        assert [(type(error), error.item) for error in found] == [(OutOfStock, "pear")] * 2
+        with pytest.raises(OutOfStock):
+            before_group.get(timeout=GET)
+
         stopped = chain(s("same", 1), s("raises"), s("add_one"), s("add_one")).apply_async()
         with pytest.raises(OutOfStock):
             stopped.get(timeout=GET)
