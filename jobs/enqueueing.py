@@ -89,10 +89,12 @@ def _call(task: Any, args: Any, kwargs: Any, errors: dict[str, str]) -> tuple[st
     return texts
 
 
-def _problems(*call: Any) -> str:
-    from jobs import argument_types  # pydantic takes 10 MB, and most workers and the leader enqueue nothing this way
+def _problems(task: Any, *call: Any) -> str:
+    if not registry.names_types(task):
+        return ""
+    from jobs import argument_types  # pydantic takes 10 MB and 0.1 s; most workers and the leader enqueue nothing this way
 
-    return argument_types.problems(*call)
+    return argument_types.problems(task, *call)
 
 
 def _own(name: Any, priority: Any, errors: dict[str, str]) -> None:

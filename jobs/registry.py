@@ -50,3 +50,10 @@ def signature(task: Any) -> inspect.Signature:
         hints = {}
     found = inspect.signature(function)
     return found.replace(parameters=[p.replace(annotation=hints.get(p.name, p.annotation)) for p in found.parameters.values()])
+
+
+@lru_cache(maxsize=1024)
+def names_types(task: Any) -> bool:
+    """Whether its signature names the type of any argument."""
+    hints = (parameter.annotation for parameter in signature(task).parameters.values())
+    return any(hint is not inspect.Parameter.empty and not isinstance(hint, str) for hint in hints)
