@@ -12,7 +12,7 @@ UP_STAMP := .venv/.up-$(shell cat $(UP_FILES) | cksum | cut -d' ' -f1)
 DEV_STAMP := .venv/.dev-$(shell cat $(DEV_FILES) | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test check demo chaos chaos-short proof celery-suite bench bench-short messages format lock clean
+.PHONY: help install up test check demo chaos chaos-short proof celery-suite bench bench-short bench-canvas messages format lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s%s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ bench: $(DEV_STAMP) ## Measure against other queues (../shared/bench)
 
 bench-short: $(DEV_STAMP) ## Fail when no-op jobs drain less than 1.2 times as fast as on stock Celery (a minute)
 	$(PY) -m benchmarks.guard
+
+bench-canvas: $(DEV_STAMP) ## A chord of 10,000 and a chain of 1,000, here and on stock Celery
+	$(PY) -m benchmarks.canvas
 
 messages: $(DEV_STAMP) ## Collect the texts for translation (needs gettext)
 	$(PY) manage.py makemessages -l ar --no-location --no-wrap --ignore tests --ignore bench --ignore var

@@ -76,16 +76,22 @@ def _drain(environ: dict[str, str], app: str) -> float:
     return float(measured["jobs"] / measured["seconds"])
 
 
-def compare(folder: Path, rounds: int, jobs: int) -> dict[str, list[float]]:
-    """Jobs per second of each round, by system; the servers are embedded and as durable as in use."""
-    servers = embedded.start(folder)
-    environ = os.environ | servers | {
-        "DJANGO_SETTINGS_MODULE": "task_queue_project.settings", "ENV_FILE": "", "DATA_DIR": str(folder), "DEBUG": "True",
+def environment(folder: Path) -> dict[str, str]:
+    """The environment of both systems; the servers are embedded and as durable as in use."""
+    environ = os.environ | embedded.start(folder) | {
+        "DJANGO_SETTINGS_MODULE": "task_queue_project.settings", "ENV_FILE": "", "DATA_DIR": str(folder), "DEBUG": "False",
         "SECRET_KEY": "only-for-the-comparison-" * 2, "EXTRA_INSTALLED_APPS": "benchmarks", "GUARD_RESULT": str(folder / "result.json"),
         "PYTHONPATH": str(ROOT),
     }  # fmt: skip
     _run(environ, "manage.py", "migrate", "-v0")
     environ["GUARD_BROKER"] = _broker(environ)
+    environ["GUARD_BACKEND"] = environ["GUARD_BROKER"].replace("virtual_host=0", "virtual_host=1")
+    return environ
+
+
+def compare(folder: Path, rounds: int, jobs: int) -> dict[str, list[float]]:
+    """Jobs per second of each round, by system."""
+    environ = environment(folder)
     systems: dict[str, Callable[[], float]] = {
         "this engine": lambda: (_run(environ, "-c", FILL_OURS, str(jobs)), _drain(environ, "task_queue_project"))[1],
         "stock Celery": lambda: (_run(environ, "-c", FILL_STOCK, str(jobs)), _drain(environ, "benchmarks.stock"))[1],

@@ -7,10 +7,23 @@ from celery import Celery
 from benchmarks import bodies
 
 app = Celery("stock", broker=os.environ["GUARD_BROKER"])
-app.conf.update(worker_prefetch_multiplier=1, task_ignore_result=True, broker_connection_retry_on_startup=True)
+app.conf.update(worker_prefetch_multiplier=1, broker_connection_retry_on_startup=True)
+app.conf.result_backend = os.environ.get("GUARD_BACKEND")
 
 
-@app.task(name="guard.noop")
+@app.task(name="guard.noop", ignore_result=True)
 def noop(total: int) -> None:
     """Nothing, counted."""
     bodies.count(total)
+
+
+@app.task(name="guard.plus")
+def plus(number: int) -> int:
+    """One link of a chain, one header task of a chord."""
+    return number + 1
+
+
+@app.task(name="guard.total")
+def total(numbers: list[int]) -> int:
+    """The body of a chord."""
+    return sum(numbers)

@@ -9,3 +9,15 @@ from benchmarks import bodies
 def noop(total: int) -> None:
     """Nothing, counted."""
     bodies.count(total)
+
+
+@shared_task(name="guard.plus")
+def plus(number: int) -> int:
+    """One link of a chain, one header task of a chord."""
+    return number + 1
+
+
+@shared_task(name="guard.total")
+def total(numbers: list[int]) -> int:
+    """The body of a chord."""
+    return sum(numbers)

@@ -1,0 +1,99 @@
+"""A chord and a chain on this engine and on stock Celery with results in Redis, one after the other, several times.
+
+python -m benchmarks.canvas [--rounds 3] [--chord 10000] [--chain 1000]
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from benchmarks import guard
+from jobs.dev import embedded
+
+PATIENCE = 300  # seconds for one chord or chain
+ASK = """
+import sys, time, importlib
+tasks = importlib.import_module(sys.argv[1])
+kind, size = sys.argv[2], int(sys.argv[3])
+from celery import chain, chord
+tasks.plus.delay(0).get(timeout=60)
+start = time.perf_counter()
+if kind == "chord":
+    result = chord([tasks.plus.s(number) for number in range(size)], tasks.total.s()).apply_async()
+    expected = sum(range(1, size + 1))
+else:
+    result = chain(tasks.plus.s(0), *[tasks.plus.s()] * (size - 1)).apply_async()
+    expected = size
+found = result.get(timeout=300)
+assert found == expected, (found, expected)
+print(time.perf_counter() - start)
+"""
+
+
+@contextmanager
+def _worker(environ: dict[str, str], app: str, log: Path) -> Iterator[None]:
+    command = [sys.executable, "-m", "celery", "-A", app, "worker", "-P", "gevent", "-c", "4", "-l", "WARNING", "--prefetch-multiplier=1"]
+    with log.open("wb") as out:
+        worker = subprocess.Popen(command, cwd=guard.ROOT, env=environ, stdout=out, stderr=out, start_new_session=True)
+    try:
+        yield
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            worker.wait(30)
+        with suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+
+
+def _ask(environ: dict[str, str], module: str, kind: str, size: int) -> float:
+    script = f"import django; django.setup()\n{ASK}" if module == "benchmarks.tasks" else ASK
+    command = [sys.executable, "-c", script, module, kind, str(size)]
+    done = subprocess.run(command, cwd=guard.ROOT, env=environ, capture_output=True, text=True, timeout=PATIENCE + 100)
+    if done.returncode:
+        raise guard.GuardError(f"{module}, {kind} of {size}:\n{done.stderr[-2000:]}")
+    return float(done.stdout)
+
+
+def main() -> int:
+    """Print seconds and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (3)")
+    parser.add_argument("--chord", type=int, default=10_000, help="header tasks (10000)")
+    parser.add_argument("--chain", type=int, default=1_000, help="links (1000)")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="jobs-canvas-"))
+    folder.chmod(0o711)
+    systems = {"this engine": ("task_queue_project", "benchmarks.tasks"), "stock Celery": ("benchmarks.stock", "benchmarks.stock")}
+    kinds = {"chord": options.chord, "chain": options.chain}
+    taken: dict[tuple[str, str], list[float]] = {(kind, name): [] for kind in kinds for name in systems}
+    try:
+        environ = guard.environment(folder)
+        for number in range(options.rounds):
+            for name, (app, module) in systems.items():
+                with _worker(environ, app, folder / "log"):
+                    for kind, size in kinds.items():
+                        taken[kind, name].append(_ask(environ, module, kind, size))
+                        print(f"round {number + 1}, {name}, {kind} of {size}: {taken[kind, name][-1]:.2f} s", flush=True)
+    except guard.GuardError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        embedded.stop(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+    for kind, size in kinds.items():
+        ours, stock = (statistics.median(taken[kind, name]) for name in systems)
+        print(f"{kind} of {size}: medians {ours:.2f} and {stock:.2f} s, speed {stock / ours:.2f} of stock Celery's")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
