@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from jobs import masking
+from jobs.domain import tracebacks
 from jobs.domain.statuses import State
 from jobs.models.dead_letter import RESOLUTION_LABELS
 from jobs.models.job import STATUS_LABELS
@@ -146,6 +147,13 @@ def first_line(text: str) -> str:
 def masked(text: str) -> str:
     """An error or traceback without secrets."""
     return masking.text(str(text))
+
+
+@register.inclusion_tag("jobs/_traceback.html")
+def traceback(text: str) -> dict[str, Any]:
+    """A traceback without secrets: the project's own frames stand out, those of the libraries are folded unless all are theirs."""
+    parts = tracebacks.split(masking.text(text))
+    return {"parts": parts, "last": tracebacks.last_own(parts)}
 
 
 @register.filter

@@ -17,6 +17,11 @@ from jobs.store.transitions import Failure, Run
 from tests.rows import job_in
 
 TRACEBACK = """Traceback (most recent call last):
+  File "/srv/shop/.venv/lib/python3.11/site-packages/celery/app/trace.py", line 453, in trace_task
+    R = retval = fun(*args, **kwargs)
+                 ^^^^^^^^^^^^^^^^^^^^
+  File "/srv/shop/.venv/lib/python3.11/site-packages/celery/app/trace.py", line 736, in __protected_call__
+    return self.run(*args, **kwargs)
   File "/srv/shop/orders/tasks.py", line 41, in invoice
     total = sum(line.price for line in order.lines)
 ValueError: line 3 of order 4711 has no price

@@ -1,0 +1,33 @@
+"""The page of a job and that of an error show where the project's own code failed, without secrets."""
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from jobs import enqueue
+from jobs.models import DeadLetterQueue
+from jobs.store import transitions
+from jobs.store.transitions import Failure, Run
+
+pytestmark = pytest.mark.django_db
+TRACEBACK = """Traceback (most recent call last):
+  File "/srv/lib/python3.11/site-packages/celery/app/trace.py", line 453, in trace_task
+    R = retval = fun(*args, **kwargs)
+  File "/srv/shop/<orders>.py", line 41, in charge
+    pay(password="hunter2")
+ValueError: no"""
+
+
+def test_own_frames_stand_out_and_others_are_folded(admin_client: Client) -> None:
+    admin_client.cookies["django_language"] = "en"
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0})
+    with connection.cursor() as cursor:
+        run = Run(id=job.id, runs=1)
+        assert transitions.claim(cursor, run, worker=1, queue=job.queue, priority=job.priority)
+        transitions.bury(cursor, run, Failure(error_class="ValueError", message="no", traceback=TRACEBACK), task=job.task)
+    for address in (f"/jobs/{job.id}/", f"/jobs/dead-letters/group/{DeadLetterQueue.objects.get().fingerprint}/"):
+        page = admin_client.get(address).content.decode()
+        assert "/srv/shop/&lt;orders&gt;.py:41 charge" in page
+        assert '<summary dir="auto">1 frame of libraries</summary>' in page
+        assert page.count('class="frame-own"') == 1
+        assert "hunter2" not in page
