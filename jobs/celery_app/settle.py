@@ -13,7 +13,7 @@ from kombu.exceptions import EncodeError
 from kombu.utils.json import dumps
 
 from jobs import masking
-from jobs.celery_app import aftermath, meta, sending
+from jobs.celery_app import aftermath, meta, retries, sending
 from jobs.domain.errors import JobTimeout
 from jobs.domain.outcomes import Outcome as Ending
 from jobs.store import interventions, transitions
@@ -220,10 +220,16 @@ def _log_burial(run: Run, task: str, failure: Failure) -> None:
 
 
 def bury_elsewhere(app: Any, request: Any, run: Run, error: BaseException, trace: Any, tell: Callable[[], None]) -> None:
-    """running -> failed, by the parent of a process that was killed at its hard time limit. A child that died is a lost run instead."""
+    """running -> pending or failed, by the parent of a process that was killed at its hard time limit. A child that died is a
+    lost run instead.
+    """
     if isinstance(error, WorkerLostError):
         return
     failure = failure_of(error, str(trace) if trace else None)
+    pause = retries.pause(request)
+    if pause is not None:
+        engine().write(lambda cursor: transitions.retry(cursor, run, failure, delay=pause))
+        return
     more = meta.failure(app.backend.encode_result(error, states.FAILURE), failure.traceback, None)
 
     def body(cursor: Any) -> bool:

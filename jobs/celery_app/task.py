@@ -1,6 +1,5 @@
 """The base of every task: claim, run, hand the outcome on."""
 
-import random
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,10 +12,9 @@ from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore, Reject, Retry
 from django.db import transaction
 
-from jobs.celery_app import limits, plain, settle
+from jobs.celery_app import limits, plain, retries, settle
 from jobs.celery_app.body import Body
 from jobs.conf import configuration
-from jobs.domain import retry as policy
 from jobs.domain.errors import JobCancelled, JobInterrupted, PermanentError
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
@@ -128,12 +126,9 @@ class JobTask(DjangoTask):
         """Retry when this job is retried on any exception; otherwise the failure settles in `task_failure`."""
         outcome.closing = True
         final = (PermanentError, *self.throws, *(getattr(self, "dont_autoretry_for", None) or ()))
-        if outcome.ended_by is not None or not getattr(request, "autoretry", False) or isinstance(error, final):
+        pause = retries.pause(request)
+        if outcome.ended_by is not None or isinstance(error, final) or pause is None:
             return
-        if not policy.can_retry(request.retries + 1, request.max_retries):
-            return
-        limits = configuration()
-        pause = policy.delay(request.retries + 1, backoff=limits.retry_backoff, maximum=limits.retry_backoff_max, rng=random.Random())
         outcome.retry = {"error": error, "traceback": sys.exc_info()[2], "delay": pause}
         settle.retry(self, outcome)
         raise Retry(exc=error, when=pause) from error

@@ -11,6 +11,7 @@ from celery.result import allow_join_result
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
+from jobs import enqueue
 from jobs.models import Attempt, DeadLetterQueue, Job
 from tests.flows import GET, job_of, s, task
 from tests.taskapp.flows import OutOfStock
@@ -129,6 +130,17 @@ def test_time_limits_end_the_body(tmp_path: Path, pool: str) -> None:
         assert task("same").delay(1).get(timeout=GET) == 1
     assert Attempt.objects.filter(job=job_of(hard)).count() == 1
     assert DeadLetterQueue.objects.filter(job=job_of(hard)).count() == 1
+
+
+@pytest.mark.parametrize("pool", ["gevent", "prefork"])
+def test_a_time_limit_spends_a_retry(tmp_path: Path, pool: str) -> None:
+    with running_worker(tmp_path / "log", pool=pool, slots=2, JOBS_RETRY_BACKOFF="0.2"):
+        hard = enqueue("t.slow_hard", max_retries=1).id
+        until(lambda: Job.objects.get(id=hard).status == "failed", timeout=GET)
+    job = Job.objects.get(id=hard)
+    assert (job.runs, job.attempts) == (2, 2)
+    assert Attempt.objects.filter(job=job).count() == 2
+    assert DeadLetterQueue.objects.get(job=job).error_class == "TimeLimitExceeded"
 
 
 def test_a_rate_limit_spreads_the_runs(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """Jobs that kill their worker each time: buried after JOBS_MAX_LOST runs, and no other job with them."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from jobs import control, enqueue, enqueue_many
 from jobs.dev import embedded
-from jobs.models import Attempt, DeadLetterQueue, Job
+from jobs.models import Attempt, DeadLetterQueue, Job, Worker
 from tests.integration.test_lost_servers import asker
 from tests.integration.test_up import up
 from tests.waiting import until
@@ -69,6 +71,18 @@ def test_under_prefork_only_the_child_dies(tmp_path: Path) -> None:
     assert run_until_all_ended(tmp_path, pool="prefork") == 1
     check(poison, innocent)
     assert set(Job.objects.filter(id__in=innocent).values_list("losses", flat=True)) == {0}
+
+
+def test_under_prefork_a_killed_child_is_a_lost_run(tmp_path: Path) -> None:
+    """As the kernel does it when memory is short."""
+    with running_worker(tmp_path / "log", pool="prefork", slots=2):
+        job = enqueue("t.nap", args=[4]).id
+        until(lambda: Job.objects.get(id=job).status == "running", timeout=20)
+        os.kill(Worker.objects.get(id=Job.objects.get(id=job).worker).pid, signal.SIGKILL)
+        until(lambda: Job.objects.get(id=job).status == "completed", timeout=40, what="it runs again and completes")
+    row = Job.objects.get(id=job)
+    assert (row.runs, row.losses, row.attempts) == (2, 1, 1)
+    assert Attempt.objects.get(job=job).outcome == "lost"
 
 
 def test_a_long_job_that_lost_two_workers_does_not_keep_the_other_slots_empty(tmp_path: Path) -> None:
