@@ -69,6 +69,8 @@ def _rows(worker: int) -> dict[str, int]:
             job = _claimed(worker, name=f"Invoice {number}")
             transitions.bury(cursor, Run(id=job.id, runs=1), failure, task=job.task)
             jobs["failed"] = job
+        options = {"headers": {"parent_id": jobs["completed"].task_id, "root_id": "gone"}}
+        cursor.execute("UPDATE jobs_job SET options = %s WHERE id = %s", [json.dumps(options), jobs["failed"].id])
         cursor.execute(HISTORY)
     control.change_priority([jobs["queued"].id, jobs["elsewhere"].id], 8, by=SARA)
     control.change_priority([jobs["scheduled"].id], 7, by=Actor(name="manage.py test_dead_letter_queue", source=Source.COMMAND))

@@ -17,6 +17,7 @@ from jobs.web.access import needs
 from jobs.web.forms import PriorityForm
 from jobs.web.labels import ltr
 from jobs.web.live import render_live
+from jobs.web.relations import relations
 from jobs.web.reports import page_actor, say
 from jobs.web.tags import span
 from jobs.web.waiting import why
@@ -34,7 +35,8 @@ def job_detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _job_context(job: Job) -> dict[str, Any]:
     attempts = list(job.attempt_set.order_by("-run"))
-    entry = DeadLetterQueue.objects.filter(job=job, resolution=Resolution.OPEN).first()
+    failed = job.status == Status.FAILED  # else it has no open entry
+    entry = DeadLetterQueue.objects.filter(job=job, resolution=Resolution.OPEN).first() if failed else None
     return {
         "job": job,
         "state": job.state.value,
@@ -44,6 +46,7 @@ def _job_context(job: Job) -> dict[str, Any]:
         "attempts": attempts,
         "acts": Audit.objects.filter(job=job.pk)[:ACTS],
         "entry": entry,
+        "relations": relations(job),
         "allowed_runs": None if job.max_retries is None else job.max_retries + 1,
         "can_cancel": can("cancel", job.status) and job.cancel_requested_at is None,
         "can_reprocess": can("reprocess", job.status),

@@ -1,0 +1,75 @@
+"""What belongs to a job: what sent it, what follows from it, what it has sent, and others like it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+from kombu.utils.json import dumps
+
+from jobs.models import Job
+from jobs.store.related import related
+
+SENT: Final = 20  # of what it has sent, or of what follows, that are shown
+_DEPTH: Final = 20  # of groups in groups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """One heading. `missing` is the text for those that have no row, each a task or a Celery id."""
+
+    title: str
+    jobs: list[Job]
+    missing: list[str]
+    missing_text: str = ""
+
+
+def relations(job: Job) -> list[Relation]:
+    """Only those that the job has; one query."""
+    options = job.options or {}
+    headers = options.get("headers") or {}
+    parent, root, group = (str(headers[key]) if headers.get(key) else None for key in ("parent_id", "root_id", "group"))
+    follows = dict(islice(following(options.get("embed") or {}), SENT))
+    sent = list(islice(dict.fromkeys(children((job.result_meta or {}).get("children"))), SENT))
+    if root in (parent, job.task_id):
+        root = None
+    wanted = [id for id in (parent, root, *follows, *sent) if id]
+    found = related(job, wanted, f'"group": {dumps(group)}' if group else None)
+
+    def of(title: str, ids: dict[str, str], text: str) -> Relation:
+        jobs = [found.known[id] for id in ids if id in found.known]
+        return Relation(title=title, jobs=jobs, missing=[name for id, name in ids.items() if id not in found.known], missing_text=text)
+
+    gone, later = _("no longer kept"), _("not sent yet")
+    all = [
+        of(_("Sent by"), {parent: parent} if parent else {}, gone),
+        of(_("The whole began with"), {root: root} if root else {}, gone),
+        Relation(title=_("In its group"), jobs=found.group, missing=[]),
+        of(_("It has sent"), {id: id for id in sent if id not in follows}, gone),
+        of(_("What follows"), follows, later),
+        Relation(title=_("The newest of this task"), jobs=found.task, missing=[]),
+    ]
+    return [one for one in all if one.jobs or one.missing]
+
+
+def children(kept: Any, depth: int = _DEPTH) -> Iterator[str]:
+    """The Celery ids of results as Celery keeps them: [[id, parent], members or None], groups within groups.
+
+    >>> list(children([[["a", None], None], [["group", None], [[["b", None], None]]]]))
+    ['a', 'b']
+    """
+    for one in kept if isinstance(kept, list) else []:
+        match one:
+            case [[str(id), *_], None]:
+                yield id
+            case [[_, *_], list(members)] if depth:
+                yield from children(members, depth - 1)
+
+
+def following(embed: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Celery id and task of what is sent when the job has completed: the next of its chain, its links, the body of its chord."""
+    chain = embed.get("chain") or []
+    for signature in [*reversed(chain), *(embed.get("callbacks") or []), embed.get("chord")]:
+        if isinstance(signature, dict) and (signature.get("options") or {}).get("task_id"):
+            yield str(signature["options"]["task_id"]), str(signature.get("task"))

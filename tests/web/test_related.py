@@ -1,0 +1,75 @@
+"""The page of a job links the jobs that belong to it, and reads no more of the table than these."""
+
+import json
+from typing import Any
+
+import pytest
+from celery import chain, current_app, group
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from jobs import enqueue
+from jobs.models import Job
+from jobs.store.related import related
+from jobs.web.relations import following, relations
+from tests.rows import job_in
+from tests.web.test_size import fill, nodes, plan
+
+pytestmark = pytest.mark.django_db
+
+
+def sleep(**options: Any) -> Any:
+    return current_app.tasks["jobs.tasks.sleep"].si(seconds=0).set(**options)
+
+
+def titles(job: Job) -> dict[str, list[int]]:
+    return {one.title: [row.pk for row in one.jobs] for one in relations(job)}
+
+
+def test_parent_and_root_and_what_was_sent(admin_client: Client) -> None:
+    admin_client.cookies["django_language"] = "en"
+    root = enqueue("jobs.tasks.fail", name="the root")
+    sleep().apply_async(task_id="parent-1", parent_id=root.task_id, root_id=root.task_id)
+    sleep().apply_async(task_id="child-1", parent_id="parent-1", root_id=root.task_id)
+    parent, child = Job.objects.get(task_id="parent-1"), Job.objects.get(task_id="child-1")
+    kept = {"children": [[["child-1", None], None], [["g", None], [[["long-gone", None], None]]]]}
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET result_meta = %s WHERE id = %s", [json.dumps(kept), parent.pk])
+    parent.refresh_from_db()
+    assert titles(child) == {"Sent by": [parent.pk], "The whole began with": [root.pk], "The newest of this task": [parent.pk]}
+    shown = relations(parent)
+    assert [(one.title, [row.pk for row in one.jobs], one.missing) for one in shown[:2]] == [
+        ("Sent by", [root.pk], []), ("It has sent", [child.pk], ["long-gone"]),
+    ]  # fmt: skip
+    page = admin_client.get(f"/jobs/{parent.pk}/").content.decode()
+    assert f'href="/jobs/{root.pk}/"' in page
+    assert f'href="/jobs/{child.pk}/"' in page
+    assert "long-gone</bdi> no longer kept" in page
+
+
+def test_the_group_and_what_follows() -> None:
+    group(sleep() for _ in range(3)).apply_async()
+    first, *others = Job.objects.order_by("id")
+    job_in("pending")
+    assert titles(first)["In its group"] == [one.pk for one in others]
+    result = chain(sleep(), sleep(), sleep()).apply_async()
+    job = Job.objects.get(task_id=result.parent.parent.task_id)
+    assert [id for id, _task in following(job.options["embed"])] == [result.parent.task_id, result.task_id]
+    assert [one.missing for one in relations(job) if one.title == "What follows"] == [["jobs.tasks.sleep"] * 2]
+
+
+def test_it_is_read_from_indexes_and_within_twelve_queries(admin_client: Client) -> None:
+    fill()
+    for status in ("pending", "failed"):
+        job = Job.objects.filter(status=status)[0]
+        with CaptureQueriesContext(connection) as captured:
+            found = related(job, ["a", "b"], '"group": "x"')
+        assert len(found.task) == 5
+        assert len(captured) == 1
+        assert [node for node in nodes(plan(captured.captured_queries[0]["sql"])) if node == ("Seq Scan", "jobs_job")] == []
+        cache.clear()
+        with CaptureQueriesContext(connection) as captured:
+            assert admin_client.get(f"/jobs/{job.pk}/").status_code == 200
+        assert len(captured) <= 12
