@@ -1,6 +1,7 @@
 """The page of a job links the jobs that belong to it, and reads no more of the table than these."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
 from jobs import enqueue
 from jobs.models import Job
@@ -22,6 +24,12 @@ pytestmark = pytest.mark.django_db
 
 def sleep(**options: Any) -> Any:
     return current_app.tasks["jobs.tasks.sleep"].si(seconds=0).set(**options)
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    with translation.override("en"):
+        yield
 
 
 def titles(job: Job) -> dict[str, list[int]]:
