@@ -89,3 +89,15 @@ def test_the_list_works_without_javascript(context: BrowserContext) -> None:
     page.click(".filters button")
     expect(page.locator("#live tbody tr")).to_have_count(1)
     expect(page.locator("#live")).to_contain_text("wanted")
+
+
+def test_an_open_table_of_a_jobs_life_stays_open_and_goes_on(context: BrowserContext) -> None:
+    page = login(context)
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1})
+    page.goto(f"/jobs/{job.id}/")
+    expect(page.locator("#line-table")).to_be_visible(timeout=15_000)
+    page.click("#line-table summary")
+    length = page.locator("#line-table tbody td").last
+    before = length.inner_text()
+    expect(length).not_to_have_text(before, timeout=15_000)
+    expect(length).to_be_visible()

@@ -2,9 +2,11 @@
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
 
 from jobs import enqueue
+from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
 PAGES = ["/", "/jobs/", "/jobs/create/", "/jobs/create/?task=jobs.tasks.sleep", "/jobs/dead-letters/", "/jobs/queues/", "/jobs/workers/"]
@@ -32,3 +34,15 @@ def test_the_page_of_a_job_escapes_what_people_typed(client: Client) -> None:
     content = client.get(f"/jobs/{job.id}/").content
     assert b"<script>1" not in content
     assert b"<script>2" not in content
+
+
+def test_the_line_of_a_jobs_life_is_drawn_with_a_table_behind_it(client: Client) -> None:
+    client.force_login(get_user_model().objects.create_superuser("root", "", "x"))
+    client.cookies["django_language"] = "en"
+    with connection.cursor() as cursor:
+        job = job_in("failed")
+        cursor.execute("UPDATE jobs_job SET created_at = created_at - interval '90 s' WHERE id = %s", [job.id])
+    page = client.get(f"/jobs/{job.id}/").content.decode()
+    assert page.count('<rect class="life-wait"') == 2  # and in the legend
+    assert 'aria-label="waiting: 1 min and 30 s' in page
+    assert "<td>Run 1: failed</td>" in page

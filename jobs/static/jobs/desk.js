@@ -15,6 +15,13 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.elt.matches("[data-hold]:has(details[open])")) event.preventDefault();
 });
 
+// A table that somebody opened stays open while its numbers are renewed.
+let opened = [];
+document.addEventListener("htmx:beforeSwap", () => {
+  opened = [...document.querySelectorAll("details[data-keep][open]")].map((one) => one.id);
+});
+document.addEventListener("htmx:afterSwap", () => opened.forEach((id) => document.getElementById(id)?.setAttribute("open", "")));
+
 // The login has expired: show the login page, not a login form inside the page.
 document.addEventListener("htmx:beforeOnLoad", (event) => {
   const answered = new URL(event.detail.xhr.responseURL || location.href);

@@ -20,6 +20,7 @@ from jobs.web.live import render_live
 from jobs.web.relations import relations
 from jobs.web.reports import page_actor, say
 from jobs.web.tags import span
+from jobs.web.timeline import timeline
 from jobs.web.waiting import why
 
 ACTS = 10  # of the audit, on the page of a job
@@ -44,6 +45,7 @@ def _job_context(job: Job) -> dict[str, Any]:
         "answer": why(job) if job.status == Status.PENDING else None,
         "now": _now(job),
         "attempts": attempts,
+        "line": timeline(job, attempts[::-1], timezone.now()),
         "acts": Audit.objects.filter(job=job.pk)[:ACTS],
         "entry": entry,
         "relations": relations(job),
