@@ -13,7 +13,7 @@ from jobs.conf import configuration
 from jobs.control import Report
 from jobs.domain.actors import Actor, Source
 from jobs.domain.statuses import ENDED, Status
-from jobs.models import Batch, DeadLetterQueue, Job
+from jobs.models import Audit, Batch, DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.batch import BatchState
 from jobs.models.job import ClockTimestamp
@@ -21,6 +21,8 @@ from jobs.models.job import ClockTimestamp
 AT_ONCE: Final = 500  # more than these go on in the background
 MOST: Final = 200_000  # numbers of one batch
 _CHUNK: Final = 200
+UNDOABLE: Final = [Verb.CANCEL.value, Verb.PRIORITY.value, Verb.QUEUE.value]
+_ENDED: Final = [BatchState.DONE.value, BatchState.STOPPED.value]
 _ACTIVE: Final = [BatchState.TRIAL.value, BatchState.RUNNING.value]
 
 
@@ -64,6 +66,44 @@ def stop(pk: int, by: Actor) -> bool:
     rows = Batch.objects.using(configuration().database).filter(pk=pk, state__in=_ACTIVE)
     remark = _("Stopped by %(name)s.") % {"name": by.name}
     return bool(rows.update(state=BatchState.STOPPED.value, ended_at=ClockTimestamp(), remark=remark))
+
+
+def undo(pk: int, by: Actor) -> list[Batch]:
+    """Take back what the ended batch changed, where nobody did anything to the job since: one new act for each value that comes back.
+
+    Empty: nothing of it can be taken back. A cancelled job that was to run later stays cancelled: running it again makes it due now.
+    """
+    alias = configuration().database
+    with transaction.atomic(using=alias):
+        batch = Batch.objects.using(alias).select_for_update().filter(pk=pk, state__in=_ENDED, verb__in=UNDOABLE, entries=False).first()
+        if batch is None:
+            return []
+        made = []
+        for (verb, options), ids in _changed_back(batch, alias).items():
+            new = draft(verb, ids, by)
+            Batch.objects.using(alias).filter(pk=new.pk).update(remark=_("Takes back act %(number)d.") % {"number": pk})
+            confirm(new.pk, by, **dict(options))
+            made.append(new)
+        return made
+
+
+def _changed_back(batch: Batch, alias: str) -> dict[tuple[Verb, tuple[tuple[str, Any], ...]], list[int]]:
+    """The verb with its options -> the jobs; only jobs whose newest record in the audit is that of the batch."""
+    newest = Audit.objects.using(alias).filter(job__in=batch.ids).order_by("job", "-id").distinct("job")
+    back: dict[tuple[Verb, tuple[tuple[str, Any], ...]], list[int]] = {}
+    later = set()
+    if batch.what is Verb.CANCEL:
+        later = set(Job.objects.using(alias).filter(pk__in=batch.ids, run_at__gt=ClockTimestamp()).values_list("pk", flat=True))
+    for act in newest:
+        ours = (act.actor, act.source, act.verb) == (batch.actor, batch.source, batch.verb) and act.at >= batch.created_at
+        if not ours or batch.ended_at is None or act.at > batch.ended_at or act.job is None:
+            continue
+        if batch.what is Verb.CANCEL:
+            if act.before.get("status") == Status.PENDING and act.after.get("status") == Status.CANCELLED and act.job not in later:
+                back.setdefault((Verb.REPROCESS, ()), []).append(act.job)
+        elif batch.verb in act.before:
+            back.setdefault((batch.what, ((batch.verb, act.before[batch.verb]),)), []).append(act.job)
+    return back
 
 
 def apply(verb: Verb, ids: Sequence[int], by: Actor, *, entries: bool = False, **options: Any) -> Report:

@@ -20,6 +20,7 @@ urlpatterns = [
     path("jobs/batches/", batch.batch_list, name="batches"),
     path("jobs/batches/<int:pk>/", batch.batch_detail, name="batch"),
     path("jobs/batches/<int:pk>/stop/", batch.batch_stop, name="batch_stop"),
+    path("jobs/batches/<int:pk>/undo/", batch.batch_undo, name="batch_undo"),
     path("jobs/queues/", dashboard.queues, name="queues"),
     path("jobs/types/", types.type_list, name="types"),
     path("jobs/workers/", dashboard.workers, name="workers"),

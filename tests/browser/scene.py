@@ -81,6 +81,7 @@ def _rows(worker: int) -> dict[str, int]:
     newest = DeadLetterQueue.objects.order_by("-id")
     DeadLetterQueue.objects.filter(id=newest[0].id).update(notify_error="no ADMIN_EMAILS", notify_after=None)
     DeadLetterQueue.objects.filter(id=newest[5].id).update(resolution="resolved", resolved_by="sara", note="أُصلحت البيانات")
+    batches.confirm(batches.draft(Verb.QUEUE, [jobs["queued"].id, jobs["completed"].id], SARA).pk, SARA, queue="celery")
     batches.start(Verb.REPROCESS, list(newest.values_list("id", flat=True)[:3]), SARA, entries=True, pace=1, trial=True)
     batches.draft(Verb.DELETE, list(Job.objects.values_list("id", flat=True)[:20]), SARA)
     return {state: job.id for state, job in jobs.items()}

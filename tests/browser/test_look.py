@@ -43,6 +43,7 @@ def addresses(jobs: dict[str, int]) -> dict[str, str]:
         "dead-letters-resolve": "/jobs/dead-letters/resolve/?q=order",
         "batches": "/jobs/batches/",
         "batch": f"/jobs/batches/{Batch.objects.exclude(state='draft').latest('id').pk}/",
+        "batch-done": f"/jobs/batches/{Batch.objects.filter(state='done').latest('id').pk}/",
         "batch-preview": f"/jobs/batches/{Batch.objects.filter(state='draft').latest('id').pk}/",
         "jobs-filters": "/jobs/?priority=5&since=2001-01-01T00:00",
         "types": "/jobs/types/",

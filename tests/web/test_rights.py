@@ -43,6 +43,7 @@ TABLE: dict[str, tuple[Right, Right]] = {
     "jobs:bulk": (None, (OPERATE, {400})),
     "jobs:batch_confirm": (None, (OPERATE, {302, 422})),
     "jobs:batch_stop": (None, (OPERATE, {302})),
+    "jobs:batch_undo": (None, (OPERATE, {302})),
     "jobs:audit": ((ANSWER, {200}), None),
     "jobs:create": ((OPERATE, {200}), (OPERATE, {200, 422})),
     "jobs:cancel": (None, (OPERATE, {302})),

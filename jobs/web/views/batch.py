@@ -37,7 +37,8 @@ def batch_detail(request: HttpRequest, pk: int) -> HttpResponse:
     batch = get_object_or_404(Batch, pk=pk)
     if batch.state == BatchState.DRAFT:
         return preview(request, batch, BulkForm(batch.what))
-    context = {"batch": batch, "may_stop": batch.active and request.user.has_perm(_permission(batch))}
+    may = request.user.has_perm(_permission(batch))
+    context = {"batch": batch, "may_stop": batch.active and may, "may_undo": may and _undoable(batch)}
     return render_live(request, "jobs/batch/detail.html", "jobs/batch/_live.html", context)
 
 
@@ -70,6 +71,25 @@ def batch_stop(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         messages.warning(request, _("It had ended already."))
     return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))
+
+
+@needs("view_job")
+@require_POST
+def batch_undo(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take back what it changed."""
+    batch = get_object_or_404(Batch.objects.defer("ids"), pk=pk)
+    if not request.user.has_perm(_permission(batch)):
+        return render(request, "403.html", status=403)
+    made = batches.undo(pk, page_actor(request))
+    if not made:
+        messages.warning(request, _("Nothing of it can be taken back: the jobs went on, or somebody changed them since."))
+        return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))
+    messages.success(request, _("It is taken back; you see how far that is."))
+    return HttpResponseRedirect(reverse("jobs:batch", args=[made[0].pk]) if len(made) == 1 else reverse("jobs:batches"))
+
+
+def _undoable(batch: Batch) -> bool:
+    return not batch.active and not batch.entries and batch.verb in batches.UNDOABLE and batch.done > 0
 
 
 def _permission(batch: Batch) -> str:
