@@ -39,4 +39,4 @@ class BrokenConfig(AppConfig):
             case "burying":
                 from jobs.store import transitions  # it imports models
 
-                transitions._enter = lambda *args: True
+                transitions.enter = lambda *args: True

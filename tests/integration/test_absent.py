@@ -1,8 +1,6 @@
 """No worker, no leader, or no Redis for a while: people go on, and everything runs when it is back."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +11,9 @@ from django.core.cache import cache
 from django.test import Client
 
 from jobs import control, enqueue
-from jobs.leader import dispatch
 from jobs.models import Job
 from jobs.store import clock
+from tests.integration.test_election import candidate
 from tests.own_redis import OwnRedis
 from tests.waiting import until
 from tests.web.test_create import post
@@ -28,19 +26,6 @@ PAGES = ("/", "/jobs/", "/jobs/dead-letters/", "/jobs/queues/", "/jobs/workers/"
 @pytest.fixture(autouse=True)
 def _tasks() -> None:
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
-
-
-@contextmanager
-def leading() -> Iterator[None]:
-    """A leader in this process."""
-    stop = threading.Event()
-    thread = threading.Thread(target=dispatch.run, args=(stop,))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(20)
 
 
 @pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=pytest.mark.chaos)])
@@ -71,7 +56,7 @@ def test_everything_goes_on_and_runs_later(
         if absent == "redis":
             own_redis.start()
         elif absent == "leader":
-            there.enter_context(leading())
+            there.enter_context(candidate(tmp_path / "leader", REDIS_URL=own_redis.url))
         else:
             there.enter_context(running_worker(tmp_path / "log", **options))
         until(lambda: Job.objects.filter(status="completed").count() == 5, timeout=40, what="all but the cancelled one complete")

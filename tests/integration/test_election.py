@@ -36,9 +36,9 @@ class Candidate:
 
 
 @contextmanager
-def candidate(log: Path) -> Iterator[Candidate]:
+def candidate(log: Path, **extra: str) -> Iterator[Candidate]:
     with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, "manage.py", "dispatch"], cwd=ROOT, env=environment(), stdout=out, stderr=out)
+        process = subprocess.Popen([sys.executable, "manage.py", "dispatch"], cwd=ROOT, env=environment(**extra), stdout=out, stderr=out)
     try:
         yield Candidate(process, log)
     finally:
