@@ -4,15 +4,11 @@ python -m benchmarks.canvas [--rounds 3] [--chord 10000] [--chain 1000]
 """
 
 import argparse
-import os
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmarks import guard
@@ -36,22 +32,6 @@ found = result.get(timeout=300)
 assert found == expected, (found, expected)
 print(time.perf_counter() - start)
 """
-
-
-@contextmanager
-def _worker(environ: dict[str, str], app: str, log: Path) -> Iterator[None]:
-    command = [sys.executable, "-m", "celery", "-A", app, "worker", "-P", "gevent", "-c", "4", "-l", "WARNING", "--prefetch-multiplier=1"]
-    with log.open("wb") as out:
-        worker = subprocess.Popen(command, cwd=guard.ROOT, env=environ, stdout=out, stderr=out, start_new_session=True)
-    try:
-        yield
-    finally:
-        worker.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            worker.wait(30)
-        with suppress(ProcessLookupError):
-            os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
 
 
 def _ask(environ: dict[str, str], module: str, kind: str, size: int) -> float:
@@ -79,7 +59,7 @@ def main() -> int:
         environ = guard.environment(folder)
         for number in range(options.rounds):
             for name, (app, module) in systems.items():
-                with _worker(environ, app, folder / "log"):
+                with guard.worker(environ, app, folder / "log"):
                     for kind, size in kinds.items():
                         taken[kind, name].append(_ask(environ, module, kind, size))
                         print(f"round {number + 1}, {name}, {kind} of {size}: {taken[kind, name][-1]:.2f} s", flush=True)

@@ -16,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jobs.dev import embedded
@@ -51,27 +51,34 @@ def _run(environ: dict[str, str], *command: str) -> None:
         raise GuardError(f"{' '.join(command[:3])} ended with {done.returncode}:\n{done.stderr[-2000:]}")
 
 
+@contextmanager
+def worker(environ: dict[str, str], app: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A gevent worker of four slots, ended when the block ends."""
+    command = [sys.executable, "-m", "celery", "-A", app, "worker", "-P", "gevent", "-c", "4", "-l", "WARNING", "--prefetch-multiplier=1"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=out, stderr=out, start_new_session=True)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def _drain(environ: dict[str, str], app: str) -> float:
     """Start a worker on a filled queue; jobs per second between the first body and the last."""
     result = Path(environ["GUARD_RESULT"])
     result.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "celery", "-A", app, "worker", "-P", "gevent", "-c", "4", "-l", "WARNING", "--prefetch-multiplier=1"]
     log = result.with_suffix(".log")
-    with log.open("wb") as out:
-        worker = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=out, stderr=out, start_new_session=True)
-        try:
-            deadline = time.monotonic() + PATIENCE
-            while not result.exists():
-                if worker.poll() is not None or time.monotonic() > deadline:
-                    raise GuardError(f"{app} did not drain its jobs:\n{log.read_text('utf-8', 'replace')[-2000:]}")
-                time.sleep(0.05)
-        finally:
-            worker.send_signal(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                worker.wait(30)
-            with suppress(ProcessLookupError):
-                os.killpg(worker.pid, signal.SIGKILL)
-            worker.wait()
+    with worker(environ, app, log) as process:
+        deadline = time.monotonic() + PATIENCE
+        while not result.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise GuardError(f"{app} did not drain its jobs:\n{log.read_text('utf-8', 'replace')[-2000:]}")
+            time.sleep(0.05)
     measured = json.loads(result.read_text("utf-8"))
     return float(measured["jobs"] / measured["seconds"])
 

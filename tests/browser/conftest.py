@@ -1,12 +1,13 @@
 """The system's chromium, driven by Playwright."""
 
-import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
+
+from tests.browser.login import log_in
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -45,11 +46,7 @@ def page(browser: Browser, live_server: Any, language: str) -> Iterator[Page]:
     page = context.new_page()
     troubles: list[str] = []
     page.on("console", lambda message: troubles.append(message.text))
-    page.goto("/accounts/login/")
-    page.fill("#id_username", "sara")
-    page.fill("#id_password", "secret")
-    page.click("form button.btn-main")
-    page.wait_for_url(re.compile(r"/$"))
+    log_in(page)
     yield page
     context.close()
     assert troubles == []

@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from jobs import control, enqueue
+from tests.browser.login import log_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -18,11 +19,7 @@ TROUBLES: list[str] = []  # what the browser complains about
 def login(context: BrowserContext) -> Page:
     page = context.new_page()
     page.on("console", lambda message: TROUBLES.append(message.text))
-    page.goto("/accounts/login/")
-    page.fill("#id_username", "sara")
-    page.fill("#id_password", "secret")
-    page.click("form button.btn-main")
-    page.wait_for_url(re.compile(r"/$"))
+    log_in(page)
     return page
 
 

@@ -1,6 +1,5 @@
 """The main ways work where no script runs: create, filter, change many, decide about a dead letter."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ from django.core.cache import cache
 from playwright.sync_api import Browser, Page, expect
 
 from jobs.models import DeadLetterQueue, Job
+from tests.browser.login import log_in
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,11 +21,7 @@ def plain(browser: Browser, live_server: Any) -> Iterator[Page]:
     get_user_model().objects.create_superuser("sara", "", "secret")
     context = browser.new_context(locale="en", base_url=live_server.url, java_script_enabled=False)
     page = context.new_page()
-    page.goto("/accounts/login/")
-    page.fill("#id_username", "sara")
-    page.fill("#id_password", "secret")
-    page.click("form button.btn-main")
-    page.wait_for_url(re.compile(r"/$"))
+    log_in(page)
     yield page
     context.close()
 
