@@ -22,8 +22,9 @@ from django.db import connections
 from django.utils.translation import gettext as _
 
 import jobs
-from jobs.celery_app import aftermath, limits, settle
+from jobs.celery_app import aftermath, last_resort, limits, settle
 from jobs.celery_app.app import address
+from jobs.celery_app.deadline_board import Board
 from jobs.conf import configuration
 from jobs.domain.errors import JobInterrupted
 from jobs.store import transitions
@@ -225,12 +226,14 @@ class Engine(bootsteps.StartStopStep):
 
 
 class LeaderChild(bootsteps.StartStopStep):
-    """A leader or standby beside each worker; it ends when its standard input closes, that is with this process."""
+    """A leader or standby beside each worker, with the worker's sentry. It ends when its standard input closes, as this process ends."""
 
     requires = (Engine,)
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
         self.child: subprocess.Popen[bytes] | None = None
+        if configuration().leader_child:
+            last_resort.board = Board.make()  # before the pool forks its children
         super().__init__(worker, **kwargs)
 
     def start(self, worker: Any) -> None:
@@ -242,13 +245,16 @@ class LeaderChild(bootsteps.StartStopStep):
         self.options = [f"--database-name={name}"] if name else []
         if found := address(worker.app):
             self.options.append(f"--app={found}")
+        board = last_resort.board
+        self.handed = () if board is None else (board.descriptor,)
+        self.options += [f"--deadlines={descriptor}" for descriptor in self.handed]
         self._spawn()
         threading.Thread(target=self._tend, daemon=True, name="jobs-leader-child").start()
 
     def _spawn(self) -> None:
         path = os.pathsep.join(dict.fromkeys([os.getcwd(), *filter(None, sys.path)]))
         command = [sys.executable, "-m", "django", "dispatch", "--parent", *self.options]
-        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path})
+        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=self.handed, env=os.environ | {"PYTHONPATH": path})
 
     def _tend(self) -> None:
         pause = 0.5

@@ -1,5 +1,6 @@
 """Bodies that cannot be ended: the job is taken over, its neighbours are released, the process ends itself and is started again."""
 
+import os
 import signal
 import subprocess
 import time
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs import enqueue
+from jobs import enqueue, enqueue_many
 from jobs.models import Attempt, DeadLetterQueue, Job
+from jobs.worker import sentry
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -53,15 +55,42 @@ def test_a_body_that_cannot_be_ended_is_taken_over(tmp_path: Path, task: str) ->
     assert states == {("pending", 0, 1, 0)}, "released, without spending the attempt"
 
 
-@pytest.mark.chaos
-def test_a_call_that_keeps_the_interpreter_lock_ends_the_process_too(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log") as worker:
-        stuck = enqueue("t.block_in_c", args=[120, True], timeout=1, max_retries=0).id
+@pytest.mark.parametrize("pool", ["gevent", *(only_chaos(pool) for pool in ("prefork", "threads", "solo"))])
+def test_a_call_that_keeps_the_interpreter_lock_ends_the_process_too(tmp_path: Path, pool: str) -> None:
+    """The leader takes the job over; the sentry, in the process beside, ends the one that hangs."""
+    with running_worker(tmp_path / "log", pool=pool, slots=2) as worker:
+        stuck = enqueue("t.keep_lock", timeout=1, max_retries=0).id
         until(lambda: Job.objects.get(id=stuck).status == "failed", timeout=20, what="the leader takes it over")
         job = Job.objects.get(id=stuck)
         assert (job.finished_at - job.started_at).total_seconds() < 3 + LOADED
-        assert worker.wait(90) == 1
-        assert "block_in_c" in (tmp_path / "log").read_text(), "the stacks are in the log"
+        if pool == "prefork":  # the child ends, its parent makes another
+            after = enqueue_many("t.add", [((1, 2), {})] * 10)
+            until(lambda: Job.objects.filter(id__in=after, status="completed").count() == 10, timeout=30)
+            until(lambda: "Current thread" in (tmp_path / "log").read_text(), timeout=sentry.SILENT_S + 2 * LOADED)
+            assert worker.poll() is None
+        else:
+            assert worker.wait(sentry.SILENT_S + 2 * LOADED) == -signal.SIGABRT
+    text = (tmp_path / "log").read_text()
+    assert "does not answer: a call" in text
+    assert "in keep_lock" in text, "the stacks are in the log"
+
+
+@pytest.mark.chaos
+def test_a_worker_that_was_stopped_past_a_deadline_goes_on(tmp_path: Path) -> None:
+    """Its sentry sees that it is stopped."""
+    with running_worker(tmp_path / "log") as worker:
+        late = enqueue("t.nap", args=[60], timeout=1, max_retries=0).id
+        until(lambda: running(late), timeout=20)
+        os.kill(worker.pid, signal.SIGSTOP)
+        try:
+            until(lambda: Job.objects.get(id=late).status == "failed", timeout=20, what="the leader takes it over")
+            time.sleep(2 * sentry.SILENT_S)
+        finally:
+            os.kill(worker.pid, signal.SIGCONT)
+        after = enqueue("t.add", args=[1, 2]).id
+        until(lambda: Job.objects.get(id=after).status == "completed", timeout=20)
+        assert worker.poll() is None
+    assert "does not answer: a call" not in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize(("task", "timeout"), [only_chaos("t.spin", None), ("t.swallow", 600)])

@@ -1,5 +1,6 @@
 """Tasks that behave in the ways jobs can behave."""
 
+import itertools
 import os
 import time
 from typing import Any
@@ -105,11 +106,17 @@ def spin(seconds: float) -> None:
 
 
 @shared_task(name="t.block_in_c")
-def block_in_c(seconds: int, keep_lock: bool = False) -> None:
-    """A C function that sleeps; `keep_lock`: no other thread of the interpreter can run meanwhile."""
+def block_in_c(seconds: int) -> None:
+    """A C function that sleeps."""
     import ctypes
 
-    (ctypes.PyDLL(None) if keep_lock else ctypes.CDLL(None)).sleep(seconds)
+    ctypes.CDLL(None).sleep(seconds)
+
+
+@shared_task(name="t.keep_lock")
+def keep_lock() -> None:
+    """A loop in C that takes some minutes: no other thread of the interpreter can run meanwhile, nor a handler of a signal."""
+    sum(itertools.repeat(0, 20_000_000_000))
 
 
 @shared_task(name="t.die")

@@ -21,13 +21,16 @@ class Command(BaseCommand):
         """Workers start it with --parent, and with the database that they work on: in tests it is not that of the settings."""
         parser.add_argument("-A", "--app", default="", help="The Celery app, as in celery -A (default: the one that the settings import).")
         parser.add_argument("--database-name", default="", help="Another database of the same server.")
+        parser.add_argument("--deadlines", type=int, help="The file descriptor of the parent's deadlines: end the parent when it hangs.")
         parser.add_argument("--parent", action="store_true", help="End when the standard input is closed, that is with the parent process.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM, SIGINT or the parent's end."""
         from jobs.celery_app.app import NoApp, find
+        from jobs.celery_app.deadline_board import Board
         from jobs.conf import configuration
         from jobs.leader import dispatch
+        from jobs.worker.sentry import Sentry
 
         try:
             find(options["app"])
@@ -43,6 +46,12 @@ class Command(BaseCommand):
                 signal.signal(getattr(signal, name), lambda *_: stop.set())
         if options["parent"]:
             threading.Thread(target=_watch, args=(stop,), daemon=True, name="jobs-parent").start()
+        if options["deadlines"] is not None:
+            try:
+                sentry = Sentry(Board(options["deadlines"]), os.getppid())
+            except (OSError, ValueError) as error:
+                raise CommandError(f"--deadlines: {error}") from error
+            threading.Thread(target=sentry.run, daemon=True, name="jobs-sentry").start()
         dispatch.run(stop)
 
 

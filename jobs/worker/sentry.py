@@ -1,0 +1,86 @@
+"""Ends a worker whose watchdog is silent past a deadline: from the process beside it, which no lock of the worker's can keep."""
+
+import logging
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from typing import NamedTuple
+
+from jobs.celery_app.deadline_board import Board
+
+logger = logging.getLogger("jobs.worker")
+EACH_S = 0.5
+GAP_S = 2.0  # between two looks: this process was stopped, or the machine slept
+# The watchdog acts 2 s after the deadline, and takes up to 2 s more after a stop and 3 s for its last words.
+SILENT_S = 8.0
+ABORT_S = 3.0  # for the stacks, before SIGKILL
+
+
+class State(NamedTuple):
+    """Of a process."""
+
+    parent: int
+    stopped: bool  # by a signal or a debugger
+    ended: bool
+
+
+class Sentry:
+    """Looks twice a second at the board of its parent."""
+
+    def __init__(self, board: Board, worker: int) -> None:
+        self.board = board
+        self.worker = worker
+        self.silent: dict[int, float] = {}  # since when each process runs past its deadline
+        self.looked = time.monotonic()
+
+    def run(self) -> None:
+        """As long as the worker lives."""
+        while os.getppid() == self.worker:
+            time.sleep(EACH_S)
+            for pid in self.look(time.monotonic()):
+                self._end(pid)
+
+    def look(self, now: float) -> list[int]:
+        """The processes to end: their deadline is long over, and they were not stopped since."""
+        if now - self.looked > GAP_S:
+            self.silent.clear()
+        self.looked = now
+        passed = {pid for pid in self.board.passed(now) if self._runs(pid)}
+        self.silent = {pid: self.silent.get(pid, now) for pid in passed}
+        return [pid for pid, since in self.silent.items() if now - since > SILENT_S]
+
+    def _runs(self, pid: int) -> bool:
+        """A number may by now be that of somebody else's process."""
+        found = state(pid)
+        return found is not None and not found.stopped and not found.ended and self.worker in (pid, found.parent)
+
+    def _end(self, pid: int) -> None:
+        logger.critical("process %s is past its deadline and does not answer: a call keeps the interpreter's lock; it is ended", pid)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGABRT)  # faulthandler writes the stacks
+            end = time.monotonic() + ABORT_S
+            while self._runs(pid):
+                if time.monotonic() > end:
+                    os.kill(pid, signal.SIGKILL)
+                    break
+                time.sleep(0.05)
+        self.silent.pop(pid, None)
+
+
+def state(pid: int) -> State | None:
+    """None when there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            letter, parent = file.read().rpartition(")")[2].split()[:2]
+    except FileNotFoundError:
+        if os.path.exists("/proc/self/stat"):
+            return None
+        shown = subprocess.run(["ps", "-o", "stat=,ppid=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout.split()
+        if len(shown) != 2:
+            return None
+        letter, parent = shown
+    except ProcessLookupError:
+        return None
+    return State(int(parent), letter[0] in "Tt", letter[0] in "ZX")
