@@ -71,6 +71,8 @@ def resolve(entry_ids: Sequence[int], by: str | Actor, note: str = "") -> Report
 
 
 def notify(entry_ids: Sequence[int], by: str | Actor = "") -> Report:
-    """Have the notice of open entries sent (again) by the leader, now."""
-    again: dict[str, Any] = {"notified_at": None, "notify_error": "", "notify_tries": 0, "notify_after": ClockTimestamp()}
+    """Have the notice of open entries sent (again) by the leader, now, also when their group is snoozed."""
+    again: dict[str, Any] = {
+        "notified_at": None, "notify_error": "", "notify_tries": 0, "notify_after": ClockTimestamp(), "notify_asked": True,
+    }  # fmt: skip
     return _change(Verb.NOTIFY, entry_ids, by, **again)

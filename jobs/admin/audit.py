@@ -15,7 +15,7 @@ class AuditAdmin(admin.ModelAdmin):
 
     list_display = ("id", "at", "actor", "source", "verb", "job", "name", "note")
     list_filter = ("verb", "source")
-    search_fields = ("=job", "=actor")
+    search_fields = ("=job", "=actor", "=error_group")
     sortable_by = ("id",)
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False

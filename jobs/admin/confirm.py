@@ -9,8 +9,10 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
 
-def ask(site: admin.ModelAdmin, request: HttpRequest, rows: QuerySet[Any], action: str, title: str, *, note: bool) -> TemplateResponse:
-    """Show which rows are meant and ask, perhaps with a note; the answer comes as the same action with `confirmed`."""
+def ask(
+    site: admin.ModelAdmin, request: HttpRequest, rows: QuerySet[Any], action: str, title: str, *, note: bool = False, form: Any = None
+) -> TemplateResponse:
+    """Show which rows are meant and ask, perhaps with a note or a form; the answer comes as the same action with `confirmed`."""
     context = {
         **site.admin_site.each_context(request),
         "title": title,
@@ -19,6 +21,7 @@ def ask(site: admin.ModelAdmin, request: HttpRequest, rows: QuerySet[Any], actio
         "across": request.POST.get("select_across", "0"),
         "action": action,
         "note": note,
+        "form": form,
         "opts": site.model._meta,
     }
     return TemplateResponse(request, "admin/jobs/confirm.html", context)

@@ -1,20 +1,24 @@
 """The dead letter queue in the admin: read the error, decide."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from jobs import dead_letters
+from jobs import dead_letters, error_groups
 from jobs.admin import shown
 from jobs.admin.confirm import ask
 from jobs.admin.paging import CappedPaginator
-from jobs.models import DeadLetterQueue
-from jobs.web.reports import admin_actor, say
+from jobs.models import DeadLetterQueue, ErrorGroup
+from jobs.store import clock
+from jobs.web.forms import SnoozeForm
+from jobs.web.reports import admin_actor, say, say_groups
 
 Rows = QuerySet[DeadLetterQueue, DeadLetterQueue]
 
@@ -23,7 +27,7 @@ Rows = QuerySet[DeadLetterQueue, DeadLetterQueue]
 class DeadLetterQueueAdmin(admin.ModelAdmin):
     """Read-only; each decision is a verb."""
 
-    list_display = ("id", "shown_job", "error_class", "shown_message", "attempts", "failed_at", "resolution", "notified_at")
+    list_display = ("id", "shown_job", "error_class", "shown_message", "attempts", "failed_at", "resolution", "shown_owner", "notified_at")
     list_filter = ("resolution", ("failed_at", admin.DateFieldListFilter))
     search_fields = ("=job__id", "error_class", "message")
     sortable_by = ("id",)
@@ -31,15 +35,17 @@ class DeadLetterQueueAdmin(admin.ModelAdmin):
     paginator = CappedPaginator
     fieldsets = (
         (None, {"fields": ("id", "linked_job", "error_class", "whole_message", "whole_traceback", "attempts", "failed_at", "fingerprint")}),
-        (_("Decision"), {"fields": ("resolution", "resolved_by", "resolved_at", "note", "owner")}),
-        (_("Notice"), {"fields": ("notified_at", "notify_error", "notify_after", "notify_tries")}),
+        (_("Decision"), {"fields": ("resolution", "resolved_by", "resolved_at", "note", "shown_owner")}),
+        (_("Notice"), {"fields": ("notified_at", "notify_error", "notify_after", "notify_tries", "shown_snooze")}),
     )
     show_full_result_count = False
     list_per_page = 50
-    actions = ("reprocess_entries", "resolve_entries", "notify_entries")
+    actions = ("reprocess_entries", "resolve_entries", "notify_entries", "own_groups", "snooze_groups", "wake_groups")
 
     def get_queryset(self, request: HttpRequest) -> Rows:
-        return super().get_queryset(request).select_related("job").only(*(f.name for f in self.opts.fields), "job__name", "job__task")
+        rows = super().get_queryset(request).select_related("job").only(*(f.name for f in self.opts.fields), "job__name", "job__task")
+        group = ErrorGroup.objects.filter(pk=OuterRef("fingerprint"))
+        return rows.annotate(group_owner=Subquery(group.values("owner")), group_snooze=Subquery(group.values("snoozed_until")))
 
     def view_on_site(self, obj: DeadLetterQueue) -> str | None:
         """Its group of equal errors on the desk."""
@@ -55,6 +61,15 @@ class DeadLetterQueueAdmin(admin.ModelAdmin):
     @admin.display(description=_("job"))
     def linked_job(self, entry: DeadLetterQueue) -> str:
         return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[entry.job_id]), shown.name(str(entry.job)))
+
+    @admin.display(description=_("owner"), empty_value="-")
+    def shown_owner(self, entry: Any) -> str:
+        return shown.name(entry.group_owner) if entry.group_owner else ""
+
+    @admin.display(description=_("notices snoozed until"), empty_value="-")
+    def shown_snooze(self, entry: Any) -> datetime | None:
+        until: datetime | None = entry.group_snooze
+        return until if until and until > timezone.now() else None
 
     @admin.display(description=_("message"))
     def shown_message(self, entry: DeadLetterQueue) -> str:
@@ -100,6 +115,33 @@ class DeadLetterQueueAdmin(admin.ModelAdmin):
     @admin.action(description=_("Send the notice"), permissions=["triage"])
     def notify_entries(self, request: HttpRequest, rows: Rows) -> None:
         say(request, "notify", dead_letters.notify(_ids(rows), by=admin_actor(request)))
+
+    @admin.action(description=_("Look after their errors (I become the owner)"), permissions=["triage"])
+    def own_groups(self, request: HttpRequest, rows: Rows) -> None:
+        say_groups(request, "own", error_groups.own(_groups(rows), request.user.get_username(), by=admin_actor(request)))
+
+    @admin.action(description=_("Snooze the notices of their errors…"), permissions=["triage"])
+    def snooze_groups(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
+        form = SnoozeForm(request.POST if "confirmed" in request.POST else None)
+        title = str(_("Snooze the notices of these errors?"))
+        until = form.until(clock.now()) if form.is_valid() else None
+        if until is None:
+            return ask(self, request, rows, "snooze_groups", title, form=form)
+        try:
+            done = error_groups.snooze(_groups(rows), until, by=admin_actor(request))
+        except ValueError as error:
+            form.add_error("at", str(error))
+            return ask(self, request, rows, "snooze_groups", title, form=form)
+        say_groups(request, "snooze", done)
+        return None
+
+    @admin.action(description=_("End the snooze of their errors"), permissions=["triage"])
+    def wake_groups(self, request: HttpRequest, rows: Rows) -> None:
+        say_groups(request, "wake", error_groups.wake(_groups(rows), by=admin_actor(request)))
+
+
+def _groups(rows: Rows) -> list[str]:
+    return list(rows.order_by("fingerprint").values_list("fingerprint", flat=True).distinct())
 
 
 def _ids(rows: Rows) -> list[int]:

@@ -1,4 +1,4 @@
-"""Mails about dead letters: the open row is the outbox; at least once, equal errors in one mail."""
+"""Mails about dead letters: the open row is the outbox; at least once, equal errors in one mail; none of a snoozed error."""
 
 import logging
 import threading
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
-from django.utils import translation
+from django.utils import formats, timezone, translation
 from django.utils.translation import gettext, ngettext
 
 from jobs import masking
@@ -29,14 +29,24 @@ SELECT fingerprint FROM jobs_deadletterqueue WHERE {_OUTBOX} GROUP BY fingerprin
 HAVING max(failed_at) < clock_timestamp() - make_interval(secs => {QUIET})
     OR min(failed_at) < clock_timestamp() - make_interval(secs => {GATHER})
  ORDER BY min(notify_after)"""
+# What gathers while its error is snoozed is due when that ends. The locks let a snooze that is being ended be seen as ended.
+_DEFER = f"""
+UPDATE jobs_deadletterqueue d SET notify_after = snoozed.snoozed_until
+  FROM (SELECT fingerprint, snoozed_until FROM jobs_errorgroup g WHERE snoozed_until > clock_timestamp()
+           AND EXISTS (SELECT 1 FROM jobs_deadletterqueue WHERE fingerprint = g.fingerprint AND NOT notify_asked AND {_OUTBOX})
+           FOR SHARE OF g) snoozed
+ WHERE d.fingerprint = snoozed.fingerprint AND NOT notify_asked AND {_OUTBOX}"""
 _TAKE = f"""
 UPDATE jobs_deadletterqueue SET notify_after = clock_timestamp() + make_interval(secs => {LEASE}), notify_tries = notify_tries + 1
  WHERE id IN (SELECT id FROM jobs_deadletterqueue WHERE fingerprint = %s AND {_OUTBOX} FOR UPDATE SKIP LOCKED)
 RETURNING id, job_id, notify_tries"""
 _LATEST = """
-SELECT j.task, d.error_class, d.message, d.attempts, d.traceback FROM jobs_deadletterqueue d JOIN jobs_job j ON j.id = d.job_id
- WHERE d.id = %s"""
-_SENT = "UPDATE jobs_deadletterqueue SET notified_at = clock_timestamp(), notify_error = '' WHERE id = ANY (%s)"
+SELECT j.task, d.error_class, d.message, d.attempts, d.traceback, coalesce(g.owner, ''),
+       CASE WHEN g.snoozed_until <= clock_timestamp() AND (SELECT min(failed_at) FROM jobs_deadletterqueue WHERE id = ANY (%(ids)s))
+                 < g.snoozed_until THEN g.snoozed_until END
+  FROM jobs_deadletterqueue d JOIN jobs_job j ON j.id = d.job_id LEFT JOIN jobs_errorgroup g ON g.fingerprint = d.fingerprint
+ WHERE d.id = %(newest)s"""
+_SENT = "UPDATE jobs_deadletterqueue SET notified_at = clock_timestamp(), notify_error = '', notify_asked = false WHERE id = ANY (%s)"
 _NOT_SENT = """
 UPDATE jobs_deadletterqueue SET notify_error = %s, notify_after = clock_timestamp() + make_interval(secs => %s)
  WHERE id = ANY (%s) AND resolution = 'open'"""
@@ -60,6 +70,7 @@ def send_due(connection: Any) -> int:
     """
     to = recipients()
     with connection.cursor() as cursor:
+        cursor.execute(_DEFER)
         if not to:
             cursor.execute(_NOBODY)
             return int(cursor.rowcount)
@@ -79,7 +90,7 @@ def _send_group(cursor: Any, rows: list[tuple[int, int, int]], to: list[str], aw
     try:
         if away:
             raise ServerAway(away)
-        cursor.execute(_LATEST, [ids[-1]])
+        cursor.execute(_LATEST, {"ids": ids, "newest": ids[-1]})
         _deliver(_mail([job for _, job, _ in rows], cursor.fetchone(), to))
         cursor.execute(_SENT, [ids])
         return ""
@@ -107,7 +118,7 @@ def _deliver(mail: EmailMessage) -> None:
 
 
 def _mail(jobs: list[int], latest: tuple[Any, ...], to: list[str]) -> EmailMessage:
-    task, error_class, message, attempts, traceback = latest
+    task, error_class, message, attempts, traceback, owner, snoozed_until = latest
     with translation.override(settings.LANGUAGE_CODE):
         number = len(jobs)
         subject = ngettext("%(number)s job failed for good: %(task)s", "%(number)s jobs failed for good: %(task)s", number)
@@ -118,6 +129,11 @@ def _mail(jobs: list[int], latest: tuple[Any, ...], to: list[str]) -> EmailMessa
             gettext("Attempts: %(attempts)s") % {"attempts": attempts},
             gettext("Error: %(error)s") % {"error": f"{error_class}: {masking.text(message)}"},
         ]
+        if owner:
+            lines.append(gettext("Owner: %(owner)s") % {"owner": owner})
+        if snoozed_until:
+            until = formats.date_format(timezone.localtime(snoozed_until), "DATETIME_FORMAT")
+            lines.append(gettext("The notices of this error were snoozed until %(time)s; this is what gathered.") % {"time": until})
         if traceback:
             lines += ["", masking.text(traceback)]
         return EmailMessage(" ".join((subject % {"number": number, "task": task}).split()), "\n".join(lines), to=to)

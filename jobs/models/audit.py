@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -27,6 +28,10 @@ class Verb(StrEnum):
     DRAIN = "drain"
     RESUME = "resume"
     SHUTDOWN = "shutdown"
+    RESTORE = "restore"
+    OWN = "own"
+    SNOOZE = "snooze"
+    WAKE = "wake"
 
 
 VERB_LABELS = {
@@ -42,6 +47,10 @@ VERB_LABELS = {
     Verb.DRAIN: pgettext_lazy("audit", "worker drained"),
     Verb.RESUME: pgettext_lazy("audit", "worker resumed"),
     Verb.SHUTDOWN: pgettext_lazy("audit", "worker shut down"),
+    Verb.RESTORE: pgettext_lazy("audit", "cancelling taken back"),
+    Verb.OWN: pgettext_lazy("audit", "owner changed"),
+    Verb.SNOOZE: pgettext_lazy("audit", "notices snoozed"),
+    Verb.WAKE: pgettext_lazy("audit", "snooze ended"),
 }
 SOURCE_LABELS = {
     Source.PAGE: pgettext_lazy("audit", "page"),
@@ -53,15 +62,16 @@ SOURCE_LABELS = {
 
 
 class Audit(models.Model):
-    """One act on one job or worker. The job's number is kept as a number: the job may be deleted, the record stays."""
+    """One act on one job, worker or error group. The job's number is kept as a number: the job may be deleted, the record stays."""
 
     id = models.BigAutoField(_("number"), primary_key=True)
     at = models.DateTimeField(_("when"), db_default=ClockTimestamp())
     actor = models.TextField(_("who"))
     source = models.TextField(_("from where"), choices=list(SOURCE_LABELS.items()))
     verb = models.TextField(_("what"), choices=list(VERB_LABELS.items()))
-    job = models.BigIntegerField(_("job"), null=True)  # None: it concerned a worker
-    name = models.TextField(_("name"), db_default="")  # of the job, else its task; or of the worker
+    job = models.BigIntegerField(_("job"), null=True)  # None: it concerned a worker or an error group
+    error_group = models.TextField(_("error group"), db_default="")  # fingerprint
+    name = models.TextField(_("name"), db_default="")  # of the job, else its task; of the worker; the error
     before = JSONTextField(_("before"))
     after = JSONTextField(_("after"))
     note = models.TextField(_("note"), db_default="")
@@ -75,6 +85,7 @@ class Audit(models.Model):
             models.Index(fields=["job", "-id"], name="jobs_audit_job"),
             models.Index(fields=["actor", "-id"], name="jobs_audit_actor"),
             models.Index(fields=["verb", "-id"], name="jobs_audit_verb"),
+            models.Index(fields=["error_group", "-id"], name="jobs_audit_group", condition=~Q(error_group="")),
         ]
 
     def __str__(self) -> str:

@@ -41,11 +41,11 @@ class DeadLetterQueue(models.Model):
     resolved_by = models.TextField(_("resolved by"), db_default="")
     resolved_at = models.DateTimeField(_("resolved at"), null=True)
     note = models.TextField(_("note"), blank=True, db_default="")
-    owner = models.TextField(_("owner"), blank=True, db_default="")
     notified_at = models.DateTimeField(_("notified at"), null=True)
     notify_error = models.TextField(_("notice error"), db_default="")
     notify_after = models.DateTimeField(_("next notice"), null=True, db_default=ClockTimestamp())  # None: no more tries
     notify_tries = models.IntegerField(_("notice tries"), db_default=0)
+    notify_asked = models.BooleanField(_("notice asked for"), db_default=False)  # by a person: it goes out although its group is snoozed
 
     class Meta:
         verbose_name = _("dead-letter entry")
@@ -58,6 +58,7 @@ class DeadLetterQueue(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["fingerprint", "-id"], name="jobs_dlq_group"),
+            models.Index(fields=["fingerprint", "failed_at"], name="jobs_dlq_times"),
             models.Index(fields=["resolution", "-id"], name="jobs_dlq_resolution_ix"),
             models.Index(
                 fields=["notify_after"], name="jobs_dlq_outbox", condition=Q(notified_at__isnull=True, notify_after__isnull=False)

@@ -62,6 +62,17 @@ def link(cursor: Any, actor: Actor, verb: Verb, *, old: tuple[int, str], new: tu
     write(cursor, [(*who, number, clean(name, 300), *change) for number, name in (old, new)])
 
 
+def arranged(cursor: Any, actor: Actor, verb: Verb, rows: Sequence[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]) -> None:
+    """A row for each error group (fingerprint, what the error is called, before, after)."""
+    if rows:
+        who = (clean(actor.name, 200), actor.source.value, verb.value)
+        execute_values(
+            getattr(cursor, "cursor", cursor),
+            "INSERT INTO jobs_audit (actor, source, verb, error_group, name, before, after) VALUES %s",
+            [(*who, group, clean(name, 300), json.dumps(before), json.dumps(after)) for group, name, before, after in rows],
+        )
+
+
 def write(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows of (actor, source, verb, job, name, before, after, note); the last but one two are JSON texts."""
     if rows:

@@ -2,17 +2,33 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
+from django.core.exceptions import EmptyResultSet
+from django.db import connections
 from django.db.models import Count, Max, Min, QuerySet
-from django.db.models.functions import TruncHour
-from django.utils import timezone
 
-from jobs.models import DeadLetterQueue
+from jobs.models import DeadLetterQueue, ErrorGroup
 from jobs.models.dead_letter import Resolution
+
+# Everything that failed within the hours counts, whatever became of it.
+_GROUPS: Final = """
+WITH found AS ({groups})
+SELECT f.fingerprint, j.task, d.error_class, d.message, f.count, f.first, f.latest,
+       (SELECT json_object_agg(part.ago, part.number) FROM (
+          SELECT extract(epoch FROM date_trunc('hour', statement_timestamp()) - date_trunc('hour', failed_at))::int / 3600 AS ago,
+                 count(*) AS number
+            FROM jobs_deadletterqueue h WHERE h.fingerprint = f.fingerprint
+             AND failed_at >= date_trunc('hour', statement_timestamp()) - make_interval(hours => %s - 1) GROUP BY 1) part
+         WHERE part.ago BETWEEN 0 AND %s - 1),
+       (SELECT max(resolved_at) FROM jobs_deadletterqueue r WHERE r.fingerprint = f.fingerprint AND r.resolution = 'resolved'),
+       g.owner, CASE WHEN g.snoozed_until > statement_timestamp() THEN g.snoozed_until END
+  FROM found f JOIN jobs_deadletterqueue d ON d.id = f.newest JOIN jobs_job j ON j.id = d.job_id
+  LEFT JOIN jobs_errorgroup g ON g.fingerprint = f.fingerprint
+ ORDER BY f.newest DESC"""
 
 Entries = QuerySet[DeadLetterQueue, DeadLetterQueue]
 HOURS: Final = 24  # of a spark line
@@ -20,7 +36,7 @@ SAMPLE: Final = 200  # newest entries of a group that are searched for what they
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorGroup:
+class GroupLine:
     """Open dead letters with the same error."""
 
     fingerprint: str
@@ -32,6 +48,8 @@ class ErrorGroup:
     latest: datetime
     hours: tuple[int, ...]  # how many in each of the last HOURS hours, the oldest first
     came_back: bool  # somebody resolved the error before, and it failed again afterwards
+    owner: str  # empty: nobody
+    snoozed_until: datetime | None  # no notices before that time; None: they go out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,50 +67,37 @@ def entries(resolution: Resolution = Resolution.OPEN) -> Entries:
     return DeadLetterQueue.objects.filter(resolution=resolution)
 
 
-def groups(rows: Entries, limit: int) -> list[ErrorGroup]:
+def groups(rows: Entries, limit: int) -> list[GroupLine]:
     """The groups of these open entries, the one that failed last first."""
-    found = list(
+    found = (
         rows.order_by()
         .values("fingerprint")
         .annotate(count=Count("id"), first=Min("failed_at"), latest=Max("failed_at"), newest=Max("id"))
         .order_by("-newest")[:limit]
     )
-    names = [group["fingerprint"] for group in found]
-    newest = DeadLetterQueue.objects.select_related("job").only("error_class", "message", "job__task", "fingerprint")
-    by_id = newest.in_bulk([group["newest"] for group in found])
-    hours, resolved = _hours(names), _resolved(names)
-    return [
-        ErrorGroup(
-            fingerprint=group["fingerprint"],
-            task=entry.job.task,
-            error_class=entry.error_class,
-            message=entry.message,
-            count=group["count"],
-            first=group["first"],
-            latest=group["latest"],
-            hours=hours[group["fingerprint"]],
-            came_back=(when := resolved.get(group["fingerprint"])) is not None and group["latest"] > when,
-        )
-        for group in found
-        if (entry := by_id.get(group["newest"]))
-    ]
+    try:
+        sql, values = found.query.sql_with_params()
+    except EmptyResultSet:
+        return []
+    with connections[found.db].cursor() as cursor:
+        cursor.execute(_GROUPS.format(groups=sql), [*values, HOURS, HOURS])
+        return [_line(*row) for row in cursor.fetchall()]
 
 
-def _hours(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Everything that failed counts, whatever became of it."""
-    last = timezone.now().replace(minute=0, second=0, microsecond=0)
-    counts: dict[str, list[int]] = defaultdict(lambda: [0] * HOURS)
-    rows = DeadLetterQueue.objects.filter(fingerprint__in=names, failed_at__gte=last - timedelta(hours=HOURS - 1)).order_by()
-    for name, hour, number in rows.values_list("fingerprint", TruncHour("failed_at")).annotate(Count("id")):
-        place = HOURS - 1 - round((last - hour).total_seconds() / 3600)
-        if 0 <= place < HOURS:
-            counts[name][place] = number
-    return defaultdict(lambda: (0,) * HOURS, {name: tuple(numbers) for name, numbers in counts.items()})
+def _line(
+    fingerprint: str, task: str, error_class: str, message: str, count: int, first: datetime, latest: datetime,
+    hours: dict[str, int] | None, resolved: datetime | None, owner: str | None, snoozed_until: datetime | None,
+) -> GroupLine:  # fmt: skip
+    return GroupLine(
+        fingerprint=fingerprint, task=task, error_class=error_class, message=message, count=count, first=first, latest=latest,
+        hours=tuple((hours or {}).get(str(ago), 0) for ago in range(HOURS - 1, -1, -1)),
+        came_back=resolved is not None and latest > resolved, owner=owner or "", snoozed_until=snoozed_until,
+    )  # fmt: skip
 
 
-def _resolved(names: Sequence[str]) -> dict[str, datetime]:
-    rows = DeadLetterQueue.objects.filter(fingerprint__in=names, resolution=Resolution.RESOLVED).order_by()
-    return dict(rows.values_list("fingerprint").annotate(Max("resolved_at")))
+def arranged(fingerprint: str) -> ErrorGroup:
+    """What people arranged for this error; nothing where nobody did."""
+    return ErrorGroup.objects.filter(pk=fingerprint).first() or ErrorGroup(fingerprint=fingerprint, owner="")
 
 
 def shared(rows: Entries, mask: Callable[[Any], Any]) -> list[Shared]:

@@ -14,6 +14,7 @@ from jobs.domain import priority
 from jobs.enqueueing import MAX_RETRIES, NAME_LIMIT
 from jobs.models.audit import Verb
 from jobs.store import clock
+from jobs.web import accounts
 from jobs.web.widgets import JSONField
 
 NAME_LENGTH = NAME_LIMIT
@@ -110,6 +111,49 @@ class ResolveForm(forms.Form):
     """Why a selection needs nothing more."""
 
     note = forms.CharField(label=_("Note"), max_length=2000, widget=forms.TextInput(attrs={"dir": "auto"}))
+
+
+class OwnerForm(forms.Form):
+    """Who looks after an error: an account that may decide about dead letters, or nobody."""
+
+    owner = forms.ChoiceField(label=_("Owner"), required=False)
+
+    def __init__(self, data: Any = None, *, now: str) -> None:
+        super().__init__(data, initial={"owner": now})
+        names = dict.fromkeys([*accounts.triagers(), *([now] if now else [])])
+        self.fields["owner"].choices = [("", _("nobody")), *((name, name) for name in names)]  # type: ignore[attr-defined]
+
+
+SNOOZES = {"1": _("for 1 hour"), "4": _("for 4 hours"), "morning": _("until tomorrow, 9:00"), "168": _("for 7 days"), "at": _("until …")}
+
+
+class SnoozeForm(forms.Form):
+    """How long no mail about an error is wanted; `end`: they are wanted again."""
+
+    until_when = forms.ChoiceField(label=_("Snooze the notices"), choices=[*SNOOZES.items(), ("end", _("End the snooze"))], initial="1")
+    at = forms.DateTimeField(label=_("Date and time"), required=False, widget=AT_WIDGET)
+
+    def __init__(self, data: Any = None) -> None:
+        super().__init__(data)
+        self.fields["until_when"].widget.choices = list(SNOOZES.items())
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        if data.get("until_when") == "at" and "at" not in self.errors and data.get("at") is None:
+            self.add_error("at", _("This field is required."))
+        return data
+
+    def until(self, now: datetime) -> datetime | None:
+        """When the snooze ends, by the visitor's own clock; None: now."""
+        chosen = self.cleaned_data["until_when"]
+        if chosen == "end":
+            return None
+        if chosen == "at":
+            moment: datetime = self.cleaned_data["at"]
+            return moment
+        if chosen == "morning":
+            return (timezone.localtime(now) + timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
+        return now + timedelta(hours=int(chosen))
 
 
 PERMISSIONS = {

@@ -1,6 +1,7 @@
 """What an action did, said to the person who asked for it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Protocol
 
 from django.contrib import messages
@@ -78,3 +79,21 @@ def say(request: HttpRequest, action: str, report: Report) -> None:
         messages.warning(request, text)
     if not report.done and not report.refused:
         messages.warning(request, _("Nothing was selected."))
+
+
+def say_groups(request: HttpRequest, action: str, done: Sequence[str]) -> None:
+    """Add the message of an act on error groups to the next page."""
+    number = len(done)
+    match action:
+        case "own":
+            text = ngettext("You look after %(number)d error now.", "You look after %(number)d errors now.", number)
+        case "snooze":
+            text = ngettext("The notices of %(number)d error are snoozed.", "The notices of %(number)d errors are snoozed.", number)
+        case "wake":
+            text = ngettext("The notices of %(number)d error go out again.", "The notices of %(number)d errors go out again.", number)
+        case _:
+            raise ValueError(action)
+    if done:
+        messages.success(request, text % {"number": number})
+    else:
+        messages.warning(request, _("Nothing had to be changed."))

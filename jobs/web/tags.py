@@ -185,6 +185,8 @@ def changes(act: Any) -> list[dict[str, Any]]:
         "entry": _("Entry"),
         "queues": _("Queues"),
         "job": _("Job"),
+        "owner": _("Owner"),
+        "snoozed until": _("Snoozed until"),
     }
     return [
         {"label": labels.get(key, key), "old": _word(key, old), "new": _word(key, act.after.get(key))}
@@ -195,9 +197,13 @@ def changes(act: Any) -> list[dict[str, Any]]:
 
 def _word(key: str, value: Any) -> str:
     if value is None:
-        return ""
+        return _("go out") if key == "snoozed until" else ""
     if isinstance(value, bool):
         return _("yes") if value else _("no")
+    if key == "snoozed until":
+        return formats.date_format(timezone.localtime(datetime.fromisoformat(value)), "j M H:i")
+    if key == "owner" and not value:
+        return _("nobody")
     if isinstance(value, list):
         return " ".join(map(str, value)) or "–"
     words: dict[Any, Any] = STATUS_LABELS if key == "status" else RESOLUTION_LABELS if key == "entry" else {}

@@ -2,7 +2,22 @@
 
 from django.urls import path
 
-from jobs.web.views import audit, batch, bulk, create, dashboard, dead_letter, job, job_list, preferences, probe, triage, types, worker
+from jobs.web.views import (
+    audit,
+    batch,
+    bulk,
+    create,
+    dashboard,
+    dead_letter,
+    error_group,
+    job,
+    job_list,
+    preferences,
+    probe,
+    triage,
+    types,
+    worker,
+)
 
 app_name = "jobs"
 urlpatterns = [
@@ -11,7 +26,9 @@ urlpatterns = [
     path("jobs/create/", create.job_create, name="create"),
     path("jobs/dead-letters/", dead_letter.dead_letter_list, name="dead_letters"),
     path("jobs/dead-letters/act/", dead_letter.dead_letter_act, name="dead_letters_act"),
-    path("jobs/dead-letters/group/<str:fingerprint>/", dead_letter.group, name="dead_letter_group"),
+    path("jobs/dead-letters/group/<str:fingerprint>/", error_group.group, name="dead_letter_group"),
+    path("jobs/dead-letters/group/<str:fingerprint>/owner/", error_group.own, name="dead_letter_group_own"),
+    path("jobs/dead-letters/group/<str:fingerprint>/snooze/", error_group.snooze, name="dead_letter_group_snooze"),
     path("jobs/dead-letters/reprocess/", triage.reprocess, name="dead_letters_reprocess"),
     path("jobs/dead-letters/resolve/", triage.resolve, name="dead_letters_resolve"),
     path("jobs/bulk/", bulk.bulk, name="bulk"),

@@ -1,5 +1,6 @@
 """Notices about dead letters: real mails to a real server, tried again while it is away, equal errors in one."""
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from email.header import decode_header, make_header
@@ -12,11 +13,11 @@ from django.db import connection
 from django.test import Client
 from django.utils import translation
 
-from jobs import dead_letters, enqueue, enqueue_many
+from jobs import dead_letters, enqueue, enqueue_many, error_groups
 from jobs.leader import notices
 from jobs.models import DeadLetterQueue, Job
 from jobs.models.job import ClockTimestamp
-from jobs.store import engine
+from jobs.store import clock, engine
 from tests.mail_server import Inbox, free_port, mail_server
 from tests.rows import job_in
 from tests.waiting import until
@@ -181,3 +182,89 @@ def test_the_admin_sends_the_notice_again(outbox: Callable[[], int], settings: A
         assert outbox() == 1
     assert len(inbox.mails) == 2
     assert all(mail[1]["To"] == ", ".join(ADMINS) for mail in inbox.mails)
+
+
+def test_what_fails_while_its_error_is_snoozed_comes_in_one_mail_afterwards(outbox: Callable[[], int], settings: Any) -> None:
+    first = buried(2)
+    group = first[0].fingerprint
+    until_ = clock.now() + timedelta(hours=1)
+    assert error_groups.snooze([group], until_, "sara") == [group]
+    error_groups.own([group], "omar", "sara")
+    assert outbox() == 0
+    later = buried()
+    assert outbox() == 0
+    assert set(DeadLetterQueue.objects.values_list("notify_after", "notify_tries", "notified_at")) == {(until_, 0, None)}
+    dead_letters.resolve([first[0].id], "sara")
+    with connection.cursor() as cursor:  # the hour passes
+        cursor.execute("UPDATE jobs_errorgroup SET snoozed_until = snoozed_until - interval '1 hour'")
+        cursor.execute("UPDATE jobs_deadletterqueue SET notify_after = notify_after - interval '1 hour'")
+    with mail_server(settings.EMAIL_PORT, Inbox()) as inbox:
+        assert outbox() == 2
+        assert outbox() == 0
+    assert len(inbox.mails) == 1
+    assert "2 jobs failed for good" in subject(inbox, 0)
+    assert f"Jobs: {first[1].job_id}, {later[0].job_id}" in inbox.body(0)
+    assert "snoozed until" in inbox.body(0)
+    assert "Owner: omar" in inbox.body(0)
+
+
+def test_the_end_of_a_snooze_lets_out_what_has_gathered(outbox: Callable[[], int], settings: Any) -> None:
+    (entry,) = buried()
+    error_groups.snooze([entry.fingerprint], clock.now() + timedelta(hours=1), "sara")
+    assert outbox() == 0
+    error_groups.snooze([entry.fingerprint], clock.now() + timedelta(hours=2), "sara")
+    assert outbox() == 0
+    assert error_groups.wake([entry.fingerprint], "sara") == [entry.fingerprint]
+    with mail_server(settings.EMAIL_PORT, Inbox()) as inbox:
+        assert outbox() == 1
+    assert len(inbox.mails) == 1
+
+
+def test_a_notice_that_a_person_asks_for_goes_out_of_a_snoozed_group(outbox: Callable[[], int], settings: Any) -> None:
+    asked, other = buried(2)
+    error_groups.snooze([asked.fingerprint], clock.now() + timedelta(hours=1), "sara")
+    assert outbox() == 0
+    dead_letters.notify([asked.id], "sara")
+    assert outbox() == 1  # the server is away
+    DeadLetterQueue.objects.filter(id=asked.id).update(notify_after=ClockTimestamp())
+    with mail_server(settings.EMAIL_PORT, Inbox()) as inbox:
+        assert outbox() == 1
+    assert len(inbox.mails) == 1
+    assert f"Jobs: {asked.job_id}\n" in inbox.body(0).replace("\r", "")
+    assert set(DeadLetterQueue.objects.values_list("notify_asked", flat=True)) == {False}
+    assert DeadLetterQueue.objects.get(id=other.id).notified_at is None
+
+
+def test_other_errors_are_not_silenced(outbox: Callable[[], int], settings: Any) -> None:
+    snoozed, other = buried(2)
+    DeadLetterQueue.objects.filter(id=other.id).update(fingerprint="another")
+    error_groups.snooze([snoozed.fingerprint], clock.now() + timedelta(hours=1), "sara")
+    with mail_server(settings.EMAIL_PORT, Inbox()) as inbox:
+        assert outbox() == 1
+    assert str(other.job_id) in inbox.body(0)
+
+
+def test_a_snooze_that_is_being_ended_defers_nothing(outbox: Callable[[], int]) -> None:
+    """The leader looks while somebody ends the snooze: it waits for that, and sees it ended."""
+    (entry,) = buried()
+    until_ = clock.now() + timedelta(hours=1)
+    error_groups.snooze([entry.fingerprint], until_, "sara")
+    own = engine.connect("jobs ending")
+    own.autocommit = False
+    with own.cursor() as cursor:
+        cursor.execute("UPDATE jobs_errorgroup SET snoozed_until = NULL")
+        look = threading.Thread(target=outbox)
+        look.start()
+        until(_waits_for_a_lock, timeout=20)
+        own.commit()
+    look.join(20)
+    own.close()
+    row = DeadLetterQueue.objects.get(id=entry.id)
+    assert row.notify_tries == 1
+    assert row.notify_after != until_
+
+
+def _waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')")
+        return bool(cursor.fetchone()[0])

@@ -12,7 +12,7 @@ from django.utils import timezone, translation
 
 from jobs import dead_letters, enqueue
 from jobs.enqueueing import InvalidJob
-from jobs.models import DeadLetterQueue, Job, Worker
+from jobs.models import DeadLetterQueue, ErrorGroup, Job, Worker
 from jobs.store import transitions
 from jobs.store.transitions import Failure, Run
 
@@ -127,7 +127,8 @@ def everywhere() -> tuple[int, int]:
         assert transitions.report_progress(cursor, Run(id=other.id, runs=1), '{"fraction": 0.5, "message": "<script>alert(1)</script>"}')
         assert transitions.bury(cursor, Run(id=job.id, runs=1), failure, task=SCRIPT)
     entry = DeadLetterQueue.objects.get(job=job)
-    DeadLetterQueue.objects.filter(id=entry.id).update(notify_error=SCRIPT, owner=SCRIPT)
+    DeadLetterQueue.objects.filter(id=entry.id).update(notify_error=SCRIPT)
+    ErrorGroup.objects.create(fingerprint=entry.fingerprint, owner=SCRIPT)
     return job.id, entry.id
 
 

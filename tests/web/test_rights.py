@@ -32,6 +32,8 @@ TABLE: dict[str, tuple[Right, Right]] = {
     "jobs:detail": ((LOOK, {200}), None),
     "jobs:dead_letters": ((LOOK, {200}), None),
     "jobs:dead_letter_group": ((LOOK, {200}), None),
+    "jobs:dead_letter_group_own": (None, (OPERATE, {302})),
+    "jobs:dead_letter_group_snooze": (None, (OPERATE, {422})),
     "jobs:queues": ((LOOK, {200}), None),
     "jobs:types": ((LOOK, {200}), None),
     "jobs:workers": ((LOOK, {200}), None),

@@ -1,14 +1,13 @@
 """The dead letter queue: read the errors, decide."""
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from jobs import dead_letters, masking
-from jobs.models import DeadLetterQueue
+from jobs import dead_letters
 from jobs.models.dead_letter import RESOLUTION_LABELS, Resolution
 from jobs.store import letters
 from jobs.store.letters import Entries
@@ -17,7 +16,6 @@ from jobs.web.access import needs
 from jobs.web.forms import TriageForm
 from jobs.web.paging import page_of
 from jobs.web.reports import page_actor, say
-from jobs.web.selection import Selection
 
 GROUPS = 20
 
@@ -27,11 +25,11 @@ GROUPS = 20
 def dead_letter_list(request: HttpRequest) -> HttpResponse:
     """The groups of equal errors, then the entries with one resolution, the newest first."""
     chosen = selection.read(request.GET)
-    resolution = _resolution(request)
+    resolution = resolution_of(request)
     rows = chosen.rows(resolution)
     opened = resolution is Resolution.OPEN
     context = {
-        "page": page_of(_light(rows), request.GET),
+        "page": page_of(light(rows), request.GET),
         "resolution": resolution.value,
         "tabs": [(item.value, text) for item, text in RESOLUTION_LABELS.items()],
         "chosen": chosen,
@@ -42,34 +40,14 @@ def dead_letter_list(request: HttpRequest) -> HttpResponse:
     return render(request, "jobs/dead_letter/list.html", context)
 
 
-@needs("view_job")
-@require_safe
-def group(request: HttpRequest, fingerprint: str) -> HttpResponse:
-    """One error: what it is, whether it goes on, what its jobs share."""
-    newest = DeadLetterQueue.objects.filter(fingerprint=fingerprint).select_related("job").order_by("-id").first()
-    if newest is None:
-        raise Http404
-    chosen = Selection(pairs=(("group", fingerprint),), until=0)
-    resolution = _resolution(request)
-    groups = letters.groups(chosen.rows(), 1)
-    context = {
-        "newest": newest,
-        "found": groups[0] if groups else None,
-        "shared": letters.shared(DeadLetterQueue.objects.filter(fingerprint=fingerprint), masking.named),
-        "page": page_of(_light(chosen.rows(resolution)), request.GET),
-        "resolution": resolution.value,
-        "tabs": [(item.value, text) for item, text in RESOLUTION_LABELS.items()],
-        "chosen": chosen,
-    }
-    return render(request, "jobs/dead_letter/group.html", context)
-
-
-def _resolution(request: HttpRequest) -> Resolution:
+def resolution_of(request: HttpRequest) -> Resolution:
+    """The tab that the address asks for."""
     shown = request.GET.get("show", Resolution.OPEN.value)
     return Resolution(shown) if shown in set(Resolution) else Resolution.OPEN
 
 
-def _light(rows: Entries) -> Entries:
+def light(rows: Entries) -> Entries:
+    """The rows without what may be long."""
     return rows.select_related("job").defer("traceback", "job__args", "job__kwargs", "job__result", "job__options")
 
 
