@@ -47,6 +47,35 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False, verbose_name="number")),
                 (
+                    "created_at",
+                    models.DateTimeField(db_default=jobs.models.job.ClockTimestamp(), editable=False, verbose_name="created at"),
+                ),
+                ("run_at", models.DateTimeField(db_default=jobs.models.job.ClockTimestamp(), verbose_name="due at")),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="created by",
+                    ),
+                ),
+                ("max_retries", models.IntegerField(blank=True, db_default=3, null=True, verbose_name="retries")),
+                ("timeout", models.IntegerField(blank=True, db_default=3600, null=True, verbose_name="time limit in seconds")),
+                ("priority", models.SmallIntegerField(db_default=5, verbose_name="priority")),
+                ("autoretry", models.BooleanField(db_default=True, editable=False, verbose_name="retried on any error")),
+                (
+                    "permanently_failed",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=models.Q(("status", "failed")),
+                        output_field=models.BooleanField(verbose_name="permanently failed"),
+                    ),
+                ),
+                (
                     "task_id",
                     models.TextField(
                         db_collation="C",
@@ -70,10 +99,20 @@ class Migration(migrations.Migration):
                         blank=True, db_default=models.Value({}, jobs.models.json_text.JSONTextField()), verbose_name="named arguments"
                     ),
                 ),
-                ("result", jobs.models.json_text.JSONTextField(editable=False, null=True, verbose_name="result")),
                 ("options", jobs.models.json_text.JSONTextField(editable=False, null=True, verbose_name="rest of the Celery message")),
                 ("queue", models.TextField(db_default="celery", verbose_name="queue")),
-                ("priority", models.SmallIntegerField(db_default=5, verbose_name="priority")),
+                ("unique_key", models.TextField(blank=True, null=True, verbose_name="unique key")),
+                ("last_error", models.TextField(db_default="", editable=False, verbose_name="last error")),
+                ("cancel_requested_by", models.TextField(db_default="", editable=False, verbose_name="cancel asked by")),
+                ("cancel_requested_at", models.DateTimeField(editable=False, null=True, verbose_name="cancel asked at")),
+                ("progress", jobs.models.json_text.JSONTextField(editable=False, null=True, verbose_name="progress")),
+                ("losses", models.IntegerField(db_default=0, editable=False, verbose_name="lost runs")),
+                # What claim and complete change comes last and together: PostgreSQL logs an update from the first changed byte to the last.
+                ("attempts", models.IntegerField(db_default=0, editable=False, verbose_name="attempts")),
+                ("runs", models.IntegerField(db_default=0, editable=False, verbose_name="runs")),
+                ("worker", models.IntegerField(editable=False, null=True, verbose_name="worker")),
+                ("deadline_at", models.DateTimeField(editable=False, null=True, verbose_name="deadline")),
+                ("started_at", models.DateTimeField(editable=False, null=True, verbose_name="started at")),
                 (
                     "status",
                     models.TextField(
@@ -89,46 +128,8 @@ class Migration(migrations.Migration):
                         verbose_name="status",
                     ),
                 ),
-                ("run_at", models.DateTimeField(db_default=jobs.models.job.ClockTimestamp(), verbose_name="due at")),
-                ("max_retries", models.IntegerField(blank=True, db_default=3, null=True, verbose_name="retries")),
-                ("autoretry", models.BooleanField(db_default=True, editable=False, verbose_name="retried on any error")),
-                ("attempts", models.IntegerField(db_default=0, editable=False, verbose_name="attempts")),
-                ("runs", models.IntegerField(db_default=0, editable=False, verbose_name="runs")),
-                ("losses", models.IntegerField(db_default=0, editable=False, verbose_name="lost runs")),
-                ("timeout", models.IntegerField(blank=True, db_default=3600, null=True, verbose_name="time limit in seconds")),
-                ("deadline_at", models.DateTimeField(editable=False, null=True, verbose_name="deadline")),
-                ("progress", jobs.models.json_text.JSONTextField(editable=False, null=True, verbose_name="progress")),
-                ("last_error", models.TextField(db_default="", editable=False, verbose_name="last error")),
-                ("unique_key", models.TextField(blank=True, null=True, verbose_name="unique key")),
-                ("worker", models.IntegerField(editable=False, null=True, verbose_name="worker")),
-                ("cancel_requested_at", models.DateTimeField(editable=False, null=True, verbose_name="cancel asked at")),
-                ("cancel_requested_by", models.TextField(db_default="", editable=False, verbose_name="cancel asked by")),
-                (
-                    "created_at",
-                    models.DateTimeField(db_default=jobs.models.job.ClockTimestamp(), editable=False, verbose_name="created at"),
-                ),
-                ("started_at", models.DateTimeField(editable=False, null=True, verbose_name="started at")),
                 ("finished_at", models.DateTimeField(editable=False, null=True, verbose_name="finished at")),
-                (
-                    "permanently_failed",
-                    models.GeneratedField(
-                        db_persist=True,
-                        expression=models.Q(("status", "failed")),
-                        output_field=models.BooleanField(verbose_name="permanently failed"),
-                    ),
-                ),
-                (
-                    "created_by",
-                    models.ForeignKey(
-                        blank=True,
-                        db_index=False,
-                        null=True,
-                        on_delete=django.db.models.deletion.SET_NULL,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                        verbose_name="created by",
-                    ),
-                ),
+                ("result", jobs.models.json_text.JSONTextField(editable=False, null=True, verbose_name="result")),
             ],
             options={
                 "verbose_name": "job",

@@ -1,0 +1,8 @@
+"""Free room on each page of jobs: a claim and a completion stay on their row's page, and PostgreSQL logs what changed instead of whole rows."""
+
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("jobs", "0012_error_groups")]
+    operations = [migrations.RunSQL("ALTER TABLE jobs_job SET (fillfactor = 60)", "ALTER TABLE jobs_job RESET (fillfactor)")]
