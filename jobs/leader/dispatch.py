@@ -8,6 +8,7 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import psycopg2
@@ -63,7 +64,8 @@ _LENGTHS = "local n = {} for i, key in ipairs(KEYS) do n[i] = redis.call('LLEN',
 class Leader:
     """One term of office: from winning the election to losing a connection."""
 
-    def __init__(self, connection: Any, link: Link, *, again: bool) -> None:
+    def __init__(self, connection: Any, link: Link, load: indexing.Load, *, again: bool) -> None:
+        self.load = load
         self.connection, self.cursor = connection, connection.cursor()
         self.link, self.client = link, link.client
         self.lengths = self.client.register_script(_LENGTHS)
@@ -81,7 +83,8 @@ class Leader:
     def serve(self, stop: threading.Event) -> None:
         """Until told to stop; raises when the connection to PostgreSQL is lost."""
         while not stop.is_set():
-            self.wait(self.tick())
+            self.load.crowded = self.tick()
+            self.wait(self.load.crowded)
 
     def rooms(self) -> dict[Lane, int]:
         """For each lane of the live queues, how many more messages it may get; the highest lanes first."""
@@ -243,13 +246,15 @@ class Leader:
             self.asleep = False
 
 
-def _term(link: Link, stop: threading.Event, *, again: bool) -> None:
+def _term(link: Link, load: indexing.Load, stop: threading.Event, *, again: bool) -> None:
     connection = election.connect()
     try:
         if election.elect(connection, stop):
             logger.info("This process is the leader now")
-            Leader(connection, link, again=again).serve(stop)
+            load.leads = True
+            Leader(connection, link, load, again=again).serve(stop)
     finally:
+        load.leads = load.crowded = False
         with contextlib.suppress(Exception):
             connection.close()
 
@@ -258,14 +263,14 @@ def run(stop: threading.Event) -> None:
     """Lead or stand by until `stop` is set. A lost connection to PostgreSQL is one line in the log, then everything starts over."""
     if not wait_until_migrated(logger.error, lambda: stop.wait(1.0)):
         return
-    threads = [threading.Thread(target=target, args=(stop,), daemon=True) for target in (prune.run, notices.run, batches.run, indexing.run)]
-    for thread in threads:
-        thread.start()
+    load = indexing.Load()
+    for target in (prune.run, notices.run, batches.run, partial(indexing.run, load=load)):
+        threading.Thread(target=target, args=(stop,), daemon=True).start()
     link = Link(current_app.conf.broker_url)
     again, complaint = False, Complaint(logger, "The leader starts over")
     while not stop.is_set():
         try:
-            _term(link, stop, again=again)
+            _term(link, load, stop, again=again)
         except (psycopg2.Error, OSError) as error:
             again = True
             complaint.say(error)

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from jobs.leader.complaint import Complaint
@@ -12,25 +13,34 @@ from jobs.store import engine, search
 logger = logging.getLogger(__name__)
 
 BUSY: Final = 0.5  # seconds between two steps while there is more, at least
-SHARE: Final = 10  # a step may take one part in so many of the time: whoever waits for a job has the machine
+SHARE: Final = 10  # a step may take one part in so many of the time
+CROWDED: Final = 50  # the same while jobs wait for room: whoever waits for a job has the machine
 QUIET: Final = 2.0  # seconds
 REPAIR: Final = 3600.0  # seconds between two walks over all rows: what an index step has missed, and rows of deleted jobs
 
 
-class Indexer:
-    """Fills what is new; now and then walks over everything."""
+@dataclass(slots=True)
+class Load:
+    """What the leader's loop in this process does just now."""
 
-    def __init__(self, connection: Any) -> None:
-        self.connection = connection
+    leads: bool = False
+    crowded: bool = False  # more is due than there is room for
+
+
+class Indexer:
+    """Fills what is new; now and then walks over everything. A standby leaves that to the leader."""
+
+    def __init__(self, connection: Any, load: Load) -> None:
+        self.connection, self.load = connection, load
         self.place: int | None = 0  # of the walk; None: it has ended
         self.next_walk = 0.0
 
     def step(self, clock: Callable[[], float] = time.monotonic) -> float:
         """One small piece of work; how many seconds to wait before the next."""
         begun = clock()
-        if not self._work(begun):
+        if not self.load.leads or not self._work(begun):
             return QUIET
-        return max(BUSY, (SHARE - 1) * (clock() - begun))
+        return max(BUSY, ((CROWDED if self.load.crowded else SHARE) - 1) * (clock() - begun))
 
     def _work(self, now: float) -> bool:
         """Whether there is more to do."""
@@ -48,15 +58,15 @@ class Indexer:
         return False
 
 
-def run(stop: threading.Event) -> None:
+def run(stop: threading.Event, load: Load) -> None:
     """Until told to stop. A lost connection is one line in the log."""
     complaint = Complaint(logger, "Indexing")
-    while not stop.is_set():
+    while not stop.wait(QUIET):  # who starts a worker waits for its first jobs
         try:
             connection = engine.connect("jobs search")
             connection.autocommit = False  # the lock of a step lasts until its end
             try:
-                indexer = Indexer(connection)
+                indexer = Indexer(connection, load)
                 while not stop.wait(indexer.step()):
                     pass
             finally:

@@ -33,8 +33,7 @@ _NEWER_ERRORS: Final = (
 
 def fill(cursor: Any) -> int:
     """Index some of what is new; how many rows that were, 0 also when another process does it. Run it in a transaction."""
-    cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", _ONLY_ONE)
-    if not cursor.fetchone()[0]:
+    if not _turn(cursor):
         return 0
     cursor.execute("SELECT coalesce(max(job), 0) FROM jobs_search")
     cursor.execute(_NEW, {"above": cursor.fetchone()[0] - LATE})
@@ -44,8 +43,18 @@ def fill(cursor: Any) -> int:
     return max(jobs, _add_errors(cursor, cursor.fetchall()))
 
 
+def _turn(cursor: Any) -> bool:
+    """Whether no other process fills; until the end of the transaction none will, so that no insert meets a row of another."""
+    cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", _ONLY_ONE)
+    return bool(cursor.fetchone()[0])
+
+
 def repair(cursor: Any, above: int) -> int | None:
-    """Bring the rows of the next CHUNK numbers above this one in step with the jobs; where to go on, None after the last."""
+    """Bring the rows of the next CHUNK numbers above this one in step with the jobs; where to go on, None after the last.
+    Run it in a transaction.
+    """
+    if not _turn(cursor):
+        return above
     cursor.execute(
         f"SELECT max(id) FROM (SELECT id FROM (SELECT id FROM jobs_job WHERE id > %(above)s ORDER BY id LIMIT {CHUNK}) a UNION ALL"
         f" SELECT job FROM (SELECT job FROM jobs_search WHERE job > %(above)s ORDER BY job LIMIT {CHUNK}) b"
@@ -118,7 +127,7 @@ def _insert(cursor: Any, rows: Sequence[Sequence[Any]]) -> int:
     if rows:
         _many(
             cursor,
-            "INSERT INTO jobs_search (job, words) VALUES %s ON CONFLICT DO NOTHING",
+            "INSERT INTO jobs_search (job, words) VALUES %s",
             [(row[0], _vector(_words(row))) for row in rows],
         )
         cursor.execute(f"{_NEWER_ERRORS} AND s.job = ANY(%s) ORDER BY a.id", [[row[0] for row in rows]])

@@ -150,14 +150,19 @@ def test_the_walk_finds_what_was_missed_and_removes_what_is_gone() -> None:
         assert [row[0] for row in cursor.fetchall()] == [job.pk for job in jobs if job != jobs[4]]
 
 
-def test_indexing_takes_a_tenth_of_the_time_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_indexing_takes_a_tenth_of_the_time_at_most_and_a_fiftieth_while_jobs_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "CHUNK", 2)
-    ticks = iter([0.0, 0.01, 10.0, 13.0])
-    steps = iter([2, 2, 0])
+    ticks = iter([0.0, 0.01, 10.0, 13.0, 50.0, 53.0])
+    steps = iter([2, 2, 2, 0])
     monkeypatch.setattr(search, "fill", lambda cursor: next(steps))
-    indexer = indexing.Indexer(mock.MagicMock())
+    load = indexing.Load()
+    indexer = indexing.Indexer(mock.MagicMock(), load)
+    assert indexer.step(lambda: 0.0) == indexing.QUIET  # a standby: nothing was filled
+    load.leads = True
     assert indexer.step(lambda: next(ticks)) == indexing.BUSY
     assert indexer.step(lambda: next(ticks)) == 27
+    load.crowded = True
+    assert indexer.step(lambda: next(ticks)) == 147
     indexer.place, indexer.next_walk = None, 9e9
     assert indexer.step(lambda: 20.0) == indexing.QUIET
 
@@ -165,7 +170,7 @@ def test_indexing_takes_a_tenth_of_the_time_at_most(monkeypatch: pytest.MonkeyPa
 def test_the_leader_s_thread_indexes(transactional_db: None) -> None:
     job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, name="threaded")
     stop = threading.Event()
-    thread = threading.Thread(target=indexing.run, args=(stop,))
+    thread = threading.Thread(target=indexing.run, args=(stop, indexing.Load(leads=True)))
     thread.start()
     try:
         until(lambda: indexed() == [job.pk], timeout=20)
