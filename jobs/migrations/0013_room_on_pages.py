@@ -1,4 +1,4 @@
-"""Free room on each page of jobs: a claim and a completion stay on their row's page, and PostgreSQL logs what changed instead of whole rows."""
+"""Room on each page of jobs: a claim and a completion stay on their page, and PostgreSQL logs what changed, not whole rows."""
 
 from django.db import migrations
 
