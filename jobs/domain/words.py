@@ -9,6 +9,7 @@ MOST: Final = 300  # words of one job
 _WORD = re.compile(r"\w+")
 _ERROR: Final = "=error:"  # no word begins like these
 _TASK: Final = "=task:"
+FAILED: Final = f"'{_ERROR}':*"  # a tsquery: some run of the job failed
 _CREATOR: Final = "=by:"
 
 

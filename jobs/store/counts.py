@@ -14,6 +14,11 @@ _KEY: Final = "jobs-counts"
 _SAMPLED: Final = 20_000  # rows that an estimate looks at
 # Each part is read from an index, in its order, and ends after EXACT rows.
 _MOST: Final = EXACT + 1
+# As the planner reckons, for the table has grown since it was analysed.
+_ROWS: Final = """
+       (SELECT reltuples FROM pg_class WHERE oid = 'jobs_job'::regclass),
+       (SELECT reltuples * greatest(pg_relation_size(oid) / current_setting('block_size')::float / greatest(relpages, 1), 0)
+          FROM pg_class WHERE oid = 'jobs_job'::regclass)"""
 _EXACT: Final = f"""
 SELECT count(*) FILTER (WHERE attempts = 0 AND run_at <= clock_timestamp()),
        count(*) FILTER (WHERE attempts = 0 AND run_at > clock_timestamp()), count(*) FILTER (WHERE attempts > 0), count(*),
@@ -23,7 +28,7 @@ SELECT count(*) FILTER (WHERE attempts = 0 AND run_at <= clock_timestamp()),
        (SELECT count(*) FROM (SELECT 1 FROM jobs_job WHERE status = 'failed' AND finished_at IS NOT NULL
                                ORDER BY finished_at LIMIT {_MOST}) part),
        (SELECT count(*) FROM (SELECT 1 FROM jobs_job WHERE status = 'cancelled' AND finished_at IS NOT NULL
-                               ORDER BY finished_at LIMIT {_MOST}) part)
+                               ORDER BY finished_at LIMIT {_MOST}) part), {_ROWS}
   FROM (SELECT attempts, run_at FROM jobs_job WHERE status = 'pending'
          ORDER BY queue, priority DESC, run_at, id LIMIT {_MOST}) part"""
 _SAMPLE: Final = """
@@ -62,24 +67,18 @@ def _counted() -> dict[State, Number]:
     live = (State.QUEUED, State.SCHEDULED, State.RETRYING)
     with connections[configuration().database].cursor() as cursor:
         cursor.execute(_EXACT)
-        *parts, pending, running, completed, failed, cancelled = cursor.fetchone()
+        *parts, pending, running, completed, failed, cancelled, known, rows = cursor.fetchone()
         ended = (State.RUNNING, State.COMPLETED, State.FAILED, State.CANCELLED)
         numbers = dict(zip((*live, *ended), map(Number, (*parts, running, completed, failed, cancelled)), strict=True))
         many = {state for state in ended if numbers[state] > EXACT} | (set(live) if pending > EXACT else set())
         if many:
-            sampled = _sampled(cursor)
+            sampled = _sampled(cursor, known, rows)
             numbers.update({state: Estimate(sampled.get(state.value, 0)) for state in many})
     return {state: numbers[state] for state in State}
 
 
-def _sampled(cursor: Any) -> dict[str, int]:
-    """The numbers that a sample of the table's blocks stands for."""
-    # rows: as the planner reckons, for the table has grown since it was analysed
-    cursor.execute(
-        "SELECT reltuples, reltuples * greatest(pg_relation_size(oid) / current_setting('block_size')::float / greatest(relpages, 1), 0)"
-        " FROM pg_class WHERE oid = 'jobs_job'::regclass"
-    )
-    known, rows = cursor.fetchone()
+def _sampled(cursor: Any, known: float, rows: float) -> dict[str, int]:
+    """The numbers that a sample of the table's blocks stands for; `known`: rows when it was analysed, `rows`: by its size now."""
     share = min(_SAMPLED / max(rows, 1.0), 1.0)
     cursor.execute(_SAMPLE, [share * 100])
     found = dict(cursor.fetchall())

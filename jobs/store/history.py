@@ -57,18 +57,19 @@ class History:
 # Each step reads its own part of the index on (status, finished_at).
 _STEPS = """WITH s AS (SELECT start, start + make_interval(secs => %(step)s) AS stop
                 FROM generate_series(%(first)s, %(last)s, make_interval(secs => %(step)s)) start)"""
-_COUNTS = f"""{_STEPS}
-SELECT s.start, (SELECT count(*) FROM jobs_job WHERE status = 'completed' AND finished_at >= s.start AND finished_at < s.stop),
-       (SELECT count(*) FROM jobs_job WHERE status = 'failed' AND finished_at >= s.start AND finished_at < s.stop)
-  FROM s ORDER BY s.start"""
-_TIMES = f"""{_STEPS}
-SELECT s.start, percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY j.wait),
-       percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY j.run)
+_READ = f"""{_STEPS},
+counts AS (
+SELECT s.start, (SELECT count(*) FROM jobs_job WHERE status = 'completed' AND finished_at >= s.start AND finished_at < s.stop) AS completed,
+       (SELECT count(*) FROM jobs_job WHERE status = 'failed' AND finished_at >= s.start AND finished_at < s.stop) AS failed FROM s),
+times AS (
+SELECT s.start, percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY j.wait) AS wait,
+       percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY j.run) AS run
   FROM s, LATERAL (SELECT greatest(extract(epoch FROM started_at - run_at)::float, 0) AS wait,
                           greatest(extract(epoch FROM finished_at - started_at)::float, 0) AS run
                      FROM jobs_job WHERE status = 'completed' AND finished_at >= s.start AND finished_at < s.stop
                     ORDER BY finished_at DESC LIMIT %(sample)s) j
- GROUP BY ROLLUP (s.start)"""
+ GROUP BY ROLLUP (s.start))
+SELECT c.start, c.completed, c.failed, t.wait, t.run FROM counts c FULL JOIN times t ON t.start = c.start ORDER BY c.start NULLS LAST"""
 
 
 def history(period: Period, now: datetime) -> History:
@@ -87,17 +88,13 @@ def _read(period: Period, now: datetime) -> History:
     first = last - timedelta(seconds=period.value * 3600 - step)
     values: dict[str, Any] = {"first": first, "last": last, "step": step, "sample": SAMPLE}
     with connection.cursor() as cursor:
-        cursor.execute(_COUNTS, values)
-        counts = cursor.fetchall()
-        cursor.execute(_TIMES, values)
-        times = {start: (_times(wait), _times(run)) for start, wait, run in cursor.fetchall()}
-    nothing = (Times(), Times())
-    steps = []
-    for start, completed, failed in counts:
-        wait, run = times.get(start, nothing)
-        steps.append(Step(start=start, completed=completed, failed=failed, wait=wait, run=run))
-    wait, run = times.get(None, nothing)
-    return History(period=period, seconds=step, steps=tuple(steps), wait=wait, run=run)
+        cursor.execute(_READ, values)
+        *rows, (_, _, _, wait, run) = cursor.fetchall()  # the last one is of the whole period
+    steps = [
+        Step(start=start, completed=completed, failed=failed, wait=_times(waits), run=_times(runs))
+        for start, completed, failed, waits, runs in rows
+    ]
+    return History(period=period, seconds=step, steps=tuple(steps), wait=_times(wait), run=_times(run))
 
 
 def _times(values: Sequence[Any] | None) -> Times:

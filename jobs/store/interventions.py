@@ -6,6 +6,7 @@ from typing import Any
 
 from psycopg2.extras import execute_values
 
+from jobs.store import search
 from jobs.store.tell import ended
 from jobs.store.transitions import Failure, Run, clean, enter, leave_aftermath, parameters
 
@@ -88,7 +89,10 @@ def bury_completed(cursor: Any, id: int, failure: Failure, *, task: str) -> bool
             WHERE id = %(id)s AND status = 'completed' AND options->'embed' IS NULL""",
         values,
     )
-    return bool(cursor.rowcount) and enter(cursor, values, task)
+    if not cursor.rowcount:
+        return False
+    search.add_error(cursor, id, values["error_class"], values["message"])
+    return enter(cursor, values, task)
 
 
 def delete_ended(cursor: Any, ids: Sequence[int]) -> list[int]:

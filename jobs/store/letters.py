@@ -16,8 +16,8 @@ from jobs.models.dead_letter import Resolution
 
 # Everything that failed within the hours counts, whatever became of it.
 _GROUPS: Final = """
-WITH found AS ({groups})
-SELECT f.fingerprint, j.task, d.error_class, d.message, f.count, f.first, f.latest,
+WITH found AS (SELECT *, sum(part.count) OVER () AS total FROM ({groups}) part ORDER BY newest DESC LIMIT %s)
+SELECT f.total, f.fingerprint, j.task, d.error_class, d.message, f.count, f.first, f.latest,
        (SELECT json_object_agg(part.ago, part.number) FROM (
           SELECT extract(epoch FROM date_trunc('hour', statement_timestamp()) - date_trunc('hour', failed_at))::int / 3600 AS ago,
                  count(*) AS number
@@ -67,21 +67,19 @@ def entries(resolution: Resolution = Resolution.OPEN) -> Entries:
     return DeadLetterQueue.objects.filter(resolution=resolution)
 
 
-def groups(rows: Entries, limit: int) -> list[GroupLine]:
-    """The groups of these open entries, the one that failed last first."""
+def groups(rows: Entries, limit: int) -> tuple[list[GroupLine], int]:
+    """The groups of these open entries, the one that failed last first, and how many entries there are, those of other groups too."""
     found = (
-        rows.order_by()
-        .values("fingerprint")
-        .annotate(count=Count("id"), first=Min("failed_at"), latest=Max("failed_at"), newest=Max("id"))
-        .order_by("-newest")[:limit]
+        rows.order_by().values("fingerprint").annotate(count=Count("id"), first=Min("failed_at"), latest=Max("failed_at"), newest=Max("id"))
     )
     try:
         sql, values = found.query.sql_with_params()
     except EmptyResultSet:
-        return []
+        return [], 0
     with connections[found.db].cursor() as cursor:
-        cursor.execute(_GROUPS.format(groups=sql), [*values, HOURS, HOURS])
-        return [_line(*row) for row in cursor.fetchall()]
+        cursor.execute(_GROUPS.format(groups=sql), [*values, limit, HOURS, HOURS])
+        lines = cursor.fetchall()
+    return [_line(*line) for _, *line in lines], int(lines[0][0]) if lines else 0
 
 
 def _line(

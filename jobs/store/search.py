@@ -17,7 +17,7 @@ CHUNK: Final = 500  # rows of one step
 LATE: Final = 5_000  # numbers below the newest indexed one whose transaction may have ended later
 UNINDEXED: Final = 1_000  # of the newest jobs, looked at one by one
 _ONLY_ONE: Final = (7304, 1)  # advisory lock of the process that fills
-_READ: Final = "SELECT id, task, name, args::text, kwargs::text, created_by_id FROM jobs_job j"
+_READ: Final = "SELECT id, task, name, args::text, kwargs::text, created_by_id, last_error FROM jobs_job j"
 # The numbers of both sides are bounded, else PostgreSQL would hash the whole index.
 _MISSING: Final = "id > %(above)s AND NOT EXISTS (SELECT 1 FROM jobs_search s WHERE s.job = j.id AND s.job > %(above)s)"
 _NEW: Final = f"{_READ} WHERE {_MISSING} ORDER BY id LIMIT {CHUNK}"
@@ -47,6 +47,13 @@ def _turn(cursor: Any) -> bool:
     """Whether no other process fills; until the end of the transaction none will, so that no insert meets a row of another."""
     cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", _ONLY_ONE)
     return bool(cursor.fetchone()[0])
+
+
+def add_error(cursor: Any, job: int, error_class: str, message: str) -> None:
+    """Let the job be found by an error that no attempt records; one that is not in the index yet will be, with its last error."""
+    cursor.execute(
+        "UPDATE jobs_search SET words = words || %s::tsvector WHERE job = %s", [_vector(_words_of_error(error_class, message)), job]
+    )
 
 
 def repair(cursor: Any, above: int) -> int | None:
@@ -93,11 +100,23 @@ def find(query: str) -> Hits:
         hits = cursor.fetchall()
         newest = max(mark or 0 for mark, _ in hits)
         numbers = [number for _, number in hits if number is not None]
-        cursor.execute(_NEWEST, {"above": newest - LATE})
-        rows = cursor.fetchall()
+        rows = _newest(cursor, newest)
         if rows and len(numbers) <= MOST:
             numbers += _matching(cursor, rows, query)
         return Hits(numbers=numbers if len(numbers) <= MOST else None, behind=len(rows) >= UNINDEXED)
+
+
+def find_unindexed(query: str) -> list[int]:
+    """Those of the newest jobs that the index has not yet, UNINDEXED at most, for a tsquery."""
+    with connections[configuration().database].cursor() as cursor:
+        cursor.execute("SELECT coalesce(max(job), 0) FROM jobs_search")
+        rows = _newest(cursor, cursor.fetchone()[0])
+        return _matching(cursor, rows, query) if rows else []
+
+
+def _newest(cursor: Any, indexed: int) -> list[Any]:
+    cursor.execute(_NEWEST, {"above": indexed - LATE})
+    return list(cursor.fetchall())
 
 
 def _matching(cursor: Any, rows: Sequence[Sequence[Any]], query: str) -> list[int]:
@@ -114,9 +133,11 @@ def _matching(cursor: Any, rows: Sequence[Sequence[Any]], query: str) -> list[in
 
 
 def _words(row: Sequence[Any]) -> list[str]:
-    _, task, name, args, kwargs, created_by = row
+    _, task, name, args, kwargs, created_by, last_error = row
     hidden = configuration().secret_patterns  # who may search must not be able to guess them, letter by letter
-    return words.words_of(task, name, masked(json.loads(args), hidden), masked(json.loads(kwargs), hidden), created_by)
+    found = words.words_of(task, name, masked(json.loads(args), hidden), masked(json.loads(kwargs), hidden), created_by)
+    error_class, colon, message = last_error.partition(": ")
+    return list(dict.fromkeys(found + _words_of_error(error_class, message))) if colon else found
 
 
 def _words_of_error(error_class: str, message: str) -> list[str]:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import redis
@@ -22,6 +22,13 @@ from jobs.models.dead_letter import Resolution
 from jobs.store import broker, locks
 
 _MIGRATED = "jobs-migrated"
+_OPEN = "jobs-open-dead-letters"
+_KEPT = 1.0  # seconds
+NEWEST = 10_000  # dead letters that are looked at for how many are new
+_LEADERS = (
+    "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()"
+    " WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %s AND l.objid = %s"
+)
 PROBE_TIMEOUT = 2.0  # seconds
 
 
@@ -75,15 +82,31 @@ def in_state(state: State) -> Q:
 
 
 def open_dead_letters() -> int:
-    """How many dead letters wait for a person."""
-    return DeadLetterQueue.objects.filter(resolution=Resolution.OPEN).count()
+    """How many dead letters wait for a person, a second old at most: one reading serves all viewers."""
+    return int(cache.get_or_set(_OPEN, DeadLetterQueue.objects.filter(resolution=Resolution.OPEN).count, _KEPT) or 0)
 
 
-def dead_letters_open_and_new(seconds: int) -> tuple[int, int]:
-    """How many dead letters wait for a person, and how many of them entered within the last `seconds`."""
-    new = Q(failed_at__gt=timezone.now() - timedelta(seconds=seconds))
-    numbers = DeadLetterQueue.objects.filter(resolution=Resolution.OPEN).aggregate(open=Count("id"), new=Count("id", filter=new))
-    return numbers["open"], numbers["new"]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """Whether a leader lives; how many dead letters wait for a person, and how many of the newest NEWEST are new."""
+
+    leader: bool
+    open: int
+    new: int
+
+
+def vitals(seconds: int) -> Vitals:
+    """As it is now; new is what failed within the last `seconds`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT ({_LEADERS}), (SELECT count(*) FROM jobs_deadletterqueue WHERE resolution = 'open'),
+                       (SELECT count(*) FROM (SELECT failed_at FROM jobs_deadletterqueue WHERE resolution = 'open' ORDER BY id DESC
+                                               LIMIT {NEWEST}) part WHERE failed_at > clock_timestamp() - make_interval(secs => %s))""",
+            [*locks.LEADER, seconds],
+        )
+        leaders, waiting, new = cursor.fetchone()
+    cache.set(_OPEN, waiting, _KEPT)
+    return Vitals(leader=bool(leaders), open=waiting, new=new)
 
 
 def queues(workers: Sequence[WorkerLine]) -> list[QueueLine]:
@@ -167,11 +190,7 @@ def due_later(cursor: Any, queues: Sequence[str], most: int) -> list[Any]:
 def leader_lives() -> bool:
     """Whether some session holds the leader's advisory lock."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()"
-            " WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %s AND l.objid = %s",
-            locks.LEADER,
-        )
+        cursor.execute(_LEADERS, locks.LEADER)
         return bool(cursor.fetchone()[0])
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from jobs.domain.fingerprint import fingerprint
 from jobs.domain.outcomes import Outcome
+from jobs.store import search
 from jobs.store.insert import NewJob
 from jobs.store.tell import ended, tell
 
@@ -190,6 +191,7 @@ def bury_held(cursor: Any, task_id: str, failure: Failure, meta: str) -> bool:
     if row is None:
         return False
     cursor.execute(f"SELECT {tell('id')} FROM (SELECT %(task_id)s::text) AS ended (id)", values)
+    search.add_error(cursor, row[0], values["error_class"], values["message"])
     return enter(cursor, values | {"id": row[0]}, row[1])
 
 

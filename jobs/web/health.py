@@ -47,14 +47,14 @@ class Health:
 
 def look(workers: Sequence[WorkerLine], queues: Sequence[QueueLine]) -> Health:
     """The health of the whole system as it is now."""
-    redis, leader = stats.redis_lives(), stats.leader_lives()
+    redis, vitals = stats.redis_lives(), stats.vitals(GROWING)
     alerts = [
-        *_part_alerts(redis, leader, workers),
+        *_part_alerts(redis, vitals.leader, workers),
         *_migration_alerts(),
-        *_dead_alerts(*stats.dead_letters_open_and_new(GROWING)),
+        *_dead_alerts(vitals.open, vitals.new),
         *(alert for line in queues for alert in _queue_alerts(line, workers)),
     ]
-    return Health(redis=redis, leader=leader, alerts=tuple(alerts))
+    return Health(redis=redis, leader=vitals.leader, alerts=tuple(alerts))
 
 
 def _part_alerts(redis: bool, leader: bool, workers: Sequence[WorkerLine]) -> list[Alert]:

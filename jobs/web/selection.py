@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.db.models import Max, Q
+from django.db.models.expressions import RawSQL
 from django.http import QueryDict
 
+from jobs.domain import words
 from jobs.models.dead_letter import Resolution
-from jobs.store import letters
+from jobs.store import letters, search
 from jobs.store.letters import Entries
 
 TEXTS = ("group", "task", "error_class", "q")
@@ -44,10 +46,19 @@ def apply(rows: Entries, pairs: tuple[tuple[str, str], ...]) -> Entries:
     if "error_class" in given:
         rows = rows.filter(error_class=given["error_class"])
     if "q" in given:
-        text = given["q"]
-        found = Q(message__icontains=text) | Q(error_class__icontains=text)
-        rows = rows.filter(found | Q(job_id=int(text)) if _is_number(text) else found)
+        rows = rows.filter(_found(given["q"]))
     return rows
+
+
+def _found(text: str) -> Q:
+    """Those of jobs that have these words and failed in some run, as the list of jobs finds them."""
+    number = Q(job_id=int(text)) if _is_number(text) else Q(pk__in=[])
+    query = words.query(text)
+    if not query:
+        return number
+    failed = f"{query} & {words.FAILED}"
+    indexed = RawSQL("SELECT job FROM jobs_search WHERE words @@ %s::tsquery", [failed])
+    return number | Q(job_id__in=indexed) | Q(job_id__in=search.find_unindexed(failed))
 
 
 def read(query: QueryDict) -> Selection:

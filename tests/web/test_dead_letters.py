@@ -6,15 +6,16 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
 import tests.taskapp.tasks  # noqa: F401 - registers its tasks in this process
-from jobs import batches, dead_letters, enqueue
+from jobs import batches, control, dead_letters, enqueue
 from jobs.models import Audit, Batch, DeadLetterQueue, Job
-from jobs.store import letters, transitions
+from jobs.store import letters, search, transitions
 from jobs.store.transitions import Failure, Run
+from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +56,7 @@ def test_equal_errors_are_one_group() -> None:
     failed("order 1 has no price")
     failed("order 22 has no price")
     failed("disk full")
-    found = letters.groups(letters.entries(), 10)
+    found = letters.groups(letters.entries(), 10)[0]
     assert [(group.message, group.count) for group in found] == [("disk full", 1), ("order 22 has no price", 2)]
     assert [group.hours[-1] for group in found] == [1, 2]
     assert not any(group.came_back for group in found)
@@ -64,9 +65,9 @@ def test_equal_errors_are_one_group() -> None:
 def test_a_resolved_error_that_fails_again_came_back(staff: Client) -> None:
     first = failed("disk full")
     dead_letters.resolve([first.id], "sara", "bought a disk")
-    assert letters.groups(letters.entries(), 10) == []
+    assert letters.groups(letters.entries(), 10)[0] == []
     failed("disk full")
-    assert letters.groups(letters.entries(), 10)[0].came_back
+    assert letters.groups(letters.entries(), 10)[0][0].came_back
     assert b"came back" in staff.get("/jobs/dead-letters/").content
     assert b"failed again since" in staff.get(f"/jobs/dead-letters/group/{first.fingerprint}/").content
 
@@ -75,7 +76,7 @@ def test_an_older_entry_that_is_still_open_did_not_come_back() -> None:
     first, second = failed("disk full"), failed("disk full")
     dead_letters.resolve([second.id], "sara", "one of them")
     assert first.fingerprint == second.fingerprint
-    assert not letters.groups(letters.entries(), 10)[0].came_back
+    assert not letters.groups(letters.entries(), 10)[0][0].came_back
 
 
 def test_the_group_page_shows_what_its_jobs_share(staff: Client) -> None:
@@ -184,5 +185,30 @@ def test_the_spark_line_counts_the_hours() -> None:
     entry = failed("disk full")
     last = timezone.now().replace(minute=30) - timedelta(hours=3)
     DeadLetterQueue.objects.filter(id=entry.id).update(failed_at=last)
-    hours = letters.groups(letters.entries(), 1)[0].hours
+    hours = letters.groups(letters.entries(), 1)[0][0].hours
     assert (sum(hours), hours[letters.HOURS - 4]) == (1, 1)
+
+
+def test_dead_letters_are_found_by_words_of_their_error_and_no_secret(staff: Client) -> None:
+    entry, other = failed("cannot reach api.shop.example: password=hunter2"), failed("disk full")
+    for indexed in (False, True):
+        if indexed:
+            with transaction.atomic(), connection.cursor() as cursor:
+                assert search.fill(cursor)
+        for query, wanted in (
+            ("SHOP", [entry.id]), ("reach api", [entry.id]), ("ValueErr", [entry.id, other.id]), (str(other.job_id), [other.id]),
+            ("hunter2", []), ("hunt", []), ("...", []), ("sleep", [entry.id, other.id]),
+        ):  # fmt: skip
+            page = staff.get("/jobs/dead-letters/", {"q": query}).context["page"]
+            assert sorted(row.id for row in page.rows) == wanted, (query, indexed)
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_dead_letter_without_a_failed_run_is_found_too(staff: Client, indexed: bool) -> None:
+    job = job_in("completed")
+    if indexed:
+        with transaction.atomic(), connection.cursor() as cursor:
+            assert search.fill(cursor)
+    control.fail_completed([job.id], "sara")
+    rows = staff.get("/jobs/dead-letters/", {"q": "ManualFailure sara"}).context["page"].rows
+    assert [row.job_id for row in rows] == [job.id]

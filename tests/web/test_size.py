@@ -16,10 +16,28 @@ from tests.rows import job_in
 pytestmark = pytest.mark.django_db
 ROWS = 10_000
 LISTS = [
-    "/admin/jobs/job/", "/admin/jobs/job/?status__exact=failed", "/admin/jobs/job/?priority=9", "/admin/jobs/job/?q=name-77",
-    "/admin/jobs/job/?p=150", "/admin/jobs/deadletterqueue/", "/admin/jobs/deadletterqueue/?resolution__exact=open",
-    "/jobs/", "/jobs/dead-letters/",
-]  # fmt: skip
+    "/admin/jobs/job/",
+    "/admin/jobs/job/?status__exact=failed",
+    "/admin/jobs/job/?priority=9",
+    "/admin/jobs/job/?q=name-77",
+    "/admin/jobs/job/?p=150",
+    "/admin/jobs/deadletterqueue/",
+    "/admin/jobs/deadletterqueue/?resolution__exact=open",
+    "/jobs/",
+    "/jobs/?q=name-77",
+    "/jobs/?status=failed",
+    "/jobs/dead-letters/",
+    "/jobs/dead-letters/?q=ValueError",
+    "/jobs/dead-letters/group/1/",
+    "/jobs/queues/",
+    "/jobs/workers/",
+    "/jobs/types/",
+    "/jobs/audit/",
+    "/jobs/batches/",
+    "/jobs/create/",
+    "/",
+]
+MOST = 12  # queries of a page, also of the one who comes first  # fmt: skip
 
 
 @pytest.fixture
@@ -45,18 +63,17 @@ def fill() -> None:
 
 
 def queries(client: Client, address: str) -> list[str]:
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
+    cache.clear()
+    with CaptureQueriesContext(connection) as captured:
         assert client.get(address).status_code == 200
     return [query["sql"] for query in captured.captured_queries]
 
 
 def test_ten_thousand_rows_cost_no_further_query(staff: Client) -> None:
-    empty = {address: len(queries(staff, address)) for address in LISTS if "p=150" not in address}
+    empty = {address: len(queries(staff, address)) for address in LISTS if "p=150" not in address and "group" not in address}
     fill()
     full = {address: queries(staff, address) for address in LISTS}
-    assert {address: len(asked) for address, asked in full.items() if len(asked) > 14} == {}
+    assert {address: len(asked) for address, asked in full.items() if len(asked) > MOST} == {}
     assert {address: len(full[address]) for address in empty if len(full[address]) > empty[address] + 3} == {}
     assert [sql for asked in full.values() for sql in asked if "DISTINCT" in sql] == []
 
@@ -90,13 +107,15 @@ def test_the_queues_are_found_without_reading_their_jobs(client: Client) -> None
     assert ("Index Only Scan", "jobs_job") in read or ("Index Scan", "jobs_job") in read
 
 
-def test_who_looks_within_a_second_costs_no_reading_of_the_dashboard(staff: Client) -> None:
+def test_who_looks_within_a_second_costs_no_reading_of_the_dashboard(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("jobs.web.views.dashboard.KEPT", "jobs.store.stats._KEPT", "jobs.store.counts._KEPT"):
+        monkeypatch.setattr(name, 60.0)  # a busy machine may take more than a second for a page
     fill()
-    cache.clear()
-    first = queries(staff, "/")
-    second = [sql for sql in queries(staff, "/") if "django_session" not in sql and "auth_user" not in sql]
-    assert len(first) > 5
-    assert second == []
+    assert len(queries(staff, "/")) > 5
+    with CaptureQueriesContext(connection) as captured:
+        assert staff.get("/").status_code == 200
+    second = [query["sql"] for query in captured.captured_queries]
+    assert [sql for sql in second if "django_session" not in sql and "auth_user" not in sql] == []
 
 
 def test_the_live_part_is_written_once_for_all_and_apart_for_each_language(staff: Client) -> None:
@@ -116,6 +135,5 @@ def test_the_live_part_is_written_once_for_all_and_apart_for_each_language(staff
 def test_the_page_of_a_waiting_job_takes_twelve_queries_at_most(staff: Client) -> None:
     fill()
     waiting = Job.objects.filter(status="pending").values_list("pk", flat=True)[0]
-    cache.clear()
     asked = queries(staff, f"/jobs/{waiting}/")
-    assert len(asked) <= 12
+    assert len(asked) <= MOST

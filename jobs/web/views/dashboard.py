@@ -52,7 +52,7 @@ def _facts() -> dict[str, Any]:
         "busy": sum(len(line.running) for line in workers),
         "queues": queues,
         "oldest": max((line.oldest_seconds for line in waits), default=None),
-        "groups": letters.groups(letters.entries(), GROUPS),
+        "groups": letters.groups(letters.entries(), GROUPS)[0],
     }
 
 

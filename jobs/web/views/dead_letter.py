@@ -1,5 +1,6 @@
 """The dead letter queue: read the errors, decide."""
 
+from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -8,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from jobs import dead_letters
+from jobs.models import Job
 from jobs.models.dead_letter import RESOLUTION_LABELS, Resolution
 from jobs.store import letters
 from jobs.store.letters import Entries
@@ -27,15 +29,15 @@ def dead_letter_list(request: HttpRequest) -> HttpResponse:
     chosen = selection.read(request.GET)
     resolution = resolution_of(request)
     rows = chosen.rows(resolution)
-    opened = resolution is Resolution.OPEN
+    groups, number = letters.groups(rows, GROUPS) if resolution is Resolution.OPEN else ([], 0)
     context = {
         "page": page_of(light(rows), request.GET),
         "resolution": resolution.value,
         "tabs": [(item.value, text) for item, text in RESOLUTION_LABELS.items()],
         "chosen": chosen,
         "filters": dict(chosen.pairs),
-        "groups": letters.groups(rows, GROUPS) if opened else [],
-        "number": rows.count() if opened else 0,
+        "groups": groups,
+        "number": number,
     }
     return render(request, "jobs/dead_letter/list.html", context)
 
@@ -47,8 +49,9 @@ def resolution_of(request: HttpRequest) -> Resolution:
 
 
 def light(rows: Entries) -> Entries:
-    """The rows without what may be long."""
-    return rows.select_related("job").defer("traceback", "job__args", "job__kwargs", "job__result", "job__options")
+    """The rows without what may be long; their jobs are read apart, or the planner might join them before it takes a page."""
+    jobs = Job.objects.defer("args", "kwargs", "result", "options")
+    return rows.prefetch_related(Prefetch("job", jobs)).defer("traceback")
 
 
 @needs("triage_deadletterqueue")
