@@ -64,14 +64,14 @@ def confirm(pk: int, by: Actor, **options: Any) -> bool:
 def stop(pk: int, by: Actor) -> bool:
     """Let the rest be as it is; False when it had ended already."""
     rows = Batch.objects.using(configuration().database).filter(pk=pk, state__in=_ACTIVE)
-    remark = _("Stopped by %(name)s.") % {"name": by.name}
+    remark = f"stopped by:{by.name}"
     return bool(rows.update(state=BatchState.STOPPED.value, ended_at=ClockTimestamp(), remark=remark))
 
 
 def undo(pk: int, by: Actor) -> list[Batch]:
     """Take back what the ended batch changed, where nobody did anything to the job since: one new act for each value that comes back.
 
-    Empty: nothing of it can be taken back. A cancelled job that was to run later stays cancelled: running it again makes it due now.
+    Empty: nothing of it can be taken back. A job that waited when it was cancelled waits again as before; one that ran was stopped.
     """
     alias = configuration().database
     with transaction.atomic(using=alias):
@@ -81,7 +81,7 @@ def undo(pk: int, by: Actor) -> list[Batch]:
         made = []
         for (verb, options), ids in _changed_back(batch, alias).items():
             new = draft(verb, ids, by)
-            Batch.objects.using(alias).filter(pk=new.pk).update(remark=_("Takes back act %(number)d.") % {"number": pk})
+            Batch.objects.using(alias).filter(pk=new.pk).update(remark=f"takes back:{pk}")
             confirm(new.pk, by, **dict(options))
             made.append(new)
         return made
@@ -91,16 +91,13 @@ def _changed_back(batch: Batch, alias: str) -> dict[tuple[Verb, tuple[tuple[str,
     """The verb with its options -> the jobs; only jobs whose newest record in the audit is that of the batch."""
     newest = Audit.objects.using(alias).filter(job__in=batch.ids).order_by("job", "-id").distinct("job")
     back: dict[tuple[Verb, tuple[tuple[str, Any], ...]], list[int]] = {}
-    later = set()
-    if batch.what is Verb.CANCEL:
-        later = set(Job.objects.using(alias).filter(pk__in=batch.ids, run_at__gt=ClockTimestamp()).values_list("pk", flat=True))
     for act in newest:
         ours = (act.actor, act.source, act.verb) == (batch.actor, batch.source, batch.verb) and act.at >= batch.created_at
         if not ours or batch.ended_at is None or act.at > batch.ended_at or act.job is None:
             continue
         if batch.what is Verb.CANCEL:
-            if act.before.get("status") == Status.PENDING and act.after.get("status") == Status.CANCELLED and act.job not in later:
-                back.setdefault((Verb.REPROCESS, ()), []).append(act.job)
+            if act.before.get("status") == Status.PENDING and act.after.get("status") == Status.CANCELLED:
+                back.setdefault((Verb.RESTORE, ()), []).append(act.job)
         elif batch.verb in act.before:
             back.setdefault((batch.what, ((batch.verb, act.before[batch.verb]),)), []).append(act.job)
     return back
@@ -117,6 +114,8 @@ def apply(verb: Verb, ids: Sequence[int], by: Actor, *, entries: bool = False, *
             return control.cancel(ids, by)
         case Verb.REPROCESS:
             return control.reprocess(ids, by)
+        case Verb.RESTORE:
+            return control.restore(ids, by)
         case Verb.PRIORITY:
             return control.change_priority(ids, options["priority"], by)
         case Verb.QUEUE:
@@ -124,6 +123,19 @@ def apply(verb: Verb, ids: Sequence[int], by: Actor, *, entries: bool = False, *
         case Verb.DELETE:
             return control.delete(ids, by)
     raise ValueError(verb)
+
+
+def remark_text(remark: str) -> str:
+    """What is to be said besides, in the language of now; what an earlier version stored is a sentence already."""
+    kind, _colon, value = remark.partition(":")
+    match kind:
+        case "stopped by":
+            return _("Stopped by %(name)s.") % {"name": value}
+        case "takes back":
+            return _("Takes back act %(number)s.") % {"number": value}
+        case "trial failed":
+            return _("The trial, job %(number)s, did not complete: the others stay as they are.") % {"number": value}
+    return remark
 
 
 def go_on() -> bool:
@@ -159,7 +171,7 @@ def _turn(batch: Batch, ids: Sequence[int]) -> Report:
     report = apply(batch.what, ids, actor, entries=batch.entries, **batch.options)
     batch.place += len(ids)
     batch.done += len(report.done)
-    batch.reasons = dict(Counter(batch.reasons) + Counter(str(reason) for reason in report.refused.values()))
+    batch.reasons = dict(Counter(batch.reasons) + Counter(reason.value for reason in report.refused.values()))
     return report
 
 
@@ -187,7 +199,7 @@ def _trial(batch: Batch, alias: str) -> bool:
             batch.state = BatchState.RUNNING.value
         elif status is None or status in ENDED:
             batch.state, batch.ended_at = BatchState.STOPPED.value, ClockTimestamp()
-            batch.remark = _("The trial, job %(number)d, did not complete: the others stay as they are.") % {"number": batch.trial_job}
+            batch.remark = f"trial failed:{batch.trial_job}"
     batch.save(using=alias)
     return batch.state == BatchState.RUNNING
 

@@ -13,7 +13,8 @@ from jobs.domain.actors import Actor, actor_of
 from jobs.enqueueing import enqueue
 from jobs.models import DeadLetterQueue, Job
 from jobs.models.audit import Verb
-from jobs.models.job import STATUS_LABELS, ClockTimestamp
+from jobs.models.job import ClockTimestamp
+from jobs.refusals import Refusal, of_status
 from jobs.store import audit, interventions
 from jobs.store.transitions import Failure
 
@@ -21,6 +22,7 @@ _ENDED = [status.value for status in statuses.ENDED]
 FROM: Final = {  # the statuses that a verb is for
     Verb.CANCEL: ["pending", "running"],
     Verb.REPROCESS: ["failed", "cancelled"],
+    Verb.RESTORE: ["cancelled"],
     Verb.PRIORITY: ["pending"],
     Verb.QUEUE: ["pending"],
     Verb.FAIL: ["completed"],
@@ -30,14 +32,14 @@ FROM: Final = {  # the statuses that a verb is for
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """`done`: the numbers that were changed; `refused`: number -> translated reason."""
+    """`done`: the numbers that were changed; `refused`: number -> why not (`jobs.refusals.said` says it)."""
 
     done: list[int]
-    refused: dict[int, str]
+    refused: dict[int, Refusal]
 
 
 def _apply(
-    what: Verb, ids: Sequence[int], by: str | Actor, verb: Callable[[Any, list[int]], list[int]], reason: Callable[[Job], str]
+    what: Verb, ids: Sequence[int], by: str | Actor, verb: Callable[[Any, list[int]], list[int]], reason: Callable[[Job], Refusal]
 ) -> Report:
     """Lock, change and record in one transaction."""
     wanted = list(dict.fromkeys(int(id) for id in ids))
@@ -49,11 +51,11 @@ def _apply(
         audit.record(cursor, actor_of(by), what, changed, audit.seen(cursor, done))
     left = set(wanted) - set(done)
     found = Job.objects.using(alias).defer("args", "kwargs", "result", "options").in_bulk(left)
-    return Report(done=sorted(done), refused={id: reason(found[id]) if id in found else _("There is no such job.") for id in sorted(left)})
+    return Report(done=sorted(done), refused={id: reason(found[id]) if id in found else Refusal.MISSING for id in sorted(left)})
 
 
-def _is(job: Job) -> str:
-    return _("It is %(status)s.") % {"status": STATUS_LABELS[statuses.Status(job.status)]}
+def _is(job: Job) -> Refusal:
+    return of_status(job.status)
 
 
 def cancel(ids: Sequence[int], by: str | Actor) -> Report:
@@ -83,17 +85,24 @@ def reprocess(ids: Sequence[int], by: str | Actor, *, arguments: Mapping[str, An
         )
         return done
 
-    def reason(job: Job) -> str:
-        if statuses.can("reprocess", job.status):
-            return _("Another job with the same unique key has not ended.")
-        return _is(job)
+    return _revive(Verb.REPROCESS, ids, by, verb)
+
+
+def restore(ids: Sequence[int], by: str | Actor) -> Report:
+    """Let cancelled jobs that had been waiting wait again as before: due when they were, with the attempts they had."""
+    return _revive(Verb.RESTORE, ids, by, interventions.restore)
+
+
+def _revive(what: Verb, ids: Sequence[int], by: str | Actor, verb: Callable[[Any, list[int]], list[int]]) -> Report:
+    def reason(job: Job) -> Refusal:
+        return Refusal.KEY_TAKEN if statuses.can(what.value, job.status) else _is(job)
 
     for _tried in range(3):
         try:
-            return _apply(Verb.REPROCESS, ids, by, verb, reason)
+            return _apply(what, ids, by, verb, reason)
         except IntegrityError:  # a job with the same unique key was accepted in this very moment; the next look sees it
             continue
-    return _apply(Verb.REPROCESS, ids, by, verb, reason)
+    return _apply(what, ids, by, verb, reason)
 
 
 def run_again(job: Job, by: str | Actor, **options: Any) -> Job:
@@ -130,8 +139,8 @@ def fail_completed(ids: Sequence[int], by: str | Actor) -> Report:
         tasks = dict(Job.objects.filter(id__in=some).values_list("id", "task"))
         return [id for id in some if id in tasks and interventions.bury_completed(cursor, id, failure, task=tasks[id])]
 
-    def reason(job: Job) -> str:
-        return _("Other jobs follow from it (a link, a chain or a chord).") if job.status == "completed" else _is(job)
+    def reason(job: Job) -> Refusal:
+        return Refusal.FOLLOWED if job.status == "completed" else _is(job)
 
     return _apply(Verb.FAIL, ids, by, verb, reason)
 
@@ -139,7 +148,7 @@ def fail_completed(ids: Sequence[int], by: str | Actor) -> Report:
 def delete(ids: Sequence[int], by: str | Actor = "") -> Report:
     """Delete ended jobs that have no open dead letter."""
 
-    def reason(job: Job) -> str:
-        return _("It has an open dead letter: reprocess or resolve it first.") if job.status in statuses.ENDED else _is(job)
+    def reason(job: Job) -> Refusal:
+        return Refusal.OPEN_ENTRY if job.status in statuses.ENDED else _is(job)
 
     return _apply(Verb.DELETE, ids, by, interventions.delete_ended, reason)

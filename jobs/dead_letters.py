@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connections, transaction
-from django.utils.translation import gettext as _
 
 from jobs import control
 from jobs.conf import configuration
@@ -14,10 +13,11 @@ from jobs.domain.actors import Actor, actor_of
 from jobs.models import DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.job import ClockTimestamp
+from jobs.refusals import Refusal
 from jobs.store import audit
 
 
-def _left(wanted: Sequence[int], done: set[int], reason: str) -> dict[int, str]:
+def _left(wanted: Sequence[int], done: set[int], reason: Refusal) -> dict[int, Refusal]:
     return {id: reason for id in wanted if id not in done}
 
 
@@ -38,7 +38,7 @@ def _change(what: Verb, entry_ids: Sequence[int], by: str | Actor, remark: str =
             cursor,
             [(actor.name, actor.source.value, what.value, job, shown.get(job, ""), before, after, remark) for job in jobs.values()],
         )
-    return Report(done=sorted(jobs), refused=_left(wanted, set(jobs), _("It is not open any more.")))
+    return Report(done=sorted(jobs), refused=_left(wanted, set(jobs), Refusal.NOT_OPEN))
 
 
 def reprocess(
@@ -54,7 +54,7 @@ def reprocess(
         entries = dict(rows.values_list("job_id", "id"))
         report = control.reprocess(list(entries), by, arguments=arguments, priority=priority)
     done = {entries[job] for job in report.done}
-    refused = _left(wanted, done, _("It is not open any more.")) | {entries[job]: why for job, why in report.refused.items()}
+    refused = _left(wanted, done, Refusal.NOT_OPEN) | {entries[job]: why for job, why in report.refused.items()}
     return Report(done=sorted(done), refused=refused)
 
 

@@ -62,6 +62,7 @@ TRANSITIONS: Final = {
         _row("replace", "running", "pending", "worker"),
         _row("cancel", "pending running", "cancelled", "person, API, revoke, expires"),
         _row("reprocess", "failed cancelled", "pending", "person"),
+        _row("restore", "cancelled", "pending", "person (undo of a cancel)"),
         _row("rerun", "completed", "pending", "enqueue"),
     )
 }

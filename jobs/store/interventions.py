@@ -2,13 +2,20 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from psycopg2.extras import execute_values
 
 from jobs.store import search
 from jobs.store.tell import ended
 from jobs.store.transitions import Failure, Run, clean, enter, leave_aftermath, parameters
+
+# Jobs in these statuses, locked, whose unique_key no job has that has not ended.
+_ALONE: Final = """id IN (SELECT id FROM jobs_job WHERE id = ANY(%(ids)s) AND status = ANY(%(statuses)s) ORDER BY id FOR UPDATE)
+              AND (unique_key IS NULL OR id IN (
+                SELECT DISTINCT ON (unique_key) id FROM jobs_job j WHERE id = ANY(%(ids)s) AND status = ANY(%(statuses)s)
+                   AND NOT EXISTS (SELECT 1 FROM jobs_job o WHERE o.unique_key = j.unique_key AND o.status IN ('pending', 'running'))
+                 ORDER BY unique_key, id DESC))"""
 
 
 def cancel_pending(cursor: Any, ids: Sequence[int], reason: str = "") -> list[int]:
@@ -42,16 +49,24 @@ def reprocess(cursor: Any, ids: Sequence[int]) -> list[int]:
     Not those whose unique_key belongs to a job that has not ended; of several with one key, the newest.
     """
     cursor.execute(
-        """UPDATE jobs_job SET status = 'pending', attempts = 0, losses = 0, run_at = clock_timestamp(), finished_at = NULL,
+        f"""UPDATE jobs_job SET status = 'pending', attempts = 0, losses = 0, run_at = clock_timestamp(), finished_at = NULL,
                   started_at = NULL, worker = NULL, deadline_at = NULL, progress = NULL, result_meta = NULL,
                   cancel_requested_at = NULL, cancel_requested_by = ''
-            WHERE id IN (SELECT id FROM jobs_job WHERE id = ANY(%(ids)s) AND status IN ('failed', 'cancelled') ORDER BY id FOR UPDATE)
-              AND (unique_key IS NULL OR id IN (
-                SELECT DISTINCT ON (unique_key) id FROM jobs_job j WHERE id = ANY(%(ids)s) AND status IN ('failed', 'cancelled')
-                   AND NOT EXISTS (SELECT 1 FROM jobs_job o WHERE o.unique_key = j.unique_key AND o.status IN ('pending', 'running'))
-                 ORDER BY unique_key, id DESC))
-        RETURNING id""",
-        {"ids": list(ids)},
+            WHERE {_ALONE} RETURNING id""",
+        {"ids": list(ids), "statuses": ["failed", "cancelled"]},
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
+def restore(cursor: Any, ids: Sequence[int]) -> list[int]:
+    """cancelled -> pending for jobs that were cancelled while they waited: due when they were, attempts as they were; their numbers.
+
+    Not those whose unique_key belongs to a job that has not ended; of several with one key, the newest.
+    """
+    cursor.execute(
+        f"""UPDATE jobs_job SET status = 'pending', finished_at = NULL, result_meta = NULL, run_at = run_at
+            WHERE {_ALONE} AND cancel_requested_at IS NULL RETURNING id""",
+        {"ids": list(ids), "statuses": ["cancelled"]},
     )
     return [row[0] for row in cursor.fetchall()]
 

@@ -1,7 +1,7 @@
 """What an action did, said to the person who asked for it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from django.contrib import messages
@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs.domain.actors import Actor, Source
+from jobs.refusals import said
 
 SHOWN = 5  # numbers named for each reason
 
@@ -21,7 +22,7 @@ class Report(Protocol):
     def done(self) -> list[int]: ...
 
     @property
-    def refused(self) -> dict[int, str]: ...
+    def refused(self) -> Mapping[int, str]: ...
 
 
 def done_text(action: str, number: int) -> str:
@@ -51,13 +52,13 @@ def done_text(action: str, number: int) -> str:
 def refused_texts(report: Report) -> list[str]:
     """One sentence for each reason: how many were left, which, and why."""
     texts = []
-    for reason, number in Counter(str(reason) for reason in report.refused.values()).most_common():
-        ids = [str(job) for job, text in report.refused.items() if str(text) == reason]
+    for reason, number in Counter(report.refused.values()).most_common():
+        ids = [str(job) for job, other in report.refused.items() if other == reason]
         names = ", ".join(ids[:SHOWN]) + (" …" if len(ids) > SHOWN else "")
         sentence = ngettext(
             "%(number)d was left as it is (%(names)s): %(reason)s", "%(number)d were left as they are (%(names)s): %(reason)s", number
         )
-        texts.append(sentence % {"number": number, "names": names, "reason": reason})
+        texts.append(sentence % {"number": number, "names": names, "reason": said(reason)})
     return texts
 
 

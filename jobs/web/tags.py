@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from jobs import masking
+from jobs import batches, masking, refusals
 from jobs.domain import tracebacks
 from jobs.domain.statuses import State
 from jobs.models.dead_letter import RESOLUTION_LABELS
@@ -208,6 +208,18 @@ def _word(key: str, value: Any) -> str:
         return " ".join(map(str, value)) or "–"
     words: dict[Any, Any] = STATUS_LABELS if key == "status" else RESOLUTION_LABELS if key == "entry" else {}
     return str(words.get(value, value))
+
+
+@register.filter
+def refusal(reason: str) -> str:
+    """Why a job was left as it is."""
+    return refusals.said(reason)
+
+
+@register.filter
+def remark(text: str) -> str:
+    """What is to be said about an act on many jobs besides."""
+    return batches.remark_text(text)
 
 
 @register.filter

@@ -24,6 +24,7 @@ from jobs.domain.statuses import TRANSITIONS, State, Status
         ("replace", {"running"}),
         ("cancel", {"pending", "running"}),
         ("reprocess", {"failed", "cancelled"}),
+        ("restore", {"cancelled"}),
         ("rerun", {"completed"}),
     ],
 )
@@ -32,7 +33,7 @@ def test_each_verb_leads_from_its_states_only(verb: str, allowed: set[str]) -> N
 
 
 def test_the_table_of_verbs_is_complete() -> None:
-    assert len(TRANSITIONS) == 10
+    assert len(TRANSITIONS) == 11
     assert all(row.who and row.targets for row in TRANSITIONS.values())
 
 

@@ -87,7 +87,7 @@ def test_a_trial_that_fails_stops_the_rest() -> None:
     finish()
     batch.refresh_from_db()
     assert (batch.state, batch.done) == (BatchState.STOPPED, 1)
-    assert str(jobs[0]) in batch.remark
+    assert str(jobs[0]) in batches.remark_text(batch.remark)
     assert list(Job.objects.values_list("status", flat=True)) == ["failed"] * 3
 
 

@@ -3,11 +3,13 @@
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import translation
 
 from jobs import batches, control, enqueue
 from jobs.domain.actors import Actor, Source
 from jobs.models import Audit, Batch, Job
 from jobs.models.audit import Verb
+from jobs.models.job import ClockTimestamp
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
@@ -26,18 +28,25 @@ def values(name: str) -> list[object]:
 
 def test_cancelled_jobs_wait_again_but_not_those_that_were_not_waiting() -> None:
     later = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, delay=3600)
+    retrying = job_in("pending").id
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE jobs_job SET attempts = 2, runs = 2, last_error = 'E: x', run_at = run_at + interval '1 hour' WHERE id = %s", [retrying]
+        )
+    before = [Job.objects.filter(pk=pk).values().get() for pk in (later.id, retrying)]
     jobs = [job_in("pending").id, job_in("pending").id, job_in("running").id, later.id]
     earlier = job_in("cancelled").id
-    batch = done(Verb.CANCEL, [*jobs, earlier])
+    batch = done(Verb.CANCEL, [*jobs, retrying, earlier])
     control.reprocess([jobs[1]], by="omar")
     control.cancel([jobs[1]], by="omar")
     [back] = batches.undo(batch.pk, Actor(name="leila", source=Source.PAGE))
-    assert values("status") == ["cancelled", "pending", "cancelled", "running", "cancelled"]
+    assert values("status") == ["pending", "pending", "pending", "cancelled", "running", "cancelled"]
     back.refresh_from_db()
-    assert (back.verb, back.ids, back.done, back.state) == ("reprocess", [jobs[0]], 1, "done")
-    assert str(batch.pk) in back.remark
-    record = Audit.objects.filter(actor="leila").get()
-    assert (record.job, record.verb, record.before["status"], record.after["status"]) == (jobs[0], "reprocess", "cancelled", "pending")
+    assert (back.verb, back.ids, back.done, back.state) == ("restore", [later.id, retrying, jobs[0]], 3, "done")
+    assert [Job.objects.filter(pk=pk).values().get() for pk in (later.id, retrying)] == before
+    assert str(batch.pk) in batches.remark_text(back.remark)
+    record = Audit.objects.filter(actor="leila", job=jobs[0]).get()
+    assert (record.job, record.verb, record.before["status"], record.after["status"]) == (jobs[0], "restore", "cancelled", "pending")
     assert batches.undo(batch.pk, SARA) == []
 
 
@@ -71,3 +80,40 @@ def test_the_button_of_the_page(admin_client: Client) -> None:
     assert answer.headers["Location"] == f"/jobs/batches/{back.pk}/"
     assert values("status") == ["pending"]
     assert admin_client.get(f"/jobs/batches/{batch.pk}/undo/").status_code == 405
+
+
+def test_a_job_whose_key_was_taken_meanwhile_stays_cancelled() -> None:
+    old = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, unique_key="one")
+    batch = done(Verb.CANCEL, [old.id])
+    enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, unique_key="one")
+    [back] = batches.undo(batch.pk, SARA)
+    back.refresh_from_db()
+    assert (back.done, back.reasons) == (0, {"key taken": 1})
+    assert values("status") == ["cancelled", "pending"]
+
+
+def test_a_job_that_was_stopped_while_it_ran_is_not_restored() -> None:
+    job = job_in("running").id
+    Job.objects.filter(pk=job).update(cancel_requested_at=ClockTimestamp())
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET status = 'cancelled', finished_at = now() WHERE id = %s", [job])
+    assert control.restore([job], SARA).done == []
+
+
+def test_each_reader_sees_reasons_and_remarks_in_his_language(admin_client: Client) -> None:
+    with translation.override("ar"):
+        batch = done(Verb.CANCEL, [job_in("pending").id, job_in("completed").id])
+        assert batches.undo(batch.pk, SARA)
+    back = Batch.objects.latest("id")
+    for language, reason, remark in (("en", "It is Completed", "Takes back act"), ("ar", "مكتملة", "تراجع عن الإجراء")):
+        admin_client.cookies["django_language"] = language
+        assert reason.lower() in admin_client.get(f"/jobs/batches/{batch.pk}/").content.decode().lower()
+        assert remark in admin_client.get(f"/jobs/batches/{back.pk}/").content.decode()
+
+
+def test_what_an_earlier_version_stored_is_shown_as_it_is(admin_client: Client) -> None:
+    batch = done(Verb.CANCEL, [job_in("pending").id])
+    Batch.objects.filter(pk=batch.pk).update(reasons={"It is odd.": 2}, remark="Stopped by nobody.")
+    content = admin_client.get(f"/jobs/batches/{batch.pk}/").content.decode()
+    assert "It is odd." in content
+    assert "Stopped by nobody." in content

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from jobs import dead_letters
+from jobs.refusals import said
 from jobs.verification import dead_letter
 from jobs.verification.dead_letter import Case
 from jobs.verification.watch import until, watch
@@ -47,7 +48,7 @@ class Command(BaseCommand):
         """The job runs again with all its retries, fails again, and has a second entry, which is closed too."""
         report = dead_letters.reprocess(dead_letter.open_entries([case.id]), dead_letter.BY)
         if len(report.done) != 1:
-            return [_("reprocess was refused: %(why)s") % {"why": "; ".join(report.refused.values())}]
+            return [_("reprocess was refused: %(why)s") % {"why": "; ".join(map(said, report.refused.values()))}]
         case = replace(case, label=_("reprocessed"), runs=2, resolutions=("reprocessed", "open"))
         self._wait([case], timeout)
         until(lambda: dead_letter.noticed([case.id]), timeout)
@@ -57,7 +58,7 @@ class Command(BaseCommand):
         """The entry is closed, the job stays failed."""
         report = dead_letters.resolve(dead_letter.open_entries([case.id]), dead_letter.BY, dead_letter.NOTE)
         if len(report.done) != 1:
-            return [_("resolve was refused: %(why)s") % {"why": "; ".join(report.refused.values())}]
+            return [_("resolve was refused: %(why)s") % {"why": "; ".join(map(said, report.refused.values()))}]
         resolutions = (*case.resolutions[:-1], "resolved")
         return self._judge([replace(case, label=_("resolved"), resolutions=resolutions)])
 

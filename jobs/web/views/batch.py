@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from jobs import batches, control
@@ -84,7 +85,16 @@ def batch_undo(request: HttpRequest, pk: int) -> HttpResponse:
     if not made:
         messages.warning(request, _("Nothing of it can be taken back: the jobs went on, or somebody changed them since."))
         return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))
-    messages.success(request, _("It is taken back; you see how far that is."))
+    back = sum(new.total for new in made)
+    text = ngettext("%(number)d job is put back as it was.", "%(number)d jobs are put back as they were.", back)
+    messages.success(request, text % {"number": back})
+    if left := batch.done - back:
+        text = ngettext(
+            "%(number)d stays as it is: it went on, or somebody changed it since.",
+            "%(number)d stay as they are: they went on, or somebody changed them since.",
+            left,
+        )
+        messages.warning(request, text % {"number": left})
     return HttpResponseRedirect(reverse("jobs:batch", args=[made[0].pk]) if len(made) == 1 else reverse("jobs:batches"))
 
 
@@ -93,4 +103,4 @@ def _undoable(batch: Batch) -> bool:
 
 
 def _permission(batch: Batch) -> str:
-    return "jobs.triage_deadletterqueue" if batch.entries else PERMISSIONS[batch.what]
+    return "jobs.triage_deadletterqueue" if batch.entries else PERMISSIONS.get(batch.what, "jobs.control_job")

@@ -1,0 +1,49 @@
+"""Why a verb left a job as it is: stored as a word, read in the language of whoever looks."""
+
+from enum import StrEnum
+from typing import Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from jobs.domain.statuses import Status
+from jobs.models.job import STATUS_LABELS
+
+
+class Refusal(StrEnum):
+    """The reasons."""
+
+    IS_PENDING = "is pending"
+    IS_RUNNING = "is running"
+    IS_COMPLETED = "is completed"
+    IS_FAILED = "is failed"
+    IS_CANCELLED = "is cancelled"
+    MISSING = "missing"
+    KEY_TAKEN = "key taken"
+    FOLLOWED = "followed"
+    OPEN_ENTRY = "open entry"
+    NOT_OPEN = "not open"
+
+
+_TEXTS: Final = {
+    Refusal.MISSING: gettext_lazy("There is no such job."),
+    Refusal.KEY_TAKEN: gettext_lazy("Another job with the same unique key has not ended."),
+    Refusal.FOLLOWED: gettext_lazy("Other jobs follow from it (a link, a chain or a chord)."),
+    Refusal.OPEN_ENTRY: gettext_lazy("It has an open dead letter: reprocess or resolve it first."),
+    Refusal.NOT_OPEN: gettext_lazy("It is not open any more."),
+}
+
+
+def of_status(status: str) -> Refusal:
+    """The job is in a status that the verb is not for."""
+    return Refusal(f"is {status}")
+
+
+def said(reason: str) -> str:
+    """The sentence, in the language of now; what an earlier version stored is a sentence already."""
+    if reason not in set(Refusal):
+        return reason
+    found = Refusal(reason)
+    if found in _TEXTS:
+        return str(_TEXTS[found])
+    return _("It is %(status)s.") % {"status": STATUS_LABELS[Status(found.removeprefix("is "))]}
