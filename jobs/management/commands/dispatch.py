@@ -26,6 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM, SIGINT or the parent's end."""
+        os.environ.setdefault("CELERY_SKIP_CHECKS", "1")  # else Celery runs Django's checks, and loads every page, at the first message
         from jobs.celery_app.app import NoApp, find
         from jobs.celery_app.deadline_board import Board
         from jobs.conf import configuration
