@@ -16,14 +16,14 @@ import redis
 from celery import current_app
 
 from jobs.conf import configuration
-from jobs.domain.priority import LANES, lane_of, priority_of
-from jobs.leader import batches, election, indexing, notices, prune, publish
+from jobs.domain.priority import LANES, lane_of
+from jobs.leader import batches, election, indexing, notices, pick, prune, publish
 from jobs.leader.complaint import Complaint
 from jobs.leader.link import Link
 from jobs.leader.publish import Row
 from jobs.leader.rescue import Rescue
-from jobs.leader.window import MARK, Lane, Sent, Window
-from jobs.store.locks import ALONE, SLEEPING
+from jobs.leader.window import Lane, Sent, Window
+from jobs.store.locks import SLEEPING
 from jobs.store.schema import wait_until_migrated
 
 logger = logging.getLogger(__name__)
@@ -33,31 +33,6 @@ RESCUE: Final = 0.5  # seconds
 BURST: Final = 0.01  # seconds between two wakings; below it inserts need not notify
 WITHOUT: Final = 0.25  # seconds between two ticks while Redis does not answer
 CROWDED: Final = 256  # messages that have left Redis before it is asked which of them are claimed
-START: Final = ("-infinity", 0)
-_COLUMNS = (
-    "j.id, j.task_id, j.task, j.args::text, j.kwargs::text, j.runs, j.attempts, j.max_retries, j.timeout, j.autoretry,"
-    " j.options::text, j.priority"
-)
-# statement_timestamp() is stable, so that it bounds the index scan (clock_timestamp() is not: all scheduled rows would be read).
-_DUE = f"""
-SELECT job.* FROM unnest(%(queues)s::text[], %(priorities)s::int[], %(run_ats)s::timestamptz[], %(ids)s::bigint[], %(rooms)s::int[])
-       AS lane (queue, priority, run_at, id, room),
-     LATERAL (SELECT lane.queue, j.run_at::text AS due_at, {_COLUMNS} FROM jobs_job j
-               WHERE j.queue = lane.queue AND j.status = 'pending' AND j.priority = lane.priority
-                 AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (lane.run_at, lane.id) AND j.losses < 2
-                 AND {MARK} <> ALL (%(sent)s::bigint[])
-               ORDER BY j.run_at, j.id LIMIT lane.room) job"""
-_SUSPECT = f"""
-SELECT j.queue, {_COLUMNS} FROM jobs_job j
- WHERE j.losses >= 2 AND j.status = 'pending' AND j.run_at <= statement_timestamp() AND j.queue = ANY (%s)
-   AND NOT EXISTS (SELECT 1 FROM jobs_job r WHERE r.losses >= 2 AND r.status = 'running')
-   AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = {ALONE[0]} AND objid = {ALONE[1]}
-         AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
- ORDER BY j.priority DESC, j.run_at LIMIT 1"""
-_NEXT = """
-SELECT extract(epoch FROM min(next.run_at) - clock_timestamp())::float FROM unnest(%s::text[], %s::int[]) AS lane (queue, priority),
-     LATERAL (SELECT run_at FROM jobs_job j WHERE j.queue = lane.queue AND j.status = 'pending' AND j.priority = lane.priority
-                 AND j.run_at > statement_timestamp() ORDER BY j.run_at LIMIT 1) next"""
 _LENGTHS = "local n = {} for i, key in ipairs(KEYS) do n[i] = redis.call('LLEN', key) end return n"
 
 
@@ -67,11 +42,12 @@ class Leader:
     def __init__(self, connection: Any, link: Link, load: indexing.Load, *, again: bool) -> None:
         self.load = load
         self.connection, self.cursor = connection, connection.cursor()
+        self.cursor.execute(pick.PREPARE)
         self.link, self.client = link, link.client
         self.lengths = self.client.register_script(_LENGTHS)
         self.window = Window()
         self.rescue = Rescue(connection, again=again)
-        self.after: dict[Lane, tuple[str, int]] = {}
+        self.after: dict[Lane, pick.Place] = {}
         self.asleep = False
         self.polls = 0
         self.rate = 1000.0  # messages a second that leave Redis
@@ -175,26 +151,17 @@ class Leader:
 
     def due(self, rooms: dict[Lane, int]) -> list[Any]:
         """The rows that there may be room for."""
-        lanes = [lane for lane, room in rooms.items() if room]
-        if not lanes:
+        open_lanes = {lane: room for lane, room in rooms.items() if room}
+        if not open_lanes:
             return []
-        places = [self.after.get(lane, START) for lane in lanes]
-        values = {
-            "queues": [queue for queue, _ in lanes],
-            "priorities": [priority_of(lane) for _, lane in lanes],
-            "run_ats": [place[0] for place in places],
-            "ids": [place[1] for place in places],
-            "rooms": [rooms[lane] for lane in lanes],
-            "sent": self.window.marks(),
-        }
-        self.cursor.execute(_DUE, values)
+        self.cursor.execute(pick.DUE, pick.values_of_due(open_lanes, self.after, self.window.marks()))
         return self.cursor.fetchall()
 
     def add_suspect(self, rooms: dict[Lane, int], batch: dict[Lane, list[Row]]) -> None:
         """Of the jobs that lost two workers, one at a time; its worker runs it alone, so that it drags no other along."""
         if not rooms or (self.suspect is not None and self.window.has(self.suspect)):
             return
-        self.cursor.execute(_SUSPECT, [sorted({queue for queue, _ in rooms})])
+        self.cursor.execute(pick.SUSPECT, [sorted({queue for queue, _ in rooms})])
         self.suspect = None
         for queue, *values in self.cursor.fetchall():
             row = replace(Row(*values), alone=True)
@@ -234,7 +201,7 @@ class Leader:
         now = time.monotonic()
         pause = min(self.rescued + RESCUE, self.synced + RESYNC) - now
         if rooms := self.rooms():
-            self.cursor.execute(_NEXT, [[queue for queue, _ in rooms], [priority_of(lane) for _, lane in rooms]])
+            self.cursor.execute(pick.NEXT, pick.values_of_next(rooms))
             after = self.cursor.fetchone()[0]
             pause = pause if after is None else min(pause, after)
         return max(pause, 0.0)

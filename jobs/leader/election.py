@@ -18,7 +18,7 @@ ACTIVE: Final = 30.0  # seconds: no query of a leader takes that long
 # The pick must walk the due index; a sort of the whole lane at each tick would be the wrong plan.
 _SESSION = (
     f"LISTEN {CHANNEL}; SET lock_timeout = '100ms'; SET statement_timeout = '20s'; SET jit = off;"
-    " SET enable_sort = off; SET enable_seqscan = off; SET enable_bitmapscan = off"
+    " SET enable_sort = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan"
 )
 _STUCK = """
 SELECT l.pid, pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid

@@ -5,7 +5,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,9 +14,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from jobs.domain.priority import LANES, priority_of
-from jobs.leader import dispatch, election, prune, rescue
-from jobs.models import Job
+from jobs.domain.priority import LANES
+from jobs.leader import election, pick, prune, rescue
+from jobs.models import DeadLetterQueue, Job
 from jobs.store import interventions, transitions
 from jobs.store.transitions import Failure, Run
 from jobs.worker import flush
@@ -44,7 +44,9 @@ def big(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("TRUNCATE jobs_job RESTART IDENTITY CASCADE; " + _FILL)
         cursor.execute("VACUUM (ANALYZE) jobs_job")
+        cursor.execute(pick.PREPARE)
         yield
+        cursor.execute("DEALLOCATE ALL")
         cursor.execute("TRUNCATE jobs_job CASCADE")
 
 
@@ -81,23 +83,22 @@ def explain(statement: str, values: Any, session: str) -> Plan:
     return Plan((json.loads(found) if isinstance(found, str) else found)[0])
 
 
-def due(places: Sequence[tuple[str, int]]) -> dict[str, Any]:
-    return {
-        "queues": ["celery"] * len(LANES), "priorities": [priority_of(lane) for lane in LANES], "run_ats": [place[0] for place in places],
-        "ids": [place[1] for place in places], "rooms": [WINDOW] * len(LANES), "sent": list(range(256)),
-    }  # fmt: skip
+QUEUE = [("celery", lane) for lane in LANES]
 
 
-QUEUES, PRIORITIES = ["celery"] * 10, list(range(10))
+def due(place: pick.Place) -> list[Any]:
+    return pick.values_of_due(dict.fromkeys(QUEUE, WINDOW), dict.fromkeys(QUEUE, place), range(256))
+
+
 IDS = list(range(ROWS // 2, ROWS // 2 + 64))
 RUN = Run(id=ROWS - 1, runs=1)
 WORKER, LEADER = flush.SESSION, election._SESSION
 # name: (statement, values, settings of the session, the index, pages that may be read)
 READS: dict[str, tuple[str, Any, str, str, int]] = {
-    "pick, ten full lanes from the front": (dispatch._DUE, due([dispatch.START] * 10), LEADER, "jobs_job_due", 1_400),
-    "pick, from a place half-way": (dispatch._DUE, due([("-infinity", ROWS // 2)] * 10), LEADER, "jobs_job_due", 1_400),
-    "next job that becomes due": (dispatch._NEXT, [QUEUES, PRIORITIES], LEADER, "jobs_job_due", 80),
-    "a suspect": (dispatch._SUSPECT, [["celery"]], LEADER, "jobs_job_suspect", 80),
+    "pick, ten full lanes from the front": (pick.DUE, due(pick.START), LEADER, "jobs_job_due", 1_400),
+    "pick, from a place half-way": (pick.DUE, due(("-infinity", ROWS // 2)), LEADER, "jobs_job_due", 1_400),
+    "next job that becomes due": (pick.NEXT, pick.values_of_next(QUEUE), LEADER, "jobs_job_due", 80),
+    "a suspect": (pick.SUSPECT, [["celery"]], LEADER, "jobs_job_suspect", 80),
     "which are claimed": (
         "SELECT id, runs FROM jobs_job WHERE id = ANY (%s) AND status = 'pending'", [IDS], LEADER, "jobs_job_pkey", 320,
     ),
@@ -193,4 +194,5 @@ def test_the_rows_of_a_page_are_found_by_an_index() -> None:
 
 
 def _reads_rows(statement: str) -> bool:
-    return Job._meta.db_table in statement and "COUNT(" not in statement.upper()
+    tables = (Job._meta.db_table, DeadLetterQueue._meta.db_table)
+    return any(table in statement for table in tables) and "COUNT(" not in statement.upper()

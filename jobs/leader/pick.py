@@ -1,0 +1,59 @@
+"""What the leader asks for at each tick: the rows that are due, and when the next one will be."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from jobs.domain.priority import priority_of
+from jobs.leader.window import MARK, Lane
+from jobs.store.locks import ALONE
+
+Place = tuple[str, int]  # run_at and id of the last row that was picked from a lane
+START: Final[Place] = ("-infinity", 0)
+_COLUMNS = (
+    "j.id, j.task_id, j.task, j.args::text, j.kwargs::text, j.runs, j.attempts, j.max_retries, j.timeout, j.autoretry,"
+    " j.options::text, j.priority"
+)
+# Prepared, because planning took longer than reading. The session forces generic plans; the marks are a hashed subplan then, where
+# <> ALL would compare each row with each of them.
+# statement_timestamp() is stable, so that it bounds the index scan (clock_timestamp() is not: all scheduled rows would be read).
+PREPARE: Final = f"""
+PREPARE jobs_due (text[], int[], timestamptz[], bigint[], int[], bigint[]) AS
+SELECT job.* FROM unnest($1, $2, $3, $4, $5) AS lane (queue, priority, run_at, id, room),
+     LATERAL (SELECT lane.queue, j.run_at::text AS due_at, {_COLUMNS} FROM jobs_job j
+               WHERE j.queue = lane.queue AND j.status = 'pending' AND j.priority = lane.priority
+                 AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (lane.run_at, lane.id) AND j.losses < 2
+                 AND {MARK} NOT IN (SELECT unnest($6))
+               ORDER BY j.run_at, j.id LIMIT lane.room) job;
+PREPARE jobs_next (text[], int[]) AS
+SELECT extract(epoch FROM min(next.run_at) - clock_timestamp())::float FROM unnest($1, $2) AS lane (queue, priority),
+     LATERAL (SELECT run_at FROM jobs_job j WHERE j.queue = lane.queue AND j.status = 'pending' AND j.priority = lane.priority
+                 AND j.run_at > statement_timestamp() ORDER BY j.run_at LIMIT 1) next"""
+DUE: Final = "EXECUTE jobs_due (%s::text[], %s, %s::timestamptz[], %s, %s, %s)"
+NEXT: Final = "EXECUTE jobs_next (%s::text[], %s)"
+SUSPECT: Final = f"""
+SELECT j.queue, {_COLUMNS} FROM jobs_job j
+ WHERE j.losses >= 2 AND j.status = 'pending' AND j.run_at <= statement_timestamp() AND j.queue = ANY (%s)
+   AND NOT EXISTS (SELECT 1 FROM jobs_job r WHERE r.losses >= 2 AND r.status = 'running')
+   AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = {ALONE[0]} AND objid = {ALONE[1]}
+         AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+ ORDER BY j.priority DESC, j.run_at LIMIT 1"""
+
+
+def values_of_due(rooms: Mapping[Lane, int], after: Mapping[Lane, Place], marks: Iterable[int]) -> list[Any]:
+    """What DUE is given: for each lane how many rows, and behind which place."""
+    places = [after.get(lane, START) for lane in rooms]
+    return [
+        [queue for queue, _ in rooms], _numbers(priority_of(lane) for _, lane in rooms), [place[0] for place in places],
+        _numbers(place[1] for place in places), _numbers(rooms.values()), _numbers(marks),
+    ]  # fmt: skip
+
+
+def values_of_next(lanes: Iterable[Lane]) -> list[Any]:
+    """What NEXT is given."""
+    lanes = list(lanes)
+    return [[queue for queue, _ in lanes], _numbers(priority_of(lane) for _, lane in lanes)]
+
+
+def _numbers(values: Iterable[int]) -> str:
+    """An array in PostgreSQL's text form: psycopg2 adapts a list element by element, which took longer than the query."""
+    return "{" + ",".join([f"{value:d}" for value in values]) + "}"
