@@ -204,6 +204,7 @@ class Engine(bootsteps.StartStopStep):
         self.watch.stop()
         worker.engine.registration.leave()
         worker.engine.close()
+        connections.close_all()  # of this thread, in which a solo pool runs its tasks: a test's worker ends without its process
         # Celery calls SIGINT a failure; one is an exception that ended its loop, and whoever starts workers again must see that.
         if state.should_terminate in (None, False) and not isinstance(sys.exc_info()[1], Exception):
             worker.exitcode = EX_OK

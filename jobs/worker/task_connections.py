@@ -91,8 +91,8 @@ def keep_connections(app: Any, count: int) -> None:
 def _close_only_where_opened(fixup: DjangoWorkerFixup) -> None:
     close = fixup._close_database
 
-    def close_opened() -> None:
+    def close_opened(**options: Any) -> None:
         if getattr(gevent.getcurrent(), "has_connections", False):
-            close()
+            close(**options)
 
     fixup._close_database = close_opened

@@ -32,7 +32,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this project, unpacked as pip does it; nothing else of the project is there."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".venv", ".git", "var", "*.mo", "tests", "bench", ".*_cache", "build"))
+    left_out = shutil.ignore_patterns(".venv", ".versions", ".git", "var", "*.mo", "tests", "bench", ".*_cache", "build")
+    shutil.copytree(ROOT, source, ignore=left_out)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "wheel", ".", "--no-deps", "--no-build-isolation", "-w", str(folder)], cwd=source, check=True, timeout=120)
     (wheel,) = folder.glob("*.whl")

@@ -6,6 +6,7 @@ from celery.result import AsyncResult
 from django.core import mail
 from django.test import TestCase, TransactionTestCase
 from django.urls import reverse
+from kombu.asynchronous import set_event_loop
 from shop.celery import app
 
 from . import bank, tasks
@@ -61,6 +62,7 @@ class Worker(TransactionTestCase):
     """With a real worker, broker and results."""
 
     def setUp(self):
+        set_event_loop(None)  # kombu 5.5 would keep that of the former worker, with its timer: countdowns would never end
         worker = start_worker(app, pool="solo", perform_ping_check=False, queues=["celery", "mail"])
         worker.__enter__()
         self.addCleanup(worker.__exit__, None, None, None)
