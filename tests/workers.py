@@ -34,7 +34,7 @@ def running_worker(log: Path, *options: str, pool: str = "gevent", slots: int = 
             command, cwd=ROOT, env=environment(**extra), stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
-            until(lambda: b" ready." in log.read_bytes() or process.poll() is not None, timeout=30)
+            until(lambda: b" ready." in log.read_bytes() or process.poll() is not None, timeout=90)
             yield process
         finally:
             if process.poll() is None:

@@ -1,5 +1,6 @@
 """A finished Celery message becomes a row: `.delay()`, `apply_async`, `send_task` and canvas all end here."""
 
+import logging
 import math
 import threading
 from collections.abc import Callable, Mapping
@@ -9,26 +10,37 @@ from typing import Any
 
 import celery.app.amqp
 from celery import signals
-from django.db import connections
-from kombu.utils.json import dumps
+from django.db import connections, transaction
+from kombu.exceptions import OperationalError, SerializerNotInstalled
+from kombu.serialization import registry
 from kombu.utils.uuid import uuid
 
 from jobs.celery_app import sending, transport
+from jobs.celery_app.encoding import text
 from jobs.conf import configuration
 from jobs.domain import priority as priorities
 from jobs.store import clock
 from jobs.store.insert import NewJob, insert_fresh
 
+logger = logging.getLogger(__name__)
 # What the leader fills in itself, or what belongs to the way a message takes and not to the job.
-_DERIVED = ("lang", "task", "id", "retries", "eta", "argsrepr", "kwargsrepr")
+_DERIVED = ("lang", "task", "id", "retries", "eta")
+_REPRS = ("argsrepr", "kwargsrepr")
 # How a message would have been published; everything else that a caller passes is a property of it.
 _PUBLISHING = frozenset(
-    ("exchange", "exchange_type", "retry", "retry_policy", "serializer", "compression", "declare", "delivery_mode", "event_dispatcher")
+    ("exchange", "exchange_type", "retry", "retry_policy", "compression", "declare", "delivery_mode", "event_dispatcher")
 ) | {"timeout", "confirm_timeout", "expiration", "mandatory", "immediate", "content_type", "content_encoding"}
 
 
+class _Given(str):
+    """A repr of the arguments that the caller has written, mostly to hide something; all others are made from the row."""
+
+
 def _options(headers: dict[str, Any], properties: dict[str, Any], embed: dict[str, Any]) -> str | None:
-    kept = {key: value for key, value in headers.items() if value is not None and key not in _DERIVED}
+    kept = {
+        key: value for key, value in headers.items()
+        if value is not None and key not in _DERIVED and (key not in _REPRS or isinstance(value, _Given))
+    }  # fmt: skip
     if kept.get("root_id") == headers["id"]:
         del kept["root_id"]
     options: dict[str, Any] = {"headers": kept}
@@ -36,7 +48,7 @@ def _options(headers: dict[str, Any], properties: dict[str, Any], embed: dict[st
         options["properties"] = properties
     if any(embed.values()):
         options["embed"] = embed
-    return str(dumps(options))
+    return text(options)
 
 
 def _seconds(limit: Any) -> int | None:
@@ -60,6 +72,7 @@ class AMQP(celery.app.amqp.AMQP):
         """Celery's message; what it reckons from now on (`countdown`, `expires` in seconds) by the clock of the database."""
         if (countdown or isinstance(expires, int | float)) and not self._is_retry():
             options.setdefault("now", clock.now(sending.cursor_here()))
+        options.update((name, _Given(options[name])) for name in _REPRS if options.get(name) is not None)
         return super().as_task_v2(task_id, name, args, kwargs, countdown, eta, group_id, group_index, expires, *rest, **options)
 
     def _is_retry(self) -> bool:
@@ -76,21 +89,25 @@ class AMQP(celery.app.amqp.AMQP):
             routing_key: Any = None,
             priority: Any = None,
             headers: Any = None,
+            serializer: Any = None,
             **more: Any,
         ) -> None:
-            head, properties, body, _event = message
+            if serializer and serializer not in registry.name_to_type:
+                raise SerializerNotInstalled(f"No encoder installed for {serializer}")
+            head, properties, body, event = message
             if headers:
                 head.update(headers)
             properties.update((key, value) for key, value in more.items() if key not in _PUBLISHING)
             if priority is not None:
                 properties["priority"] = priority
+            queue = getattr(queue, "name", queue) or routing_key or self.app.conf.task_default_queue
             signals.before_task_publish.send(
                 sender=name,
                 body=body,
                 headers=head,
                 properties=properties,
                 exchange="",
-                routing_key=routing_key,
+                routing_key=queue,
                 declare=[],
                 retry_policy={},
             )
@@ -99,23 +116,41 @@ class AMQP(celery.app.amqp.AMQP):
             if head.get("eta"):
                 head["job_eta"] = head["eta"]  # a message that says "eta" would wait in the worker's memory
             args, kwargs, embed = body
-            queue = getattr(queue, "name", queue) or routing_key or self.app.conf.task_default_queue
             task = self.app.tasks.get(name)
             limit = (head.get("timelimit") or (None,))[0] or getattr(task, "time_limit", None)
             properties.pop("correlation_id", None)
             if properties.get("reply_to") in ("", self.app.thread_oid):
                 del properties["reply_to"]
             new = NewJob(
-                task=name, task_id=head["id"], args=dumps(list(args or ())), kwargs=dumps(dict(kwargs or {})), queue=queue,
+                task=name, task_id=head["id"], args=text(list(args or ())), kwargs=text(dict(kwargs or {})), queue=queue,
                 priority=self._priority(priority), run_at=head.get("eta"), max_retries=getattr(task, "max_retries", 3),
                 autoretry=configuration().autoretry, timeout=_seconds(limit) or getattr(task, "timeout", None),
                 options=_options(head, properties, embed or {}),
             )  # fmt: skip
             sending.send(self.app, producer, new, head.get("group"))
             self._here.new = new
-            signals.after_task_publish.send(sender=name, body=body, headers=head, exchange="", routing_key=routing_key)
+            signals.after_task_publish.send(sender=name, body=body, headers=head, exchange="", routing_key=queue)
+            if event:
+                self._tell_sent(event, queue)
 
         return send_task_message
+
+    def _tell_sent(self, event: dict[str, Any], queue: str) -> None:
+        """`task_send_sent_event`: after the commit of the caller. Nobody waits for a Redis that is away, the job is accepted."""
+
+        def publish() -> None:
+            try:
+                with self.producer_pool.acquire(block=True) as producer:
+                    self._event_dispatcher.publish(
+                        "task-sent", event | {"queue": queue, "exchange": "", "routing_key": queue}, producer, retry=False
+                    )
+            except (OperationalError, OSError) as error:
+                logger.warning("the event task-sent of %s could not be sent: %s", event["uuid"], error)
+
+        if sending.cursor_here() is None and sending.outcome_of(self.app) is None:
+            transaction.on_commit(publish, using=configuration().database, robust=True)
+        else:
+            publish()
 
     @cached_property
     def _here(self) -> threading.local:
@@ -132,9 +167,9 @@ class AMQP(celery.app.amqp.AMQP):
         if not isinstance(kwargs, Mapping | None):
             raise TypeError("task keyword arguments must be a mapping")
         task_id = str(uuid())
-        texts = {"args": dumps(list(args or ())), "kwargs": dumps(dict(kwargs or {}))}
+        own = replace(new, task_id=task_id, args=text(list(args or ())), kwargs=text(dict(kwargs or {})))
         with connections[configuration().database].cursor() as cursor:
-            insert_fresh(cursor, replace(new, task_id=task_id, **texts))
+            insert_fresh(cursor, own)
         return task_id
 
     def _priority(self, asked: Any) -> int:

@@ -9,9 +9,10 @@ from celery.exceptions import TaskRevokedError
 from celery.result import GroupResult, result_from_tuple
 from celery.utils.functional import _regen
 from django.db import connections
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import loads
 
 from jobs.celery_app import chords, meta, sending, settle
+from jobs.celery_app.encoding import text
 from jobs.celery_app.waiting import Waiting
 from jobs.conf import configuration
 from jobs.store import canvas, results, transitions
@@ -87,13 +88,13 @@ class Backend(Waiting):
             outcome.reported = (state, encoded)
             settle.report_state(outcome, state, encoded)
         else:
-            text = meta.report(state, encoded, traceback)
-            sending.do(self.app, lambda cursor: _store(cursor, task_id, state, encoded, str(traceback) if traceback else None, text))
+            report = meta.report(state, encoded, traceback)
+            sending.do(self.app, lambda cursor: _store(cursor, task_id, state, encoded, str(traceback) if traceback else None, report))
         return encoded
 
     def encode_state(self, state: str, reason: str) -> str:
         """The stored result of an id that was revoked, as JSON text."""
-        return str(dumps(self.encode_result(TaskRevokedError(reason), state)))
+        return text(self.encode_result(TaskRevokedError(reason), state))
 
     def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
         return self.read([task_id])[task_id]
@@ -108,7 +109,17 @@ class Backend(Waiting):
             with connections[configuration().database].cursor() as own:
                 found = results.read(own, wanted)
         extended = bool(self.app.conf.find_value_for_key("extended", "result"))
-        return {task_id: self.meta_from_decoded(meta.of(task_id, found.get(task_id), extended=extended)) for task_id in wanted}
+        return {
+            task_id: self.meta_from_decoded(meta.of(task_id, one, extended=extended, tracked=self._is_tracked(one)))
+            for task_id in wanted
+            for one in [found.get(task_id)]
+        }
+
+    def _is_tracked(self, found: results.Found | None) -> bool:
+        """Whether people are to see that a job runs; Celery shows it as PENDING, or RETRY, otherwise."""
+        if found is None or found.status != "running":
+            return False
+        return bool(self.app.conf.task_track_started or getattr(self.app.tasks.get(found.task), "track_started", False))
 
     def decode_result(self, payload: Any) -> Any:
         """Metas are made decoded."""
@@ -120,13 +131,13 @@ class Backend(Waiting):
     # groups and chords
 
     def _save_group(self, group_id: str, result: Any) -> Any:
-        text = dumps(result.as_tuple())
-        sending.do(self.app, lambda cursor: canvas.save_group(cursor, group_id, text))
+        saved = text(result.as_tuple())
+        sending.do(self.app, lambda cursor: canvas.save_group(cursor, group_id, saved))
         return result
 
     def _restore_group(self, group_id: str) -> dict[str, Any] | None:
-        text = self._ask(lambda cursor: canvas.saved_group(cursor, group_id))
-        return {"result": result_from_tuple(loads(text), self.app)} if text else None
+        saved = self._ask(lambda cursor: canvas.saved_group(cursor, group_id))
+        return {"result": result_from_tuple(loads(saved), self.app)} if saved else None
 
     def _ask(self, question: Callable[[Any], Any]) -> Any:
         """Read, also while an outcome gathers what it will write."""
@@ -195,4 +206,4 @@ def _store(cursor: Any, task_id: str, state: str, encoded: Any, traceback: str |
             return
     known = canvas.overwrite(cursor, task_id, report) if ready else canvas.report_state(cursor, task_id, report)
     if not known and not canvas.exists(cursor, task_id):
-        canvas.store_result(cursor, task_id, state, str(dumps(encoded)), traceback)
+        canvas.store_result(cursor, task_id, state, text(encoded), traceback)

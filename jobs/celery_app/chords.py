@@ -9,9 +9,10 @@ from celery.canvas import maybe_signature
 from celery.exceptions import ChordError
 from celery.result import GroupResult, allow_join_result
 from django.db import DatabaseError, connections, transaction
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import loads
 
 from jobs.celery_app import sending
+from jobs.celery_app.encoding import text
 from jobs.conf import configuration
 from jobs.store import canvas
 from jobs.store.canvas import Part
@@ -25,7 +26,7 @@ def part_of(backend: Any, request: Any, state: str, result: Any) -> Part | None:
         return None
     return Part(
         chord=request.group, task_id=request.id, place=request.group_index, state=state,
-        result=str(dumps(backend.encode_result(result, state))), failed=state in states.PROPAGATE_STATES,
+        result=text(backend.encode_result(result, state)), failed=state in states.PROPAGATE_STATES,
     )  # fmt: skip
 
 

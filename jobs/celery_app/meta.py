@@ -3,18 +3,17 @@
 from typing import Any, Final
 
 from celery import states
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import loads
 
+from jobs.celery_app.encoding import text
 from jobs.store.results import Found
 
 _STATES: Final = {
-    "pending": states.PENDING,
-    "running": states.STARTED,
     "completed": states.SUCCESS,
     "failed": states.FAILURE,
     "cancelled": states.REVOKED,
 }
-FORGOTTEN: Final = str(dumps({"state": states.PENDING, "result": None}))
+FORGOTTEN: Final = text({"state": states.PENDING, "result": None})
 
 
 def report(state: str, encoded: Any, traceback: Any = None) -> str:
@@ -22,18 +21,18 @@ def report(state: str, encoded: Any, traceback: Any = None) -> str:
     kept = {"state": state, "result": encoded}
     if traceback:
         kept["traceback"] = str(traceback)
-    return str(dumps(kept))
+    return text(kept)
 
 
 def failure(encoded: Any, traceback: str | None, children: Any) -> str:
     """What is kept of a failure: the exception as Celery encodes it, to come back as its own class."""
     kept = {"error": encoded, "traceback": traceback, "children": children or None}
-    return str(dumps({key: value for key, value in kept.items() if value is not None}))
+    return text({key: value for key, value in kept.items() if value is not None})
 
 
 def children(found: Any) -> str | None:
     """What is kept of the tasks that a run has sent; None when it has sent none."""
-    return str(dumps({"children": found})) if found else None
+    return text({"children": found}) if found else None
 
 
 def class_of(encoded: Any) -> str:
@@ -47,16 +46,16 @@ def message_of(encoded: Any) -> str:
     return ", ".join(str(part) for part in found) if isinstance(found, list | tuple) else str(found)
 
 
-def of(task_id: str, found: Found | None, *, extended: bool) -> dict[str, Any]:
-    """The meta of an id; PENDING for one that nobody knows, as Celery has it."""
+def of(task_id: str, found: Found | None, *, extended: bool, tracked: bool = False) -> dict[str, Any]:
+    """The meta of an id; PENDING for one that nobody knows, as Celery has it. `tracked`: its task shows that it has started."""
     if found is None:
-        return {"status": states.PENDING, "result": None, "traceback": None, "children": [], "task_id": task_id}
+        return {"status": states.PENDING, "result": None}
     kept = loads(found.meta) if found.meta else {}
-    state, result = _end(found, kept)
+    state, result = _end(found, kept, tracked)
     meta = {
         "status": state,
         "result": result,
-        "traceback": found.traceback or kept.get("traceback"),
+        "traceback": (found.traceback or kept.get("traceback")) if state not in (states.SUCCESS, states.STARTED) else None,
         "children": kept.get("children") or [],
         "date_done": found.ended_at if state in states.READY_STATES else None,
         "task_id": task_id,
@@ -78,7 +77,7 @@ def _from_headers(headers: dict[str, Any], extended: bool) -> dict[str, Any]:
     return more
 
 
-def _end(found: Found, kept: dict[str, Any]) -> tuple[str, Any]:
+def _end(found: Found, kept: dict[str, Any], tracked: bool) -> tuple[str, Any]:
     if found.status is None:
         return found.state or states.PENDING, loads(found.result) if found.result else None
     if found.status in ("pending", "running") and found.progress:
@@ -87,20 +86,21 @@ def _end(found: Found, kept: dict[str, Any]) -> tuple[str, Any]:
             return told["state"], told["result"]
     if "state" in kept:
         return kept["state"], kept["result"]
-    if found.status == "pending" and found.attempts:
-        return states.RETRY, kept.get("error")
-    if found.status == "running":
+    if found.status == "running" and tracked:
         return states.STARTED, {"hostname": found.worker}
+    if found.status in ("pending", "running"):
+        failed = found.attempts - (found.status == "running")
+        return (states.RETRY, kept.get("error")) if failed > 0 else (states.PENDING, None)
     if found.status == "completed":
         return (states.SUCCESS, loads(found.result)) if found.result is not None else (states.PENDING, None)
-    if found.status in ("failed", "cancelled"):
-        return _STATES[found.status], kept.get("error") or _error(found)
-    return _STATES[found.status], None
+    return _STATES[found.status], kept.get("error") or _error(found)
 
 
 def _error(found: Found) -> dict[str, Any]:
     """An end that was not written by the task's own process has a message, but no exception."""
     name, _, message = found.last_error.partition(": ")
+    if name == "UnknownTask":
+        return {"exc_type": "NotRegistered", "exc_module": "celery.exceptions", "exc_message": [found.task]}
     if found.status == "cancelled":
         return {"exc_type": "TaskRevokedError", "exc_module": "celery.exceptions", "exc_message": [message or name or "revoked"]}
     return {"exc_type": name or "JobFailed", "exc_module": "jobs.domain.errors", "exc_message": [message]}

@@ -1,6 +1,5 @@
 """The end of a run, written once: everything that follows from it is in the same transaction."""
 
-import json
 import logging
 import os
 import traceback as tracebacks
@@ -10,10 +9,9 @@ from typing import Any
 from billiard.exceptions import WorkerLostError
 from celery import signals, states
 from kombu.exceptions import EncodeError
-from kombu.utils.json import dumps
 
 from jobs import masking
-from jobs.celery_app import aftermath, meta, retries, sending
+from jobs.celery_app import aftermath, encoding, meta, retries, sending
 from jobs.domain.errors import JobTimeout
 from jobs.domain.outcomes import Outcome as Ending
 from jobs.store import interventions, transitions
@@ -103,15 +101,9 @@ def _done(outcome: Any, won: bool) -> None:
 def encode(result: Any) -> str:
     """The result as JSON text. Raises EncodeError, which Celery turns into a failure of the task."""
     try:
-        text = str(dumps(result))
-        json.loads(text, parse_constant=_refuse)
-    except (TypeError, ValueError, RecursionError) as error:
+        return encoding.text(result)
+    except EncodeError as error:
         raise EncodeError(f"The task returned a value that is not JSON: {error}") from error
-    return text
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def complete(outcome: Any, result: Any, children: Any = None, store: bool = True) -> None:
@@ -146,7 +138,7 @@ def failure_of(error: BaseException, trace: Any = None) -> Failure:
 def _kept(outcome: Any, error: BaseException | None, failure: Failure) -> str | None:
     """What AsyncResult will say of a failure."""
     if error is None:
-        return None
+        return meta.failure(None, failure.traceback, None)
     task = outcome.task
     encoded = task.app.backend.encode_result(error, states.FAILURE)
     return meta.failure(encoded, failure.traceback, task.app.backend.current_task_children(task.request))
@@ -250,7 +242,7 @@ def revoked(run: Run, reason: str) -> None:
     outcome = engine().held.get(run.id)
     if reason == "terminated":
         if outcome is not None:
-            cancelled(outcome, "Revoked", "the task was revoked while it ran")
+            cancelled(outcome, "Revoked", reason)
     elif engine().write(lambda cursor: interventions.cancel_pending(cursor, [run.id], f"Revoked: {reason}")):
         logger.warning("job %s was cancelled: %s", run.id, reason)
 
@@ -272,7 +264,7 @@ def report_state(outcome: Any, state: str, encoded: Any) -> bool:
 
 
 def _note(outcome: Any, progress: dict[str, Any]) -> bool:
-    text = str(dumps(progress))
+    text = encoding.text(progress)
     return bool(engine().write(lambda cursor: transitions.report_progress(cursor, outcome.run, text)))
 
 

@@ -240,6 +240,8 @@ class _FirstToStart(_First):
 @cache
 def claiming(base: type) -> type:
     """The class itself when it is a JobTask, else one that claims first and is a JobTask behind what it overrides."""
+    if issubclass(JobTask, base):  # celery.Task by name
+        return JobTask
     is_job, starts = issubclass(base, JobTask), base.before_start is not celery.Task.before_start  # type: ignore[attr-defined]
     if is_job and (issubclass(base, _First) or not (starts or "__call__" in _own(base))):
         return base

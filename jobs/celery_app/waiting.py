@@ -21,6 +21,8 @@ LOOK = 1.0  # seconds after which a waiter looks at the rows although nothing wa
 class Waiting(BaseBackend):
     """The part of the result backend that waits."""
 
+    is_async = True  # a group calls what waits for it with `then`
+
     def read(self, task_ids: Iterable[str], cursor: Any = None) -> dict[str, dict[str, Any]]:
         """The metas of these ids."""
         raise NotImplementedError
@@ -67,6 +69,7 @@ class Waiting(BaseBackend):
 
         self._ensure_not_eager()
         left = {one.id for one in result.results}
+        own = {one.id: one for one in result.results if isinstance(one, AsyncResult)}
         try:
             failed = _failed_parent(result)
             if failed is not None:
@@ -79,6 +82,8 @@ class Waiting(BaseBackend):
                 set(left), timeout, interval, on_message=on_message, on_interval=check, also=getattr(result, "id", None)
             ):
                 left.discard(task_id)
+                if task_id in own:
+                    own[task_id]._maybe_set_cache(found)  # what waits for it with `then` is called
                 yield task_id, found
         except _NeverSent as before:
             for task_id in left:

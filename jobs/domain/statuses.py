@@ -1,6 +1,7 @@
 """The states of a job and the one table of transitions."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -16,17 +17,20 @@ class Status(StrEnum):
 
 
 class State(StrEnum):
-    """What people see: a pending job is queued, scheduled or retrying."""
+    """What people see: a pending job is queued, scheduled, retrying, or replaced by other tasks."""
 
     QUEUED = "queued"
     SCHEDULED = "scheduled"
     RETRYING = "retrying"
+    REPLACED = "replaced"
     RUNNING = "running"
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
 
+# When a job is due that was replaced by a chain or a chord: it waits until the last of them is sent under its task_id.
+HELD: Final = datetime(9999, 1, 1, tzinfo=UTC)
 ENDED: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 LIVE: Final = frozenset(Status) - ENDED
 
@@ -77,14 +81,16 @@ def can(verb: str, status: str) -> bool:
     return Status(status) in TRANSITIONS[verb].sources
 
 
-def state_of(status: str, *, attempts: int, due: bool) -> State:
+def state_of(status: str, *, attempts: int, run_at: datetime, now: datetime) -> State:
     """The state that people see.
 
-    >>> state_of("pending", attempts=1, due=False)
-    <State.RETRYING: 'retrying'>
+    >>> state_of("pending", attempts=0, run_at=HELD, now=datetime.now(UTC))
+    <State.REPLACED: 'replaced'>
     """
     if status != Status.PENDING:
         return State(status)
     if attempts:
         return State.RETRYING
-    return State.QUEUED if due else State.SCHEDULED
+    if run_at >= HELD:
+        return State.REPLACED
+    return State.QUEUED if run_at <= now else State.SCHEDULED

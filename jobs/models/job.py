@@ -121,8 +121,8 @@ class Job(models.Model):
 
     @property
     def state(self) -> State:
-        """What people see: queued, scheduled, retrying or the stored status."""
-        return statuses.state_of(self.status, attempts=self.attempts, due=self.run_at <= timezone.now())
+        """What people see: queued, scheduled, retrying, replaced or the stored status."""
+        return statuses.state_of(self.status, attempts=self.attempts, run_at=self.run_at, now=timezone.now())
 
     def can(self, verb: str) -> bool:
         """Whether a verb of TRANSITIONS may be applied to the job as it was read."""

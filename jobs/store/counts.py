@@ -21,7 +21,8 @@ _ROWS: Final = """
           FROM pg_class WHERE oid = 'jobs_job'::regclass)"""
 _EXACT: Final = f"""
 SELECT count(*) FILTER (WHERE attempts = 0 AND run_at <= clock_timestamp()),
-       count(*) FILTER (WHERE attempts = 0 AND run_at > clock_timestamp()), count(*) FILTER (WHERE attempts > 0), count(*),
+       count(*) FILTER (WHERE attempts = 0 AND run_at > clock_timestamp() AND run_at < '9999-01-01+0'),
+       count(*) FILTER (WHERE attempts > 0), count(*) FILTER (WHERE attempts = 0 AND run_at >= '9999-01-01+0'), count(*),
        (SELECT count(*) FROM (SELECT 1 FROM jobs_job WHERE status = 'running' ORDER BY worker LIMIT {_MOST}) part),
        (SELECT count(*) FROM (SELECT 1 FROM jobs_job WHERE status = 'completed' AND finished_at IS NOT NULL
                                ORDER BY finished_at LIMIT {_MOST}) part),
@@ -33,6 +34,7 @@ SELECT count(*) FILTER (WHERE attempts = 0 AND run_at <= clock_timestamp()),
          ORDER BY queue, priority DESC, run_at, id LIMIT {_MOST}) part"""
 _SAMPLE: Final = """
 SELECT CASE WHEN status <> 'pending' THEN status WHEN attempts > 0 THEN 'retrying'
+            WHEN run_at >= '9999-01-01+0' THEN 'replaced'
             WHEN run_at > clock_timestamp() THEN 'scheduled' ELSE 'queued' END, count(*) FROM jobs_job TABLESAMPLE SYSTEM (%s) GROUP BY 1"""
 
 
@@ -63,8 +65,13 @@ def total(numbers: dict[State, Number]) -> Number:
     return kind(sum(numbers.values()))
 
 
+def shown(numbers: dict[State, Number], chosen: str = "") -> list[tuple[State, Number]]:
+    """Each state with its number; replaced jobs are rare, their state is shown where there are any, or when it is chosen."""
+    return [(state, number) for state, number in numbers.items() if number or state is not State.REPLACED or state.value == chosen]
+
+
 def _counted() -> dict[State, Number]:
-    live = (State.QUEUED, State.SCHEDULED, State.RETRYING)
+    live = (State.QUEUED, State.SCHEDULED, State.RETRYING, State.REPLACED)
     with connections[configuration().database].cursor() as cursor:
         cursor.execute(_EXACT)
         *parts, pending, running, completed, failed, cancelled, known, rows = cursor.fetchone()

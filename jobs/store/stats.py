@@ -16,7 +16,7 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from jobs.domain.statuses import State, Status
+from jobs.domain.statuses import HELD, State, Status
 from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
 from jobs.store import broker, locks
@@ -73,9 +73,10 @@ class WorkerLine:
 
 def in_state(state: State) -> Q:
     """The condition for jobs that people see in this state."""
-    if state in (State.QUEUED, State.SCHEDULED):
-        due = Q(run_at__lte=timezone.now())
-        return Q(status=Status.PENDING, attempts=0) & (due if state is State.QUEUED else ~due)
+    now = timezone.now()
+    waits = {State.QUEUED: Q(run_at__lte=now), State.SCHEDULED: Q(run_at__gt=now, run_at__lt=HELD), State.REPLACED: Q(run_at__gte=HELD)}
+    if state in waits:
+        return Q(status=Status.PENDING, attempts=0) & waits[state]
     if state is State.RETRYING:
         return Q(status=Status.PENDING, attempts__gt=0)
     return Q(status=state.value)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from jobs.domain.fingerprint import fingerprint
 from jobs.domain.outcomes import Outcome
+from jobs.domain.statuses import HELD
 from jobs.store import search
 from jobs.store.insert import NewJob
 from jobs.store.tell import ended, tell
@@ -37,9 +38,6 @@ def clean(text: str, limit: int = 100_000) -> str:
     """Text that PostgreSQL can store: without NUL and lone surrogates, and of bounded length."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")[:limit]
 
-
-# A row that was replaced by a chain or a chord: it waits here until the last of them is sent under its task_id.
-HELD: Final = "9999-01-01 00:00:00+00"
 
 _FENCE = "id = %(id)s AND runs = %(runs)s AND status = 'running'"
 

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from django.db import connection
 
-from jobs.domain.statuses import Status
+from jobs.domain.statuses import State, Status
 from jobs.models import Job
 from jobs.store import stats
 from jobs.store.stats import WorkerLine
-from jobs.store.transitions import HELD
 
 MOST: Final = 10_000  # jobs counted ahead; beyond that it is "more than"
 RECENT: Final = 300  # seconds that the pace is taken from
@@ -75,7 +73,7 @@ def obstacles(job: Job) -> Obstacles:
         any_worker=bool(everyone),
         known=any(job.task in line.worker.tasks for line in serving),
         leader=stats.leader_lives(),
-        replaced=job.run_at >= datetime.fromisoformat(HELD),
+        replaced=job.state is State.REPLACED,
         suspects=suspects,
     )
 

@@ -11,6 +11,7 @@ STATE_LABELS: Final[dict[State, Promise]] = {
     State.QUEUED: pgettext_lazy("state", "Queued"),
     State.SCHEDULED: pgettext_lazy("state", "Scheduled"),
     State.RETRYING: pgettext_lazy("state", "Retrying"),
+    State.REPLACED: pgettext_lazy("state", "Replaced"),
     State.RUNNING: pgettext_lazy("state", "Running"),
     State.COMPLETED: pgettext_lazy("state", "Completed"),
     State.FAILED: pgettext_lazy("state", "Failed"),

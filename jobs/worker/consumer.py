@@ -10,7 +10,7 @@ from typing import Any
 
 import celery.worker.consumer
 import redis
-from celery import bootsteps
+from celery import bootsteps, signals
 from celery.utils.functional import LRUCache
 from celery.worker import state
 from django.utils.translation import gettext
@@ -132,6 +132,8 @@ class Consumer(celery.worker.consumer.Consumer):
         engine.held.pop(run.id, None)
         elsewhere = engine.write(lambda cursor: _is_known(cursor, engine.worker_id, name, headers["job_queue"]))
         now = time.monotonic()
+        if run.id not in self.unknown:
+            signals.task_unknown.send(sender=self, message=message, exc=exc, name=name, id=headers["id"])
         since = self.unknown.setdefault(run.id, now)
         if elsewhere or now - since < UNKNOWN_FOR:
             pause = 1.0 if elsewhere else min(5.0, UNKNOWN_FOR)

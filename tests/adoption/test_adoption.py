@@ -35,9 +35,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     left_out = shutil.ignore_patterns(".venv", ".versions", ".git", "var", "*.mo", "tests", "bench", ".*_cache", "build")
     shutil.copytree(ROOT, source, ignore=left_out)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "wheel", ".", "--no-deps", "--no-build-isolation", "-w", str(folder)], cwd=source, check=True, timeout=120)
+    subprocess.run([*pip, "wheel", ".", "--no-deps", "--no-build-isolation", "-w", str(folder)], cwd=source, check=True, timeout=400)
     (wheel,) = folder.glob("*.whl")
-    subprocess.run([*pip, "install", "--no-deps", "--target", str(folder / "site"), str(wheel)], check=True, timeout=120)
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(folder / "site"), str(wheel)], check=True, timeout=400)
     return folder / "site"
 
 
@@ -75,14 +75,14 @@ def environment(name: str, site: Path | None = None) -> dict[str, str]:
     }
 
 
-def ran(folder: Path, environ: dict[str, str], *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def ran(folder: Path, environ: dict[str, str], *arguments: str, timeout: float = 400) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "manage.py", *arguments]
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=timeout, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
 
-def manage(folder: Path, environ: dict[str, str], *arguments: str, timeout: float = 120) -> str:
+def manage(folder: Path, environ: dict[str, str], *arguments: str, timeout: float = 400) -> str:
     done = ran(folder, environ, *arguments, timeout=timeout)
     return done.stdout + done.stderr
 

@@ -14,6 +14,6 @@ def test_the_backend_for_django_tasks() -> None:
     environ = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.djangotasks.settings"}
     strict = ["-W", "error"] if django.VERSION < (6, 0) else []  # later versions deprecate what this one needs
     command = [sys.executable, *strict, "-m", "django", "test", "--noinput", "tests.djangotasks.cases"]
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Ran 14 tests" in done.stderr

@@ -33,7 +33,40 @@ def _tasks() -> Iterator[None]:
         yield
 
 
-def test_states_and_values_come_from_the_row(tmp_path: Path) -> None:
+CANVAS = ("jobs_chord", "jobs_chordpart", "jobs_savedgroup", "jobs_storedresult", "jobs_aftermath", "jobs_attempt")
+_TOUCHED = """SELECT relname, n_tup_ins + n_tup_upd + n_tup_del, coalesce(seq_scan, 0) + coalesce(idx_scan, 0)
+                FROM pg_stat_user_tables WHERE relname = ANY(%s) OR relname = 'jobs_job'"""
+
+
+def touched() -> dict[str, tuple[int, int]]:
+    """By table: rows written, and scans."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot(), pg_stat_force_next_flush()")
+        cursor.execute(_TOUCHED, [list(CANVAS)])
+        return {name: (written, scans) for name, written, scans in cursor.fetchall()}
+
+
+def test_canvas_and_results_cost_a_plain_job_no_statement(tmp_path: Path) -> None:
+    """Counted, not timed: an INSERT, a claim and a completion, and none of the tables beside."""
+    jobs = 1000
+    before = touched()
+    start = time.monotonic()
+    with running_worker(tmp_path / "log"):
+        for _ in range(jobs):
+            task("same").delay(1)
+        until(lambda: Job.objects.filter(status="completed").count() == jobs, timeout=120, every=0.5)
+        seconds = time.monotonic() - start
+    until(lambda: touched()["jobs_job"][0] - before["jobs_job"][0] == 3 * jobs, timeout=20)  # the worker's figures come when it ends
+    after = touched()
+    assert {name: after[name][0] - before[name][0] for name in CANVAS} == dict.fromkeys(CANVAS, 0)
+    looks = {name: after[name][1] - before[name][1] for name in CANVAS}
+    assert max(looks.values()) <= 20 + 5 * seconds, looks  # who looks once a second whether anybody is to be told
+    assert set(Job.objects.values_list("result_meta", "progress")) == {(None, None)}
+    kept = [set(options) for options in Job.objects.values_list("options", flat=True) if options]
+    assert not [names for names in kept if "embed" in names]
+
+
+def test_states_and_values_come_from_the_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits = task("same").apply_async((1,), countdown=3600)
     assert (waits.state, waits.result, waits.ready()) == ("PENDING", None, False)
     assert AsyncResult("nobody knows it").state == "PENDING"
@@ -53,7 +86,11 @@ def test_states_and_values_come_from_the_row(tmp_path: Path) -> None:
         assert "LOADING" in messages
 
         nap = task("nap").delay(1.5)
-        until(lambda: nap.state == "STARTED", timeout=GET)
+        until(lambda: job_of(nap).status == "running", timeout=GET)
+        assert nap.state == "PENDING"
+        with monkeypatch.context() as patch:
+            patch.setattr(current_app.conf, "task_track_started", True)
+            assert (nap.state, list(nap.info)) == ("STARTED", ["hostname"])
         assert nap.get(timeout=GET) is None
         assert nap.successful()
 
@@ -157,7 +194,7 @@ def test_revocations_are_kept_without_a_worker(tmp_path: Path) -> None:
             linked.get(timeout=GET)
         assert not Job.objects.filter(task_id=linked.id).exists()
         runs = task("nap").delay(60)
-        until(lambda: runs.state == "STARTED", timeout=GET)
+        until(lambda: job_of(runs).status == "running", timeout=GET)
         runs.revoke(terminate=True)
         with pytest.raises(TaskRevokedError):
             runs.get(timeout=GET)

@@ -4,6 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from celery.exceptions import NotRegistered
+from celery.result import AsyncResult
 from django.db import connection
 
 from jobs.models import DeadLetterQueue, Job
@@ -33,6 +35,8 @@ def test_nobody_knows_it(tmp_path: Path) -> None:
     entry = DeadLetterQueue.objects.get(job=jobs[0])
     assert (entry.error_class, entry.message) == ("UnknownTask", "No worker knows the task 'no.such.task'")
     assert Job.objects.get(id=good[0]).status != "running"
+    with pytest.raises(NotRegistered, match="such"):
+        AsyncResult(jobs[0].task_id).get(timeout=5)
 
 
 def test_another_worker_knows_it(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The pure rules: tables of examples, and properties that hold for every value."""
 
 import random
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from jobs.domain import errors, priority, retry, statuses
 from jobs.domain.fingerprint import fingerprint, normalise
 from jobs.domain.statuses import TRANSITIONS, State, Status
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -43,20 +46,21 @@ def test_each_status_can_be_reached_and_each_live_one_be_left() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "attempts", "due", "state"),
+    ("status", "attempts", "run_at", "state"),
     [
-        ("pending", 0, True, State.QUEUED),
-        ("pending", 0, False, State.SCHEDULED),
-        ("pending", 2, True, State.RETRYING),
-        ("pending", 2, False, State.RETRYING),
-        ("running", 1, True, State.RUNNING),
-        ("completed", 1, True, State.COMPLETED),
-        ("failed", 4, True, State.FAILED),
-        ("cancelled", 0, False, State.CANCELLED),
+        ("pending", 0, NOW, State.QUEUED),
+        ("pending", 0, NOW + timedelta(hours=1), State.SCHEDULED),
+        ("pending", 0, statuses.HELD, State.REPLACED),
+        ("pending", 2, NOW, State.RETRYING),
+        ("pending", 2, NOW + timedelta(hours=1), State.RETRYING),
+        ("running", 1, NOW, State.RUNNING),
+        ("completed", 1, NOW, State.COMPLETED),
+        ("failed", 4, NOW, State.FAILED),
+        ("cancelled", 0, NOW + timedelta(hours=1), State.CANCELLED),
     ],
 )
-def test_state_of(status: str, attempts: int, due: bool, state: State) -> None:
-    assert statuses.state_of(status, attempts=attempts, due=due) is state
+def test_state_of(status: str, attempts: int, run_at: datetime, state: State) -> None:
+    assert statuses.state_of(status, attempts=attempts, run_at=run_at, now=NOW) is state
 
 
 @given(st.integers(0, 9), st.integers(0, 9))

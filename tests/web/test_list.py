@@ -20,8 +20,9 @@ from jobs import control, enqueue
 from jobs.domain.statuses import State
 from jobs.leader import indexing
 from jobs.models import Job, Worker
-from jobs.store import counts, found, search
+from jobs.store import counts, found, search, transitions
 from jobs.store.seed import seed
+from jobs.store.transitions import Run
 from jobs.web import filters
 from tests.rows import job_in
 from tests.waiting import until
@@ -186,6 +187,22 @@ def indexed() -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT job FROM jobs_search")
         return [row[0] for row in cursor.fetchall()]
+
+
+def test_a_replaced_job_has_a_state_of_its_own(sara: Client) -> None:
+    """Its row waits for the end of other tasks, not for a time."""
+    later = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, delay=3600)
+    assert b"status=replaced" not in sara.get("/jobs/").content
+    replaced = job_in("running")
+    with connection.cursor() as cursor:
+        assert transitions.replace(cursor, Run(id=replaced.id, runs=1))
+    cache.clear()
+    assert Job.objects.get(id=replaced.id).state is State.REPLACED
+    assert {state: number for state, number in counts.counts().items() if number} == {State.SCHEDULED: 1, State.REPLACED: 1}
+    assert b"status=replaced" in sara.get("/jobs/").content
+    for state, job in (("replaced", replaced), ("scheduled", later)):
+        assert [row.id for row in sara.get(f"/jobs/?status={state}").context["page"].rows] == [job.id]
+    assert "state-replaced" in sara.get(f"/jobs/{replaced.id}/").content.decode()
 
 
 def test_counts_are_exact_below_their_limit_and_marked_above_it(monkeypatch: pytest.MonkeyPatch, sara: Client) -> None:

@@ -45,7 +45,7 @@ def _facts() -> dict[str, Any]:
     waits = [line for line in queues if line.oldest]
     return {
         "health": health.look(workers, queues),
-        "counts": list(numbers.items()),
+        "counts": counts.shown(numbers),
         "total": counts.total(numbers),
         "workers": workers,
         "slots": sum(line.worker.concurrency for line in workers),

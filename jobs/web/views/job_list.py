@@ -36,7 +36,7 @@ def job_list(request: HttpRequest) -> HttpResponse:
         "page": page,
         "behind": chosen.behind,
         "status": status,
-        "tabs": [(state.value, number, changed(request.GET, status=state.value)) for state, number in numbers.items()],
+        "tabs": [(state.value, number, changed(request.GET, status=state.value)) for state, number in counts.shown(numbers, status)],
         "total": counts.total(numbers),
         "all_states": changed(request.GET, status=""),
         "chips": [(name, label, value, changed(request.GET, **{name: ""})) for name, label, value in given],

@@ -1,0 +1,13 @@
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "same.settings")
+
+if os.environ["SAME"] == "jobs":
+    from jobs import Celery
+else:
+    from celery import Celery
+
+app = Celery("same")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+app.autodiscover_tasks(["same"], related_name="more_tasks")

@@ -1,0 +1,81 @@
+"""The same programs on stock Celery and here, in one project of which only the class that is imported differs: they see the same."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from jobs.store import broker
+from tests.adoption.test_adoption import ROOT, database, environment
+from tests.waiting import until
+
+PROJECT = Path(__file__).resolve().parent / "same"
+KINDS = ("stock", "jobs")
+
+
+def environ(kind: str) -> dict[str, str]:
+    """Of a process of the project."""
+    return environment(f"same_{kind}") | {
+        "SAME": kind,
+        "NOTES_URL": os.environ["REDIS_URL"],
+        "PYTHONPATH": str(ROOT),
+        "DJANGO_SETTINGS_MODULE": "same.settings",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+@contextmanager
+def worker(kind: str, log: Path, *options: str) -> Iterator[None]:
+    command = [sys.executable, "-m", "celery", "-A", "same", "worker", "-l", "INFO", "-Q", "celery,routed", *options]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, cwd=PROJECT, env=environ(kind), stdout=out, stderr=subprocess.STDOUT)
+    try:
+        until(lambda: b" ready." in log.read_bytes() or process.poll() is not None, timeout=60)
+        yield
+    finally:
+        process.terminate()
+        process.wait(40)
+
+
+def seen(output: str) -> dict[str, Any]:
+    """What each program has seen."""
+    return {name: found for line in output.splitlines() if line.startswith("{") for name, found in json.loads(line).items()}
+
+
+def differences(path: str, stock: Any, ours: Any) -> Iterator[str]:
+    if isinstance(stock, dict) and isinstance(ours, dict):
+        for key in sorted(stock.keys() | ours.keys()):
+            yield from differences(f"{path}.{key}", stock.get(key, "nothing"), ours.get(key, "nothing"))
+    elif isinstance(stock, list) and isinstance(ours, list) and len(stock) == len(ours):
+        for place, pair in enumerate(zip(stock, ours, strict=True)):
+            yield from differences(f"{path}[{place}]", *pair)
+    elif stock != ours:
+        yield f"{path}\n  stock: {stock!s:.500}\n  here:  {ours!s:.500}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pool", ["gevent", "prefork"])
+def test_programs_see_the_same_with_stock_celery_and_here(pool: str, tmp_path: Path) -> None:
+    broker.client(settings.CELERY_BROKER_URL).flushdb()
+    python = [sys.executable, "-m"]
+    with ExitStack() as stack:
+        for kind in KINDS:
+            stack.enter_context(database(f"same_{kind}"))
+            subprocess.run([*python, "django", "migrate", "-v0"], cwd=PROJECT, env=environ(kind), check=True, timeout=120)
+            stack.enter_context(worker(kind, tmp_path / f"{kind}.log", "-P", pool, "-c", "4"))
+        running = [
+            subprocess.Popen([*python, "same.running", pool], cwd=PROJECT, env=environ(kind), stdout=subprocess.PIPE, text=True)
+            for kind in KINDS
+        ]
+        stock, ours = (seen(process.communicate(timeout=600)[0]) for process in running)
+    assert [name for name, found in stock.items() if isinstance(found, dict) and "raised" in found] == []
+    assert list(stock) == list(ours)
+    assert len(stock) > 10
+    assert "\n".join(differences("", stock, ours)) == ""
