@@ -11,7 +11,7 @@ from typing import Any
 import celery.app.amqp
 from celery import signals
 from django.db import connections, transaction
-from kombu.exceptions import OperationalError, SerializerNotInstalled
+from kombu.exceptions import SerializerNotInstalled
 from kombu.serialization import registry
 from kombu.utils.uuid import uuid
 
@@ -144,11 +144,11 @@ class AMQP(celery.app.amqp.AMQP):
                     self._event_dispatcher.publish(
                         "task-sent", event | {"queue": queue, "exchange": "", "routing_key": queue}, producer, retry=False
                     )
-            except (OperationalError, OSError) as error:
+            except Exception as error:  # whatever a Redis that is away makes of it: only an event is lost
                 logger.warning("the event task-sent of %s could not be sent: %s", event["uuid"], error)
 
         if sending.cursor_here() is None and sending.outcome_of(self.app) is None:
-            transaction.on_commit(publish, using=configuration().database, robust=True)
+            transaction.on_commit(publish, using=configuration().database)
         else:
             publish()
 

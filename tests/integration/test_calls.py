@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from billiard.exceptions import TimeLimitExceeded
@@ -10,6 +11,7 @@ from celery import current_app
 from celery.result import allow_join_result
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from jobs import enqueue
 from jobs.models import Attempt, DeadLetterQueue, Job
@@ -150,3 +152,19 @@ def test_a_rate_limit_spreads_the_runs(tmp_path: Path) -> None:
         times = sorted(Job.objects.filter(task="t.rated").values_list("started_at", flat=True))
         assert (times[-1] - times[0]).total_seconds() > 1.0  # 8 runs, 5 a second
         assert set(Job.objects.filter(task="t.rated").values_list("attempts", flat=True)) == {1}
+
+
+def test_the_event_of_a_call_is_sent_after_the_commit_and_never_in_its_way(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[str] = []
+    dispatcher = current_app.amqp._event_dispatcher
+    monkeypatch.setattr(current_app.conf, "task_send_sent_event", True)
+    monkeypatch.setattr(dispatcher, "publish", lambda kind, event, *_, **__: told.append(f"{kind} {event['uuid']} {event['queue']}"))
+    with transaction.atomic():
+        result = task("same").delay(1)
+        assert told == []
+    assert told == [f"task-sent {result.id} celery"]
+    monkeypatch.setattr(dispatcher, "publish", mock.Mock(side_effect=RedisConnectionError("away")))
+    assert job_of(task("same").delay(2)).status == "pending"
+    assert "task-sent" in caplog.text
