@@ -159,7 +159,7 @@ def test_the_event_of_a_call_is_sent_after_the_commit_and_never_in_its_way(
 ) -> None:
     told: list[str] = []
     dispatcher = current_app.amqp._event_dispatcher
-    monkeypatch.setattr(current_app.conf, "task_send_sent_event", True)
+    monkeypatch.setitem(current_app.conf, "task_send_sent_event", True)
     monkeypatch.setattr(dispatcher, "publish", lambda kind, event, *_, **__: told.append(f"{kind} {event['uuid']} {event['queue']}"))
     with transaction.atomic():
         result = task("same").delay(1)

@@ -89,7 +89,7 @@ def test_states_and_values_come_from_the_row(tmp_path: Path, monkeypatch: pytest
         until(lambda: job_of(nap).status == "running", timeout=GET)
         assert nap.state == "PENDING"
         with monkeypatch.context() as patch:
-            patch.setattr(current_app.conf, "task_track_started", True)
+            patch.setitem(current_app.conf, "task_track_started", True)
             assert (nap.state, list(nap.info)) == ("STARTED", ["hostname"])
         assert nap.get(timeout=GET) is None
         assert nap.successful()
