@@ -70,11 +70,13 @@ def test_programs_see_the_same_with_stock_celery_and_here(pool: str, tmp_path: P
             stack.enter_context(database(f"same_{kind}"))
             subprocess.run([*python, "django", "migrate", "-v0"], cwd=PROJECT, env=environ(kind), check=True, timeout=120)
             stack.enter_context(worker(kind, tmp_path / f"{kind}.log", "-P", pool, "-c", "4"))
+        outputs = [tmp_path / f"{kind}.out" for kind in KINDS]  # a pipe would stop the one that is not read
         running = [
-            subprocess.Popen([*python, "same.running", pool], cwd=PROJECT, env=environ(kind), stdout=subprocess.PIPE, text=True)
-            for kind in KINDS
+            subprocess.Popen([*python, "same.running", pool], cwd=PROJECT, env=environ(kind), stdout=stack.enter_context(output.open("w")))
+            for kind, output in zip(KINDS, outputs, strict=True)
         ]
-        stock, ours = (seen(process.communicate(timeout=600)[0]) for process in running)
+        assert [process.wait(timeout=900) for process in running] == [0, 0]
+    stock, ours = (seen(output.read_text()) for output in outputs)
     assert [name for name, found in stock.items() if isinstance(found, dict) and "raised" in found] == []
     assert list(stock) == list(ours)
     assert len(stock) > 10
