@@ -142,6 +142,7 @@ def _web_command() -> list[str]:
         "--worker-class=gthread",
         "--workers=2",
         "--threads=8",
+        "--keep-alive=10",  # seconds: a live page asks again within them
         "--graceful-timeout=10",
         "--no-control-socket",
         "--log-level=warning",

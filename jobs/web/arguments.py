@@ -8,9 +8,11 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext as _
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.fields import FieldInfo
 
 from jobs.argument_types import readable
 from jobs.pydantic_messages import translate
+from jobs.tasks_help import Argument
 from jobs.web.widgets import JSONField
 
 PREFIX = "argument"
@@ -61,7 +63,7 @@ def form_for(signature: inspect.Signature) -> type[ArgumentsForm]:
     """The form class for a task with this signature (without self)."""
     model = _model(signature)
     schema = model.model_json_schema()
-    titles = {field.alias: field.title for field in model.model_fields.values()}
+    titles = {field.alias: _title(field) for field in model.model_fields.values()}
     required, definitions = set(schema.get("required", [])), schema.get("$defs", {})
     fields = {}
     for name, part in schema.get("properties", {}).items():
@@ -71,6 +73,11 @@ def form_for(signature: inspect.Signature) -> type[ArgumentsForm]:
     found: type[ArgumentsForm] = type("TaskArgumentsForm", (ArgumentsForm,), fields)
     found.model, found.signature = model, signature
     return found
+
+
+def _title(field: FieldInfo) -> str | None:
+    """What people call the argument, where its annotation says so."""
+    return field.title or next((str(one.label) for one in field.metadata if isinstance(one, Argument)), None)
 
 
 def _model(signature: inspect.Signature) -> type[BaseModel]:

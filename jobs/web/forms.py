@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -35,18 +34,24 @@ class PriorityForm(forms.Form):
     priority = forms.IntegerField(label=_("Priority"), min_value=priority.LOWEST, max_value=priority.HIGHEST)
 
 
+UNITS = [(1, _("seconds")), (60, _("minutes")), (3600, _("hours")), (86_400, _("days"))]
+
+
 class JobForm(PriorityForm):
     """How a new job is called, when and where it runs; its arguments have a form of their own."""
 
-    name = forms.CharField(label=_("Name"), required=False, max_length=NAME_LENGTH)
+    name = forms.CharField(
+        label=_("Name"), required=False, max_length=NAME_LENGTH, help_text=_("What people will look for later."),
+        widget=forms.TextInput(attrs={"dir": "auto"}),
+    )  # fmt: skip
     max_retries = forms.IntegerField(label=_("Retries"), min_value=0, max_value=MAX_RETRIES)
     when = forms.ChoiceField(label=_("When"), choices=[("now", _("Now")), ("after", _("After")), ("at", _("At"))])
-    after = forms.FloatField(
-        label=_("Seconds"), required=False, min_value=0, validators=[MaxValueValidator(YEAR)],
-        widget=forms.NumberInput(attrs={"aria-label": _("Seconds")}),
-    )  # fmt: skip
+    after = forms.FloatField(label=_("After"), required=False, min_value=0, widget=forms.NumberInput(attrs={"aria-label": _("After")}))
+    unit = forms.TypedChoiceField(
+        label=_("Unit"), required=False, coerce=int, empty_value=None, choices=UNITS, widget=forms.Select(attrs={"aria-label": _("Unit")})
+    )
     at = forms.DateTimeField(label=_("Date and time"), required=False, widget=AT_WIDGET)
-    queue = forms.CharField(label=_("Queue"), max_length=100)
+    queue = forms.CharField(label=_("Queue"), max_length=100, widget=forms.TextInput(attrs={"dir": "ltr", "list": "queues"}))
     token = forms.UUIDField(widget=forms.HiddenInput)
 
     def clean(self) -> dict[str, Any]:
@@ -54,6 +59,8 @@ class JobForm(PriorityForm):
         chosen = data.get("when")
         if chosen in ("after", "at") and not self.errors.get(chosen) and data.get(chosen) is None:
             self.add_error(chosen, _("This field is required."))
+        if chosen == "after" and (data.get("after") or 0) * (data.get("unit") or 1) > YEAR:
+            self.add_error("after", _("At most a year ahead."))
         if chosen == "at" and data.get("at"):
             try:
                 not_past(data["at"])
@@ -65,7 +72,7 @@ class JobForm(PriorityForm):
         """When the job is due; None: now."""
         data = self.cleaned_data
         if data["when"] == "after":
-            return clock.now() + timedelta(seconds=data["after"])
+            return clock.now() + timedelta(seconds=data["after"] * (data["unit"] or 1))
         return data["at"] if data["when"] == "at" else None
 
 
@@ -130,7 +137,9 @@ SNOOZES = {"1": _("for 1 hour"), "4": _("for 4 hours"), "morning": _("until tomo
 class SnoozeForm(forms.Form):
     """How long no mail about an error is wanted; `end`: they are wanted again."""
 
-    until_when = forms.ChoiceField(label=_("Snooze the notices"), choices=[*SNOOZES.items(), ("end", _("End the snooze"))], initial="1")
+    until_when = forms.ChoiceField(
+        label=_("Snooze the notices"), choices=[*SNOOZES.items(), ("end", _("End the snooze"))], initial="1", required=False
+    )
     at = forms.DateTimeField(label=_("Date and time"), required=False, widget=AT_WIDGET)
 
     def __init__(self, data: Any = None) -> None:
@@ -139,6 +148,8 @@ class SnoozeForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
+        if not data.get("until_when") and "until_when" not in self.errors:
+            self.add_error("until_when", _("This field is required."))
         if data.get("until_when") == "at" and "at" not in self.errors and data.get("at") is None:
             self.add_error("at", _("This field is required."))
         return data

@@ -217,6 +217,12 @@ def refusal(reason: str) -> str:
 
 
 @register.filter
+def notice_error(text: str) -> str:
+    """Why no notice went out."""
+    return _("no notice: ADMIN_EMAILS names nobody") if text == "no ADMIN_EMAILS" else first_line(text)
+
+
+@register.filter
 def remark(text: str) -> str:
     """What is to be said about an act on many jobs besides."""
     return batches.remark_text(text)

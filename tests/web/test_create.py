@@ -103,3 +103,35 @@ def test_every_built_in_type_has_its_form(staff: Client, task: str) -> None:
     answer = staff.get(f"/jobs/create/?task=jobs.tasks.{task}")
     assert answer.status_code == 200
     assert b'name="argument-' in answer.content
+
+
+def test_the_page_says_what_will_happen(staff: Client) -> None:
+    staff.cookies["django_language"] = "en"
+    page = staff.get("/jobs/create/?task=jobs.tasks.sleep").content.decode()
+    for text in (
+        "Sleep for a number of seconds", "which no worker serves now", "tried again up to 3 times, after about 1 s, then 2 s, then 4 s",
+        'kwargs={&quot;seconds&quot;: …}', 'Seconds <bdi class="type" dir="ltr">seconds</bdi>',
+    ):  # fmt: skip
+        assert text in page, text
+    refused = post(staff, max_retries="0", queue="elsewhere", **{"argument-seconds": "soon"}).content.decode()
+    assert "goes to the dead letter queue, and a notice is mailed" in refused
+    assert "elsewhere" in refused
+
+
+def test_one_after_the_other(staff: Client) -> None:
+    answer = post(staff, another="1")
+    assert answer.headers["Location"] == "/jobs/create/?task=jobs.tasks.sleep"
+    assert str(Job.objects.get().pk) in staff.get(answer.headers["Location"]).content.decode()
+
+
+@pytest.mark.parametrize(("unit", "seconds"), [("", 2), ("1", 2), ("60", 120), ("3600", 7200), ("86400", 172_800)])
+def test_after_some_time_in_each_unit(staff: Client, unit: str, seconds: int) -> None:
+    assert post(staff, when="after", after="2", unit=unit).status_code == 302
+    job = Job.objects.get()
+    assert abs((job.run_at - job.created_at).total_seconds() - seconds) < 30
+
+
+@pytest.mark.parametrize(("after", "unit"), [("366", "86400"), ("2", "7"), ("2", "x"), ("nan", "60"), ("-1", "60"), ("1e300", "86400")])
+def test_a_span_that_makes_no_sense_is_refused(staff: Client, after: str, unit: str) -> None:
+    assert post(staff, when="after", after=after, unit=unit).status_code == 422
+    assert not Job.objects.exists()

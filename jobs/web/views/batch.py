@@ -1,5 +1,7 @@
 """Acts on many jobs: how far they are, and stopping them."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -35,12 +37,16 @@ def batch_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 def batch_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """How far one is."""
-    batch = get_object_or_404(Batch, pk=pk)
-    if batch.state == BatchState.DRAFT:
-        return preview(request, batch, BulkForm(batch.what))
+    draft = Batch.objects.filter(pk=pk, state=BatchState.DRAFT).first() if not request.headers.get("HX-Request") else None
+    if draft is not None:
+        return preview(request, draft, BulkForm(draft.what))
+    return render_live(request, "jobs/batch/detail.html", "jobs/batch/_live.html", lambda: _context(request, pk))
+
+
+def _context(request: HttpRequest, pk: int) -> dict[str, Any]:
+    batch = get_object_or_404(Batch.objects.defer("ids").exclude(state=BatchState.DRAFT), pk=pk)
     may = request.user.has_perm(_permission(batch))
-    context = {"batch": batch, "may_stop": batch.active and may, "may_undo": may and _undoable(batch)}
-    return render_live(request, "jobs/batch/detail.html", "jobs/batch/_live.html", context)
+    return {"batch": batch, "may_stop": batch.active and may, "may_undo": may and _undoable(batch)}
 
 
 def preview(request: HttpRequest, batch: Batch, form: BulkForm) -> HttpResponse:

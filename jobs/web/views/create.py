@@ -2,19 +2,22 @@
 
 import uuid
 from typing import Any
+from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from jobs import control, registry
 from jobs.domain import priority
 from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Job
-from jobs.web import again
+from jobs.web import again, forecast
 from jobs.web.access import needs
 from jobs.web.arguments import PREFIX, ArgumentsForm, form_for
 from jobs.web.forms import JobForm
@@ -40,11 +43,22 @@ def job_create(request: HttpRequest) -> HttpResponse:
     if sent is not None and form.is_valid() & arguments.is_valid():
         pk = _create(request, name, form, arguments, old)
         if pk is not None:
-            return HttpResponseRedirect(reverse("jobs:detail", args=[pk]))
+            return _after(request, name, pk)
     dress(form)
     dress(arguments)
-    context = {"tasks": tasks, "chosen": name, "form": form, "arguments": arguments, "priorities": [str(n) for n in range(10)], "old": old}
+    context = {
+        "tasks": tasks, "chosen": name, "form": form, "arguments": arguments, "priorities": [str(n) for n in range(10)], "old": old,
+        **forecast.forecast(name, tasks[name], form, signature),
+    }  # fmt: skip
     return render(request, "jobs/job/create.html", context, status=422 if form.is_bound else 200)
+
+
+def _after(request: HttpRequest, task: str, pk: int) -> HttpResponseRedirect:
+    """The job's page, or the empty form again for one who makes several."""
+    if "another" not in request.POST:
+        return HttpResponseRedirect(reverse("jobs:detail", args=[pk]))
+    messages.success(request, _("Job %(number)d was created.") % {"number": pk})
+    return HttpResponseRedirect(f"{reverse('jobs:create')}?{urlencode({'task': task})}")
 
 
 def _old(request: HttpRequest) -> Job | None:

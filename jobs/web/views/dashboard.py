@@ -15,10 +15,9 @@ from jobs.store.history import Period, history
 from jobs.web import health
 from jobs.web.access import needs
 from jobs.web.charts import PERIODS, charts
-from jobs.web.live import kept_part, render_live
+from jobs.web.live import KEPT, kept_part, render_live
 
 GROUPS = 6
-KEPT = 1.0  # seconds that a reading serves all viewers
 
 
 @needs("view_job")
@@ -26,10 +25,10 @@ KEPT = 1.0  # seconds that a reading serves all viewers
 def dashboard(request: HttpRequest) -> HttpResponse:
     """Is all well, how many jobs are where, what runs, what failed last."""
     if request.headers.get("HX-Target") == "charts":
-        return render_live(request, "", "jobs/dashboard/_charts.html", _charts(request))
+        return kept_part(request, "jobs/dashboard/_charts.html", lambda: _charts(request))
     if request.headers.get("HX-Request"):
-        return kept_part(request, "jobs/dashboard/_live.html", lambda: _live(request), KEPT)
-    return render_live(request, "jobs/dashboard/dashboard.html", "", _live(request) | _charts(request))
+        return kept_part(request, "jobs/dashboard/_live.html", lambda: _live(request))
+    return render_live(request, "jobs/dashboard/dashboard.html", "", lambda: _live(request) | _charts(request))
 
 
 def _live(request: HttpRequest) -> dict[str, Any]:

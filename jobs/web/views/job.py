@@ -30,8 +30,11 @@ ACTS = 10  # of the audit, on the page of a job
 @require_safe
 def job_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One job; htmx asks again for its live part while it has not ended."""
-    job = get_object_or_404(Job.objects.select_related("created_by"), pk=pk)
-    return render_live(request, "jobs/job/detail.html", "jobs/job/_live.html", _job_context(job))
+
+    def context() -> dict[str, Any]:
+        return _job_context(get_object_or_404(Job.objects.select_related("created_by"), pk=pk))
+
+    return render_live(request, "jobs/job/detail.html", "jobs/job/_live.html", context)
 
 
 def _job_context(job: Job) -> dict[str, Any]:

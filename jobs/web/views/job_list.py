@@ -24,13 +24,17 @@ HEAVY = ("args", "kwargs", "result", "options")
 @require_safe
 def job_list(request: HttpRequest) -> HttpResponse:
     """How many jobs are in each state, and where the one is that you look for."""
+    return render_live(request, "jobs/job/list.html", "jobs/job/_list.html", lambda: _context(request))
+
+
+def _context(request: HttpRequest) -> dict[str, Any]:
     form = JobFilter(request.GET)
     chosen = form.find(Job.objects.defer(*HEAVY))
     page = page_of(chosen.rows, request.GET, reach=_reach(chosen))
     numbers = counts.counts()
     status = request.GET.get("status", "")
     given = form.given()
-    context = {
+    return {
         "form": form,
         "kept": [(name, request.GET[name]) for name in form.fields if request.GET.get(name)],
         "page": page,
@@ -48,7 +52,6 @@ def job_list(request: HttpRequest) -> HttpResponse:
         "live": request.GET.get("live") != "off",
         "elsewhere": {"on": _live(request, ""), "off": _live(request, "off")},
     }
-    return render_live(request, "jobs/job/list.html", "jobs/job/_list.html", context)
 
 
 def _reach(chosen: Found) -> Reach | None:

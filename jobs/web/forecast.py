@@ -1,0 +1,60 @@
+"""What will happen to the job that is being made: where it waits, when it is tried again, and how code would ask for it."""
+
+import inspect
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from jobs.conf import configuration
+from jobs.store import stats
+from jobs.web.forms import JobForm
+from jobs.web.labels import ltr
+from jobs.web.tags import span
+
+SHOWN: Final = 3  # pauses that are named
+
+
+def forecast(name: str, task: Any, form: JobForm, signature: inspect.Signature) -> dict[str, Any]:
+    """For the page: `about` the task, the sentences of `events`, the `queues` to choose from, the call as `code`."""
+    lines = {line.name: line for line in stats.queues(stats.workers())}
+    queue, retries = str(form["queue"].value() or ""), str(form["max_retries"].value() or "0")
+    about = (getattr(task, "__doc__", "") or "").strip().partition("\n")[0]
+    return {
+        "about": _(about) if about else "",
+        "events": [("s-queued", _waits(lines.get(queue), queue)), ("s-retrying", _retried(int(retries) if retries.isdecimal() else 0))],
+        "queue_names": sorted({*lines, "celery"}),
+        "code": _code(name, signature, queue, str(form["priority"].value() or "")),
+    }
+
+
+def _waits(line: stats.QueueLine | None, queue: str) -> str:
+    if line is None or not line.workers:
+        return _("It waits in %(queue)s, which no worker serves now.") % {"queue": ltr(queue)}
+    text = ngettext(
+        "It waits in %(queue)s, where %(number)d job waits now; higher priorities go first.",
+        "It waits in %(queue)s, where %(number)d jobs wait now; higher priorities go first.",
+        line.waiting,
+    )
+    return text % {"queue": ltr(queue), "number": line.waiting}
+
+
+def _retried(retries: int) -> str:
+    if not retries:
+        return _("When it fails, it goes to the dead letter queue, and a notice is mailed.")
+    conf = configuration()
+    pauses = [span(min(conf.retry_backoff * 2**number, conf.retry_backoff_max)) for number in range(min(retries, SHOWN))]
+    listed = _(", then ").join(pauses) + (" …" if retries > SHOWN else "")
+    text = ngettext(
+        "When it fails, it is tried again up to %(number)d time, after about %(pauses)s; then it goes to the dead letter queue.",
+        "When it fails, it is tried again up to %(number)d times, after about %(pauses)s; then it goes to the dead letter queue.",
+        retries,
+    )
+    return text % {"number": retries, "pauses": listed}
+
+
+def _code(name: str, signature: inspect.Signature, queue: str, priority: str) -> str:
+    plain = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.default is p.empty]
+    named = ", ".join(f'"{p.name}": …' for p in plain)
+    kwargs = f"    kwargs={{{named}}},\n" if named else ""
+    return f'enqueue(\n    "{name}",\n{kwargs}    queue="{queue}",\n    priority={priority},\n)'

@@ -1,0 +1,131 @@
+"""What a live part keeps for others: nothing of the person it was written for, and nothing for longer than a second."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from jobs.models import Batch, Job
+from jobs.web import live
+from tests.rows import job_in
+from tests.waiting import until
+
+pytestmark = pytest.mark.django_db
+HX = {"HX-Request": "true"}
+
+
+@pytest.fixture(autouse=True)
+def long_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take more than a second between two requests."""
+    monkeypatch.setattr(live, "KEPT", 60.0)
+
+
+def client_of(name: str, *rights: str, language: str = "en") -> Client:
+    user = get_user_model().objects.create_user(name, "", "x")
+    user.user_permissions.set(Permission.objects.filter(codename__in=["view_job", *rights]))
+    client = Client()
+    client.force_login(user)
+    client.cookies["django_language"] = language
+    return client
+
+
+def part(client: Client, address: str) -> str:
+    answer = client.get(address, headers=HX)
+    assert answer.status_code == 200
+    return str(answer.content.decode())
+
+
+def addresses() -> dict[str, str]:
+    job = job_in("pending")
+    batch = Batch.objects.create(verb="cancel", actor="x", source="page", ids=[job.pk], total=1, options={}, state="running", reasons={})
+    return {"list": "/jobs/", "job": f"/jobs/{job.pk}/", "batch": f"/jobs/batches/{batch.pk}/"}
+
+
+def test_another_viewer_with_the_same_rights_costs_no_reading(django_assert_max_num_queries: Callable[[int], Any]) -> None:
+    first, second = client_of("sara", "control_job"), client_of("omar", "control_job")
+    for address in addresses().values():
+        text = part(first, address)
+        with django_assert_max_num_queries(4):  # session, account and two for his rights
+            assert len(part(second, address)) == len(text)
+
+
+def test_each_form_has_the_token_of_the_one_who_looks() -> None:
+    for name, address in addresses().items():
+        tokens = []
+        for person in ("sara", "omar"):
+            client = client_of(f"{person}-{name}", "control_job")
+            client.handler.enforce_csrf_checks = True
+            client.get("/jobs/")  # sets the cookie
+            text = part(client, address)
+            assert live._TOKEN not in text
+            token = text.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+            tokens.append(token)
+            answer = client.post("/jobs/bulk/", {"csrfmiddlewaretoken": token, "verb": "cancel", "job": "1"})
+            assert answer.status_code == 302, (name, person)
+        assert tokens[0] != tokens[1]
+
+
+def test_rights_and_languages_are_kept_apart() -> None:
+    found = addresses()
+    operator, viewer, arabic = client_of("o", "control_job"), client_of("v"), client_of("a", "control_job", language="ar")
+    for address in (found["job"], found["batch"], found["list"]):
+        assert "<form" in part(operator, address)
+    assert "Cancel the job" in part(operator, found["job"])
+    assert "Cancel the job" not in part(viewer, found["job"])
+    assert "Stop the rest" in part(operator, found["batch"])
+    assert "Stop the rest" not in part(viewer, found["batch"])
+    assert "Cancel the job" not in part(arabic, found["job"])
+    assert "إلغاء المهمة" in part(arabic, found["job"])
+
+
+def test_one_with_many_pages_open_is_asked_once_who_he_is(django_assert_num_queries: Callable[[int], Any]) -> None:
+    client = client_of("sara")
+    client.get("/jobs/")  # sets the cookie of the token
+    text = part(client, "/jobs/")
+    with django_assert_num_queries(0):
+        assert part(client, "/jobs/") == text
+    answer = client.get("/jobs/", headers=HX)
+    assert "Content-Security-Policy" in answer.headers
+    assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+def test_nobody_else_gets_what_was_kept() -> None:
+    client = client_of("sara")
+    client.get("/jobs/")
+    part(client, "/jobs/")
+    assert Client().get("/jobs/", headers=HX).status_code == 302
+    forged = Client()
+    forged.cookies["sessionid"] = "x"
+    assert forged.get("/jobs/", headers=HX).status_code == 302
+    part(client, "/")
+    nobody = client_of("nobody")
+    nobody.cookies["sessionid"] = "y"
+    assert nobody.get("/", headers=HX).status_code == 302
+
+
+def test_a_page_is_never_kept_whole(django_assert_num_queries: Callable[[int], Any]) -> None:
+    client = client_of("sara")
+    client.get("/jobs/")
+    job_in("pending", name="brand new")
+    assert "brand new" in client.get("/jobs/").content.decode()
+
+
+def test_what_is_kept_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "KEPT", 0.01)
+    client = client_of("sara")
+    job = job_in("pending", name="first name")
+    assert "first name" in part(client, "/jobs/")
+    Job.objects.filter(pk=job.pk).update(name="second name")
+
+    def renewed() -> bool:
+        return "second name" in part(client, "/jobs/")
+
+    until(renewed, timeout=10)
+
+
+def test_a_missing_job_is_not_found_by_htmx_either() -> None:
+    assert client_of("sara").get("/jobs/987654/", headers=HX).status_code == 404
+    assert client_of("omar").get("/jobs/batches/987654/", headers=HX).status_code == 404
