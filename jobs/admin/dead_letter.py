@@ -27,10 +27,20 @@ Rows = QuerySet[DeadLetterQueue, DeadLetterQueue]
 class DeadLetterQueueAdmin(admin.ModelAdmin):
     """Read-only; each decision is a verb."""
 
-    list_display = ("id", "shown_job", "error_class", "shown_message", "attempts", "failed_at", "resolution", "shown_owner", "notified_at")
+    list_display = (
+        "number",
+        "shown_job",
+        "error_class",
+        "shown_message",
+        "attempts",
+        "failed_at",
+        "resolution",
+        "shown_owner",
+        "notified_at",
+    )
     list_filter = ("resolution", ("failed_at", admin.DateFieldListFilter))
     search_fields = ("=job__id", "error_class", "message")
-    sortable_by = ("id",)
+    sortable_by = ("number",)
     show_facets = admin.ShowFacets.NEVER
     paginator = CappedPaginator
     fieldsets = (
@@ -53,6 +63,10 @@ class DeadLetterQueueAdmin(admin.ModelAdmin):
             return reverse("jobs:dead_letter_group", args=[obj.fingerprint])
         except NoReverseMatch:  # a project without the desk
             return None
+
+    @admin.display(description=_("number"), ordering="id")
+    def number(self, entry: DeadLetterQueue) -> int:
+        return entry.pk
 
     @admin.display(description=_("job"))
     def shown_job(self, entry: DeadLetterQueue) -> str:

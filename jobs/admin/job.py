@@ -93,11 +93,11 @@ class AttemptInline(admin.TabularInline):
 class JobAdmin(admin.ModelAdmin):
     """Nothing is editable: each change is a verb, and the verb says whom it refused."""
 
-    list_display = ("id", "shown_name", "task", "status", "priority", "queue", "attempts", "run_at", "finished_at")
-    list_display_links = ("id", "shown_name")
+    list_display = ("number", "shown_name", "task", "status", "priority", "queue", "attempts", "run_at", "finished_at")
+    list_display_links = ("number", "shown_name")
     list_filter = ("status", PriorityFilter, QueueFilter, ("created_at", admin.DateFieldListFilter))
     search_fields = ("=id", "name", "task", "=task_id")  # errors are searched among the dead letters, which are few
-    sortable_by = ("id",)  # any other order would sort the whole table
+    sortable_by = ("number",)  # any other order would sort the whole table
     show_facets = admin.ShowFacets.NEVER
     paginator = CappedPaginator
     show_full_result_count = False
@@ -111,6 +111,10 @@ class JobAdmin(admin.ModelAdmin):
             return reverse("jobs:detail", args=[obj.pk])
         except NoReverseMatch:
             return None
+
+    @admin.display(description=_("number"), ordering="id")
+    def number(self, job: Job) -> int:
+        return job.pk
 
     @admin.display(description=_("name"), empty_value="-")
     def shown_name(self, job: Job) -> str:

@@ -3,7 +3,7 @@
 import inspect
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from django import forms
 from django.utils.translation import gettext as _
@@ -77,7 +77,12 @@ def form_for(signature: inspect.Signature) -> type[ArgumentsForm]:
 
 def _title(field: FieldInfo) -> str | None:
     """What people call the argument, where its annotation says so."""
-    return field.title or next((str(one.label) for one in field.metadata if isinstance(one, Argument)), None)
+    return field.title or next((str(one.label) for one in [*field.metadata, *_said(field.annotation)] if isinstance(one, Argument)), None)
+
+
+def _said(hint: Any) -> list[Any]:
+    """What stands in an annotation, also within a union."""
+    return [*getattr(hint, "__metadata__", ()), *(one for part in get_args(hint) for one in _said(part))]
 
 
 def _model(signature: inspect.Signature) -> type[BaseModel]:

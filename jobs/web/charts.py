@@ -128,13 +128,15 @@ def _times(step: Step, what: str) -> Times:
 
 
 def _path(values: Sequence[float | None], unit: float) -> str:
-    """One stroke for each stretch of values; a value alone is a dot."""
+    """One stroke for each stretch of values; a value alone is as long as its step."""
     places = [(place, value) for place, value in enumerate(values)]
-    strokes = []
+    strokes, width = [], 100 / max(len(values), 1)
     for known, part in groupby(places, key=lambda pair: pair[1] is not None):
         if known:
-            points = [f"{_at((place + 0.5) * 100 / len(values))} {_at(100 - (value or 0) * 100 / (unit * LINES))}" for place, value in part]
-            strokes.append("M" + "L".join(points) + ("h.01" if len(points) == 1 else ""))
+            spots = [((place + 0.5) * width, 100 - (value or 0) * 100 / (unit * LINES)) for place, value in part]
+            if len(spots) == 1:
+                spots = [(spots[0][0] - width / 2, spots[0][1]), (spots[0][0] + width / 2, spots[0][1])]
+            strokes.append("M" + "L".join(f"{_at(x)} {_at(y)}" for x, y in spots))
     return "".join(strokes)
 
 

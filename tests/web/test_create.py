@@ -135,3 +135,10 @@ def test_after_some_time_in_each_unit(staff: Client, unit: str, seconds: int) ->
 def test_a_span_that_makes_no_sense_is_refused(staff: Client, after: str, unit: str) -> None:
     assert post(staff, when="after", after=after, unit=unit).status_code == 422
     assert not Job.objects.exists()
+
+
+def test_each_argument_has_a_name_for_people(staff: Client) -> None:
+    staff.cookies["django_language"] = "ar"
+    page = staff.get("/jobs/create/?task=jobs.tasks.http_request").content.decode()
+    for name in ("العنوان", "الطريقة", "الترويسات", "المتن"):
+        assert f"{name} <bdi" in page, name
