@@ -118,7 +118,8 @@ def job_duration(job: Any) -> str:
     """How long the job's last run took, or takes until now."""
     if job.started_at is None or job.status == "pending":
         return ""
-    return clock(((job.finished_at or timezone.now()) - job.started_at).total_seconds())
+    took = ((job.finished_at or timezone.now()) - job.started_at).total_seconds()
+    return seconds(took) if job.finished_at and 0 <= took < 10 else clock(took)  # "0:00" would say nothing
 
 
 @register.filter
