@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from hashlib import sha256
+from time import perf_counter
 from typing import Any, Final
 
 from django.conf import settings
@@ -16,6 +17,8 @@ from django.utils.crypto import get_random_string
 from django.utils.translation import get_language
 
 KEPT: Final = 1.0  # seconds
+MOST: Final = 3.0  # seconds
+SHARE: Final = 0.05
 # What a part may show to one and not to another; a part asks for no other right.
 RIGHTS: Final = ("view_job", "add_job", "control_job", "delete_job", "triage_deadletterqueue", "operate_worker", "view_audit")
 _TOKEN: Final = get_random_string(40)  # stands in a kept part where each viewer's own token belongs
@@ -37,13 +40,21 @@ def kept_part(request: HttpRequest, part: str, context: Callable[[], dict[str, A
     """
     rights = tuple(request.user.has_perm(f"jobs.{name}") for name in RIGHTS)
     key = _key(part, request.get_full_path(), get_language(), timezone.get_current_timezone_name(), rights)
-    text = cache.get(key)
-    if text is None:
-        text = render_to_string(part, {**context(), "csrf_token": _TOKEN}, request)
-        cache.set(key, text, KEPT)
+    text = reading(key, lambda: render_to_string(part, {**context(), "csrf_token": _TOKEN}, request))
     response = HttpResponse(text.replace(_TOKEN, get_token(request)) if _TOKEN in text else text)
     patch_vary_headers(response, ["HX-Request"])
     return response
+
+
+def reading(key: str, read: Callable[[], Any]) -> Any:
+    """What was read less than KEPT ago; longer ago, up to MOST, where reading takes so long that it would be done for more than SHARE
+    of the time: a busy system is not kept busy by those who watch it."""
+    found = cache.get(key)
+    if found is None:
+        begun = perf_counter()
+        found = read()
+        cache.set(key, found, max(KEPT, min((perf_counter() - begun) / SHARE, MOST)))
+    return found
 
 
 class KeptAnswers:

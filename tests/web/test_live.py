@@ -129,3 +129,14 @@ def test_what_is_kept_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_job_is_not_found_by_htmx_either() -> None:
     assert client_of("sara").get("/jobs/987654/", headers=HX).status_code == 404
     assert client_of("omar").get("/jobs/batches/987654/", headers=HX).status_code == 404
+
+
+def test_what_takes_long_to_read_is_read_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[float] = []
+    monkeypatch.setattr(live, "KEPT", 1.0)
+    monkeypatch.setattr(live.cache, "set", lambda key, value, seconds: kept.append(seconds))
+    for took, wanted in ((0.001, 1.0), (0.1, 2.0), (9.0, live.MOST)):
+        moments = iter((100.0, 100.0 + took))
+        monkeypatch.setattr(live, "perf_counter", lambda moments=moments: next(moments))
+        assert live.reading(f"key-{took}", lambda: "read") == "read"
+        assert kept[-1] == pytest.approx(wanted)

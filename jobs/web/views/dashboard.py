@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -15,7 +14,7 @@ from jobs.store.history import Period, history
 from jobs.web import health
 from jobs.web.access import needs
 from jobs.web.charts import PERIODS, charts
-from jobs.web.live import KEPT, kept_part, render_live
+from jobs.web.live import kept_part, reading, render_live
 
 GROUPS = 6
 
@@ -33,7 +32,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 
 def _live(request: HttpRequest) -> dict[str, Any]:
     # One reading serves all who look: what stands in it is in a language.
-    facts: dict[str, Any] = cache.get_or_set(f"jobs-dashboard-{get_language()}", _facts, KEPT) or {}
+    facts: dict[str, Any] = reading(f"jobs-dashboard-{get_language()}", _facts)
     return {**facts, "live": request.GET.get("live") != "off"}
 
 
