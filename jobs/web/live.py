@@ -17,8 +17,8 @@ from django.utils.crypto import get_random_string
 from django.utils.translation import get_language
 
 KEPT: Final = 1.0  # seconds
-MOST: Final = 3.0  # seconds
-SHARE: Final = 0.05
+MOST: Final = 5.0  # seconds
+SHARE: Final = 0.02
 # What a part may show to one and not to another; a part asks for no other right.
 RIGHTS: Final = ("view_job", "add_job", "control_job", "delete_job", "triage_deadletterqueue", "operate_worker", "view_audit")
 _TOKEN: Final = get_random_string(40)  # stands in a kept part where each viewer's own token belongs

@@ -135,7 +135,7 @@ def test_what_takes_long_to_read_is_read_less_often(monkeypatch: pytest.MonkeyPa
     kept: list[float] = []
     monkeypatch.setattr(live, "KEPT", 1.0)
     monkeypatch.setattr(live.cache, "set", lambda key, value, seconds: kept.append(seconds))
-    for took, wanted in ((0.001, 1.0), (0.1, 2.0), (9.0, live.MOST)):
+    for took, wanted in ((0.001, 1.0), (0.04, 2.0), (9.0, live.MOST)):
         moments = iter((100.0, 100.0 + took))
         monkeypatch.setattr(live, "perf_counter", lambda moments=moments: next(moments))
         assert live.reading(f"key-{took}", lambda: "read") == "read"
