@@ -351,7 +351,7 @@ def hooked(self, kind, word="w"):
     if kind == "fail":
         raise OutOfStock(kind, 1)
     if kind == "retry" and not self.request.retries:
-        raise self.retry(countdown=0.05, exc=ValueError("later"))
+        raise self.retry(countdown=2, exc=ValueError("later"))
     return [kind, word, self.made]
 
 
