@@ -127,7 +127,7 @@ def test_jobs_of_a_killed_worker_run_again_elsewhere(tmp_path: Path) -> None:
 def test_shutdown_releases_what_still_runs_without_spending_the_attempt(tmp_path: Path) -> None:
     with running_worker(tmp_path / "log", JOBS_SHUTDOWN_GRACE="1") as worker:
         job = enqueue("t.nap", args=[60])
-        until(lambda: Job.objects.get(id=job.id).status == "running", timeout=10)
+        until(lambda: Job.objects.get(id=job.id).status == "running", timeout=40)
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(15) == 0
         job = Job.objects.get(id=job.id)
