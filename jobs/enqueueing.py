@@ -122,7 +122,7 @@ def _common(
 ) -> NewJob:  # fmt: skip
     """What every row of one request shares."""
     timeout = configuration().default_timeout if timeout is UNSET else timeout
-    queue = registry.current_app.conf.task_default_queue if queue is None else queue
+    queue = registry.default_queue() if queue is None else queue
     _text(queue, "queue", errors, 100)
     if not errors.get("queue") and not queue.strip():
         errors["queue"] = _("Name a queue.")
