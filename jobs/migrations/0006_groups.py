@@ -15,9 +15,10 @@ def make(apps: Any, schema_editor: Any) -> None:
     """Make the groups that are missing; those that people have changed stay as they are."""
     alias = schema_editor.connection.alias
     config = apps.get_app_config("jobs")
-    config.models_module = True  # else create_permissions takes the app for one without models; its signal has not come yet
+    before = getattr(config, "models_module", None)
+    config.models_module = True  # else create_permissions takes the app for one without models: its signal has not come yet
     create_permissions(config, verbosity=0, using=alias, apps=apps)
-    config.models_module = None
+    config.models_module = before
     group_model, permission_model = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
     for name, codenames in GROUPS.items():
         group, made = group_model.objects.using(alias).get_or_create(name=name)
