@@ -5,19 +5,28 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Generator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import django
+import psycopg2
 import pytest
 from django.conf import settings
+from django.db import connection, connections
 
 from jobs.dev import embedded
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[1]
 FAST = embedded.Options(
     postgres={"fsync": "off", "full_page_writes": "off", "max_connections": "300", "log_min_messages": "fatal"},
     redis={"appendonly": "no"},
 )
+_PLACE = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+_OTHERS = """SELECT pid, application_name, state, query FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid NOT IN (pg_backend_pid(), %s)"""
 _guard = pytest.StashKey[subprocess.Popen[bytes]]()
 
 
@@ -41,6 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Playwright keeps an event loop in the main thread, where Django would refuse plain queries, also those that make the database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     django.setup()
+    # One connection for each thread: with asgiref's Local it would be another one while that loop runs, and nobody would close it.
+    connections._connections = threading.local()
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # each test makes its users: no second for each hash
 
 
@@ -50,6 +61,31 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if guard is not None and guard.stdin is not None:
         guard.stdin.close()
         guard.wait(timeout=30)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """A test that leaves a session on the test database fails: the database could not be dropped at the end."""
+    result = yield
+    uses_it = item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
+    if nextitem is not None and uses_it:
+        _no_session_left()
+    return result
+
+
+def _no_session_left() -> None:
+    own = connection.connection.info.backend_pid if connection.connection is not None and not connection.connection.closed else 0
+    named = {name: connection.settings_dict[setting] for name, setting in _PLACE.items() if connection.settings_dict[setting]}
+    with closing(psycopg2.connect(**named)) as looking, looking.cursor() as cursor:
+        looking.autocommit = True
+
+        def others() -> list[tuple[int, str, str, str]]:
+            cursor.execute(_OTHERS, (own,))
+            return cursor.fetchall()
+
+        with suppress(AssertionError):
+            until(lambda: not others(), timeout=10, what="every session of the test has ended")
+        assert not others(), "sessions that the test has left open"
 
 
 def _guard_process(data_dir: Path) -> subprocess.Popen[bytes]:
