@@ -1,5 +1,6 @@
 """What a worker starts and stops besides Celery's own parts."""
 
+import atexit
 import logging
 import os
 import platform
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -77,6 +79,7 @@ class Engine(bootsteps.StartStopStep):
     requires = ("celery.worker.components:Pool",)
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
+        self.told = 0.0  # time.monotonic() when the worker was told to stop
         worker.admission = worker.engine = None
         if getattr(worker, "autoscale", None):
             raise SystemExit(
@@ -179,6 +182,7 @@ class Engine(bootsteps.StartStopStep):
 
     def close(self, worker: Any) -> None:
         """Nothing more is admitted."""
+        self.told = self.told or time.monotonic()
         if worker.admission is not None:
             worker.admission.closed = True
 
@@ -187,7 +191,7 @@ class Engine(bootsteps.StartStopStep):
         self.close(worker)
         if worker.engine is None:
             return
-        end = time.monotonic() + configuration().shutdown_grace
+        end = self.told + configuration().shutdown_grace
         while (worker.engine.held or self._children(worker)) and time.monotonic() < end:
             if worker.admission is not None:
                 worker.admission.changed.clear()
@@ -266,16 +270,16 @@ class LeaderChild(bootsteps.StartStopStep):
                 self._spawn()
 
     def stop(self, worker: Any) -> None:
-        """Close the child's standard input and wait for its end."""
+        """Close the child's standard input: it ends by that, while running jobs have their grace."""
         if self.child is None:
             return
         self.ending.set()
         if self.child.stdin is not None:
             self.child.stdin.close()
-        try:
-            self.child.wait(10)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-        self.child = None
+        atexit.register(self._reap, self.child)
+
+    def _reap(self, child: "subprocess.Popen[bytes]") -> None:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(1)
 
     terminate = stop
