@@ -80,7 +80,7 @@ def test_a_stopped_process_is_not_ended_before_it_had_its_time(board: Board, str
 
 
 def test_a_number_that_belongs_to_somebody_else_by_now_is_left_alone(board: Board, stranger: subprocess.Popen[bytes]) -> None:
-    sentry = Sentry(board, 1)
+    sentry = Sentry(board, 2**30)  # no process has this number
     board.write(0, sentry.looked)  # this process is not of that worker
     _write_for(board, stranger.pid, sentry.looked)
     assert looks(sentry, sentry.looked, 60) == []
