@@ -54,7 +54,8 @@ versions: $(DEV_STAMP) ## Run the core of the tests on other versions of Python,
 django-tasks-suite: $(DEV_STAMP) ## Run Django's own tests of task backends on ours (after `make versions`: they need Django 6)
 	.versions/python3.13-django6.1-celery5.7/bin/python -W ignore -m tests.djangotasks.suite
 
-celery-suite: $(DEV_STAMP) ## Run Celery's own integration tests on this engine
+celery-suite: $(DEV_STAMP) ## Run Celery's own integration tests on this engine, and programs on both
+	$(PY) -m pytest -q -m compare tests/adoption
 	$(PY) -m tests.celery_suite
 
 bench: $(DEV_STAMP) ## Measure against other queues (../shared/bench)

@@ -60,7 +60,7 @@ def differences(path: str, stock: Any, ours: Any) -> Iterator[str]:
         yield f"{path}\n  stock: {stock!s:.500}\n  here:  {ours!s:.500}"
 
 
-@pytest.mark.slow
+@pytest.mark.compare
 @pytest.mark.parametrize("pool", ["gevent", "prefork"])
 def test_programs_see_the_same_with_stock_celery_and_here(pool: str, tmp_path: Path) -> None:
     broker.client(settings.CELERY_BROKER_URL).flushdb()

@@ -186,7 +186,10 @@ def test_an_interrupt_that_reaches_make_alone_stops_everything(own_environ: dict
     makefile.write_text(f"up:\n\t@exec {sys.executable} manage.py up\n")
     output = tmp_path / "output"
     with output.open("wb") as file:
-        make = subprocess.Popen(["make", "-f", makefile, "up"], cwd=ROOT, env=own_environ, stdout=file, stderr=file, start_new_session=True)
+        make = subprocess.Popen(
+            ["make", "-f", makefile, "up"], cwd=ROOT, env=own_environ, stdout=file, stderr=file, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell starts what runs behind it with SIGINT ignored
+        )  # fmt: skip
     try:
         Up(make, output).says("ready: ")
         make.send_signal(signal.SIGINT)
