@@ -95,7 +95,10 @@ def restore(ids: Sequence[int], by: str | Actor) -> Report:
 
 def _revive(what: Verb, ids: Sequence[int], by: str | Actor, verb: Callable[[Any, list[int]], list[int]]) -> Report:
     def reason(job: Job) -> Refusal:
-        return Refusal.KEY_TAKEN if statuses.can(what.value, job.status) else _is(job)
+        if not statuses.can(what.value, job.status):
+            return _is(job)
+        waited = job.cancel_requested_at is None and job.run_at < statuses.HELD
+        return Refusal.KEY_TAKEN if waited or what is not Verb.RESTORE else Refusal.NOT_WAITING
 
     for _tried in range(3):
         try:

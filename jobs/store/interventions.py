@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from psycopg2.extras import execute_values
 
+from jobs.domain.statuses import HELD
 from jobs.store import search
 from jobs.store.tell import ended
 from jobs.store.transitions import Failure, Run, clean, enter, leave_aftermath, parameters
@@ -61,12 +62,13 @@ def reprocess(cursor: Any, ids: Sequence[int]) -> list[int]:
 def restore(cursor: Any, ids: Sequence[int]) -> list[int]:
     """cancelled -> pending for jobs that were cancelled while they waited: due when they were, attempts as they were; their numbers.
 
-    Not those whose unique_key belongs to a job that has not ended; of several with one key, the newest.
+    Not those that others had been put in the place of: what these came to may be past, and nothing else would end them. Not those whose
+    unique_key belongs to a job that has not ended; of several with one key, the newest.
     """
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', finished_at = NULL, result_meta = NULL, run_at = run_at
-            WHERE {_ALONE} AND cancel_requested_at IS NULL RETURNING id""",
-        {"ids": list(ids), "statuses": ["cancelled"]},
+            WHERE {_ALONE} AND cancel_requested_at IS NULL AND run_at < %(held)s RETURNING id""",
+        {"ids": list(ids), "statuses": ["cancelled"], "held": HELD},
     )
     return [row[0] for row in cursor.fetchall()]
 

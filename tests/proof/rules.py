@@ -119,6 +119,11 @@ def reprocess(row: Row) -> Row | None:
     return row.goes("reprocess", "pending", due=True, **_FRESH, held=False, entries=_closed(row, "reprocessed"))
 
 
+def restore(row: Row) -> Row | None:
+    """Back to where it waited; not what ran, and not what others had been put in the place of."""
+    return row.goes("restore", "pending") if row.status == "cancelled" and not row.asked and not row.held else None
+
+
 def resolve(row: Row) -> Row | None:
     return replace(row, entries=_closed(row, "resolved")) if "open" in row.entries else None
 

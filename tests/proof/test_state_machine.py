@@ -36,7 +36,7 @@ BY_WORKER = {
 }  # fmt: skip
 BY_PERSON = {
     "resolve": "failed", "fail_completed": "completed", "cancel": "pending running", "reprocess": "failed cancelled",
-    "change_priority": "pending", "send_again": "completed failed cancelled", "delete": "completed failed cancelled",
+    "change_priority": "pending", "restore": "cancelled", "send_again": "completed failed cancelled", "delete": "completed failed cancelled",
 }  # fmt: skip
 _AUDIT = """
 CREATE TABLE proof_audit (id bigint, old text, new text, runs_before int, runs_after int);
@@ -185,6 +185,9 @@ class Machine(TwoConnections):
 
     def _reprocess(self, actor: Actor, id: int, run: Run, data: Any) -> None:
         self._do(actor, id, lambda _: control.reprocess([id], "sara").done, rules.reprocess)
+
+    def _restore(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        self._do(actor, id, lambda _: control.restore([id], "sara").done, rules.restore)
 
     def _change_priority(self, actor: Actor, id: int, run: Run, data: Any) -> None:
         priority = data.draw(PRIORITY)

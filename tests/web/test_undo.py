@@ -10,6 +10,9 @@ from jobs.domain.actors import Actor, Source
 from jobs.models import Audit, Batch, Job
 from jobs.models.audit import Verb
 from jobs.models.job import ClockTimestamp
+from jobs.refusals import Refusal
+from jobs.store import transitions
+from jobs.store.transitions import Run
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
@@ -117,3 +120,14 @@ def test_what_an_earlier_version_stored_is_shown_as_it_is(admin_client: Client) 
     content = admin_client.get(f"/jobs/batches/{batch.pk}/").content.decode()
     assert "It is odd." in content
     assert "Stopped by nobody." in content
+
+
+def test_a_job_that_others_had_taken_the_place_of_stays_cancelled() -> None:
+    job = job_in("running")
+    with connection.cursor() as cursor:
+        assert transitions.replace(cursor, Run(id=job.id, runs=job.runs))
+    batch = done(Verb.CANCEL, [job.id])
+    [back] = batches.undo(batch.pk, SARA)
+    assert values("status") == ["cancelled"]
+    back.refresh_from_db()
+    assert back.reasons == {Refusal.NOT_WAITING: 1}
