@@ -17,4 +17,4 @@ COPY templates templates
 RUN SECRET_KEY=build python manage.py collectstatic --noinput --verbosity 0 && chown -R jobs /app/var
 USER jobs
 EXPOSE 8000
-CMD ["gunicorn", "task_queue_project.wsgi", "--bind=0.0.0.0:8000", "--worker-class=gthread", "--workers=2", "--threads=8", "--keep-alive=10", "--no-control-socket"]
+CMD ["gunicorn", "task_queue_project.wsgi", "--bind=0.0.0.0:8000", "--worker-class=gthread", "--workers=1", "--threads=16", "--keep-alive=10", "--no-control-socket"]

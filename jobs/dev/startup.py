@@ -140,8 +140,8 @@ def _web_command() -> list[str]:
         return [sys.executable, "manage.py", "runserver", "--noreload", f"{HOST}:{settings.PORT}"]
     options = [
         "--worker-class=gthread",
-        "--workers=2",
-        "--threads=8",
+        "--workers=1",  # its threads share what is kept for those who look
+        "--threads=16",
         "--keep-alive=10",  # seconds: a live page asks again within them
         "--graceful-timeout=10",
         "--no-control-socket",

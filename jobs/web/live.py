@@ -1,5 +1,6 @@
 """A page with a part that htmx asks for again and again; a reading serves all who look within a second."""
 
+import functools
 from collections.abc import Callable
 from hashlib import sha256
 from time import perf_counter
@@ -13,15 +14,15 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
-from django.utils.crypto import get_random_string
+from django.utils.crypto import salted_hmac
 from django.utils.translation import get_language
 
 KEPT: Final = 1.0  # seconds
+KNOWN: Final = 10.0  # seconds: of four requests of a page that is open, one asks who looks
 MOST: Final = 5.0  # seconds
-SHARE: Final = 0.02
+SHARE: Final = 0.01
 # What a part may show to one and not to another; a part asks for no other right.
 RIGHTS: Final = ("view_job", "add_job", "control_job", "delete_job", "triage_deadletterqueue", "operate_worker", "view_audit")
-_TOKEN: Final = get_random_string(40)  # stands in a kept part where each viewer's own token belongs
 
 
 def render_live(request: HttpRequest, page: str, part: str, context: Callable[[], dict[str, Any]]) -> HttpResponse:
@@ -39,11 +40,35 @@ def kept_part(request: HttpRequest, part: str, context: Callable[[], dict[str, A
     It may name nobody: of the person who looks it knows the rights alone. Its forms get that person's token.
     """
     rights = tuple(request.user.has_perm(f"jobs.{name}") for name in RIGHTS)
-    key = _key(part, request.get_full_path(), get_language(), timezone.get_current_timezone_name(), rights)
-    text = reading(key, lambda: render_to_string(part, {**context(), "csrf_token": _TOKEN}, request))
-    response = HttpResponse(text.replace(_TOKEN, get_token(request)) if _TOKEN in text else text)
+    sees = (get_language(), timezone.get_current_timezone_name(), rights)
+
+    def written() -> tuple[str, str]:
+        text = render_to_string(part, {**context(), "csrf_token": place_of_token()}, request)
+        return text, f'"{sha256(text.encode()).hexdigest()}"'
+
+    response = KeptPart(request, *reading(_part_key(request, sees), written), sees=sees, token=get_token(request))
     patch_vary_headers(response, ["HX-Request"])
     return response
+
+
+@functools.cache
+def place_of_token() -> str:
+    """Stands in a kept part where each viewer's own token belongs: the same in each process, since they may share what is kept."""
+    return salted_hmac("jobs.web.live", "token").hexdigest()
+
+
+class KeptPart(HttpResponse):
+    """A live part, with all that it depends on of the one who looks; empty (204) for one who has this very text already."""
+
+    def __init__(
+        self, request: HttpRequest, text: str, etag: str, *, sees: tuple[Any, ...], token: str, headers: dict[str, str] | None = None
+    ) -> None:
+        same = request.headers.get("If-None-Match") == etag
+        content = "" if same else text.replace(place_of_token(), token)
+        super().__init__(content, status=204 if same else 200, headers={**(headers or {}), "ETag": etag})
+        if not same:
+            self.headers["Content-Length"] = str(len(self.content))
+        self.sees, self.token = sees, token
 
 
 def reading(key: str, read: Callable[[], Any]) -> Any:
@@ -58,10 +83,11 @@ def reading(key: str, read: Callable[[], Any]) -> Any:
 
 
 class KeptAnswers:
-    """Middleware: one who has many pages open is asked once in KEPT who he is; the others get what that page got.
+    """Middleware: who looks is asked once in KNOWN; until then he gets kept parts without a question to the database.
 
-    Only for what htmx asks for by GET, and only with the very same cookies: another session has another answer. Stands before the
-    middleware of sessions, and behind what sets headers for every answer.
+    Only for what htmx asks for by GET, and only with the very same cookies: another session has another answer. So a right that was
+    taken away, or a session that was ended, is felt KNOWN later at most, and only in live parts. Stands before all others: the headers
+    that they set are kept too.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
@@ -71,17 +97,25 @@ class KeptAnswers:
         """The answer, new or kept."""
         if request.method != "GET" or "HX-Request" not in request.headers or settings.SESSION_COOKIE_NAME not in request.COOKIES:
             return self.get_response(request)
-        told = ("Cookie", "Accept-Language", "HX-Target", "HX-Request", "Host")
-        key = _key("answer", request.get_full_path(), *(request.headers.get(name, "") for name in told))
-        found = cache.get(key)
-        if found is not None:
-            return HttpResponse(found[0], headers=found[1])
+        key = _key("viewer", request.scheme, *(request.headers.get(name, "") for name in ("Cookie", "Accept-Language", "Host")))
+        viewer = cache.get(key)
+        if viewer is not None:
+            sees, token, headers = viewer
+            kept = cache.get(_part_key(request, sees))
+            if kept is not None:
+                return KeptPart(request, *kept, sees=sees, token=token, headers=headers)
         response = self.get_response(request)
         told_before = all(request.COOKIES.get(name) == cookie.value for name, cookie in response.cookies.items())
-        if response.status_code == 200 and not response.streaming and told_before:
-            cache.set(key, (response.content, dict(response.headers)), KEPT)
+        if viewer is None and isinstance(response, KeptPart) and told_before:
+            headers = {name: value for name, value in response.headers.items() if name not in ("Content-Length", "ETag")}
+            cache.set(key, (response.sees, response.token, headers), KNOWN)
         return response
 
 
+def _part_key(request: HttpRequest, sees: tuple[Any, ...]) -> str:
+    """A page asks for its parts by HX-Target."""
+    return _key("part", request.get_full_path(), request.headers.get("HX-Target", ""), sees)
+
+
 def _key(*parts: Any) -> str:
-    return f"jobs-part-{sha256(repr(parts).encode()).hexdigest()}"
+    return f"jobs-{sha256(repr(parts).encode()).hexdigest()}"

@@ -1,6 +1,7 @@
 """The list of jobs renews itself, and lets the person at it work."""
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from jobs import control, enqueue
 from tests.browser.login import log_in
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,7 +61,25 @@ def test_nothing_is_asked_for_while_the_tab_is_hidden(context: BrowserContext) -
     assert asked == []
     page.evaluate("delete document.hidden")
     with page.expect_response(lambda answer: answer.url.endswith("/jobs/"), timeout=15_000):
-        page.clock.run_for(2_500)
+        page.clock.run_for(3_500)
+
+
+def test_a_list_that_has_not_changed_is_left_alone_and_asked_for_less_often(context: BrowserContext) -> None:
+    page = login(context)
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, delay=86_400 * 40)
+    page.goto("/jobs/")
+    with page.expect_response(lambda answer: answer.status == 200 and answer.url.endswith("/jobs/"), timeout=15_000):
+        pass
+    answers: list[tuple[int, float]] = []
+    page.on("response", lambda answer: answers.append((answer.status, time.monotonic())) if answer.url.endswith("/jobs/") else None)
+    page.evaluate("document.querySelector('#live').marked = true")
+    until(lambda: page.wait_for_timeout(100) or len(answers) >= 6, timeout=60)
+    assert {status for status, _ in answers} == {204}
+    assert page.evaluate("document.querySelector('#live').marked")
+    assert answers[5][1] - answers[4][1] > 1.5 * (answers[1][1] - answers[0][1])
+    control.cancel([job.id], by="omar")
+    expect(page.locator("#tab-cancelled b")).to_have_text("1", timeout=15_000)
+    assert not page.evaluate("document.querySelector('#live').marked")
 
 
 def test_a_paused_list_stays_as_it_is(context: BrowserContext) -> None:

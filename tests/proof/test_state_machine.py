@@ -36,7 +36,8 @@ BY_WORKER = {
 }  # fmt: skip
 BY_PERSON = {
     "resolve": "failed", "fail_completed": "completed", "cancel": "pending running", "reprocess": "failed cancelled",
-    "change_priority": "pending", "restore": "cancelled", "send_again": "completed failed cancelled", "delete": "completed failed cancelled",
+    "change_priority": "pending", "restore": "cancelled",
+    "send_again": "completed failed cancelled", "delete": "completed failed cancelled",
 }  # fmt: skip
 _AUDIT = """
 CREATE TABLE proof_audit (id bigint, old text, new text, runs_before int, runs_after int);

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.core.cache import cache
 from django.test import Client
 
 from jobs.models import Batch, Job
@@ -21,6 +22,7 @@ HX = {"HX-Request": "true"}
 def long_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine may take more than a second between two requests."""
     monkeypatch.setattr(live, "KEPT", 60.0)
+    monkeypatch.setattr(live, "KNOWN", 60.0)
 
 
 def client_of(name: str, *rights: str, language: str = "en") -> Client:
@@ -48,7 +50,7 @@ def test_another_viewer_with_the_same_rights_costs_no_reading(django_assert_max_
     first, second = client_of("sara", "control_job"), client_of("omar", "control_job")
     for address in addresses().values():
         text = part(first, address)
-        with django_assert_max_num_queries(4):  # session, account and two for his rights
+        with django_assert_max_num_queries(2):  # session, account with its rights
             assert len(part(second, address)) == len(text)
 
 
@@ -60,7 +62,7 @@ def test_each_form_has_the_token_of_the_one_who_looks() -> None:
             client.handler.enforce_csrf_checks = True
             client.get("/jobs/")  # sets the cookie
             text = part(client, address)
-            assert live._TOKEN not in text
+            assert live.place_of_token() not in text
             token = text.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
             tokens.append(token)
             answer = client.post("/jobs/bulk/", {"csrfmiddlewaretoken": token, "verb": "cancel", "job": "1"})
@@ -81,15 +83,60 @@ def test_rights_and_languages_are_kept_apart() -> None:
     assert "إلغاء المهمة" in part(arabic, found["job"])
 
 
-def test_one_with_many_pages_open_is_asked_once_who_he_is(django_assert_num_queries: Callable[[int], Any]) -> None:
-    client = client_of("sara")
-    client.get("/jobs/")  # sets the cookie of the token
-    text = part(client, "/jobs/")
+def test_who_looks_is_asked_once_for_all_his_pages(django_assert_num_queries: Callable[[int], Any]) -> None:
+    client, other = client_of("sara"), client_of("omar")
+    for person in (client, other):
+        person.get("/jobs/")  # sets the cookie of the token
+    first = client.get("/jobs/", headers=HX)
+    part(other, "/")
+    part(other, "/?hours=24")
     with django_assert_num_queries(0):
-        assert part(client, "/jobs/") == text
+        assert part(client, "/jobs/") == first.content.decode()
+        assert part(client, "/") == part(other, "/")
+        assert len(part(other, "/jobs/")) == len(part(client, "/jobs/"))  # but for the tokens in its forms
     answer = client.get("/jobs/", headers=HX)
+    assert answer.headers == first.headers
     assert "Content-Security-Policy" in answer.headers
     assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+def test_a_right_that_is_taken_away_and_a_logout_are_felt_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while others keep the part fresh."""
+    monkeypatch.setattr(live, "KNOWN", 0.5)
+    for what in ("right", "account", "session"):
+        client, other = client_of(f"a-{what}"), client_of(f"b-{what}")
+        for person in (client, other):
+            person.get("/jobs/")
+            part(person, "/jobs/")
+        user = get_user_model().objects.get(username=f"a-{what}")
+        if what == "right":
+            user.user_permissions.clear()
+        elif what == "account":
+            get_user_model().objects.filter(pk=user.pk).update(is_active=False)
+        else:
+            client.session.flush()
+
+        def refused(client: Client = client, other: Client = other) -> bool:
+            part(other, "/jobs/")
+            return client.get("/jobs/", headers=HX).status_code in (302, 403)
+
+        until(refused, timeout=10)
+
+
+def test_what_has_not_changed_is_not_sent_again() -> None:
+    client = client_of("sara", "control_job")
+    client.get("/jobs/")
+    for _ in range(2):
+        answer = client.get("/jobs/", headers=HX)
+        again = client.get("/jobs/", headers=HX | {"If-None-Match": answer.headers["ETag"]})
+        assert (again.status_code, again.content, again.headers["ETag"]) == (204, b"", answer.headers["ETag"])
+    cache.clear()
+    assert client.get("/jobs/", headers=HX | {"If-None-Match": answer.headers["ETag"]}).status_code == 204
+    job_in("pending", name="brand new")
+    cache.clear()
+    changed = client.get("/jobs/", headers=HX | {"If-None-Match": answer.headers["ETag"]})
+    assert "brand new" in changed.content.decode()
+    assert changed.headers["ETag"] != answer.headers["ETag"]
 
 
 def test_nobody_else_gets_what_was_kept() -> None:
@@ -135,7 +182,7 @@ def test_what_takes_long_to_read_is_read_less_often(monkeypatch: pytest.MonkeyPa
     kept: list[float] = []
     monkeypatch.setattr(live, "KEPT", 1.0)
     monkeypatch.setattr(live.cache, "set", lambda key, value, seconds: kept.append(seconds))
-    for took, wanted in ((0.001, 1.0), (0.04, 2.0), (9.0, live.MOST)):
+    for took, wanted in ((0.001, 1.0), (0.02, 2.0), (9.0, live.MOST)):
         moments = iter((100.0, 100.0 + took))
         monkeypatch.setattr(live, "perf_counter", lambda moments=moments: next(moments))
         assert live.reading(f"key-{took}", lambda: "read") == "read"

@@ -6,9 +6,24 @@ if (!document.cookie.includes("timezone=")) {
   if (zone) document.cookie = `timezone=${zone};path=/;max-age=31536000;samesite=lax`;
 }
 
+// A part that has not changed is not sent again; after some such answers it is asked for every other time only.
+const parts = {};
+const CALM = 3; // answers
+document.addEventListener("htmx:configRequest", (event) => {
+  const part = parts[event.detail.elt.id];
+  if (part && part.path === event.detail.path) event.detail.headers["If-None-Match"] = part.tag;
+});
+document.addEventListener("htmx:beforeOnLoad", ({ detail: { elt, xhr, pathInfo } }) => {
+  const part = parts[elt.id];
+  if (xhr.status === 204 && part) part.calm += 1;
+  else if (xhr.status === 200) parts[elt.id] = { path: pathInfo.requestPath, tag: xhr.getResponseHeader("ETag"), calm: 0, skipped: false };
+});
+
 // Ask for nothing while nobody looks.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden) event.preventDefault();
+  const part = parts[event.detail.elt.id];
+  if (part && part.calm >= CALM && (part.skipped = !part.skipped)) event.preventDefault();
   // Somebody chooses rows.
   if (event.detail.elt.querySelector(".pick input:checked, [name=all]:checked")) event.preventDefault();
   // Somebody reads a table that would close.

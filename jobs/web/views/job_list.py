@@ -45,8 +45,9 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "all_states": changed(request.GET, status=""),
         "chips": [(name, label, value, changed(request.GET, **{name: ""})) for name, label, value in given],
         "number": _number(chosen, page) if given and form.is_valid() else None,
-        "tasks": list(registry.job_types()),
-        "queues": cache.get_or_set(_QUEUES, stats.queue_names, 10),  # only proposals for the field
+        # Only proposals for the fields: the live part has none of them.
+        "tasks": registry.job_types,
+        "queues": lambda: cache.get_or_set(_QUEUES, stats.queue_names, 10),
         "more": any(name not in ("q", "task", "queue", "priority") for name, _label, _value in given),
         "formats": [(kind, changed(request.GET, live="", format=kind)) for kind in download.FORMATS],
         "live": request.GET.get("live") != "off",
