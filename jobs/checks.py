@@ -41,13 +41,6 @@ def _database(alias: str, database: dict[str, Any]) -> Iterator[CheckMessage]:
             id="jobs.E002",
         )
         return
-    if _uses_psycopg3():
-        yield Error(
-            _("Django uses psycopg 3 here, and jobs are written through psycopg2."),
-            hint=_("Uninstall psycopg (3) from this environment; Django then takes psycopg2, which this package brings along."),
-            id="jobs.E006",
-        )
-        return
     if database.get("CONN_MAX_AGE", 0) != 0 and not database.get("CONN_HEALTH_CHECKS"):
         yield Warning(
             _("Connections are kept (CONN_MAX_AGE) and not looked at before use: after a restart of PostgreSQL calls of .delay() fail."),
@@ -64,12 +57,6 @@ def _database(alias: str, database: dict[str, Any]) -> Iterator[CheckMessage]:
             hint=_("Set OPTIONS[“pool”][“max_size”] to %(slots)d or more.") % {"slots": slots},
             id="jobs.W002",
         )
-
-
-def _uses_psycopg3() -> bool:
-    from django.db.backends.postgresql.psycopg_any import is_psycopg3
-
-    return bool(is_psycopg3)
 
 
 @register(Tags.database)

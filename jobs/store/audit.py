@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg2.extras import execute_values
-
 from jobs.domain.actors import Actor
 from jobs.models.audit import Verb
+from jobs.store.many import execute_many
 from jobs.store.transitions import clean
 
 SHOWN = ("status", "priority", "queue", "cancel asked")
@@ -66,8 +65,8 @@ def arranged(cursor: Any, actor: Actor, verb: Verb, rows: Sequence[tuple[str, st
     """A row for each error group (fingerprint, what the error is called, before, after)."""
     if rows:
         who = (clean(actor.name, 200), actor.source.value, verb.value)
-        execute_values(
-            getattr(cursor, "cursor", cursor),
+        execute_many(
+            cursor,
             "INSERT INTO jobs_audit (actor, source, verb, error_group, name, before, after) VALUES %s",
             [(*who, group, clean(name, 300), json.dumps(before), json.dumps(after)) for group, name, before, after in rows],
         )
@@ -76,9 +75,4 @@ def arranged(cursor: Any, actor: Actor, verb: Verb, rows: Sequence[tuple[str, st
 def write(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows of (actor, source, verb, job, name, before, after, note); the last but one two are JSON texts."""
     if rows:
-        execute_values(
-            getattr(cursor, "cursor", cursor),
-            "INSERT INTO jobs_audit (actor, source, verb, job, name, before, after, note) VALUES %s",
-            rows,
-            page_size=1000,
-        )
+        execute_many(cursor, "INSERT INTO jobs_audit (actor, source, verb, job, name, before, after, note) VALUES %s", rows)

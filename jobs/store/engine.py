@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Read-only: a former primary, or one whose disk someone is looking after; either way another connection may be better.
 LOST: Final = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
+# Of Django's parameters for a connection, those that libpq does not know; the last three come with psycopg 3.
+NOT_LIBPQ: Final = frozenset({"cursor_factory", "client_encoding", "context", "prepare_threshold", "row_factory"})
 
 
 class Engine(Protocol):
@@ -60,7 +62,7 @@ def connect(application_name: str) -> Any:
         connection = psycopg2.connect(direct, **common)
     else:
         given = connections[configuration().database].get_connection_params()
-        kept = {key: value for key, value in given.items() if key not in ("cursor_factory", "client_encoding")}
+        kept = {key: value for key, value in given.items() if key not in NOT_LIBPQ}
         connection = psycopg2.connect(**(kept | common))
     connection.autocommit = True
     return connection

@@ -8,11 +8,12 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import DatabaseError, connections, transaction
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from psycopg2.extensions import get_wait_callback
-from psycopg2.extras import execute_values
 
 from jobs.conf import configuration
 from jobs.domain.statuses import Status
+from jobs.store.many import execute_many
 
 if TYPE_CHECKING:
     from jobs.models import Job
@@ -128,20 +129,29 @@ def insert_many(common: NewJob, calls: Iterable[tuple[str, str, str, int]], coun
         cursor.execute("SELECT nextval(pg_get_serial_sequence('jobs_job', 'id')) FROM generate_series(1, %s)", [count])
         numbers = [row[0] for row in cursor.fetchall()]
         rows = zip(numbers, calls, strict=True)
-        if get_wait_callback() is None:
+        if is_psycopg3 or get_wait_callback() is None:
             stream = _CopyStream(rows, constant.values())
             try:
                 with connections[alias].wrap_database_errors:
-                    cursor.copy_expert(f"COPY jobs_job ({columns}) FROM STDIN", stream, _CopyStream.SIZE)
+                    _copy(cursor, f"COPY jobs_job ({columns}) FROM STDIN", stream)
             except DatabaseError:
                 if stream.error is not None:
                     raise stream.error from None
                 raise
         else:  # psycopg2 has no COPY where a callback waits for the socket, as in a gevent worker
-            execute_values(
+            execute_many(
                 cursor, f"INSERT INTO jobs_job ({columns}) VALUES %s", ((number, *own, *constant.values()) for number, own in rows)
             )
     return numbers
+
+
+def _copy(cursor: Any, sql: str, stream: "_CopyStream") -> None:
+    if is_psycopg3:
+        with cursor.copy(sql) as copy:
+            while text := stream.read(stream.SIZE):
+                copy.write(text)
+    else:
+        cursor.copy_expert(sql, stream, stream.SIZE)
 
 
 class _CopyStream:
@@ -231,7 +241,7 @@ def insert_sent_many(cursor: Any, rows: Sequence[NewJob]) -> None:
     statement = (
         "INSERT INTO jobs_job (task, args, kwargs, queue, priority, run_at, max_retries, autoretry, timeout, options, task_id) VALUES %s"
     )
-    _close_entries(cursor, execute_values(cursor, statement + _AGAIN + _WHICH, values, _MANY, 1000, fetch=True))
+    _close_entries(cursor, execute_many(cursor, statement + _AGAIN + _WHICH, values, template=_MANY, fetch=True))
 
 
 def _close_entries(cursor: Any, rows: Sequence[tuple[int, bool]]) -> None:

@@ -4,10 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from psycopg2.extras import execute_values
-
 from jobs.domain.statuses import HELD
 from jobs.store import search
+from jobs.store.many import execute_many
 from jobs.store.tell import ended
 from jobs.store.transitions import Failure, Run, clean, enter, leave_aftermath, parameters
 
@@ -91,8 +90,8 @@ def set_arguments(cursor: Any, ids: Sequence[int], values: Mapping[str, Any]) ->
     cursor.execute("SELECT id, kwargs::text FROM jobs_job WHERE id = ANY(%s) AND status = 'pending' ORDER BY id FOR UPDATE", [list(ids)])
     rows = [(id, json.dumps({**json.loads(text), **values})) for id, text in cursor.fetchall()]
     if rows:
-        execute_values(
-            getattr(cursor, "cursor", cursor),
+        execute_many(
+            cursor,
             "UPDATE jobs_job SET kwargs = new.kwargs::json FROM (VALUES %s) new (id, kwargs) WHERE jobs_job.id = new.id",
             rows,
         )

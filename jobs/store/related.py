@@ -19,8 +19,8 @@ _COLUMNS: Final = _READ.split(", ")
 _SQL: Final = rf"""
 SELECT 'known', {_READ} FROM jobs_job WHERE task_id = ANY(%(ids)s)
 UNION ALL
-(SELECT 'group', {_READ} FROM jobs_job WHERE %(group)s IS NOT NULL AND id BETWEEN %(pk)s - {NEAR} AND %(pk)s + {NEAR} AND id <> %(pk)s
-    AND strpos(options::text, %(group)s) > 0 ORDER BY id LIMIT {MOST})
+(SELECT 'group', {_READ} FROM jobs_job WHERE %(group)s::text IS NOT NULL AND id BETWEEN %(pk)s - {NEAR} AND %(pk)s + {NEAR} AND id <> %(pk)s
+    AND strpos(options::text, %(group)s::text) > 0 ORDER BY id LIMIT {MOST})
 UNION ALL
 (SELECT 'task', {_READ} FROM jobs_job WHERE id > (SELECT max(id) FROM jobs_job) - {LATELY} AND task = %(task)s AND id <> %(pk)s
   ORDER BY id DESC LIMIT {NEWEST})"""

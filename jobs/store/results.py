@@ -127,7 +127,7 @@ def named(task_id: str) -> str:
 def waiting(task_ids: Iterable[str]) -> Iterator[Waiter]:
     """A waiter for these ids. Raises psycopg2.OperationalError when PostgreSQL is away.
 
-    It borrows the thread's own connection; within a transaction, or where that one goes through a PgBouncer, it makes another.
+    It borrows the thread's own connection; within a transaction, with psycopg 3, or behind a PgBouncer, it makes another.
     """
     borrowed = _own_session()
     connection = borrowed or connect("jobs-waiter")
@@ -149,7 +149,7 @@ def waiting(task_ids: Iterable[str]) -> Iterator[Waiter]:
 
 
 def _own_session() -> Any:
-    """The thread's connection, when it can hear notifications; else None."""
+    """The thread's connection, when it can hear notifications as a Waiter does; else None, as with psycopg 3."""
     own = connections[configuration().database]
     if configuration().database_direct_url or own.in_atomic_block or not own.get_autocommit():
         return None

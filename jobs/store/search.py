@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import connections
-from psycopg2.extras import execute_values
 
 from jobs.conf import configuration
 from jobs.domain import words
 from jobs.domain.secrets import masked, masked_text
+from jobs.store.many import execute_many
 
 MOST: Final = 10_000  # jobs that are found one by one; what more jobs have is looked for from the newest on
 CHUNK: Final = 500  # rows of one step
@@ -146,7 +146,7 @@ def _words_of_error(error_class: str, message: str) -> list[str]:
 
 def _insert(cursor: Any, rows: Sequence[Sequence[Any]]) -> int:
     if rows:
-        _many(
+        execute_many(
             cursor,
             "INSERT INTO jobs_search (job, words) VALUES %s",
             [(row[0], _vector(_words(row))) for row in rows],
@@ -162,17 +162,13 @@ def _add_errors(cursor: Any, rows: Sequence[Sequence[Any]]) -> int:
         before = new.get(job, (0, []))[1]
         new[job] = (attempt, list(dict.fromkeys(before + _words_of_error(error_class, message))))
     if new:
-        _many(
+        execute_many(
             cursor,
             "UPDATE jobs_search SET words = jobs_search.words || new.words::tsvector, attempt = new.attempt::bigint"
             " FROM (VALUES %s) new (job, attempt, words) WHERE jobs_search.job = new.job::bigint",
             [(job, attempt, _vector(some)) for job, (attempt, some) in new.items()],
         )
     return len(rows)
-
-
-def _many(cursor: Any, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    execute_values(getattr(cursor, "cursor", cursor), sql, rows, page_size=1000)
 
 
 def _vector(some: Sequence[str]) -> str:

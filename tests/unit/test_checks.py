@@ -87,8 +87,3 @@ def test_an_app_that_is_not_ours() -> None:
         assert ids(checks.check_celery()) == {"jobs.E003"}
     finally:
         ours.set_current()
-
-
-def test_the_other_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("django.db.backends.postgresql.psycopg_any.is_psycopg3", True)
-    assert ids(checks.check_database()) == {"jobs.E006"}

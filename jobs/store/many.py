@@ -1,0 +1,24 @@
+"""Statements over many rows of values, through psycopg2 or psycopg 3 alike."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain, islice
+from typing import Any, Final
+
+PLACE: Final = "VALUES %s"
+
+
+def execute_many(
+    cursor: Any, sql: str, rows: Iterable[Sequence[Any]], *, template: str | None = None, page: int = 1000, fetch: bool = False
+) -> list[Any]:
+    """Execute sql, in which the first VALUES %s stands for the rows, once for each `page` of them; with `fetch`, what came back.
+
+    `template` is one row's text, by default a plain tuple of placeholders.
+    """
+    head, tail = sql.split(PLACE, 1)
+    rows, found = iter(rows), []
+    while some := list(islice(rows, page)):
+        one = template or f"({', '.join(['%s'] * len(some[0]))})"
+        cursor.execute(f"{head}VALUES {', '.join([one] * len(some))}{tail}", list(chain.from_iterable(some)))
+        if fetch:
+            found += cursor.fetchall()
+    return found
