@@ -126,7 +126,7 @@ def insert_many(common: NewJob, calls: Iterable[tuple[str, str, str, int]], coun
     columns = ", ".join(("id", *_OWN, *constant))
     alias = configuration().database
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-        cursor.execute("SELECT nextval(pg_get_serial_sequence('jobs_job', 'id')) FROM generate_series(1, %s)", [count])
+        cursor.execute("SELECT nextval((SELECT pg_get_serial_sequence('jobs_job', 'id')::regclass)) FROM generate_series(1, %s)", [count])
         numbers = [row[0] for row in cursor.fetchall()]
         rows = zip(numbers, calls, strict=True)
         if is_psycopg3 or get_wait_callback() is None:
@@ -157,7 +157,7 @@ def _copy(cursor: Any, sql: str, stream: "_CopyStream") -> None:
 class _CopyStream:
     """Rows as the text that COPY reads, made while PostgreSQL takes in what was made before."""
 
-    SIZE: Final = 65_536
+    SIZE: Final = 8192  # what libpq sends at once: PostgreSQL takes it in while the next is made
 
     def __init__(self, rows: Iterator[tuple[int, tuple[str, str, str, int]]], constant: Iterable[Any]) -> None:
         self._rows = rows
