@@ -10,6 +10,7 @@ DEV_FILES := requirements.txt requirements-dev.txt
 # The stamp carries the hash of the locks: another lock is another stamp, so an old environment is brought up to date.
 UP_STAMP := .venv/.up-$(shell cat $(UP_FILES) | cksum | cut -d' ' -f1)
 DEV_STAMP := .venv/.dev-$(shell cat $(DEV_FILES) | cksum | cut -d' ' -f1)
+LIBRARIES_STAMP := .libraries/.done-$(shell cat requirements-libraries.txt | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
 .PHONY: help install up test check demo chaos chaos-short proof celery-suite bench bench-short bench-canvas messages format lock clean
@@ -54,7 +55,7 @@ versions: $(DEV_STAMP) ## Run the core of the tests on other versions of Python,
 django-tasks-suite: $(DEV_STAMP) ## Run Django's own tests of task backends on ours (after `make versions`: they need Django 6)
 	.versions/python3.13-django6.1-celery5.7/bin/python -W ignore -m tests.djangotasks.suite
 
-celery-suite: $(DEV_STAMP) ## Run Celery's own integration tests on this engine, and programs on both
+celery-suite: $(DEV_STAMP) $(LIBRARIES_STAMP) ## Run Celery's own integration tests on this engine, and programs on both
 	$(PY) -m pytest -q -m compare tests/adoption
 	$(PY) -m tests.celery_suite
 
@@ -76,12 +77,12 @@ format: $(DEV_STAMP) ## Let ruff and djlint rewrite the files
 	$(PY) -m djlint --reformat --quiet templates
 
 lock: $(DEV_STAMP) ## Renew requirements*.txt from requirements*.in
-	for name in requirements requirements-services requirements-dev; do \
+	for name in requirements requirements-services requirements-dev requirements-libraries; do \
 		.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 			--custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
 
 clean: ## Remove .venv, caches and compiled translations (the data in var/ stays)
-	rm -rf .venv .versions .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache test-results test-pictures
+	rm -rf .venv .versions .libraries .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache test-results test-pictures
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name '*.mo' -not -path './.venv/*' -delete
 
@@ -99,3 +100,10 @@ $(DEV_STAMP): | .venv/bin/python
 	@echo "installing (once) ..."
 	@$(PY) -m pip install --quiet $(DEV_FILES:%=-r %)
 	@rm -f .venv/.dev-* .venv/.up-*; touch $@ $(UP_STAMP)
+
+# In a folder of its own, so that the environment of the other tests stays what the locks say.
+$(LIBRARIES_STAMP): $(DEV_STAMP)
+	@echo "installing (once) ..."
+	@rm -rf .libraries
+	@.venv/bin/uv pip install --quiet --require-hashes --target .libraries -r requirements-libraries.txt
+	@touch $@

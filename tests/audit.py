@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ("requirements.txt", "requirements-services.txt", "requirements-dev.txt")
+FILES = ("requirements.txt", "requirements-services.txt", "requirements-dev.txt", "requirements-libraries.txt")
 PATIENCE = 120  # seconds for all of it
 
 

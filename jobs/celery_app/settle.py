@@ -2,12 +2,14 @@
 
 import logging
 import os
+import sys
 import traceback as tracebacks
 from collections.abc import Callable
 from typing import Any
 
 from billiard.exceptions import WorkerLostError
 from celery import signals, states
+from celery.exceptions import Retry
 from kombu.exceptions import EncodeError
 
 from jobs import masking
@@ -135,13 +137,18 @@ def failure_of(error: BaseException, trace: Any = None) -> Failure:
     return Failure(error_class=type(error).__name__, message=message, traceback=text, outcome=ending)
 
 
-def _kept(outcome: Any, error: BaseException | None, failure: Failure) -> str | None:
+def _kept(outcome: Any, error: BaseException | None, failure: Failure, traceback: str) -> str | None:
     """What AsyncResult will say of a failure."""
     if error is None:
-        return meta.failure(None, failure.traceback, None)
+        return meta.failure(None, traceback, None)
     task = outcome.task
     encoded = task.app.backend.encode_result(error, states.FAILURE)
-    return meta.failure(encoded, failure.traceback, task.app.backend.current_task_children(task.request))
+    return meta.failure(encoded, traceback, task.app.backend.current_task_children(task.request))
+
+
+def _retry_traceback(failure: Failure) -> str:
+    """Celery's, which ends with the Retry: from its text people read when the next try is."""
+    return tracebacks.format_exc() if isinstance(sys.exception(), Retry) else failure.traceback
 
 
 def retry(task: Any, outcome: Any) -> None:
@@ -151,7 +158,7 @@ def retry(task: Any, outcome: Any) -> None:
     plan = dict(outcome.retry)
     given = plan.pop("error")
     failure = failure_of(given or RuntimeError("the task asked to be run again"), plan.pop("traceback"))
-    plan["meta"] = _kept(outcome, given, failure)
+    plan["meta"] = _kept(outcome, given, failure, _retry_traceback(failure))
     outcome.changes = []
     if _write(outcome, lambda cursor: transitions.retry(cursor, outcome.run, failure, **plan)):
         logger.warning("job %s: attempt failed (%s), again in %.1f s", outcome.run.id, failure.error_class, plan["delay"])
@@ -190,7 +197,7 @@ def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None 
     """running -> failed, with its dead letter and one CRITICAL record in the worker's log."""
     if outcome.settled:
         return
-    more, told, errbacks = _kept(outcome, error, failure), error is not None, outcome.errbacks
+    more, told, errbacks = _kept(outcome, error, failure, failure.traceback), error is not None, outcome.errbacks
 
     def change(cursor: Any) -> bool:
         return transitions.bury(cursor, outcome.run, failure, task=task, meta=more, told=told, errbacks=errbacks)

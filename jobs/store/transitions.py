@@ -39,6 +39,8 @@ def clean(text: str, limit: int = 100_000) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")[:limit]
 
 
+# At a claim: how far the run before was is forgotten, a state that a caller has set while the job waited (an abort) stays.
+KEPT_PROGRESS: Final = "CASE WHEN progress->'fraction' IS NULL THEN progress END"
 _FENCE = "id = %(id)s AND runs = %(runs)s AND status = 'running'"
 
 # Locks the row first: an attempt of a run that another transaction is just ending would stay behind.
@@ -73,8 +75,8 @@ def _is_asked_to_stop(cursor: Any, run: Run) -> bool | None:
 def claim(cursor: Any, run: Run, *, worker: int, queue: str, priority: int) -> bool:
     """pending -> running, for the run that the message was made for. `run.runs` is the value after the claim."""
     cursor.execute(
-        """UPDATE jobs_job SET status = 'running', runs = runs + 1, attempts = attempts + 1, worker = %(worker)s,
-                  started_at = statement_timestamp(), progress = NULL,
+        f"""UPDATE jobs_job SET status = 'running', runs = runs + 1, attempts = attempts + 1, worker = %(worker)s,
+                  started_at = statement_timestamp(), progress = {KEPT_PROGRESS},
                   deadline_at = statement_timestamp() + make_interval(secs => timeout)
             WHERE id = %(id)s AND runs = %(runs)s - 1 AND status = 'pending' AND run_at <= statement_timestamp()
               AND queue = %(queue)s AND priority = %(priority)s""",

@@ -7,7 +7,7 @@ from gevent.event import AsyncResult
 
 from jobs.store.canvas import Part
 from jobs.store.tell import tell
-from jobs.store.transitions import Run
+from jobs.store.transitions import KEPT_PROGRESS, Run
 
 # A generic plan, and only index scans: a plan made while the table was empty must not stay.
 SESSION = """SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;
@@ -21,7 +21,7 @@ WITH done AS (
   RETURNING j.id, j.task_id),
 claimed AS (
   UPDATE jobs_job j SET status = 'running', runs = c.runs, attempts = attempts + CASE WHEN j.status = 'pending' THEN 1 ELSE 0 END,
-         worker = $8, started_at = statement_timestamp(), progress = NULL,
+         worker = $8, started_at = statement_timestamp(), progress = {KEPT_PROGRESS},
          deadline_at = statement_timestamp() + make_interval(secs => j.timeout)
     FROM unnest($4, $5, $6, $7) AS c (id, runs, queue, priority)
    WHERE j.id = c.id AND (j.status = 'pending' AND j.runs = c.runs - 1 AND j.run_at <= statement_timestamp()

@@ -17,25 +17,26 @@ from tests.adoption.test_adoption import ROOT, database, environment
 from tests.waiting import until
 
 PROJECT = Path(__file__).resolve().parent / "same"
+LIBRARIES = ROOT / ".libraries"  # requirements-libraries.txt, installed by make celery-suite
 KINDS = ("stock", "jobs")
 
 
-def environ(kind: str) -> dict[str, str]:
+def environ(kind: str, settings_module: str = "settings") -> dict[str, str]:
     """Of a process of the project."""
     return environment(f"same_{kind}") | {
         "SAME": kind,
         "NOTES_URL": os.environ["REDIS_URL"],
-        "PYTHONPATH": str(ROOT),
-        "DJANGO_SETTINGS_MODULE": "same.settings",
+        "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *([LIBRARIES] if settings_module != "settings" else [])])),
+        "DJANGO_SETTINGS_MODULE": f"same.{settings_module}",
         "PYTHONWARNINGS": "ignore",
     }
 
 
 @contextmanager
-def worker(kind: str, log: Path, *options: str) -> Iterator[None]:
+def worker(env: dict[str, str], log: Path, *options: str) -> Iterator[None]:
     command = [sys.executable, "-m", "celery", "-A", "same", "worker", "-l", "INFO", "-Q", "celery,routed", *options]
     with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=PROJECT, env=environ(kind), stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=PROJECT, env=env, stdout=out, stderr=subprocess.STDOUT)
     try:
         until(lambda: b" ready." in log.read_bytes() or process.poll() is not None, timeout=60)
         yield
@@ -60,24 +61,38 @@ def differences(path: str, stock: Any, ours: Any) -> Iterator[str]:
         yield f"{path}\n  stock: {stock!s:.500}\n  here:  {ours!s:.500}"
 
 
-@pytest.mark.compare
-@pytest.mark.parametrize("pool", ["gevent", "prefork"])
-def test_programs_see_the_same_with_stock_celery_and_here(pool: str, tmp_path: Path) -> None:
+def compared(tmp_path: Path, programs: str, pool: str, settings_module: str = "settings") -> list[str]:
+    """Run these programs on both kinds at once; the names of those that have seen the same. Fails when one differs."""
     broker.client(settings.CELERY_BROKER_URL).flushdb()
     python = [sys.executable, "-m"]
     with ExitStack() as stack:
-        for kind in KINDS:
+        environs = [environ(kind, settings_module) for kind in KINDS]
+        for kind, env in zip(KINDS, environs, strict=True):
             stack.enter_context(database(f"same_{kind}"))
-            subprocess.run([*python, "django", "migrate", "-v0"], cwd=PROJECT, env=environ(kind), check=True, timeout=120)
-            stack.enter_context(worker(kind, tmp_path / f"{kind}.log", "-P", pool, "-c", "4"))
+            subprocess.run([*python, "django", "migrate", "-v0"], cwd=PROJECT, env=env, check=True, timeout=120)
+            stack.enter_context(worker(env, tmp_path / f"{kind}.log", "-P", pool, "-c", "4"))
         outputs = [tmp_path / f"{kind}.out" for kind in KINDS]  # a pipe would stop the one that is not read
         running = [
-            subprocess.Popen([*python, "same.running", pool], cwd=PROJECT, env=environ(kind), stdout=stack.enter_context(output.open("w")))
-            for kind, output in zip(KINDS, outputs, strict=True)
+            subprocess.Popen([*python, "same.running", programs], cwd=PROJECT, env=env, stdout=stack.enter_context(output.open("w")))
+            for env, output in zip(environs, outputs, strict=True)
         ]
         assert [process.wait(timeout=900) for process in running] == [0, 0]
     stock, ours = (seen(output.read_text()) for output in outputs)
     assert [name for name, found in stock.items() if isinstance(found, dict) and "raised" in found] == []
     assert list(stock) == list(ours)
-    assert len(stock) > 10
     assert "\n".join(differences("", stock, ours)) == ""
+    return list(stock)
+
+
+@pytest.mark.compare
+@pytest.mark.parametrize("pool", ["gevent", "prefork"])
+def test_programs_see_the_same_with_stock_celery_and_here(pool: str, tmp_path: Path) -> None:
+    assert len(compared(tmp_path, pool, pool)) > 10
+
+
+@pytest.mark.compare
+@pytest.mark.skipif(not LIBRARIES.exists(), reason="make celery-suite installs the libraries")
+@pytest.mark.parametrize("pool", ["gevent", "prefork"])
+@pytest.mark.parametrize("programs", ["libraries", "sentry", "tracing"])
+def test_libraries_see_the_same_with_stock_celery_and_here(pool: str, programs: str, tmp_path: Path) -> None:
+    assert compared(tmp_path, programs, pool, f"with_{programs}")

@@ -28,7 +28,7 @@ def test_each_variable_that_is_read_is_documented() -> None:
     assert read - documented - {"ENV_FILE", "DJANGO_SETTINGS_MODULE"} == set()
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-services.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-services.txt", "requirements-dev.txt", "requirements-libraries.txt"])
 def test_requirements_are_pinned_with_hashes(name: str) -> None:
     text = (ROOT / name).read_text("utf-8").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]

@@ -138,6 +138,11 @@ def retry_limited(self: Any) -> None:
     raise self.retry(exc=OutOfStock("fig", self.request.retries), max_retries=2, countdown=0)
 
 
+@shared_task(name="t.retry_later", bind=True)
+def retry_later(self: Any) -> None:
+    raise self.retry(countdown=3600)
+
+
 @shared_task(name="t.autoretried", autoretry_for=(OutOfStock,), dont_autoretry_for=(KeyError,), retry_backoff=0.01, max_retries=2)
 def autoretried(kind: str) -> None:
     raise OutOfStock("nut", 1) if kind == "stock" else KeyError(kind)

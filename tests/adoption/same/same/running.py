@@ -14,7 +14,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "same.settings")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 HOST = re.compile(r"\b(celery|gen\d+)@[\w.-]+")
 PROGRAMS = {}
-MODULES = {"gevent": ("calls", "inside", "results", "canvas", "around"), "prefork": ("processes",)}
+MODULES = {
+    "gevent": ("calls", "inside", "results", "canvas", "around"),
+    "prefork": ("processes",),
+    "libraries": ("libraries.programs",),
+    "sentry": ("libraries.sentry",),
+    "tracing": ("libraries.tracing",),
+}
 
 
 def program(function):
