@@ -22,7 +22,10 @@ def forecast(name: str, task: Any, form: JobForm, signature: inspect.Signature) 
     about = (getattr(task, "__doc__", "") or "").strip().partition("\n")[0]
     return {
         "about": _(about) if about else "",
-        "events": [("s-queued", _waits(lines.get(queue), queue)), ("s-retrying", _retried(int(retries) if retries.isdecimal() else 0))],
+        "events": [
+            ("s-queued", _waits(lines.get(queue), queue)),
+            ("s-retrying", _retried(int(retries) if retries.isdecimal() and len(retries) < 10 else 0)),
+        ],
         "queue_names": sorted({*lines, "celery"}),
         "code": _code(name, signature, queue, str(form["priority"].value() or "")),
     }

@@ -1,6 +1,7 @@
 """A page with a part that htmx asks for again and again; a reading serves all who look within a second."""
 
 import functools
+import threading
 from collections.abc import Callable
 from hashlib import sha256
 from time import perf_counter
@@ -21,6 +22,8 @@ KEPT: Final = 1.0  # seconds
 KNOWN: Final = 10.0  # seconds: of four requests of a page that is open, one asks who looks
 MOST: Final = 5.0  # seconds
 SHARE: Final = 0.01
+TURN: Final = 1.0  # seconds that one waits for another who reads the same
+_TURNS: Final = [threading.RLock() for _ in range(64)]
 # What a part may show to one and not to another; a part asks for no other right.
 RIGHTS: Final = ("view_job", "add_job", "control_job", "delete_job", "triage_deadletterqueue", "operate_worker", "view_audit")
 
@@ -73,13 +76,22 @@ class KeptPart(HttpResponse):
 
 def reading(key: str, read: Callable[[], Any]) -> Any:
     """What was read less than KEPT ago; longer ago, up to MOST, where reading takes so long that it would be done for more than SHARE
-    of the time: a busy system is not kept busy by those who watch it."""
+    of the time: a busy system is not kept busy by those who watch it. One reads, others of this process wait for that."""
     found = cache.get(key)
-    if found is None:
-        begun = perf_counter()
-        found = read()
-        cache.set(key, found, max(KEPT, min((perf_counter() - begun) / SHARE, MOST)))
-    return found
+    if found is not None:
+        return found
+    turn = _TURNS[hash(key) % len(_TURNS)]
+    mine = turn.acquire(timeout=TURN)
+    try:
+        found = cache.get(key)
+        if found is None:
+            begun = perf_counter()
+            found = read()
+            cache.set(key, found, max(KEPT, min((perf_counter() - begun) / SHARE, MOST)))
+        return found
+    finally:
+        if mine:
+            turn.release()
 
 
 class KeptAnswers:

@@ -41,6 +41,7 @@ def test_a_job_is_created_and_its_page_shown(staff: Client) -> None:
     ("field", "value"),
     [
         ("priority", "10"), ("priority", "-1"), ("priority", "high"), ("max_retries", "-1"), ("max_retries", "many"),
+        pytest.param("max_retries", "9" * 5_000, id="digits"),
         ("argument-seconds", "soon"), ("argument-seconds", ""), ("name", "x" * 10_000), ("name", "a\u202eb"), ("name", "a\0b"),
         ("queue", ""), ("queue", "a\0b"), ("when", "never"), ("task", "no.such.task"), ("token", "1"),
     ],

@@ -1,6 +1,8 @@
 """What a live part keeps for others: nothing of the person it was written for, and nothing for longer than a second."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -187,3 +189,21 @@ def test_what_takes_long_to_read_is_read_less_often(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(live, "perf_counter", lambda moments=moments: next(moments))
         assert live.reading(f"key-{took}", lambda: "read") == "read"
         assert kept[-1] == pytest.approx(wanted)
+
+
+def test_those_who_come_while_one_reads_wait_for_his_reading() -> None:
+    begun, go, read = threading.Event(), threading.Event(), []
+
+    def reading() -> str:
+        read.append(1)
+        begun.set()
+        assert go.wait(20)
+        return "read"
+
+    with ThreadPoolExecutor(4) as threads:
+        first = threads.submit(live.reading, "key-turns", reading)
+        assert begun.wait(20)
+        others = [threads.submit(live.reading, "key-turns", reading) for _ in range(3)]
+        go.set()
+        assert {one.result(20) for one in (first, *others)} == {"read"}
+    assert len(read) == 1
