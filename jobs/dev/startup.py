@@ -147,7 +147,7 @@ def _web_command() -> list[str]:
         "--no-control-socket",
         "--log-level=warning",
     ]
-    return [sys.executable, "-m", "gunicorn", "task_queue_project.wsgi", f"--bind={HOST}:{settings.PORT}", *options]
+    return ["nice", "-n", "5", sys.executable, "-m", "gunicorn", "task_queue_project.wsgi", f"--bind={HOST}:{settings.PORT}", *options]
 
 
 def _asked_each(seconds: float, question: Callable[[Part, dict[str, str]], bool], environ: dict[str, str]) -> Callable[[Part], bool]:

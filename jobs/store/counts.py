@@ -10,6 +10,7 @@ from jobs.domain.statuses import State
 
 EXACT: Final = 10_000
 _KEPT: Final = 1.0  # seconds
+_KEPT_ESTIMATE: Final = 3.0  # seconds: a sample is dear, and no better when it is newer
 _KEY: Final = "jobs-counts"
 _SAMPLED: Final = 20_000  # rows that an estimate looks at
 # Each part is read from an index, in its order, and ends after EXACT rows.
@@ -51,11 +52,12 @@ class Estimate(Number):
 
 
 def counts() -> dict[State, Number]:
-    """How many jobs are in each state, one second old at most."""
+    """How many jobs are in each state, one second old at most, three where they are estimates."""
     found: dict[State, Number] | None = cache.get(_KEY)
     if found is None:
         found = _counted()
-        cache.set(_KEY, found, _KEPT)
+        estimated = any(number.estimated for number in found.values())
+        cache.set(_KEY, found, _KEPT_ESTIMATE if estimated else _KEPT)
     return found
 
 

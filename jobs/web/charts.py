@@ -84,7 +84,7 @@ def _ended(history: History) -> Chart:
     completed, failed = sum(step.completed for step in steps), sum(step.failed for step in steps)
     return Chart(
         id="ended",
-        title=_("Ended in each %(time)s") % {"time": span(history.seconds)},
+        title=_("Ended in each minute") if history.seconds == 60 else _("Ended in each %(time)s") % {"time": span(history.seconds)},
         summary=_("%(completed)s completed and %(failed)s failed.") % {"completed": f"{completed:,}", "failed": f"{failed:,}"},
         bars=tuple(bars),
         zero=_at(zero),

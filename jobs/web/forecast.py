@@ -35,11 +35,11 @@ def _waits(line: stats.QueueLine | None, queue: str) -> str:
     if line is None or not line.workers:
         return _("It waits in %(queue)s, which no worker serves now.") % {"queue": ltr(queue)}
     text = ngettext(
-        "It waits in %(queue)s, where %(number)d job waits now; higher priorities go first.",
-        "It waits in %(queue)s, where %(number)d jobs wait now; higher priorities go first.",
+        "It waits in %(queue)s, where %(number)s job waits now; higher priorities go first.",
+        "It waits in %(queue)s, where %(number)s jobs wait now; higher priorities go first.",
         line.waiting,
     )
-    return text % {"queue": ltr(queue), "number": line.waiting}
+    return text % {"queue": ltr(queue), "number": f"{line.waiting:,}"}
 
 
 def _retried(retries: int) -> str:

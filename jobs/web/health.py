@@ -84,13 +84,13 @@ def _dead_alerts(dead: int, new: int) -> list[Alert]:
     if not dead:
         return []
     fact = ngettext(
-        "%(number)d job failed for good and waits for a decision.", "%(number)d jobs failed for good and wait for a decision.", dead
-    ) % {"number": dead}
+        "%(number)s job failed for good and waits for a decision.", "%(number)s jobs failed for good and wait for a decision.", dead
+    ) % {"number": f"{dead:,}"}
     if new:
         more = ngettext(
-            "%(number)d of them in the last 10 minutes: it goes on.", "%(number)d of them in the last 10 minutes: it goes on.", new
+            "%(number)s of them in the last 10 minutes: it goes on.", "%(number)s of them in the last 10 minutes: it goes on.", new
         )
-        fact = f"{fact} {more % {'number': new}}"
+        fact = f"{fact} {more % {'number': f'{new:,}'}}"
     advice = _("Read the error, mend its cause, then run the jobs again or mark them as resolved.")
     return [Alert(bad=True, fact=fact, advice=advice, url=reverse("jobs:dead_letters"), link=_("Show the dead letters"))]
 

@@ -29,24 +29,24 @@ def done_text(action: str, number: int) -> str:
     """A sentence that says for how many the action succeeded."""
     match action:
         case "cancel":
-            text = ngettext("%(number)d job was cancelled.", "%(number)d jobs were cancelled.", number)
+            text = ngettext("%(number)s job was cancelled.", "%(number)s jobs were cancelled.", number)
         case "reprocess":
-            text = ngettext("%(number)d job will run again.", "%(number)d jobs will run again.", number)
+            text = ngettext("%(number)s job will run again.", "%(number)s jobs will run again.", number)
         case "priority":
-            text = ngettext("The priority of %(number)d job was changed.", "The priority of %(number)d jobs was changed.", number)
+            text = ngettext("The priority of %(number)s job was changed.", "The priority of %(number)s jobs was changed.", number)
         case "fail":
             text = ngettext(
-                "%(number)d job was moved to the dead letter queue.", "%(number)d jobs were moved to the dead letter queue.", number
+                "%(number)s job was moved to the dead letter queue.", "%(number)s jobs were moved to the dead letter queue.", number
             )
         case "delete":
-            text = ngettext("%(number)d job was deleted.", "%(number)d jobs were deleted.", number)
+            text = ngettext("%(number)s job was deleted.", "%(number)s jobs were deleted.", number)
         case "resolve":
-            text = ngettext("%(number)d entry was marked as resolved.", "%(number)d entries were marked as resolved.", number)
+            text = ngettext("%(number)s entry was marked as resolved.", "%(number)s entries were marked as resolved.", number)
         case "notify":
-            text = ngettext("The notice for %(number)d entry goes out now.", "The notices for %(number)d entries go out now.", number)
+            text = ngettext("The notice for %(number)s entry goes out now.", "The notices for %(number)s entries go out now.", number)
         case _:
             raise ValueError(action)
-    return text % {"number": number}
+    return text % {"number": f"{number:,}"}
 
 
 def refused_texts(report: Report) -> list[str]:
@@ -56,9 +56,9 @@ def refused_texts(report: Report) -> list[str]:
         ids = [str(job) for job, other in report.refused.items() if other == reason]
         names = ", ".join(ids[:SHOWN]) + (" …" if len(ids) > SHOWN else "")
         sentence = ngettext(
-            "%(number)d was left as it is (%(names)s): %(reason)s", "%(number)d were left as they are (%(names)s): %(reason)s", number
+            "%(number)s was left as it is (%(names)s): %(reason)s", "%(number)s were left as they are (%(names)s): %(reason)s", number
         )
-        texts.append(sentence % {"number": number, "names": names, "reason": said(reason)})
+        texts.append(sentence % {"number": f"{number:,}", "names": names, "reason": said(reason)})
     return texts
 
 
@@ -87,14 +87,14 @@ def say_groups(request: HttpRequest, action: str, done: Sequence[str]) -> None:
     number = len(done)
     match action:
         case "own":
-            text = ngettext("You look after %(number)d error now.", "You look after %(number)d errors now.", number)
+            text = ngettext("You look after %(number)s error now.", "You look after %(number)s errors now.", number)
         case "snooze":
-            text = ngettext("The notices of %(number)d error are snoozed.", "The notices of %(number)d errors are snoozed.", number)
+            text = ngettext("The notices of %(number)s error are snoozed.", "The notices of %(number)s errors are snoozed.", number)
         case "wake":
-            text = ngettext("The notices of %(number)d error go out again.", "The notices of %(number)d errors go out again.", number)
+            text = ngettext("The notices of %(number)s error go out again.", "The notices of %(number)s errors go out again.", number)
         case _:
             raise ValueError(action)
     if done:
-        messages.success(request, text % {"number": number})
+        messages.success(request, text % {"number": f"{number:,}"})
     else:
         messages.warning(request, _("Nothing had to be changed."))

@@ -9,7 +9,7 @@ from typing import Any
 from django import template
 from django.utils import formats, timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from jobs import batches, masking, refusals
@@ -90,6 +90,12 @@ def span(seconds: float) -> str:
         _("%(seconds)d s") % {"seconds": whole % 60} if whole % 60 and whole < 3600 else "",
     ]
     return _(" and ").join(part for part in parts if part)
+
+
+@register.filter
+def breakable(name: str) -> str:
+    """A dotted name that a narrow column breaks behind a sign, not within a word."""
+    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in re.findall(r"[^._]*[._]+|[^._]+", name)))
 
 
 @register.filter

@@ -94,9 +94,9 @@ def _ahead(facts: Obstacles) -> str:
     if number > MOST:
         return _("More than %(number)s jobs go before it.") % {"number": f"{MOST:,}"}
     if facts.seconds is None:
-        return ngettext("%(number)d job goes before it.", "%(number)d jobs go before it.", number) % {"number": number}
-    text = ngettext("%(number)d job goes before it, about %(time)s.", "%(number)d jobs go before it, about %(time)s.", number)
-    return text % {"number": number, "time": span(facts.seconds)}
+        return ngettext("%(number)s job goes before it.", "%(number)s jobs go before it.", number) % {"number": f"{number:,}"}
+    text = ngettext("%(number)s job goes before it, about %(time)s.", "%(number)s jobs go before it, about %(time)s.", number)
+    return text % {"number": f"{number:,}", "time": span(facts.seconds)}
 
 
 def _then(facts: Obstacles) -> str:
@@ -104,9 +104,9 @@ def _then(facts: Obstacles) -> str:
     if not facts.ahead or facts.ahead > MOST:
         return ""
     text = ngettext(
-        "Were it due now, %(number)d job would go before it.", "Were it due now, %(number)d jobs would go before it.", facts.ahead
+        "Were it due now, %(number)s job would go before it.", "Were it due now, %(number)s jobs would go before it.", facts.ahead
     )
-    return text % {"number": facts.ahead}
+    return text % {"number": f"{facts.ahead:,}"}
 
 
 def _taken(facts: Obstacles) -> str:

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from jobs import control, enqueue
 from jobs.domain.statuses import State
@@ -23,7 +23,7 @@ from jobs.models import Job, Worker
 from jobs.store import counts, found, search, transitions
 from jobs.store.seed import seed
 from jobs.store.transitions import Run
-from jobs.web import filters
+from jobs.web import filters, health
 from tests.rows import job_in
 from tests.waiting import until
 
@@ -283,3 +283,23 @@ def test_seeding_is_refused_in_use(settings) -> None:
     call_command("seed_jobs", "--jobs", "500", "--dead-letters", "50", "--force", stdout=io.StringIO())
     assert Job.objects.count() == 500
     assert Job.objects.filter(status="failed", dead_letters__resolution="open", dead_letters__notify_after=None).count() == 50
+
+
+def test_an_empty_list_says_why_and_what_to_do(sara: Client) -> None:
+    sara.cookies["django_language"] = "en"
+    new = sara.get("/jobs/").content.decode()
+    assert "There is no job yet." in new
+    assert 'id="no-filters"' not in new
+    job_in("completed", name="invoice 7")
+    none = sara.get("/jobs/?status=failed&q=invoice").content.decode()
+    assert "No job is like that." in none
+    assert "What ended more than 7 d ago was deleted" in none
+    assert '<a class="btn btn-main" id="every-state" href="?q=invoice">' in none
+    assert '<table class="tbl" data-keys>' not in none
+    assert 'id="no-filters" href="?"' in sara.get("/jobs/?status=failed").content.decode()
+
+
+def test_a_large_number_is_shown_in_groups() -> None:
+    for language, wanted in (("en", "4,321 jobs failed for good"), ("ar", "فشلت 4,321 مهمة")):
+        with translation.override(language):
+            assert wanted in health._dead_alerts(4_321, 0)[0].fact

@@ -30,12 +30,22 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.elt.matches("[data-hold]:has(details[open])")) event.preventDefault();
 });
 
-// A table that somebody opened stays open while its numbers are renewed.
-let opened = [];
+// A table that somebody opened stays open while its numbers are renewed, and the row of states where it was pushed to.
+let opened = [], pushed = 0;
 document.addEventListener("htmx:beforeSwap", () => {
   opened = [...document.querySelectorAll("details[data-keep][open]")].map((one) => one.id);
+  pushed = document.getElementById("tabs")?.scrollLeft || 0;
 });
-document.addEventListener("htmx:afterSwap", () => opened.forEach((id) => document.getElementById(id)?.setAttribute("open", "")));
+document.addEventListener("htmx:afterSwap", () => {
+  opened.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
+  if (pushed) document.getElementById("tabs").scrollLeft = pushed;
+});
+
+// On a narrow screen the row of pages scrolls: show the one that is open.
+document.querySelectorAll(".nav [aria-current], .tabs [aria-current]").forEach((one) => {
+  const row = one.closest(".nav, .tabs");
+  row.scrollLeft += one.getBoundingClientRect().left + one.offsetWidth / 2 - row.getBoundingClientRect().left - row.offsetWidth / 2;
+});
 
 // The login has expired: show the login page, not a login form inside the page.
 document.addEventListener("htmx:beforeOnLoad", (event) => {

@@ -92,15 +92,15 @@ def batch_undo(request: HttpRequest, pk: int) -> HttpResponse:
         messages.warning(request, _("Nothing of it can be taken back: the jobs went on, or somebody changed them since."))
         return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))
     back = sum(new.total for new in made)
-    text = ngettext("%(number)d job is put back as it was.", "%(number)d jobs are put back as they were.", back)
-    messages.success(request, text % {"number": back})
+    text = ngettext("%(number)s job is put back as it was.", "%(number)s jobs are put back as they were.", back)
+    messages.success(request, text % {"number": f"{back:,}"})
     if left := batch.done - back:
         text = ngettext(
-            "%(number)d stays as it is: it went on, or somebody changed it since.",
-            "%(number)d stay as they are: they went on, or somebody changed them since.",
+            "%(number)s stays as it is: it went on, or somebody changed it since.",
+            "%(number)s stay as they are: they went on, or somebody changed them since.",
             left,
         )
-        messages.warning(request, text % {"number": left})
+        messages.warning(request, text % {"number": f"{left:,}"})
     return HttpResponseRedirect(reverse("jobs:batch", args=[made[0].pk]) if len(made) == 1 else reverse("jobs:batches"))
 
 

@@ -29,7 +29,7 @@ def dead_letter_list(request: HttpRequest) -> HttpResponse:
     chosen = selection.read(request.GET)
     resolution = resolution_of(request)
     rows = chosen.rows(resolution)
-    groups, number = letters.groups(rows, GROUPS) if resolution is Resolution.OPEN else ([], 0)
+    groups, total = letters.groups(rows, GROUPS) if resolution is Resolution.OPEN else ([], 0)
     context = {
         "page": page_of(light(rows), request.GET),
         "resolution": resolution.value,
@@ -37,7 +37,7 @@ def dead_letter_list(request: HttpRequest) -> HttpResponse:
         "chosen": chosen,
         "filters": dict(chosen.pairs),
         "groups": groups,
-        "number": number,
+        "total": total,
     }
     return render(request, "jobs/dead_letter/list.html", context)
 

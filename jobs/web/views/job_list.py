@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from jobs import registry
+from jobs.conf import configuration
 from jobs.models import Job
 from jobs.store import counts, found, stats
 from jobs.web import download
@@ -15,6 +16,7 @@ from jobs.web.access import needs
 from jobs.web.filters import Found, JobFilter, changed
 from jobs.web.live import render_live
 from jobs.web.paging import Page, Reach, page_of
+from jobs.web.tags import span
 
 _QUEUES = "jobs-queue-names"
 HEAVY = ("args", "kwargs", "result", "options")
@@ -50,6 +52,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "queues": lambda: cache.get_or_set(_QUEUES, stats.queue_names, 10),
         "more": any(name not in ("q", "task", "queue", "priority") for name, _label, _value in given),
         "formats": [(kind, changed(request.GET, live="", format=kind)) for kind in download.FORMATS],
+        "retention": span(configuration().retention_days * 86_400),
         "live": request.GET.get("live") != "off",
         "elsewhere": {"on": _live(request, ""), "off": _live(request, "off")},
     }

@@ -58,7 +58,7 @@ def _chosen(request: HttpRequest) -> Selection:
 def _preview(request: HttpRequest, template: str, chosen: Selection, form: Any, **more: Any) -> HttpResponse:
     dress(form)
     rows = chosen.rows().select_related("job").order_by("-id")
-    context = {"chosen": chosen, "number": chosen.rows().count(), "sample": rows[:SAMPLE], "form": form, **more}
+    context = {"chosen": chosen, "total": chosen.rows().count(), "sample": rows[:SAMPLE], "form": form, **more}
     return render(request, template, context, status=422 if form.is_bound else 200)
 
 
