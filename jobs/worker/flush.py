@@ -9,7 +9,8 @@ from jobs.store.canvas import Part
 from jobs.store.tell import tell
 from jobs.store.transitions import KEPT_PROGRESS, Run
 
-# A generic plan, and only index scans: a plan made while the table was empty must not stay.
+# A generic plan, and only index scans: a plan made while the table was empty must not stay. For the same reason each row is asked
+# for by `= ANY` too: with the join alone such a plan reads the whole index and looks each row up in the batch.
 SESSION = """SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;
              SET enable_mergejoin = off; SET jit = off; SET lock_timeout = '200ms'"""
 # $10: this batch was sent before and nobody knows whether it was committed; then a row with our own mark counts as won.
@@ -17,14 +18,14 @@ FLUSH = f"""PREPARE jobs_flush (bigint[], int[], text[], bigint[], int[], text[]
 WITH done AS (
   UPDATE jobs_job j SET status = 'completed', finished_at = statement_timestamp(), result = d.result::json
     FROM unnest($1, $2, $3) AS d (id, runs, result)
-   WHERE j.id = d.id AND j.runs = d.runs AND (j.status = 'running' OR $9 AND j.status = 'completed') AND j.worker = $8
+   WHERE j.id = ANY ($1) AND j.id = d.id AND j.runs = d.runs AND (j.status = 'running' OR $9 AND j.status = 'completed') AND j.worker = $8
   RETURNING j.id, j.task_id),
 claimed AS (
   UPDATE jobs_job j SET status = 'running', runs = c.runs, attempts = attempts + CASE WHEN j.status = 'pending' THEN 1 ELSE 0 END,
          worker = $8, started_at = statement_timestamp(), progress = {KEPT_PROGRESS},
          deadline_at = statement_timestamp() + make_interval(secs => j.timeout)
     FROM unnest($4, $5, $6, $7) AS c (id, runs, queue, priority)
-   WHERE j.id = c.id AND (j.status = 'pending' AND j.runs = c.runs - 1 AND j.run_at <= statement_timestamp()
+   WHERE j.id = ANY ($4) AND j.id = c.id AND (j.status = 'pending' AND j.runs = c.runs - 1 AND j.run_at <= statement_timestamp()
          AND j.queue = c.queue AND j.priority = c.priority OR $9 AND j.status = 'running' AND j.runs = c.runs AND j.worker = $8)
      AND (SELECT count(*) FROM done) >= 0
   RETURNING j.id)
@@ -35,7 +36,7 @@ COUNT = f"""PREPARE jobs_count (bigint[], int[], text[], text[], int[], text[]) 
 WITH given AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6) AS g (job, run, result, chord, place, value)),
 done AS (
   UPDATE jobs_job j SET status = 'completed', finished_at = clock_timestamp(), result = g.result::json FROM given g
-   WHERE j.id = g.job AND j.runs = g.run AND j.status = 'running' RETURNING j.id, j.task_id),
+   WHERE j.id = ANY ($1) AND j.id = g.job AND j.runs = g.run AND j.status = 'running' RETURNING j.id, j.task_id),
 parts AS (
   INSERT INTO jobs_chordpart (chord_id, task_id, place, state, result)
   SELECT g.chord, d.task_id, g.place, 'SUCCESS', g.value::json FROM given g JOIN done d ON d.id = g.job

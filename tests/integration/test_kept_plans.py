@@ -1,0 +1,52 @@
+"""The worker's prepared statements: a worker that started on an empty table keeps the plans that were made then."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from jobs import enqueue_many
+from jobs.domain.statuses import Status
+from jobs.store import engine
+from jobs.store.transitions import Run
+from jobs.worker import flush
+from jobs.worker.flush import Change
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from nodes(child)
+
+
+def rows_read_in_vain(cursor: Any, statement: str, values: Any) -> int:
+    cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + statement, values)
+    found = cursor.fetchone()[0]
+    plan = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
+    return sum(node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Join Filter", 0) for node in nodes(plan))
+
+
+def test_a_plan_of_the_empty_table_does_not_read_the_full_one() -> None:
+    with closing(engine.connect("test of kept plans")) as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE jobs_job SET (autovacuum_enabled = false)")  # an ANALYZE would have the plans made again
+        try:
+            cursor.execute("TRUNCATE jobs_job CASCADE")
+            cursor.execute(flush.SESSION)
+            cursor.execute(flush.FLUSH)
+            cursor.execute(flush.COUNT)
+            statement, values = flush.batch([Change(Run(id=1, runs=1), "1")], [Change(Run(id=2, runs=1), queue="celery")], 7, resent=False)
+            count = ([1], [1], ["1"], ["no-such-chord"], [0], ["1"])
+            cursor.execute(statement, values)
+            cursor.execute(flush.EXECUTE_COUNT, count)
+            ids = enqueue_many("jobs.tasks.sleep", [((0,), {})] * 3000)
+            start, end = Change(Run(id=ids[-1], runs=1), queue="celery", priority=5), Change(Run(id=ids[0], runs=1), "1")
+            assert rows_read_in_vain(cursor, *flush.batch([end], [start], 7, resent=False)) <= 10
+            assert rows_read_in_vain(cursor, flush.EXECUTE_COUNT, ([ids[0]], *count[1:])) <= 10
+            cursor.execute("SELECT status FROM jobs_job WHERE id = %s", [ids[-1]])
+            assert cursor.fetchone()[0] == Status.RUNNING.value
+        finally:
+            cursor.execute("ALTER TABLE jobs_job RESET (autovacuum_enabled)")
