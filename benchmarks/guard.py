@@ -45,16 +45,17 @@ class GuardError(Exception):
     """The comparison could not be made."""
 
 
-def _run(environ: dict[str, str], *command: str) -> None:
+def run(environ: dict[str, str], *command: str) -> None:
+    """Run Python with these arguments. Raises GuardError."""
     done = subprocess.run([sys.executable, *command], cwd=ROOT, env=environ, capture_output=True, text=True)
     if done.returncode:
         raise GuardError(f"{' '.join(command[:3])} ended with {done.returncode}:\n{done.stderr[-2000:]}")
 
 
 @contextmanager
-def worker(environ: dict[str, str], app: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A gevent worker of four slots, ended when the block ends."""
-    command = [sys.executable, "-m", "celery", "-A", app, "worker", "-P", "gevent", "-c", "4", "-l", "WARNING", "--prefetch-multiplier=1"]
+def worker(environ: dict[str, str], app: str, log: Path, pool: str = "gevent") -> Iterator[subprocess.Popen[bytes]]:
+    """A worker of four slots, ended when the block ends."""
+    command = [sys.executable, "-m", "celery", "-A", app, "worker", "-P", pool, "-c", "4", "-l", "WARNING", "--prefetch-multiplier=1"]
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=out, stderr=out, start_new_session=True)
     try:
@@ -90,7 +91,7 @@ def environment(folder: Path) -> dict[str, str]:
         "SECRET_KEY": "only-for-the-comparison-" * 2, "EXTRA_INSTALLED_APPS": "benchmarks", "GUARD_RESULT": str(folder / "result.json"),
         "PYTHONPATH": str(ROOT),
     }  # fmt: skip
-    _run(environ, "manage.py", "migrate", "-v0")
+    run(environ, "manage.py", "migrate", "-v0")
     environ["GUARD_BROKER"] = _broker(environ)
     environ["GUARD_BACKEND"] = environ["GUARD_BROKER"].replace("virtual_host=0", "virtual_host=1")
     return environ
@@ -99,14 +100,19 @@ def environment(folder: Path) -> dict[str, str]:
 def compare(folder: Path, rounds: int, jobs: int) -> dict[str, list[float]]:
     """Jobs per second of each round, by system."""
     environ = environment(folder)
+
+    def measure(fill: str, app: str) -> float:
+        run(environ, "-c", fill, str(jobs))
+        return _drain(environ, app)
+
     systems: dict[str, Callable[[], float]] = {
-        "this engine": lambda: (_run(environ, "-c", FILL_OURS, str(jobs)), _drain(environ, "task_queue_project"))[1],
-        "stock Celery": lambda: (_run(environ, "-c", FILL_STOCK, str(jobs)), _drain(environ, "benchmarks.stock"))[1],
+        "this engine": lambda: measure(FILL_OURS, "task_queue_project"),
+        "stock Celery": lambda: measure(FILL_STOCK, "benchmarks.stock"),
     }
     found: dict[str, list[float]] = {name: [] for name in systems}
     for number in range(rounds):
-        for name, measure in systems.items():
-            found[name].append(measure())
+        for name, once in systems.items():
+            found[name].append(once())
             print(f"round {number + 1}, {name}: {found[name][-1]:,.0f} jobs/s", flush=True)
     return found
 

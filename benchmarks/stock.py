@@ -17,6 +17,12 @@ def noop(total: int) -> None:
     bodies.count(total)
 
 
+@app.task(name="guard.busy", ignore_result=True)
+def busy(seconds: float) -> None:
+    """A part of a second of processor time."""
+    bodies.busy(seconds)
+
+
 @app.task(name="guard.plus")
 def plus(number: int) -> int:
     """One link of a chain, one header task of a chord."""

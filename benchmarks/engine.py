@@ -1,0 +1,389 @@
+"""What the engine does under conditions that a plain drain does not show, on embedded servers of its own.
+
+    python -m benchmarks.engine --measure snapshot|backlog|workers|producers|prefork|memory|idle|wal [--rounds 3] [--jobs N] [--seconds S]
+
+Rates are those that PostgreSQL recorded (first start to last end) unless a measure says otherwise; RESULTS.md has figures.
+"""
+
+import argparse
+import contextlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+import psycopg2
+import redis
+
+from benchmarks import guard
+from jobs.dev import embedded
+from jobs.verification import rules
+
+PATIENCE: Final = 600  # seconds for one drain
+SETTLE: Final = 10.0  # seconds after the start of a worker, before anything at rest is measured
+BODY: Final = 0.005  # seconds of processor time of a prefork job
+DELAYS = """
+import django; django.setup()
+import sys, time
+from benchmarks.tasks import noop
+noop.delay(0)
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(int(sys.argv[1])):
+    noop.delay(0)
+"""
+BUSY_STOCK = """
+import sys
+from benchmarks.stock import busy
+for _ in range(int(sys.argv[1])):
+    busy.delay(float(sys.argv[2]))
+"""
+
+
+class Bench:
+    """The servers of one measure and a session of its own on each."""
+
+    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
+        self.folder, self.environ = folder, environ
+        self.session = psycopg2.connect(environ["DATABASE_URL"])
+        self.session.autocommit = True
+        self.cursor = self.session.cursor()
+        self.redis = redis.Redis.from_url(environ["REDIS_URL"])
+
+    def ask(self, sql: str, *values: Any) -> Any:
+        """The first column of the first row."""
+        self.cursor.execute(sql, values)
+        return self.cursor.fetchall()[0][0]
+
+    def empty(self) -> None:
+        """No jobs, no messages, nothing left to write."""
+        self.redis.flushall()
+        self.cursor.execute("TRUNCATE jobs_job CASCADE")
+        self.cursor.execute("CHECKPOINT")
+
+    def fill(self, count: int, task: str = "guard.noop", argument: float = 0, *, mixed: bool = False) -> int:
+        """Insert jobs in one statement, `mixed` with priorities 0 to 9; the least of their numbers."""
+        priority = "(random() * 9)::int" if mixed else "5"
+        sql = f"INSERT INTO jobs_job (task, args, priority) SELECT %s, json_build_array(%s::float8), {priority} FROM generate_series(1, %s)"
+        first = self.ask("SELECT coalesce(max(id), 0) + 1 FROM jobs_job")
+        self.cursor.execute(sql, (task, argument, count))
+        return int(first)
+
+    def until_ended(self, first: int, count: int) -> None:
+        """Wait for as many ended jobs from this number on."""
+        deadline = time.monotonic() + PATIENCE
+        while self.ask("SELECT count(*) FROM jobs_job WHERE id >= %s AND finished_at IS NOT NULL", first) < count:
+            if time.monotonic() > deadline:
+                raise guard.GuardError(f"{count} jobs did not end in {PATIENCE} s")
+            time.sleep(0.2)
+
+    def rate(self, first: int) -> float:
+        """Jobs per second, from the first start to the last end."""
+        return float(
+            self.ask("SELECT count(*) / extract(epoch FROM max(finished_at) - min(started_at)) FROM jobs_job WHERE id >= %s", first)
+        )
+
+    def drained(self, count: int, **options: Any) -> float:
+        """Fill, wait for the running worker, jobs per second."""
+        first = self.fill(count, **options)
+        self.until_ended(first, count)
+        return self.rate(first)
+
+    @contextlib.contextmanager
+    def workers(self, number: int, pool: str = "gevent") -> Iterator[list[psutil.Process]]:
+        """So many workers, each having run a job or not, and their processes."""
+        with contextlib.ExitStack() as stack:
+            found = [
+                stack.enter_context(guard.worker(self.environ, "task_queue_project", self.folder / f"worker{place}.log", pool))
+                for place in range(number)
+            ]
+            deadline = time.monotonic() + 60
+            while self.ask("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'jobs-worker-life%%'") < number:
+                if any(process.poll() is not None for process in found) or time.monotonic() > deadline:
+                    raise guard.GuardError(
+                        "a worker did not start:\n" + (self.folder / "worker0.log").read_text("utf-8", "replace")[-2000:]
+                    )
+                time.sleep(0.2)
+            self.drained(500)
+            yield [psutil.Process(process.pid) for process in found]
+
+    def spent(self, workers: Sequence[psutil.Process]) -> dict[str, float]:
+        """Seconds of processor time so far, by part; of sessions of PostgreSQL that ended too."""
+        postmaster = psutil.Process(self.ask("SELECT pg_backend_pid()")).parent()
+        server = psutil.Process(self.redis.info("server")["process_id"])
+        if postmaster is None:
+            raise guard.GuardError("PostgreSQL's first process was not found")
+        return {
+            "workers and leaders": sum(map(_seconds, workers)), "PostgreSQL": _seconds(postmaster), "Redis": _seconds(server),
+        }  # fmt: skip
+
+
+def _seconds(root: psutil.Process) -> float:
+    total = 0.0
+    for process in (root, *root.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system + (times.children_user + times.children_system if process == root else 0)
+    return total
+
+
+def _show(name: str, values: Sequence[float], digits: int = 0) -> float:
+    median = statistics.median(values)
+    print(f"{name}: {median:,.{digits}f} ({min(values):,.{digits}f}-{max(values):,.{digits}f})", flush=True)
+    return median
+
+
+def snapshot(bench: Bench, rounds: int, jobs: int, seconds: float) -> None:
+    """Drains after so many seconds of churn, without and with a REPEATABLE READ transaction open all the while."""
+    medians = []
+    for held in (False, True):
+        bench.empty()
+        keeper = psycopg2.connect(bench.environ["DATABASE_URL"])
+        keeper.set_session(isolation_level="REPEATABLE READ")
+        with bench.workers(1):
+            if held:
+                keeper.cursor().execute("SELECT count(*) FROM auth_user")
+            end, churned = time.monotonic() + seconds, 0
+            while time.monotonic() < end:
+                bench.drained(jobs)
+                churned += jobs
+            found = [bench.drained(jobs) for _ in range(rounds)]
+        keeper.close()
+        medians.append(_show(f"{'with' if held else 'without'} an open transaction, after {churned:,} jobs, jobs/s", found))
+    print(f"ratio {medians[1] / medians[0]:.2f}")
+
+
+def backlog(bench: Bench, rounds: int, jobs: int, waiting: Sequence[int]) -> None:
+    """The rate of the first jobs ended of so many that wait; Redis' memory meanwhile."""
+    base = 0.0
+    for count in (jobs, *waiting):
+        bench.empty()
+        before = bench.redis.info("memory")["used_memory"]
+        found, memory = [], []
+        with bench.workers(1):
+            first = bench.fill(count)
+            bench.cursor.execute("ANALYZE jobs_job")
+            for place in range(1, rounds + 1):
+                if count == jobs and place > 1:
+                    first = bench.fill(count)
+                bench.until_ended(first, jobs if count == jobs else jobs * place)
+                memory.append((bench.redis.info("memory")["used_memory"]) / 1e6)
+                if count == jobs:
+                    found.append(bench.rate(first))
+            if count != jobs:
+                bench.cursor.execute(
+                    "SELECT finished_at FROM jobs_job WHERE id >= %s AND finished_at IS NOT NULL ORDER BY finished_at LIMIT %s",
+                    (first, jobs * rounds),
+                )
+                ends = [row[0] for row in bench.cursor.fetchall()]
+                found = [
+                    jobs / (ends[min(start + jobs, len(ends) - 1)] - ends[start]).total_seconds() for start in range(0, len(ends), jobs)
+                ]
+        median = _show(f"{count:,} waiting, jobs/s", found)
+        base = base or median
+        print(f"  ratio {median / base:.2f}; Redis {max(memory):.2f} MB, {before / 1e6:.2f} MB of them when empty", flush=True)
+
+
+def _runs(bench: Bench, first: int) -> list[rules.Run]:
+    bench.cursor.execute(
+        "SELECT id, priority, run_at, greatest(run_at, created_at), started_at, finished_at, worker FROM jobs_job WHERE id >= %s", (first,)
+    )
+    names = ("id", "priority", "run_at", "due_at", "started_at", "finished_at", "worker")
+    return [rules.Run(**dict(zip(names, row, strict=True))) for row in bench.cursor.fetchall()]
+
+
+def _overtaken(runs: Sequence[rules.Run]) -> float:
+    """The most seconds by which a job started before one that outranks it; all were due at once."""
+    ranked = sorted(runs, key=lambda run: (-run.priority, run.run_at, run.id))
+    latest = accumulate((run.started_at for run in ranked), max)
+    return max((before - run.started_at).total_seconds() for before, run in zip(latest, ranked, strict=True))
+
+
+def workers(bench: Bench, rounds: int, jobs: int) -> None:
+    """One, two and four workers: rate, processor time, most at once, and by how long the order was broken (several race to start)."""
+    rates: dict[int, list[float]] = {1: [], 2: [], 4: []}
+    costs: dict[int, list[float]] = {1: [], 2: [], 4: []}
+    for _ in range(rounds):
+        for number in rates:
+            bench.empty()
+            with bench.workers(number) as processes:
+                before = bench.spent(processes)
+                first = bench.fill(jobs, mixed=True)
+                bench.until_ended(first, jobs)
+                after = bench.spent(processes)
+                rates[number].append(bench.rate(first))
+                costs[number].append(sum(after.values()) - sum(before.values()))
+                runs = _runs(bench, first)
+                parts = ", ".join(f"{name} {(after[name] - before[name]) / jobs * 1e6:.0f}" for name in after)
+                print(
+                    f"{number}: {rates[number][-1]:,.0f} jobs/s; microseconds a job: {parts}; at once"
+                    f" {sorted(rules.at_once(runs).values())}, overtaken by {_overtaken(runs) * 1000:.1f} ms at most",
+                    flush=True,
+                )
+    one = statistics.median(rates[1])
+    for number in rates:
+        median = _show(f"{number} workers, jobs/s", rates[number])
+        cost = statistics.median(costs[number])
+        print(
+            f"  ratio {median / one:.2f}; {cost / jobs * 1e6:.0f} microseconds of processor time a job,"
+            f" {cost / statistics.median(costs[1]):.2f} of one worker's"
+        )
+
+
+def producers(bench: Bench, rounds: int, jobs: int, number: int = 16) -> None:
+    """So many processes that call `.delay()` at once, each call committed; no worker runs."""
+    found = []
+    for _ in range(rounds):
+        bench.empty()
+        each = max(jobs // number, 1)
+        command = [sys.executable, "-c", DELAYS, str(each)]
+        with contextlib.ExitStack() as stack:
+            started = [
+                stack.enter_context(
+                    subprocess.Popen(command, cwd=guard.ROOT, env=bench.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                )
+                for _ in range(number)
+            ]
+            for process in started:
+                if process.stdout is None or process.stdout.readline() != b"ready\n":
+                    raise guard.GuardError("a producer did not start")
+            begun = time.perf_counter()
+            for process in started:
+                if process.stdin is not None:
+                    process.stdin.close()
+            codes = [process.wait(PATIENCE) for process in started]
+            if any(codes):
+                raise guard.GuardError("a producer failed")
+            found.append(each * number / (time.perf_counter() - begun))
+        if bench.ask("SELECT count(*) FROM jobs_job") != (each + 1) * number:
+            raise guard.GuardError("not every job is there")
+    _show(f"{number} producers, jobs/s", found)
+
+
+def prefork(bench: Bench, rounds: int, jobs: int) -> None:
+    """Jobs of 5 ms of processor time under prefork, here and on stock Celery; by the ends that the bodies wrote down."""
+    ends = Path(bench.environ["GUARD_RESULT"]).with_suffix(".ends")
+    found: dict[str, list[float]] = {"this engine": [], "stock Celery": []}
+    for _ in range(rounds):
+        for name, app in (("this engine", "task_queue_project"), ("stock Celery", "benchmarks.stock")):
+            bench.empty()
+            ends.write_text("")
+            if name == "this engine":
+                bench.fill(jobs, "guard.busy", BODY)
+            else:
+                guard.run(bench.environ, "-c", BUSY_STOCK, str(jobs), str(BODY))
+            with guard.worker(bench.environ, app, bench.folder / "prefork.log", "prefork"):
+                deadline = time.monotonic() + PATIENCE
+                while len(moments := ends.read_text().splitlines()) < jobs:
+                    if time.monotonic() > deadline:
+                        raise guard.GuardError(f"{name} did not drain its jobs")
+                    time.sleep(0.1)
+            sorted_ends = sorted(map(float, moments))
+            found[name].append((jobs - 1) / (sorted_ends[-1] - sorted_ends[0]))
+    ours, stock = (_show(f"{name}, prefork, {BODY * 1000:.0f} ms, jobs/s", rates) for name, rates in found.items())
+    print(f"ratio {ours / stock:.2f}")
+
+
+def memory(bench: Bench, jobs: int) -> None:
+    """RSS of worker and leader while so many jobs are drained."""
+    bench.empty()
+    step = max(min(jobs // 6, 50_000), 5_000)
+    with bench.workers(1) as (process,):
+        for done in range(step, jobs + 1, step):
+            rate = bench.drained(step)
+            sizes = [part.memory_info().rss / 1e6 for part in (process, *process.children())]
+            print(
+                f"{done:,} jobs: worker {sizes[0]:.1f} MB, leader {', '.join(f'{size:.1f}' for size in sizes[1:])} MB; {rate:,.0f} jobs/s",
+                flush=True,
+            )
+            bench.cursor.execute("TRUNCATE jobs_job CASCADE")
+
+
+def idle(bench: Bench, seconds: float) -> None:
+    """Parts of a core while nothing is to be done."""
+    bench.empty()
+    with bench.workers(1) as processes:
+        time.sleep(SETTLE)
+        before, begun = bench.spent(processes), time.perf_counter()
+        calls = bench.ask("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")
+        time.sleep(seconds)
+        after, taken = bench.spent(processes), time.perf_counter() - begun
+        calls = bench.ask("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()") - calls
+    parts = {name: (after[name] - before[name]) / taken for name in after}
+    print(
+        f"idle for {taken:.0f} s: {sum(parts.values()):.2%} of a core: " + ", ".join(f"{name} {part:.2%}" for name, part in parts.items())
+    )
+    print(f"{calls / taken:.1f} transactions a second")
+
+
+def wal(bench: Bench, rounds: int, jobs: int) -> None:
+    """WAL and transactions of drained jobs, without those of the inserts."""
+    sizes, counts, rates = [], [], []
+    commits = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+    for _ in range(rounds):
+        bench.empty()
+        first = bench.fill(jobs)
+        bench.cursor.execute("CHECKPOINT")
+        time.sleep(1)
+        place, number = bench.ask("SELECT pg_current_wal_lsn()"), bench.ask(commits)
+        with guard.worker(bench.environ, "task_queue_project", bench.folder / "worker0.log"):
+            polls = 0
+            deadline = time.monotonic() + PATIENCE
+            while bench.ask("SELECT count(*) FROM jobs_job WHERE finished_at IS NOT NULL") < jobs:
+                polls += 1
+                if time.monotonic() > deadline:
+                    raise guard.GuardError("the jobs were not drained")
+                time.sleep(0.2)
+            size = bench.ask("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), %s)", place)
+        time.sleep(1)  # sessions tell their numbers when they end
+        sizes.append(float(size) / jobs)
+        counts.append((bench.ask(commits) - number - polls) / jobs)
+        rates.append(bench.rate(first))
+    _show("drain, jobs/s", rates)
+    _show("WAL a job, bytes, with the start of the worker", sizes)
+    _show("transactions a job, with the start of the worker", counts, 2)
+
+
+def main() -> int:
+    """Exit code 1 when a measure could not be made."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (3)")
+    parser.add_argument("--jobs", type=int, default=5000, help="jobs of a round (5000)")
+    parser.add_argument("--seconds", type=float, default=60, help="of churn, or of rest (60)")
+    parser.add_argument("--waiting", type=int, nargs="+", default=[200_000, 2_000_000], help="sizes of a backlog (200000 2000000)")
+    measures: dict[str, Callable[[Bench, argparse.Namespace], None]] = {
+        "snapshot": lambda bench, asked: snapshot(bench, asked.rounds, asked.jobs, asked.seconds),
+        "backlog": lambda bench, asked: backlog(bench, asked.rounds, asked.jobs, asked.waiting),
+        "workers": lambda bench, asked: workers(bench, asked.rounds, asked.jobs),
+        "producers": lambda bench, asked: producers(bench, asked.rounds, asked.jobs),
+        "prefork": lambda bench, asked: prefork(bench, asked.rounds, asked.jobs),
+        "memory": lambda bench, asked: memory(bench, asked.jobs),
+        "idle": lambda bench, asked: idle(bench, asked.seconds),
+        "wal": lambda bench, asked: wal(bench, asked.rounds, asked.jobs),
+    }
+    parser.add_argument("--measure", choices=list(measures), required=True)
+    options = parser.parse_args()
+    if options.rounds < 1 or options.jobs < 100 or options.seconds <= 0 or min(options.waiting) <= options.jobs * options.rounds:
+        parser.error("--rounds from 1, --jobs from 100, --seconds above 0, --waiting more than --jobs in all rounds")
+    folder = Path(tempfile.mkdtemp(prefix="jobs-engine-"))
+    folder.chmod(0o711)
+    try:
+        measures[options.measure](Bench(folder, guard.environment(folder)), options)
+    except guard.GuardError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        embedded.stop(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
