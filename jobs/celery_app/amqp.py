@@ -15,7 +15,7 @@ from kombu.exceptions import SerializerNotInstalled
 from kombu.serialization import registry
 from kombu.utils.uuid import uuid
 
-from jobs.celery_app import sending, transport
+from jobs.celery_app import destinations, sending, transport
 from jobs.celery_app.encoding import text
 from jobs.conf import configuration
 from jobs.domain import priority as priorities
@@ -27,9 +27,15 @@ logger = logging.getLogger(__name__)
 _DERIVED = ("lang", "task", "id", "retries", "eta")
 _REPRS = ("argsrepr", "kwargsrepr")
 # How a message would have been published; everything else that a caller passes is a property of it.
-_PUBLISHING = frozenset(
-    ("exchange", "exchange_type", "retry", "retry_policy", "compression", "declare", "delivery_mode", "event_dispatcher")
-) | {"timeout", "confirm_timeout", "expiration", "mandatory", "immediate", "content_type", "content_encoding"}
+_PUBLISHING = frozenset(("exchange_type", "retry", "retry_policy", "compression", "declare", "delivery_mode", "event_dispatcher")) | {
+    "timeout",
+    "confirm_timeout",
+    "expiration",
+    "mandatory",
+    "immediate",
+    "content_type",
+    "content_encoding",
+}
 
 
 class _Given(str):
@@ -89,6 +95,7 @@ class AMQP(celery.app.amqp.AMQP):
             routing_key: Any = None,
             priority: Any = None,
             headers: Any = None,
+            exchange: Any = None,
             serializer: Any = None,
             **more: Any,
         ) -> None:
@@ -100,7 +107,7 @@ class AMQP(celery.app.amqp.AMQP):
             properties.update((key, value) for key, value in more.items() if key not in _PUBLISHING)
             if priority is not None:
                 properties["priority"] = priority
-            queue = getattr(queue, "name", queue) or routing_key or self.app.conf.task_default_queue
+            queue = destinations.queue_of(self.app, queue, exchange, routing_key)
             signals.before_task_publish.send(
                 sender=name,
                 body=body,

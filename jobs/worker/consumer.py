@@ -22,7 +22,7 @@ from jobs.domain import priority
 from jobs.store import broker, clock, transitions
 from jobs.store.locks import ALONE
 from jobs.store.transitions import Failure, Run
-from jobs.worker import foreign, unreadable
+from jobs.worker import foreign, other_consumers, unreadable
 from jobs.worker.rate_limits import Turns
 
 logger = logging.getLogger("jobs.worker")
@@ -159,6 +159,7 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
     """In place of Celery's synloop: from the highest lane that has any, as many messages as there are free slots."""
     task_consumer.on_message = consumer.create_task_handler()
     task_consumer.consume()
+    other_consumers.start(consumer, connection, task_consumer.channel, blueprint)
     consumer.on_ready()
     worker, channel = consumer.controller, task_consumer.channel
     deliver = channel.connection._deliver

@@ -34,7 +34,8 @@ def environ(kind: str, settings_module: str = "settings") -> dict[str, str]:
 
 @contextmanager
 def worker(env: dict[str, str], log: Path, *options: str) -> Iterator[None]:
-    command = [sys.executable, "-m", "celery", "-A", "same", "worker", "-l", "INFO", "-Q", "celery,routed", *options]
+    queues = "celery,routed,mails" if env["DJANGO_SETTINGS_MODULE"] == "same.with_style" else "celery,routed"
+    command = [sys.executable, "-m", "celery", "-A", "same", "worker", "-l", "INFO", "-Q", queues, *options]
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=PROJECT, env=env, stdout=out, stderr=subprocess.STDOUT)
     try:
@@ -93,6 +94,6 @@ def test_programs_see_the_same_with_stock_celery_and_here(pool: str, tmp_path: P
 @pytest.mark.compare
 @pytest.mark.skipif(not LIBRARIES.exists(), reason="make celery-suite installs the libraries")
 @pytest.mark.parametrize("pool", ["gevent", "prefork"])
-@pytest.mark.parametrize("programs", ["libraries", "sentry", "tracing"])
+@pytest.mark.parametrize("programs", ["libraries", "sentry", "tracing", "style"])
 def test_libraries_see_the_same_with_stock_celery_and_here(pool: str, programs: str, tmp_path: Path) -> None:
     assert compared(tmp_path, programs, pool, f"with_{programs}")

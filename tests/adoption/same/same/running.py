@@ -19,6 +19,7 @@ MODULES = {
     "prefork": ("processes",),
     "libraries": ("libraries.programs",),
     "sentry": ("libraries.sentry",),
+    "style": ("style.programs",),
     "tracing": ("libraries.tracing",),
 }
 

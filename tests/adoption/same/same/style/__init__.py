@@ -1,0 +1,1 @@
+"""Celery code as large Django projects write it."""
