@@ -21,7 +21,10 @@ _READ: Final = "SELECT id, task, name, args::text, kwargs::text, created_by_id, 
 # The numbers of both sides are bounded, else PostgreSQL would hash the whole index.
 _MISSING: Final = "id > %(above)s AND NOT EXISTS (SELECT 1 FROM jobs_search s WHERE s.job = j.id AND s.job > %(above)s)"
 _NEW: Final = f"{_READ} WHERE {_MISSING} ORDER BY id LIMIT {CHUNK}"
-_NEWEST: Final = f"{_READ} WHERE {_MISSING} ORDER BY id DESC LIMIT {UNINDEXED}"
+_NEWEST: Final = f"""
+SELECT id, task, name, args::text, kwargs::text, created_by_id, last_error,
+       (SELECT json_agg(json_build_array(a.error_class, a.message) ORDER BY a.id) FROM jobs_attempt a WHERE a.job_id = j.id)::text
+  FROM jobs_job j WHERE {_MISSING} ORDER BY id DESC LIMIT {UNINDEXED}"""
 _BLOCK: Final = f"{_READ} WHERE {_MISSING} AND id <= %(last)s ORDER BY id"
 _ERRORS: Final = f"""
 SELECT a.id, a.job_id, a.error_class, a.message FROM jobs_attempt a WHERE a.id > %(above)s
@@ -120,14 +123,14 @@ def _newest(cursor: Any, indexed: int) -> list[Any]:
 
 
 def _matching(cursor: Any, rows: Sequence[Sequence[Any]], query: str) -> list[int]:
-    """Those of these jobs that would be found if they were in the index."""
-    cursor.execute("SELECT job_id, error_class, message FROM jobs_attempt WHERE job_id = ANY(%s) ORDER BY id", [[row[0] for row in rows]])
-    errors: dict[int, list[str]] = {}
-    for job, error_class, message in cursor.fetchall():
-        errors.setdefault(job, []).extend(_words_of_error(error_class, message))
+    """Those of these jobs, as _NEWEST reads them, that would be found if they were in the index."""
+    vectors = []
+    for *row, errors in rows:
+        of_errors = [word for one in json.loads(errors or "[]") for word in _words_of_error(*one)]
+        vectors.append(_vector(_words(row) + of_errors))
     cursor.execute(
         "SELECT job FROM unnest(%s::bigint[], %s::text[]) AS t (job, vector) WHERE vector::tsvector @@ %s::tsquery",
-        [[row[0] for row in rows], [_vector(_words(row) + errors.get(row[0], [])) for row in rows], query],
+        [[row[0] for row in rows], vectors, query],
     )
     return [row[0] for row in cursor.fetchall()]
 

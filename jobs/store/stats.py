@@ -148,15 +148,15 @@ def queue_names() -> list[str]:
     """The queues in which jobs wait or that a live worker serves, by name: one step of the index for each, however many jobs wait."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """WITH RECURSIVE step AS (
+            f"""WITH RECURSIVE step AS (
                  (SELECT queue FROM jobs_job WHERE status = 'pending' ORDER BY queue LIMIT 1)
                UNION ALL
                  SELECT (SELECT j.queue FROM jobs_job j WHERE j.status = 'pending' AND j.queue > step.queue ORDER BY j.queue LIMIT 1)
                    FROM step WHERE step.queue IS NOT NULL)
-               SELECT queue FROM step WHERE queue IS NOT NULL"""
+               SELECT queue FROM step WHERE queue IS NOT NULL
+               UNION SELECT json_array_elements_text(queues) FROM jobs_worker WHERE id IN ({locks.HELD_WORKERS})"""
         )
-        names = {row[0] for row in cursor.fetchall()}
-    return sorted(names.union(*(worker.queues for worker in live_workers())))
+        return sorted(row[0] for row in cursor.fetchall())
 
 
 def live_workers() -> list[Worker]:

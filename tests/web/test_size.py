@@ -27,6 +27,8 @@ LISTS = [
     "/jobs/",
     "/jobs/?q=name-77",
     "/jobs/?status=failed",
+    "/jobs/?creator=sara",
+    "/jobs/?error=ValueError",
     "/jobs/dead-letters/",
     "/jobs/dead-letters/?q=ValueError",
     "/jobs/dead-letters/group/1/",
