@@ -11,8 +11,9 @@ from jobs.store.transitions import KEPT_PROGRESS, Run
 
 # A generic plan, and only index scans: a plan made while the table was empty must not stay. For the same reason each row is asked
 # for by `= ANY` too: with the join alone such a plan reads the whole index and looks each row up in the batch.
-SESSION = """SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;
-             SET enable_mergejoin = off; SET jit = off; SET lock_timeout = '200ms'"""
+# No bitmaps: of the two small partial indexes of that time they became scans of all that waits.
+SESSION = """SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off;
+             SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; SET lock_timeout = '200ms'"""
 # $10: this batch was sent before and nobody knows whether it was committed; then a row with our own mark counts as won.
 FLUSH = f"""PREPARE jobs_flush (bigint[], int[], text[], bigint[], int[], text[], int[], int, boolean) AS
 WITH done AS (
