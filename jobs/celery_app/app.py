@@ -111,9 +111,12 @@ class Celery(celery.Celery):
 
 
 def address(app: celery.Celery) -> str | None:
-    """Where another process finds this app (`module:attribute`), None when no module that can be imported holds it."""
+    """Where another process finds this app (`module:attribute`), None when no module that can be imported holds it.
+
+    Celery's own modules hold it too, as the default app of this process.
+    """
     for name, module in list(sys.modules.items()):
-        if name == "__main__" or getattr(module, "__spec__", None) is None:
+        if name.partition(".")[0] in ("__main__", "celery") or getattr(module, "__spec__", None) is None:
             continue
         for attribute, value in list(vars(module).items()):
             if value is app:

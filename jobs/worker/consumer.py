@@ -91,7 +91,7 @@ class Consumer(celery.worker.consumer.Consumer):
             if signing.verify(headers, body):
                 if headers.get("expires"):  # Celery compares it with this host's clock
                     headers["expires"] = clock.shifted(headers["expires"], self.controller.engine.registration.skew)
-                reason = unreadable.problem(message)
+                reason = unreadable.problem(message) or unreadable.strategy(self.app.tasks.get(headers["task"]))
                 return unreadable.refuse(message, reason) if reason else handle(message)
             if configuration().accept_foreign and "sig" not in headers:
                 foreign.take_in(self.app, message)

@@ -1,8 +1,9 @@
-"""Rows that other programs inserted and that no task can be called with: buried at once, with the reason."""
+"""Rows that no task can be called with, and tasks that read messages in their own way: buried at once, with the reason."""
 
 import logging
 from typing import Any
 
+import celery
 from django.utils.translation import gettext as _
 
 from jobs.celery_app import settle
@@ -25,6 +26,13 @@ def problem(message: Any) -> str:
     if not isinstance(payload[1], dict):
         return _("The named arguments must be an object with text keys.")
     return ""
+
+
+def strategy(task: Any) -> str:
+    """The same for a task that takes its messages in its own way (celery-batches): nobody could say when such a job has ended."""
+    if task is None or task.Strategy == celery.Task.Strategy:
+        return ""
+    return _("The task has a Strategy of its own (celery-batches); a job is one call of one task.")
 
 
 def refuse(message: Any, reason: str) -> None:

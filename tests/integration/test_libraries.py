@@ -15,6 +15,7 @@ from django.db import connection
 from jobs.models import Job
 from jobs.store import transitions
 from jobs.store.transitions import Run
+from jobs.worker import unreadable
 from tests.flows import GET, job_of, task
 from tests.waiting import until
 from tests.workers import running_worker
@@ -80,3 +81,19 @@ def test_the_traceback_of_a_retry_says_when_the_next_try_is(tmp_path: Path) -> N
         until(lambda: result.state == "RETRY", timeout=GET)
         assert "celery.exceptions.Retry: Retry in 3600s" in result.traceback
         result.revoke()
+
+
+class InBatches(celery.Task):
+    """As celery-batches has it."""
+
+    def Strategy(self, task: Any, app: Any, consumer: Any) -> Any:
+        raise AssertionError("asked")
+
+
+def test_a_task_that_takes_its_messages_in_its_own_way_is_refused() -> None:
+    """Its jobs would never end, and be run again and again."""
+    batched = InBatches()
+    batched.name = "t.in_batches"
+    assert "celery-batches" in unreadable.strategy(batched)
+    assert unreadable.strategy(task("same")) == ""
+    assert unreadable.strategy(None) == ""

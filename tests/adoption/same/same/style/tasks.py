@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import signal
 from datetime import datetime
 
 from celery import Task, bootsteps, current_app, current_task, shared_task, signals
@@ -102,16 +101,6 @@ def tracked(self, value, tenant):
 
 @shared_task
 def seen_by_steps():
-    return "done"
-
-
-@shared_task(acks_late=True, bind=True)
-def kills_its_process(self):
-    note(f"kills {self.request.id}", os.getpid())
-    from same.notes import noted
-
-    if len(noted(f"kills {self.request.id}", 1)) == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
     return "done"
 
 
