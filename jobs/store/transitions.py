@@ -41,6 +41,9 @@ def clean(text: str, limit: int = 100_000) -> str:
 
 # At a claim: how far the run before was is forgotten, a state that a caller has set while the job waited (an abort) stays.
 KEPT_PROGRESS: Final = "CASE WHEN progress->'fraction' IS NULL THEN progress END"
+_SENT: Final = (
+    "task", "args", "kwargs", "queue", "priority", "run_at", "max_retries", "autoretry", "timeout", "options", "task_id",
+)  # fmt: skip
 _FENCE = "id = %(id)s AND runs = %(runs)s AND status = 'running'"
 
 # Locks the row first: an attempt of a run that another transaction is just ending would stay behind.
@@ -94,6 +97,33 @@ def complete(cursor: Any, run: Run, *, result: str | None, meta: str | None = No
         ),
         {"id": run.id, "runs": run.runs, "result": result, "meta": meta},
     )
+    return bool(cursor.rowcount)
+
+
+_LINKED = f"""
+WITH ended AS (
+  UPDATE jobs_job SET status = 'completed', finished_at = clock_timestamp(), result = %(result)s::json, result_meta = %(meta)s::json
+   WHERE {_FENCE}
+     AND NOT EXISTS (SELECT FROM jobs_job other WHERE other.task_id = %(task_id)s)
+     AND NOT EXISTS (SELECT FROM jobs_storedresult WHERE task_id = %(task_id)s AND state = 'REVOKED')
+  RETURNING id, task_id),
+sent AS (
+  INSERT INTO jobs_job (task, args, kwargs, queue, priority, run_at, max_retries, autoretry, timeout, options, task_id)
+  SELECT %(task)s, %(args)s::json, %(kwargs)s::json, %(queue)s, %(priority)s::smallint,
+         coalesce(%(run_at)s::timestamptz, clock_timestamp()), %(max_retries)s::int, %(autoretry)s::boolean, %(timeout)s::int,
+         %(options)s::json, %(task_id)s
+    FROM ended)
+SELECT id, {tell("task_id")} FROM ended"""
+
+
+def complete_linked(cursor: Any, run: Run, *, result: str | None, meta: str | None, new: NewJob) -> bool:
+    """running -> completed, and the one message that its end has sent becomes a row, in one statement.
+
+    False, and nothing is written, when the run is not the job's any more, or when the message needs more than an insert: its
+    task_id has a row already, or was revoked.
+    """
+    values = {name: getattr(new, name) for name in _SENT}
+    cursor.execute(_LINKED, values | {"id": run.id, "runs": run.runs, "result": result, "meta": meta})
     return bool(cursor.rowcount)
 
 

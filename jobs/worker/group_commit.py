@@ -6,6 +6,7 @@ claims of the same batch and with the same timestamp, so PostgreSQL never shows 
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import gevent
@@ -91,13 +92,14 @@ class GroupCommit:
         self.claims, self.deferred = self.deferred + self.claims, []
         self.wake.set()
 
-    def write(self, change: Callable[[Any], Any]) -> Any:
-        """Run `change` in a transaction of its own, until PostgreSQL has answered."""
+    def write(self, change: Callable[[Any], Any], *, single: bool = False) -> Any:
+        """Run `change` in a transaction of its own, until PostgreSQL has answered. `single`: it is one statement."""
         while True:
             connection = None
             try:
                 connection = self.idle.pop() if self.idle else self._plain()
-                with connection, connection.cursor() as cursor:
+                connection.autocommit = single
+                with nullcontext() if single else connection, connection.cursor() as cursor:
                     answer = change(cursor)
                 self.idle.append(connection)
                 return answer
@@ -117,9 +119,7 @@ class GroupCommit:
         self.connection, self.idle = None, []
 
     def _plain(self) -> Any:
-        connection = connect(f"jobs-engine {self.worker_id}")
-        connection.autocommit = False
-        return connection
+        return connect(f"jobs-engine {self.worker_id}")
 
     def _run(self) -> None:
         while True:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import psycopg2
@@ -41,17 +42,17 @@ class PlainEngine:
         """The same for a header task of a chord."""
         return bool(self.write(body))
 
-    def write(self, change: Callable[[Any], Any]) -> Any:
-        """Run `change` in one transaction, until PostgreSQL has answered."""
+    def write(self, change: Callable[[Any], Any], *, single: bool = False) -> Any:
+        """Run `change` in one transaction, until PostgreSQL has answered. `single`: it is one statement."""
         while True:
             used = None
             try:
                 with self.lock:
                     if self.connection is None:
                         self.connection = connect(f"jobs-engine {self.worker_id}")
-                        self.connection.autocommit = False
                     used = self.connection
-                    with used, used.cursor() as cursor:
+                    used.autocommit = single
+                    with nullcontext() if single else used, used.cursor() as cursor:
                         return change(cursor)
             except psycopg2.Error as error:
                 if not is_transient(error):

@@ -11,14 +11,15 @@ ROOT = Path(__file__).resolve().parents[2]
 SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|COPY|SET|CREATE|ALTER|DROP|WHERE|EXECUTE|PREPARE|LISTEN|NOTIFY)\b")
 CONSTANT = re.compile(r"(\w+\.)*_?[A-Z][A-Z_0-9]*(\[\d\])?( \+ 1)?")
 OWN = "names of columns or tables that are written in this file"
+TELL = "SQL of jobs.store.tell"
 ALLOWED = {
     "jobs/celery_app/control.py": {"condition": "one of two texts in this file"},
-    "jobs/store/canvas.py": {"tell('task_id')": "SQL of jobs.store.tell", "table": OWN, "key": OWN, "column": OWN},
+    "jobs/store/canvas.py": {"tell('task_id')": TELL, "table": OWN, "key": OWN, "column": OWN},
     "jobs/store/insert.py": {"', '.join(columns)": OWN, "', '.join(['%s'] * len(columns))": "marks for parameters", "columns": OWN},
     "jobs/store/results.py": {"BUCKET.format('id')": "SQL of jobs.store.tell"},
     "jobs/store/tell.py": {"update": "a statement of jobs.store", "tell('task_id')": "SQL of this file"},
-    "jobs/store/transitions.py": {"changed": "columns of this file", "tell('id')": "SQL of jobs.store.tell"},
-    "jobs/worker/flush.py": {"tell('task_id')": "SQL of jobs.store.tell"},
+    "jobs/store/transitions.py": {"changed": "columns of this file", "tell('id')": TELL, "tell('task_id')": TELL},
+    "jobs/worker/flush.py": {"tell('task_id')": TELL},
     "jobs/worker/registration.py": {"columns": "the keys of the worker's own description", "marks": "marks for parameters"},
 }  # fmt: skip
 

@@ -184,6 +184,20 @@ def test_chords_and_chains_survive_kill_9_and_an_emptied_redis(tmp_path: Path) -
     assert Chord.objects.filter(fired_at=None).count() == 0
 
 
+@pytest.mark.parametrize("pool", ["gevent", "solo"])
+def test_the_end_of_a_link_and_the_next_one_are_one_transaction(tmp_path: Path, pool: str) -> None:
+    """`xmin` is the transaction that wrote a row as it is; the second link is not due yet, so nobody has touched it since."""
+    with running_worker(tmp_path / "log", pool=pool):
+        first = s("same", 1).apply_async(link=s("add_one").set(countdown=3600, priority=8))
+        chained = chain(s("same", 1), s("add_one").set(countdown=3600)).apply_async()
+        assert (first.get(timeout=GET), chained.parent.get(timeout=GET)) == (1, 1)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT xmin::text, string_agg(status, ' ' ORDER BY id) FROM jobs_job GROUP BY 1")
+            assert [statuses for _, statuses in cursor.fetchall()] == ["completed pending"] * 2
+        assert sorted(Job.objects.filter(status="pending").values_list("priority", "args")) == [(5, [1]), (8, [1])]
+    assert b"late and was refused" not in (tmp_path / "log").read_bytes()
+
+
 def test_what_canvas_keeps_is_pruned_when_it_is_old(tmp_path: Path) -> None:
     with running_worker(tmp_path / "log"):
         sent = chord([s("same", 1), s("raises")], s("total")).apply_async()

@@ -2,6 +2,7 @@
 
 import select
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from jobs import enqueue, enqueue_many
 from jobs.conf import configuration
 from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.models.attempt import Outcome
-from jobs.store import broker, engine, transitions
+from jobs.store import broker, canvas, engine, transitions
+from jobs.store.insert import NewJob, insert_sent
 from jobs.store.locks import CHANNEL, SLEEPING
 from jobs.store.transitions import Failure, Run
 from tests.rows import job_in
@@ -22,8 +24,10 @@ from tests.workers import running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FAILURE = Failure(error_class="Late", message="an answer of a run that was given up")
+NEXT = NewJob(task="t.nap", args="[0]", task_id="the next link", priority=7, max_retries=None, options='{"headers": {"a": 1e16}}')
 VERBS: dict[str, Callable[[Any, Run], bool]] = {
     "complete": lambda cursor, run: transitions.complete(cursor, run, result='"stale"'),
+    "complete_linked": lambda cursor, run: transitions.complete_linked(cursor, run, result='"stale"', meta=None, new=NEXT),
     "retry": lambda cursor, run: transitions.retry(cursor, run, FAILURE, delay=1.0),
     "bury": lambda cursor, run: transitions.bury(cursor, run, FAILURE, task="t.nap"),
     "release": lambda cursor, run: transitions.release(cursor, run),
@@ -58,6 +62,34 @@ def test_the_live_run_is_heard(verb: str) -> None:
     with connection.cursor() as cursor:
         assert VERBS[verb](cursor, Run(id=job.id, runs=1))
     assert snapshot() != before
+
+
+def test_a_link_ends_and_its_next_one_becomes_a_row_as_any_other_message_does() -> None:
+    run = Run(id=job_in("running").id, runs=1)
+    with connection.cursor() as cursor:
+        insert_sent(cursor, replace(NEXT, task_id="sent"))
+        assert transitions.complete_linked(cursor, run, result="1", meta='{"children": []}', new=NEXT)
+        assert not transitions.complete_linked(cursor, run, result="2", meta=None, new=replace(NEXT, task_id="one more"))
+    ended, sent, linked = Job.objects.order_by("id")
+    assert (ended.status, ended.result, ended.result_meta) == ("completed", 1, {"children": []})
+    own = ("id", "task_id", "run_at", "created_at")
+    same = [{name: value for name, value in Job.objects.values().get(id=job.id).items() if name not in own} for job in (sent, linked)]
+    assert same[0] == same[1]
+    assert linked.task_id == NEXT.task_id
+    assert ended.created_at < linked.run_at <= linked.created_at
+
+
+@pytest.mark.parametrize("taken", ["by a job", "by a revoke"])
+def test_a_link_whose_next_one_is_no_new_row_is_left_to_the_long_way(taken: str) -> None:
+    job = job_in("running")
+    with connection.cursor() as cursor:
+        if taken == "by a job":
+            insert_sent(cursor, NEXT)
+        else:
+            canvas.revoke_unknown(cursor, str(NEXT.task_id), "{}")
+        before = snapshot()
+        assert not transitions.complete_linked(cursor, Run(id=job.id, runs=1), result="1", meta=None, new=NEXT)
+        assert snapshot() == before
 
 
 @pytest.mark.parametrize("runs", [1, 3])

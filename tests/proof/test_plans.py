@@ -18,6 +18,7 @@ from jobs.domain.priority import LANES
 from jobs.leader import election, pick, prune, rescue
 from jobs.models import DeadLetterQueue, Job
 from jobs.store import interventions, transitions
+from jobs.store.insert import NewJob
 from jobs.store.transitions import Failure, Run
 from jobs.worker import flush
 from jobs.worker.flush import Change
@@ -144,6 +145,7 @@ def test_every_verb_finds_its_row_by_the_key() -> None:
     failure = Failure(error_class="Broken", message="no")
     verbs: dict[str, Any] = {
         "complete": lambda c: transitions.complete(c, RUN, result="1"),
+        "complete a link": lambda c: transitions.complete_linked(c, RUN, result="1", meta=None, new=NewJob(task="t.nap", task_id="next")),
         "retry": lambda c: transitions.retry(c, RUN, failure, delay=1.0),
         "release": lambda c: transitions.release(c, RUN, failure=failure),
         "bury": lambda c: transitions.bury(c, RUN, failure, task="t.nap"),

@@ -61,6 +61,10 @@ VERBS: dict[str, tuple[Callable[[Any, Run], Any], Callable[[Row, int], Row | Non
     ),
     "batch claim": (lambda c, run: batch(c, completions=[], claims=[run])[1], lambda row, runs: rules.claim(row, runs, 1, 5)),
     "complete": (lambda c, run: transitions.complete(c, run, result="1"), rules.complete),
+    "complete a link": (
+        lambda c, run: transitions.complete_linked(c, run, result="1", meta=None, new=NewJob(task="t.nap", task_id="the-next")),
+        rules.complete,
+    ),
     "batch complete": (lambda c, run: batch(c, completions=[run], claims=[])[0], rules.complete),
     "retry": (
         lambda c, run: transitions.retry(c, run, failure(Outcome.FAILED), delay=0.0),
@@ -92,7 +96,7 @@ VERBS: dict[str, tuple[Callable[[Any, Run], Any], Callable[[Row, int], Row | Non
     "priority": (lambda c, run: control.change_priority([run.id], 9).done, lambda row, runs: rules.change_priority(row, 9)),
 }
 OF_PENDING = ["claim", "batch claim", "cancel", "priority"]
-OF_RUNNING = ["complete", "batch complete", "retry", "release", "bury", "rescue", "stop", "cancel"]
+OF_RUNNING = ["complete", "complete a link", "batch complete", "retry", "release", "bury", "rescue", "stop", "cancel"]
 OF_FAILED = ["reprocess", "reprocess entry", "resolve", "send again"]
 OF_COMPLETED = ["fail completed", "send again"]
 OF_CANCELLED = ["restore", "reprocess", "send again"]
@@ -209,10 +213,13 @@ def test_two_verbs_at_once_come_to_one_after_the_other(racers: Racers, undo: boo
         )  # type: ignore[misc]
         after = expect_second(start if waited else row, runs)
         with connection.cursor() as cursor:
-            found = rules.read(cursor)[id]
+            rows = rules.read(cursor)
+            found, links = rows[id], len(rows) - 1
             cursor.execute("DELETE FROM jobs_attempt; DELETE FROM jobs_deadletterqueue; DELETE FROM jobs_job")
         if (found, bool(answer)) != (after or start, after is not None) or not (undo or said):
             wrong.append(f"{status}: {first} / {second}: {answer!r} {found}, not {after or start}")
+        if links != ((first == "complete a link" and not undo) or (second == "complete a link" and bool(answer))):
+            wrong.append(f"{status}: {first} / {second}: {links} links sent")
         if not waited and expect_second(row, runs) is not None:
             wrong.append(f"{status}: {first} / {second}: the second did not wait")
     assert wrong == []
