@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from jobs.models import Job
 from jobs.store import stats
 from tests.rows import job_in
+from tests.web.test_rights import make_groups
 
 pytestmark = pytest.mark.django_db
 ROWS = 22_000  # more than are counted to the end in two states, in one of which jobs wait
@@ -60,9 +61,10 @@ def staff(client: Client) -> Client:
 
 @pytest.fixture
 def operator(client: Client) -> Client:
-    """One whose rights have to be read."""
+    """One whose rights have to be read. A test with transactions may have emptied the table of groups."""
+    make_groups()
     user = get_user_model().objects.create_user("omar", "", "x", is_staff=True)
-    user.groups.set(Group.objects.filter(name="Jobs admin"))
+    user.groups.set([Group.objects.get(name="Jobs admin")])
     client.force_login(user)
     return client
 
