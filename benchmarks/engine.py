@@ -84,6 +84,15 @@ class Bench:
                 raise guard.GuardError(f"{count} jobs did not end in {PATIENCE} s")
             time.sleep(0.2)
 
+    def until_alone(self) -> None:
+        """Wait until this session is the only one of the database."""
+        deadline = time.monotonic() + PATIENCE
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        while self.ask(others):
+            if time.monotonic() > deadline:
+                raise guard.GuardError("sessions of the worker did not end")
+            time.sleep(0.05)
+
     def rate(self, first: int) -> float:
         """Jobs per second, from the first start to the last end."""
         return float(
@@ -331,7 +340,7 @@ def wal(bench: Bench, rounds: int, jobs: int) -> None:
         bench.empty()
         first = bench.fill(jobs)
         bench.cursor.execute("CHECKPOINT")
-        time.sleep(1)
+        bench.ask("SELECT pg_stat_force_next_flush()::text")  # this session's own numbers, at its next rest
         place, number = bench.ask("SELECT pg_current_wal_lsn()"), bench.ask(commits)
         with guard.worker(bench.environ, "task_queue_project", bench.folder / "worker0.log"):
             polls = 0
@@ -342,7 +351,7 @@ def wal(bench: Bench, rounds: int, jobs: int) -> None:
                     raise guard.GuardError("the jobs were not drained")
                 time.sleep(0.2)
             size = bench.ask("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), %s)", place)
-        time.sleep(1)  # sessions tell their numbers when they end
+        bench.until_alone()  # sessions tell their numbers when they end
         sizes.append(float(size) / jobs)
         counts.append((bench.ask(commits) - number - polls) / jobs)
         rates.append(bench.rate(first))
