@@ -4,15 +4,11 @@ python -m benchmarks.canvas [--rounds 3] [--chord 10000] [--chain 1000]
 """
 
 import argparse
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 from benchmarks import guard
-from jobs.dev import embedded
 
 PATIENCE = 300  # seconds for one chord or chain
 ASK = """
@@ -50,25 +46,21 @@ def main() -> int:
     parser.add_argument("--chord", type=int, default=10_000, help="header tasks (10000)")
     parser.add_argument("--chain", type=int, default=1_000, help="links (1000)")
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="jobs-canvas-"))
-    folder.chmod(0o711)
     systems = {"this engine": ("task_queue_project", "benchmarks.tasks"), "stock Celery": ("benchmarks.stock", "benchmarks.stock")}
     kinds = {"chord": options.chord, "chain": options.chain}
     taken: dict[tuple[str, str], list[float]] = {(kind, name): [] for kind in kinds for name in systems}
     try:
-        environ = guard.environment(folder)
-        for number in range(options.rounds):
-            for name, (app, module) in systems.items():
-                with guard.worker(environ, app, folder / "log"):
-                    for kind, size in kinds.items():
-                        taken[kind, name].append(_ask(environ, module, kind, size))
-                        print(f"round {number + 1}, {name}, {kind} of {size}: {taken[kind, name][-1]:.2f} s", flush=True)
+        with guard.scratch("canvas") as folder:
+            environ = guard.environment(folder)
+            for number in range(options.rounds):
+                for name, (app, module) in systems.items():
+                    with guard.worker(environ, app, folder / "log"):
+                        for kind, size in kinds.items():
+                            taken[kind, name].append(_ask(environ, module, kind, size))
+                            print(f"round {number + 1}, {name}, {kind} of {size}: {taken[kind, name][-1]:.2f} s", flush=True)
     except guard.GuardError as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        embedded.stop(folder)
-        shutil.rmtree(folder, ignore_errors=True)
     for kind, size in kinds.items():
         ours, stock = (statistics.median(taken[kind, name]) for name in systems)
         print(f"{kind} of {size}: medians {ours:.2f} and {stock:.2f} s, speed {stock / ours:.2f} of stock Celery's")

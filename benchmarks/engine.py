@@ -7,11 +7,9 @@ Rates are those that PostgreSQL recorded (first start to last end) unless a meas
 
 import argparse
 import contextlib
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
@@ -23,7 +21,6 @@ import psycopg2
 import redis
 
 from benchmarks import guard
-from jobs.dev import embedded
 from jobs.verification import rules
 
 PATIENCE: Final = 600  # seconds for one drain
@@ -383,16 +380,12 @@ def main() -> int:
         parser.error("--rounds from 1, --jobs from 100, --seconds above 0")
     if options.measure == "backlog" and min(options.waiting) <= options.jobs * options.rounds:
         parser.error("--waiting must be more than --jobs in all rounds")
-    folder = Path(tempfile.mkdtemp(prefix="jobs-engine-"))
-    folder.chmod(0o711)
     try:
-        measures[options.measure](Bench(folder, guard.environment(folder)), options)
+        with guard.scratch("engine") as folder:
+            measures[options.measure](Bench(folder, guard.environment(folder)), options)
     except guard.GuardError as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        embedded.stop(folder)
-        shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 

@@ -84,6 +84,18 @@ def _drain(environ: dict[str, str], app: str) -> float:
     return float(measured["jobs"] / measured["seconds"])
 
 
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """A folder for a benchmark; the servers in it are stopped and it is removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix=f"jobs-{name}-"))
+    folder.chmod(0o711)  # PostgreSQL runs under another user where root starts it
+    try:
+        yield folder
+    finally:
+        embedded.stop(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def environment(folder: Path) -> dict[str, str]:
     """The environment of both systems; the servers are embedded and as durable as in use."""
     environ = os.environ | embedded.start(folder) | {
@@ -131,16 +143,12 @@ def main() -> int:
     options = parser.parse_args()
     if options.rounds < 1 or options.jobs < 2:
         parser.error("--rounds must be at least 1 and --jobs at least 2")
-    folder = Path(tempfile.mkdtemp(prefix="jobs-guard-"))
-    folder.chmod(0o711)
     try:
-        found = compare(folder, options.rounds, options.jobs)
+        with scratch("guard") as folder:
+            found = compare(folder, options.rounds, options.jobs)
     except GuardError as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        embedded.stop(folder)
-        shutil.rmtree(folder, ignore_errors=True)
     medians = {name: statistics.median(rates) for name, rates in found.items()}
     ratio = medians["this engine"] / medians["stock Celery"]
     print(f"medians: {medians['this engine']:,.0f} and {medians['stock Celery']:,.0f} jobs/s, ratio {ratio:.2f} (limit {options.limit})")
