@@ -11,7 +11,7 @@ from celery.utils.functional import _regen
 from django.db import connections
 from kombu.utils.json import loads
 
-from jobs.celery_app import chords, meta, sending, settle
+from jobs.celery_app import chords, meta, progress, sending, settle
 from jobs.celery_app.encoding import text
 from jobs.celery_app.waiting import Waiting
 from jobs.conf import configuration
@@ -86,7 +86,7 @@ class Backend(Waiting):
             if outcome is None or outcome.closing:
                 return encoded  # STARTED, or the end
             outcome.reported = (state, encoded)
-            settle.report_state(outcome, state, encoded)
+            progress.report_state(outcome, state, encoded)
         else:
             report = meta.report(state, encoded, traceback)
             sending.do(self.app, lambda cursor: _store(cursor, task_id, state, encoded, str(traceback) if traceback else None, report))

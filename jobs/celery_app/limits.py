@@ -6,7 +6,7 @@ from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
 
-from jobs.celery_app import settle
+from jobs.celery_app import process_engine
 from jobs.domain.errors import JobTimeout
 
 _of_worker: list[float | None] = [None, None]  # hard, soft: of the command line or the configuration
@@ -24,7 +24,7 @@ def applied(task: Any, request: Any) -> AbstractContextManager[Any]:
     own = None if hard else request.job_timeout
     if not (own or hard or soft):
         return nullcontext()
-    return _limited(own, hard, soft) if settle.is_green() else _renamed(hard)
+    return _limited(own, hard, soft) if process_engine.is_green() else _renamed(hard)
 
 
 @contextmanager

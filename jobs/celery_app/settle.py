@@ -1,24 +1,18 @@
 """The end of a run, written once: everything that follows from it is in the same transaction."""
 
 import logging
-import os
-import sys
-import traceback as tracebacks
 from collections.abc import Callable
 from typing import Any
 
 import psycopg2
 from billiard.exceptions import WorkerLostError
 from celery import signals, states
-from celery.exceptions import Retry
 from kombu.exceptions import EncodeError
 
 from jobs import masking
-from jobs.celery_app import aftermath, encoding, meta, retries, sending
-from jobs.domain.errors import JobTimeout
+from jobs.celery_app import aftermath, encoding, failures, meta, process_engine, retries, sending
 from jobs.domain.outcomes import Outcome as Ending
 from jobs.store import interventions, transitions
-from jobs.store.engine import Engine
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Failure, Run
 
@@ -26,47 +20,19 @@ logger = logging.getLogger("jobs.worker")
 logging.getLogger("celery.app.trace").addFilter(masking.Filter())  # writes what tasks raise, with the traceback
 INTERRUPTED = Failure(error_class="Interrupted", message="the worker was stopped", outcome=Ending.INTERRUPTED)
 REQUEUE_S = 0.1  # seconds before a rejected job is due again
-_engine: list[Engine] = []
-_make: list[Callable[[], Engine]] = []
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_engine.clear)  # a child makes its own
-
-
-def attach(make: Callable[[], Engine]) -> None:
-    """How a forked child of this worker makes an engine of its own."""
-    _make[:] = [make]
-
-
-def use(engine: Engine | None) -> None:
-    """Set the engine of this process; a worker does so when it starts."""
-    _engine[:] = [] if engine is None else [engine]
-
-
-def engine() -> Engine:
-    """The engine of this process; under prefork each child makes its own at its first job."""
-    if not _engine:
-        use(_make[0]())
-    return _engine[0]
-
-
-def is_green() -> bool:
-    """Whether tasks of this process run in greenlets."""
-    return bool(_engine) and getattr(_engine[0], "green", False)
 
 
 def claim(task: Any, request: Any, make: Any) -> Any:
     """The outcome to fill in when the run is ours, else None: a duplicate or stale message."""
     run = Run(id=request.job_id, runs=request.runs)
-    if not engine().claim(run, request.job_queue, request.job_priority):
+    if not process_engine.current().claim(run, request.job_queue, request.job_priority):
         return None
     outcome = make(run=run, task=task)
-    if is_green():
+    if process_engine.is_green():
         import gevent
 
         outcome.body.greenlet = gevent.getcurrent()
-    engine().held[run.id] = outcome
+    process_engine.current().held[run.id] = outcome
     return outcome
 
 
@@ -88,7 +54,7 @@ def _body(outcome: Any, change: Any) -> Callable[[Any], bool]:
 
 
 def _write(outcome: Any, change: Any) -> bool:
-    won = bool(engine().write(_body(outcome, change)))
+    won = bool(process_engine.current().write(_body(outcome, change)))
     _done(outcome, won)
     return won
 
@@ -96,10 +62,10 @@ def _write(outcome: Any, change: Any) -> bool:
 def _done(outcome: Any, won: bool) -> None:
     outcome.settled = True
     outcome.changes, outcome.parts = [], []
-    engine().held.pop(outcome.run.id, None)
+    process_engine.current().held.pop(outcome.run.id, None)
     if not won:
         logger.warning("job %s: the outcome of run %s came late and was refused", outcome.run.id, outcome.run.runs)
-        engine().write(lambda cursor: transitions.note_late(cursor, outcome.run))
+        process_engine.current().write(lambda cursor: transitions.note_late(cursor, outcome.run))
 
 
 def encode(result: Any) -> str:
@@ -115,7 +81,7 @@ def complete(outcome: Any, result: Any, children: Any = None, store: bool = True
     text = encode(result) if store else None
     more = meta.children(children)
     if not (outcome.changes or outcome.parts or more is not None):
-        _done(outcome, engine().complete(outcome.run, text))
+        _done(outcome, process_engine.current().complete(outcome.run, text))
         return
 
     def change(cursor: Any) -> bool:
@@ -127,7 +93,7 @@ def complete(outcome: Any, result: Any, children: Any = None, store: bool = True
     if part is None:
         _write(outcome, change)
     else:
-        _done(outcome, engine().complete_counted(outcome.run, text, part, _body(outcome, change)))
+        _done(outcome, process_engine.current().complete_counted(outcome.run, text, part, _body(outcome, change)))
 
 
 def _complete_linked(outcome: Any, text: str | None, more: str | None) -> bool:
@@ -139,7 +105,7 @@ def _complete_linked(outcome: Any, text: str | None, more: str | None) -> bool:
         return False
     new = outcome.changes[0]
     try:
-        won = engine().write(
+        won = process_engine.current().write(
             lambda cursor: transitions.complete_linked(cursor, outcome.run, result=text, meta=more, new=new), single=True
         )  # fmt: skip
     except psycopg2.IntegrityError:  # somebody sends the same task_id at this moment
@@ -149,39 +115,14 @@ def _complete_linked(outcome: Any, text: str | None, more: str | None) -> bool:
     return bool(won)
 
 
-def failure_of(error: BaseException, trace: Any = None) -> Failure:
-    """What is kept of an exception."""
-    text = trace if isinstance(trace, str) else "".join(tracebacks.format_exception(type(error), error, trace or error.__traceback__))
-    ending = Ending.TIMED_OUT if isinstance(error, JobTimeout) else Ending.FAILED
-    try:
-        message = str(error)
-    except Exception:  # a __str__ of the task's own may raise; the job still needs its message
-        message = object.__repr__(error)
-    return Failure(error_class=type(error).__name__, message=message, traceback=text, outcome=ending)
-
-
-def _kept(outcome: Any, error: BaseException | None, failure: Failure, traceback: str) -> str | None:
-    """What AsyncResult will say of a failure."""
-    if error is None:
-        return meta.failure(None, traceback, None)
-    task = outcome.task
-    encoded = task.app.backend.encode_result(error, states.FAILURE)
-    return meta.failure(encoded, traceback, task.app.backend.current_task_children(task.request))
-
-
-def _retry_traceback(failure: Failure) -> str:
-    """Celery's, which ends with the Retry: from its text people read when the next try is."""
-    return tracebacks.format_exc() if isinstance(sys.exception(), Retry) else failure.traceback
-
-
 def retry(task: Any, outcome: Any) -> None:
     """running -> pending, after the body has unwound."""
     if outcome.settled or outcome.retry is None:
         return
     plan = dict(outcome.retry)
     given = plan.pop("error")
-    failure = failure_of(given or RuntimeError("the task asked to be run again"), plan.pop("traceback"))
-    plan["meta"] = _kept(outcome, given, failure, _retry_traceback(failure))
+    failure = failures.of(given or RuntimeError("the task asked to be run again"), plan.pop("traceback"))
+    plan["meta"] = failures.kept(outcome, given, failure, failures.retry_traceback(failure))
     outcome.changes = []
     if _write(outcome, lambda cursor: transitions.retry(cursor, outcome.run, failure, **plan)):
         logger.warning("job %s: attempt failed (%s), again in %.1f s", outcome.run.id, failure.error_class, plan["delay"])
@@ -199,7 +140,7 @@ def reject(task: Any, outcome: Any, rejected: Any) -> None:
     else:
         outcome.closing = True
         reason = rejected.reason if isinstance(rejected.reason, BaseException) else rejected
-        bury(task.name, outcome, failure_of(reason), reason)
+        bury(task.name, outcome, failures.of(reason), reason)
 
 
 def cancelled(outcome: Any, error_class: str, message: str) -> None:
@@ -220,7 +161,7 @@ def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None 
     """running -> failed, with its dead letter and one CRITICAL record in the worker's log."""
     if outcome.settled:
         return
-    more, told, errbacks = _kept(outcome, error, failure, failure.traceback), error is not None, outcome.errbacks
+    more, told, errbacks = failures.kept(outcome, error, failure, failure.traceback), error is not None, outcome.errbacks
 
     def change(cursor: Any) -> bool:
         return transitions.bury(cursor, outcome.run, failure, task=task, meta=more, told=told, errbacks=errbacks)
@@ -228,7 +169,7 @@ def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None 
     if _write(outcome, change):
         _log_burial(outcome.run, task, failure)
         if errbacks:
-            aftermath.run(outcome.task.app, engine(), outcome.run.id)
+            aftermath.run(outcome.task.app, process_engine.current(), outcome.run.id)
 
 
 def _log_burial(run: Run, task: str, failure: Failure) -> None:
@@ -247,10 +188,10 @@ def bury_elsewhere(app: Any, request: Any, run: Run, error: BaseException, trace
     """
     if isinstance(error, WorkerLostError):
         return
-    failure = failure_of(error, str(trace) if trace else None)
+    failure = failures.of(error, str(trace) if trace else None)
     pause = retries.pause(request)
     if pause is not None:
-        engine().write(lambda cursor: transitions.retry(cursor, run, failure, delay=pause))
+        process_engine.current().write(lambda cursor: transitions.retry(cursor, run, failure, delay=pause))
         return
     more = meta.failure(app.backend.encode_result(error, states.FAILURE), failure.traceback, None)
 
@@ -261,49 +202,28 @@ def bury_elsewhere(app: Any, request: Any, run: Run, error: BaseException, trace
             tell()
         return True
 
-    if engine().write(body):
+    if process_engine.current().write(body):
         _log_burial(run, request.task, failure)
         if request.errbacks:
-            aftermath.run(app, engine(), run.id)
+            aftermath.run(app, process_engine.current(), run.id)
 
 
 def revoked(run: Run, reason: str) -> None:
     """A message that expired or was revoked ends its job as cancelled; one that ran was stopped by Celery."""
-    outcome = engine().held.get(run.id)
+    outcome = process_engine.current().held.get(run.id)
     if reason == "terminated":
         if outcome is not None:
             cancelled(outcome, "Revoked", reason)
-    elif engine().write(lambda cursor: interventions.cancel_pending(cursor, [run.id], f"Revoked: {reason}")):
+    elif process_engine.current().write(lambda cursor: interventions.cancel_pending(cursor, [run.id], f"Revoked: {reason}")):
         logger.warning("job %s was cancelled: %s", run.id, reason)
-
-
-def progress(outcome: Any, fraction: float, message: str) -> bool:
-    """Note how far the run is, over the engine's connection, so that a transaction of the task does not hold the row."""
-    return _note(outcome, {"fraction": fraction, "message": transitions.clean(message, 500)})
-
-
-def report_state(outcome: Any, state: str, encoded: Any) -> bool:
-    """A state of the task's own (`update_state`); `current` and `total` in it are how far the run is."""
-    fraction = 0.0
-    if isinstance(encoded, dict) and encoded.get("total"):
-        try:
-            fraction = min(max(float(encoded["current"]) / float(encoded["total"]), 0.0), 1.0)
-        except (KeyError, TypeError, ValueError):
-            pass  # not numbers: a state without a fraction
-    return _note(outcome, {"fraction": fraction, "message": transitions.clean(state, 500), "state": state, "result": encoded})
-
-
-def _note(outcome: Any, progress: dict[str, Any]) -> bool:
-    text = encoding.text(progress)
-    return bool(engine().write(lambda cursor: transitions.report_progress(cursor, outcome.run, text)))
 
 
 @signals.task_failure.connect(weak=False)
 def _on_failure(sender: Any = None, exception: Any = None, einfo: Any = None, **_: Any) -> None:
-    """Where a failure settles. Exceptions in receivers are swallowed by Celery, so `engine().write` keeps trying."""
+    """Where a failure settles. Exceptions in receivers are swallowed by Celery, so `process_engine.current().write` keeps trying."""
     outcome = getattr(getattr(sender, "request", None), "outcome", None)
     if outcome is not None:
-        bury(sender.name, outcome, failure_of(exception, str(getattr(einfo, "traceback", "")) or None), exception)
+        bury(sender.name, outcome, failures.of(exception, str(getattr(einfo, "traceback", "")) or None), exception)
 
 
 @signals.task_postrun.connect(weak=False)

@@ -12,7 +12,7 @@ from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore, Reject, Retry
 from django.db import transaction
 
-from jobs.celery_app import limits, plain, retries, settle
+from jobs.celery_app import limits, plain, progress, retries, settle
 from jobs.celery_app.body import Body
 from jobs.conf import configuration
 from jobs.domain.errors import JobCancelled, JobInterrupted, PermanentError
@@ -61,7 +61,7 @@ class JobTask(DjangoTask):
     def progress(self, fraction: float, message: str = "") -> bool:
         """Report how far this run is (0 to 1). False when the run is no longer the job's."""
         outcome = getattr(self.request, "outcome", None)
-        return outcome is not None and settle.progress(outcome, min(max(float(fraction), 0.0), 1.0), message)
+        return outcome is not None and progress.report(outcome, min(max(float(fraction), 0.0), 1.0), message)
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """Celery's, with a row for the message. Returns an AsyncResult; the row is in the caller's transaction."""

@@ -24,7 +24,7 @@ from django.db import connections
 from django.utils.translation import gettext as _
 
 import jobs
-from jobs.celery_app import aftermath, last_resort, limits, settle
+from jobs.celery_app import aftermath, last_resort, limits, process_engine, settle
 from jobs.celery_app.app import address
 from jobs.celery_app.deadline_board import Board
 from jobs.conf import configuration
@@ -90,7 +90,7 @@ class Engine(bootsteps.StartStopStep):
     def create(self, worker: Any) -> None:
         """Before the consumer is made, so that it finds the admission."""
         green = worker.pool_cls.__module__.endswith("gevent")
-        settle.attach(child_engine)
+        process_engine.attach(child_engine)
         if green:
             from psycogreen.gevent import patch_psycopg
 
@@ -120,7 +120,7 @@ class Engine(bootsteps.StartStopStep):
             from jobs.worker.plain_engine import PlainEngine
 
             worker.engine = PlainEngine(registration)
-        settle.use(worker.engine)
+        process_engine.use(worker.engine)
         limits.of_worker(worker.time_limit, worker.soft_time_limit)
         self._steer(worker)
         self.watch = Watch(worker.engine, partial(aftermath.run, worker.app, worker.engine))

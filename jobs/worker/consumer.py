@@ -16,7 +16,7 @@ from celery.worker import state
 from django.utils.translation import gettext
 from redis.exceptions import ResponseError
 
-from jobs.celery_app import settle, signing
+from jobs.celery_app import process_engine, signing
 from jobs.conf import configuration
 from jobs.domain import priority
 from jobs.store import broker, clock, transitions
@@ -107,7 +107,7 @@ class Consumer(celery.worker.consumer.Consumer):
         wait = self.turns[request.name].wait(headers["job_id"], bucket.fill_rate, time.monotonic())
         if not wait:
             return self._limit_move_to_pool(request)
-        run, engine = Run(id=headers["job_id"], runs=headers["runs"]), settle.engine()
+        run, engine = Run(id=headers["job_id"], runs=headers["runs"]), process_engine.current()
         if engine.claim(run, headers["job_queue"], headers["job_priority"]):
             engine.write(lambda cursor: transitions.release(cursor, run, delay=wait))
             engine.held.pop(run.id, None)
@@ -126,7 +126,7 @@ class Consumer(celery.worker.consumer.Consumer):
         headers = message.headers
         name = headers["task"]
         run = Run(id=headers["job_id"], runs=headers["runs"])
-        engine = settle.engine()
+        engine = process_engine.current()
         if not engine.claim(run, headers["job_queue"], headers["job_priority"]):
             return
         engine.held.pop(run.id, None)

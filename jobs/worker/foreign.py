@@ -9,7 +9,7 @@ from celery.utils.time import maybe_iso8601
 from celery.worker.strategy import proto1_to_proto2
 from kombu.exceptions import EncodeError
 
-from jobs.celery_app import encoding, settle
+from jobs.celery_app import encoding, process_engine
 from jobs.conf import configuration
 from jobs.domain import priority as priorities
 from jobs.store.insert import NewJob, insert_sent
@@ -33,7 +33,7 @@ def take_in(app: Any, message: Any) -> bool:
     """Insert the row of a message. False, with a line in the log, when it is none that can be run here."""
     try:
         new = row(app, message)
-        accepted = settle.engine().write(lambda cursor: insert_sent(cursor, new))
+        accepted = process_engine.current().write(lambda cursor: insert_sent(cursor, new))
     except (Refused, psycopg2.DataError) as error:
         logger.error("refused a message of another program: %s", str(error).strip().splitlines()[0][:500])
         return False

@@ -5,7 +5,7 @@ from typing import Any
 from celery.worker.control import inspect_command
 from kombu.utils.json import loads
 
-from jobs.celery_app import settle
+from jobs.celery_app import process_engine
 from jobs.store import stats
 
 MOST = 1000  # rows an answer
@@ -15,7 +15,7 @@ MOST = 1000  # rows an answer
 def scheduled(state: Any, **_: Any) -> list[dict[str, Any]]:
     """List of the tasks of this worker's queues that are due later, the next first."""
     queues = sorted(state.app.amqp.queues.consume_from)
-    rows = settle.engine().write(lambda cursor: stats.due_later(cursor, queues, MOST))
+    rows = process_engine.current().write(lambda cursor: stats.due_later(cursor, queues, MOST))
     return [
         {
             "eta": run_at.isoformat(),

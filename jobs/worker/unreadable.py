@@ -6,7 +6,7 @@ from typing import Any
 import celery
 from django.utils.translation import gettext as _
 
-from jobs.celery_app import settle
+from jobs.celery_app import process_engine
 from jobs.store import transitions
 from jobs.store.transitions import Failure, Run
 
@@ -39,7 +39,7 @@ def refuse(message: Any, reason: str) -> None:
     """Claim the job of a message that is ours, and bury it."""
     headers = message.headers
     run, task = Run(id=headers["job_id"], runs=headers["runs"]), str(headers.get("task"))
-    engine = settle.engine()
+    engine = process_engine.current()
     if not engine.claim(run, headers["job_queue"], headers["job_priority"]):
         return
     try:

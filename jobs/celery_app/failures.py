@@ -1,0 +1,38 @@
+"""What is kept of an exception: in the attempt, in the dead letter, and for who asks for the result."""
+
+import sys
+import traceback as tracebacks
+from typing import Any
+
+from celery import states
+from celery.exceptions import Retry
+
+from jobs.celery_app import meta
+from jobs.domain.errors import JobTimeout
+from jobs.domain.outcomes import Outcome as Ending
+from jobs.store.transitions import Failure
+
+
+def of(error: BaseException, trace: Any = None) -> Failure:
+    """Its class, text and traceback; `trace`: the traceback, as text or as one that Python holds."""
+    text = trace if isinstance(trace, str) else "".join(tracebacks.format_exception(type(error), error, trace or error.__traceback__))
+    ending = Ending.TIMED_OUT if isinstance(error, JobTimeout) else Ending.FAILED
+    try:
+        message = str(error)
+    except Exception:  # a __str__ of the task's own may raise; the job still needs its message
+        message = object.__repr__(error)
+    return Failure(error_class=type(error).__name__, message=message, traceback=text, outcome=ending)
+
+
+def kept(outcome: Any, error: BaseException | None, failure: Failure, traceback: str) -> str | None:
+    """What AsyncResult will say of a failure."""
+    if error is None:
+        return meta.failure(None, traceback, None)
+    task = outcome.task
+    encoded = task.app.backend.encode_result(error, states.FAILURE)
+    return meta.failure(encoded, traceback, task.app.backend.current_task_children(task.request))
+
+
+def retry_traceback(failure: Failure) -> str:
+    """Celery's, which ends with the Retry: from its text people read when the next try is."""
+    return tracebacks.format_exc() if isinstance(sys.exception(), Retry) else failure.traceback

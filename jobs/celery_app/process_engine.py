@@ -1,0 +1,35 @@
+"""The engine of this process: the worker sets it when it starts, a forked child makes its own."""
+
+import os
+from collections.abc import Callable
+
+from jobs.store.engine import Engine
+
+_engine: list[Engine] = []
+_make: list[Callable[[], Engine]] = []
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_engine.clear)  # a child makes its own
+
+
+def attach(make: Callable[[], Engine]) -> None:
+    """How a forked child of this worker makes an engine of its own."""
+    _make[:] = [make]
+
+
+def use(engine: Engine | None) -> None:
+    """Set the engine of this process; a worker does so when it starts."""
+    _engine[:] = [] if engine is None else [engine]
+
+
+def current() -> Engine:
+    """The engine of this process; under prefork each child makes its own at its first job."""
+    if not _engine:
+        use(_make[0]())
+    return _engine[0]
+
+
+def is_green() -> bool:
+    """Whether tasks of this process run in greenlets."""
+    return bool(_engine) and getattr(_engine[0], "green", False)
