@@ -31,7 +31,7 @@ from jobs.conf import configuration
 from jobs.domain.errors import JobInterrupted
 from jobs.store import transitions
 from jobs.store.schema import wait_until_migrated
-from jobs.worker import inspection  # noqa: F401 - answers `celery inspect scheduled`
+from jobs.worker import ending, inspection  # noqa: F401 - answers `celery inspect scheduled`
 from jobs.worker.process import child_engine
 from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
@@ -250,9 +250,11 @@ class LeaderChild(bootsteps.StartStopStep):
         self.options = [f"--database-name={name}"] if name else []
         if found := address(worker.app):
             self.options.append(f"--app={found}")
-        board = last_resort.board
-        self.handed = () if board is None else (board.descriptor,)
-        self.options += [f"--deadlines={descriptor}" for descriptor in self.handed]
+        self.handed = ()
+        if (board := last_resort.board) is not None:
+            end = ending.prepare()
+            self.options += [f"--deadlines={board.descriptor}", *([] if end is None else [f"--end={end}"])]
+            self.handed = (board.descriptor, *([] if end is None else [end]))
         self._spawn()
         threading.Thread(target=self._tend, daemon=True, name="jobs-leader-child").start()
 

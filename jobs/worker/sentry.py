@@ -9,13 +9,15 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from jobs.celery_app.deadline_board import Board
+from jobs.worker import ending
 
 logger = logging.getLogger("jobs.worker")
 EACH_S = 0.5
 GAP_S = 2.0  # between two looks: this process was stopped, or the machine slept
 # The watchdog acts 2 s after the deadline, and takes up to 2 s more after a stop and 3 s for its last words.
 SILENT_S = 8.0
-ABORT_S = 3.0  # for the stacks, before SIGKILL
+STACKS_S = 0.5  # to write them, before the process is gone
+ENDS_S = 3.0  # for each way to end it, before the next
 
 
 class State(NamedTuple):
@@ -29,9 +31,10 @@ class State(NamedTuple):
 class Sentry:
     """Looks twice a second at the board of its parent."""
 
-    def __init__(self, board: Board, worker: int) -> None:
+    def __init__(self, board: Board, worker: int, end: int | None = None) -> None:
         self.board = board
         self.worker = worker
+        self.by = end  # the descriptor by which the worker itself can be ended (`jobs.worker.ending`)
         self.silent: dict[int, float] = {}  # since when each process runs past its deadline
         self.looked = time.monotonic()
 
@@ -58,15 +61,36 @@ class Sentry:
 
     def _end(self, pid: int) -> None:
         logger.critical("process %s is past its deadline and does not answer: a call keeps the interpreter's lock; it is ended", pid)
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGABRT)  # faulthandler writes the stacks
-            end = time.monotonic() + ABORT_S
-            while self._runs(pid):
-                if time.monotonic() > end:
-                    os.kill(pid, signal.SIGKILL)
-                    break
-                time.sleep(0.05)
+        for way in (self._ask, self._abort, self._kill):
+            if way(pid) and self._gone(pid, ENDS_S):
+                break
         self.silent.pop(pid, None)
+
+    def _ask(self, pid: int) -> bool:
+        """A worker: it writes its stacks and ends with its own exit code, which a supervisor knows."""
+        if pid != self.worker or self.by is None:
+            return False
+        ending.stacks(pid)
+        return self._gone(pid, STACKS_S) or ending.end(self.by)
+
+    def _abort(self, pid: int) -> bool:
+        """Anything else: faulthandler writes the stacks."""
+        return _signal(pid, signal.SIGABRT)
+
+    def _kill(self, pid: int) -> bool:
+        return _signal(pid, signal.SIGKILL)
+
+    def _gone(self, pid: int, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while (runs := self._runs(pid)) and time.monotonic() < end:
+            time.sleep(0.05)
+        return not runs
+
+
+def _signal(pid: int, number: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+    return True
 
 
 def state(pid: int) -> State | None:

@@ -22,6 +22,7 @@ from jobs.conf import configuration
 from jobs.domain.errors import JobInterrupted, JobTimeout
 from jobs.store import deadline, transitions
 from jobs.store.engine import connect
+from jobs.worker.ending import SOFTWARE
 
 logger = logging.getLogger("jobs.worker")
 EACH_S = 0.25
@@ -29,7 +30,6 @@ OVERDUE_S = 2.0  # after its deadline a body is taken away
 STOPPED_S = 3.5  # after the grace: what a worker told to stop may still need
 WORDS_S = 3.0  # for the last words; PostgreSQL may be away
 APART_S = 0.2  # seconds before a released neighbour is due: this process must be gone by then
-SOFTWARE = 70  # exit code, as in sysexits.h
 
 
 def _real(module: str, name: str) -> Any:

@@ -22,6 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("-A", "--app", default="", help="The Celery app, as in celery -A (default: the one that the settings import).")
         parser.add_argument("--database-name", default="", help="Another database of the same server.")
         parser.add_argument("--deadlines", type=int, help="The file descriptor of the parent's deadlines: end the parent when it hangs.")
+        parser.add_argument("--end", type=int, help="The file descriptor by which the parent can be ended although it hangs.")
         parser.add_argument("--parent", action="store_true", help="End when the standard input is closed, that is with the parent process.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -49,7 +50,7 @@ class Command(BaseCommand):
             threading.Thread(target=_watch, args=(stop,), daemon=True, name="jobs-parent").start()
         if options["deadlines"] is not None:
             try:
-                sentry = Sentry(Board(options["deadlines"]), os.getppid())
+                sentry = Sentry(Board(options["deadlines"]), os.getppid(), options["end"])
             except (OSError, ValueError) as error:
                 raise CommandError(f"--deadlines: {error}") from error
             threading.Thread(target=sentry.run, daemon=True, name="jobs-sentry").start()

@@ -1,0 +1,94 @@
+"""A process that keeps its interpreter's lock is ended from outside, with an exit code of its own and the stacks of its threads."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from jobs.worker import ending
+from jobs.worker.sentry import state
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="message queues of the C library")
+HANGS = """
+import ctypes, os
+from jobs.worker import ending
+descriptor = ending.prepare()
+os.set_inheritable(descriptor, True)
+print(os.getpid(), descriptor, flush=True)
+def keeps_the_lock():
+    ctypes.PyDLL(None).sleep(60)
+keeps_the_lock()
+"""
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as made:
+        yield made
+        made.kill()
+
+
+def descriptor_of(process: subprocess.Popen[str]) -> int:
+    """The same queue, in this process."""
+    assert process.stdout is not None
+    pid, number = map(int, process.stdout.readline().split())
+    return os.open(f"/proc/{pid}/fd/{number}", os.O_RDWR)
+
+
+def test_it_ends_with_its_own_code(process: subprocess.Popen[str]) -> None:
+    descriptor = descriptor_of(process)
+    ending.stacks(process.pid)
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    while "in keeps_the_lock" not in line:
+        line = process.stderr.readline()
+        assert line, "the stacks are written"
+    assert process.poll() is None, "and it goes on"
+    assert ending.end(descriptor)
+    assert process.wait(20) == ending.SOFTWARE == 70
+    os.close(descriptor)
+
+
+FORKS = """
+import os, signal, time
+from jobs.worker import ending
+descriptor = ending.prepare()
+child = os.fork()
+if child == 0:
+    signal.pause()
+other = os.fork()
+if other == 0:
+    ending.end(descriptor)
+    signal.pause()
+print(child, other, flush=True)
+time.sleep(60)
+"""
+
+
+def test_its_children_are_not_ended_with_it() -> None:
+    """A prefork worker's are its own business."""
+    with subprocess.Popen([sys.executable, "-c", FORKS], start_new_session=True, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.wait(20) == 70
+            assert process.stdout is not None
+            for child in map(int, process.stdout.readline().split()):
+                found = state(child)
+                assert found is not None
+                assert not found.ended
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+NO_ROOM = """
+import resource
+from jobs.worker import ending
+resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))
+print(ending.prepare())
+"""
+
+
+def test_where_no_queue_is_allowed_there_is_none() -> None:
+    assert subprocess.run([sys.executable, "-c", NO_ROOM], capture_output=True, text=True, check=True).stdout == "None\n"
