@@ -250,7 +250,7 @@ class LeaderChild(bootsteps.StartStopStep):
         self.options = [f"--database-name={name}"] if name else []
         if found := address(worker.app):
             self.options.append(f"--app={found}")
-        self.handed = ()
+        self.handed: tuple[int, ...] = ()
         if (board := last_resort.board) is not None:
             end = ending.prepare()
             self.options += [f"--deadlines={board.descriptor}", *([] if end is None else [f"--end={end}"])]
