@@ -20,6 +20,7 @@ from jobs.domain.priority import LANES, lane_of
 from jobs.leader import batches, election, indexing, notices, pick, prune, publish
 from jobs.leader.complaint import Complaint
 from jobs.leader.link import Link
+from jobs.leader.outage import Outage
 from jobs.leader.publish import Row
 from jobs.leader.rescue import Rescue
 from jobs.leader.window import Lane, Sent, Window
@@ -47,6 +48,7 @@ class Leader:
         self.lengths = self.client.register_script(_LENGTHS)
         self.window = Window()
         self.rescue = Rescue(connection, again=again)
+        self.outage = Outage(self.cursor, link)
         self.after: dict[Lane, pick.Place] = {}
         self.asleep = False
         self.polls = 0
@@ -79,6 +81,7 @@ class Leader:
             self.look_for_suspect = True
             if self.rescue.look():
                 self.after.clear()
+        self.outage.look(now)
         try:
             return self.link.is_open and self.fill(now)
         except redis.RedisError as error:

@@ -25,6 +25,7 @@ class Link:
         self.answers = threading.Event()
         self.closed = threading.Event()
         self.told = -TELL
+        self.away_since: float | None = None  # monotonic: since when no question has been answered
         self._ask()
 
     @property
@@ -49,11 +50,14 @@ class Link:
         threading.Thread(target=self._until_it_answers, daemon=True, name="jobs-redis").start()
 
     def _until_it_answers(self) -> None:
+        begun = time.monotonic()
         with broker.client(self.url, timeout=ANSWER) as client:
             while not self.closed.wait(EACH):
                 try:
                     client.ping()
                 except redis.RedisError:
+                    self.away_since = begun
                     continue
+                self.away_since = None
                 self.answers.set()
                 return

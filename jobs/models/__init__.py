@@ -7,10 +7,11 @@ from jobs.models.canvas import Aftermath, Chord, ChordPart, SavedGroup, StoredRe
 from jobs.models.dead_letter import DeadLetterQueue
 from jobs.models.error_group import ErrorGroup
 from jobs.models.job import Job
+from jobs.models.outage import Outage
 from jobs.models.preference import Preference
 from jobs.models.worker import Worker
 
 __all__ = [
     "Aftermath", "Attempt", "Audit", "Batch", "Chord", "ChordPart", "DeadLetterQueue", "ErrorGroup", "Job",
-    "Preference", "SavedGroup", "StoredResult", "Worker",
+    "Outage", "Preference", "SavedGroup", "StoredResult", "Worker",
 ]  # fmt: skip

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs.store import stats
+from jobs.store import outages, stats
 from jobs.store.stats import QueueLine, WorkerLine
 from jobs.web.labels import ltr
-from jobs.web.tags import clock
+from jobs.web.tags import clock, clock_time
 
 GROWING: Final = 600  # seconds in which a new dead letter means that its error goes on
 SLOW: Final = 300  # seconds a due job may wait before people are told
@@ -24,8 +25,14 @@ class Alert:
     bad: bool
     fact: str
     advice: str
+    since: datetime | None = None  # the %(time)s in the fact
     url: str = ""
     link: str = ""
+
+    @property
+    def said(self) -> str:
+        """The fact, its time in the zone of the one who reads it: one reading serves all."""
+        return self.fact % {"time": clock_time(self.since)} if self.since else self.fact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +68,9 @@ def _part_alerts(redis: bool, leader: bool, workers: Sequence[WorkerLine]) -> li
     found = []
     if not redis:
         advice = _("Start Redis again; accepted jobs are safe in PostgreSQL and go on by themselves.")
-        found.append(Alert(bad=True, fact=_("Redis does not answer."), advice=advice))
+        since = outages.since(outages.REDIS)
+        fact = _("Redis has been away since %(time)s.") if since else _("Redis does not answer.")
+        found.append(Alert(bad=True, fact=fact, since=since, advice=advice))
     if not workers:
         advice = _("Start one: %(command)s") % {
             "command": ltr("celery -A task_queue_project worker -P gevent --concurrency=4 --prefetch-multiplier=1")

@@ -1,5 +1,6 @@
 """The words and shapes for what people see."""
 
+import re
 from typing import Final
 
 from django.utils.functional import Promise
@@ -7,6 +8,8 @@ from django.utils.translation import pgettext_lazy
 
 from jobs.domain.statuses import State
 
+# Characters that change the direction of what follows them, or that nobody can see.
+HIDDEN: Final = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u0000-\u0008\u000b-\u001f\u007f]")
 STATE_LABELS: Final[dict[State, Promise]] = {
     State.QUEUED: pgettext_lazy("state", "Queued"),
     State.SCHEDULED: pgettext_lazy("state", "Scheduled"),
@@ -17,6 +20,11 @@ STATE_LABELS: Final[dict[State, Promise]] = {
     State.FAILED: pgettext_lazy("state", "Failed"),
     State.CANCELLED: pgettext_lazy("state", "Cancelled"),
 }
+
+
+def isolated(text: str) -> str:
+    """What people typed, inside a sentence: on one line, without characters that would turn the sentence round."""
+    return f"\u2068{HIDDEN.sub('', ' '.join(text.split()))}\u2069"
 
 
 def ltr(text: str) -> str:

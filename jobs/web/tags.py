@@ -17,12 +17,9 @@ from jobs.domain import tracebacks
 from jobs.domain.statuses import State
 from jobs.models.dead_letter import RESOLUTION_LABELS
 from jobs.models.job import STATUS_LABELS
-from jobs.web.labels import STATE_LABELS
+from jobs.web.labels import HIDDEN, STATE_LABELS
 
 register = template.Library()
-
-# Characters that change the direction of what follows them, or that nobody can see.
-_HIDDEN = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u0000-\u0008\u000b-\u001f\u007f]")
 
 
 @register.simple_tag
@@ -112,11 +109,15 @@ def moment(value: datetime | None, seconds: bool = True) -> SafeString | str:
     if value is None:
         return ""
     local = timezone.localtime(value)
-    clock_format = "H:i:s" if seconds else "H:i"
-    text = formats.date_format(local, clock_format)
-    if local.date() != timezone.localdate():
-        text = f"{formats.date_format(local, 'j M')} {text}"
+    text = clock_time(value, seconds=seconds)
     return format_html('<time datetime="{}">{}</time>', local.isoformat(timespec="milliseconds"), text)
+
+
+def clock_time(value: datetime, *, seconds: bool = False) -> str:
+    """The time in the visitor's zone, with the day unless it is today."""
+    local = timezone.localtime(value)
+    text = formats.date_format(local, "H:i:s" if seconds else "H:i")
+    return text if local.date() == timezone.localdate() else f"{formats.date_format(local, 'j M')} {text}"
 
 
 @register.simple_tag
@@ -141,7 +142,7 @@ def visible(text: str) -> str:
     >>> visible("a\\u202eb")
     'ab'
     """
-    return _HIDDEN.sub("", str(text))[:200]
+    return HIDDEN.sub("", str(text))[:200]
 
 
 @register.filter

@@ -9,10 +9,10 @@ from django.utils.translation import ngettext
 from jobs.celery_app import lanes
 from jobs.domain.statuses import State
 from jobs.models import Job
-from jobs.store import waiting
+from jobs.store import outages, waiting
 from jobs.store.waiting import MOST, Obstacles
 from jobs.web.labels import ltr
-from jobs.web.tags import label, span, visible
+from jobs.web.tags import clock_time, label, span, visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,10 @@ def _sentence(job: Job, facts: Obstacles, place: int | None, due_in: float) -> t
             return _retry(job, when), _then(facts)
         return _("It waits for its time, %(clock)s: in %(time)s.") % when, _then(facts)
     if place is None:
-        return _("Redis does not answer, so no job is handed to a worker."), _("It is safe in PostgreSQL and goes on when Redis is back.")
+        safe = _("It is safe in PostgreSQL and goes on when Redis is back.")
+        if since := outages.since(outages.REDIS):
+            return _("Redis has been away since %(time)s, so no job is handed to a worker.") % {"time": clock_time(since)}, safe
+        return _("Redis does not answer, so no job is handed to a worker."), safe
     if not facts.any_worker:
         return _("No worker lives, so no job runs."), ""
     if not facts.leader:

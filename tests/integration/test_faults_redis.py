@@ -16,7 +16,7 @@ from django.db import connection
 from jobs import control, enqueue, enqueue_many
 from jobs.domain.priority import lane_key, lane_of
 from jobs.models import Job
-from jobs.store import broker
+from jobs.store import broker, outages
 from tests.own_redis import OwnRedis
 from tests.proxy import proxy
 from tests.stream import Stream
@@ -102,9 +102,11 @@ def test_the_leader_goes_on_without_redis(tmp_path: Path, own_redis: OwnRedis) -
             gone = enqueue("t.add", args=[1, 2]).id
             assert control.cancel([gone], "sara").done == [gone]
             until_logged(tmp_path / "leads", "takes no messages")
+            assert 0 <= (now() - until(lambda: outages.since(outages.REDIS), what="since when is noted")).total_seconds() < 60
             assert Job.objects.get(id=waits).status == "pending"
         since = now()
         assert seconds_until_next_start(since) < AGAIN * LOADED
+        until(lambda: outages.since(outages.REDIS) is None, what="it is noted that Redis answers")
         complete_once([waits])
         assert (tmp_path / "leads").read_text().count("is the leader now") == 1, "its term goes on"
 

@@ -15,7 +15,7 @@ from django.utils import timezone, translation
 from jobs import enqueue, enqueue_many
 from jobs.celery_app import lanes
 from jobs.models import Job, Worker
-from jobs.store import transitions
+from jobs.store import outages, transitions
 from jobs.store import waiting as waiting_store
 from jobs.store.engine import connect
 from jobs.store.locks import LEADER, WORKER_CLASS
@@ -150,7 +150,32 @@ def test_redis_is_away(page: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch)
     stage.leader()
     stage.worker()
     monkeypatch.setattr(lanes.broker, "client", lambda *_, **__: redis.Redis(unix_socket_path="/nowhere/redis.sock"))
-    assert page(waiting_job()).startswith("Redis does not answer")
+    job = waiting_job()
+    assert page(job).startswith("Redis does not answer")
+    with connection.cursor() as cursor:
+        outages.note(cursor, outages.REDIS, 7200)
+    began = timezone.localtime(timezone.now() - timedelta(hours=2))
+    assert re.match(r"Redis has been away since (\d+ \w+ )?\d\d:\d\d, so no job is handed to a worker\.", page(job))
+    assert f"{began:%H:%M}" in page(job) or f"{began + timedelta(minutes=1):%H:%M}" in page(job)
+    with translation.override("ar"):
+        assert waiting.why(job).sentence.startswith("لا يستجيب Redis منذ")
+
+
+def test_a_note_of_another_outage_is_not_taken_for_this_one() -> None:
+    def note(seconds: float, seen: float = 0.0) -> float:
+        with connection.cursor() as cursor:
+            outages.note(cursor, outages.REDIS, seconds)
+            cursor.execute("UPDATE jobs_outage SET seen_at = seen_at - make_interval(secs => %s)", [seen])
+        found = outages.since(outages.REDIS)
+        return (timezone.now() - found).total_seconds() if found else -1.0
+
+    assert note(100) == pytest.approx(100, abs=10)
+    assert note(2) == pytest.approx(100, abs=10), "the next leader goes on with it"
+    assert note(2, seen=3600) == -1, "nobody has seen it for an hour"
+    assert note(2) == pytest.approx(2, abs=10)
+    with connection.cursor() as cursor:
+        outages.clear(cursor, outages.REDIS)
+    assert outages.since(outages.REDIS) is None
 
 
 @pytest.mark.parametrize(
