@@ -8,16 +8,14 @@ from django.utils import timezone
 
 from jobs import __version__
 from jobs.store import stats
-from jobs.web.time_zone import zone_names
-
-THEMES = ("auto", "light", "dark")
+from jobs.web.choices import THEME_COOKIE, THEMES, zone_names
 
 
 def desk(request: HttpRequest) -> dict[str, Any]:
     """The visitor's theme and time zone, and the number at “dead letters”; empty for the admin."""
     if request.path.startswith("/admin/"):
         return {}
-    theme = request.COOKIES.get("theme", "auto")
+    theme = request.COOKIES.get(THEME_COOKIE, "auto")
     return {
         "theme": theme if theme in THEMES else "auto",
         "zone": timezone.get_current_timezone_name(),

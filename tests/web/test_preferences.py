@@ -9,9 +9,12 @@ from jobs.models import Preference
 pytestmark = pytest.mark.django_db
 
 
-def login(name: str = "sara") -> Client:
+PAGES = ["/accounts/login/", "/admin/login/"]
+
+
+def login(name: str = "sara", page: str = PAGES[0]) -> Client:
     client = Client()
-    answer = client.post("/accounts/login/", {"username": name, "password": "secret"})
+    answer = client.post(page, {"username": name, "password": "secret"})
     assert answer.status_code == 302
     return client
 
@@ -27,15 +30,24 @@ def cookies(client: Client) -> dict[str, str]:
     return {name: client.cookies[name].value for name in ("theme", "timezone", "django_language") if name in client.cookies}
 
 
-def test_what_was_chosen_in_one_browser_is_there_in_another(sara: Client) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_what_was_chosen_in_one_browser_is_there_in_another(sara: Client, page: str) -> None:
     sara.post("/preferences/", {"theme": "dark", "timezone": "Asia/Riyadh"})
     sara.post("/i18n/setlang/", {"language": "en"})
-    elsewhere = login()
+    elsewhere = login(page=page)
     assert cookies(elsewhere) == {"theme": "dark", "timezone": "Asia/Riyadh", "django_language": "en"}
-    page = elsewhere.get("/").content.decode()
-    assert 'lang="en"' in page
-    assert "Asia/Riyadh" in page
-    assert cookies(login("omar")) == {}
+    shown = elsewhere.get("/").content.decode()
+    assert 'lang="en"' in shown
+    assert "Asia/Riyadh" in shown
+    assert cookies(login("omar", page)) == {}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_wrong_password_brings_nothing(sara: Client, page: str) -> None:
+    sara.post("/preferences/", {"theme": "dark"})
+    stranger = Client()
+    assert stranger.post(page, {"username": "sara", "password": "guessed"}).status_code == 200
+    assert cookies(stranger) == {}
 
 
 def test_the_last_choice_counts_and_nonsense_is_not_kept(sara: Client) -> None:
