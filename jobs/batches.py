@@ -30,7 +30,7 @@ def start(
     verb: Verb, ids: Sequence[int], by: Actor, *, entries: bool = False, pace: int | None = None, trial: bool = False, **options: Any
 ) -> Batch:
     """Accept the act for exactly these numbers. `pace`: at most so many per second; `trial`: one first, the rest when it has completed.
-    `options` are those of the verb: priority, queue, note, arguments."""
+    `options` are those of the verb: priority, queue, note, arguments, reason."""
     return Batch.objects.using(configuration().database).create(
         verb=verb.value, entries=entries, actor=by.name, source=by.source.value, ids=list(ids), total=len(ids), options=options, pace=pace,
         state=BatchState.TRIAL.value if trial else BatchState.RUNNING.value, reasons={},
@@ -105,23 +105,24 @@ def _changed_back(batch: Batch, alias: str) -> dict[tuple[Verb, tuple[tuple[str,
 
 def apply(verb: Verb, ids: Sequence[int], by: Actor, *, entries: bool = False, **options: Any) -> Report:
     """The act for these numbers, now."""
+    reason = options.get("reason", "")
     if entries and verb is Verb.RESOLVE:
         return dead_letters.resolve(ids, by, options.get("note", ""))
     if entries:
-        return dead_letters.reprocess(ids, by, arguments=options.get("arguments"), priority=options.get("priority"))
+        return dead_letters.reprocess(ids, by, arguments=options.get("arguments"), priority=options.get("priority"), reason=reason)
     match verb:
         case Verb.CANCEL:
-            return control.cancel(ids, by)
+            return control.cancel(ids, by, reason=reason)
         case Verb.REPROCESS:
-            return control.reprocess(ids, by)
+            return control.reprocess(ids, by, reason=reason)
         case Verb.RESTORE:
             return control.restore(ids, by)
         case Verb.PRIORITY:
-            return control.change_priority(ids, options["priority"], by)
+            return control.change_priority(ids, options["priority"], by, reason=reason)
         case Verb.QUEUE:
-            return control.change_queue(ids, options["queue"], by)
+            return control.change_queue(ids, options["queue"], by, reason=reason)
         case Verb.DELETE:
-            return control.delete(ids, by)
+            return control.delete(ids, by, reason=reason)
     raise ValueError(verb)
 
 

@@ -39,39 +39,46 @@ class Report:
 
 
 def _apply(
-    what: Verb, ids: Sequence[int], by: str | Actor, verb: Callable[[Any, list[int]], list[int]], reason: Callable[[Job], Refusal]
+    what: Verb,
+    ids: Sequence[int],
+    by: str | Actor,
+    verb: Callable[[Any, list[int]], list[int]],
+    why_not: Callable[[Job], Refusal],
+    reason: str,
 ) -> Report:
-    """Lock, change and record in one transaction."""
+    """Lock, change and record in one transaction; `reason` is what the person said, "" for nothing."""
     wanted = list(dict.fromkeys(int(id) for id in ids))
     alias = configuration().database
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
         before = audit.seen(cursor, wanted, statuses=FROM[what])
         done = verb(cursor, list(before))
         changed = {id: before[id] for id in done}
-        audit.record(cursor, actor_of(by), what, changed, audit.seen(cursor, done))
+        audit.record(cursor, actor_of(by), what, changed, audit.seen(cursor, done), note=reason)
     left = set(wanted) - set(done)
     found = Job.objects.using(alias).defer("args", "kwargs", "result", "options").in_bulk(left)
-    return Report(done=sorted(done), refused={id: reason(found[id]) if id in found else Refusal.MISSING for id in sorted(left)})
+    return Report(done=sorted(done), refused={id: why_not(found[id]) if id in found else Refusal.MISSING for id in sorted(left)})
 
 
 def _is(job: Job) -> Refusal:
     return of_status(job.status)
 
 
-def cancel(ids: Sequence[int], by: str | Actor) -> Report:
-    """Cancel jobs that wait, and ask for those that run to be stopped."""
+def cancel(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> Report:
+    """Cancel jobs that wait, and ask for those that run to be stopped. The audit keeps the `reason`, and the job's page says it."""
     name = actor_of(by).name
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
         return interventions.cancel_pending(cursor, some) + interventions.ask_cancel(cursor, some, name)
 
-    return _apply(Verb.CANCEL, ids, by, verb, _is)
+    return _apply(Verb.CANCEL, ids, by, verb, _is, reason)
 
 
-def reprocess(ids: Sequence[int], by: str | Actor, *, arguments: Mapping[str, Any] | None = None, priority: int | None = None) -> Report:
+def reprocess(
+    ids: Sequence[int], by: str | Actor, *, arguments: Mapping[str, Any] | None = None, priority: int | None = None, reason: str = ""
+) -> Report:
     """Run failed or cancelled jobs again, with all their retries; closes their open dead letters.
 
-    `arguments`: values for named arguments that replace those of each job; `priority`: a new one for all of them.
+    `arguments`: values for named arguments that replace those of each job; `priority`: a new one for all of them; `reason`: for the audit.
     """
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
@@ -85,16 +92,16 @@ def reprocess(ids: Sequence[int], by: str | Actor, *, arguments: Mapping[str, An
         )
         return done
 
-    return _revive(Verb.REPROCESS, ids, by, verb)
+    return _revive(Verb.REPROCESS, ids, by, verb, reason)
 
 
 def restore(ids: Sequence[int], by: str | Actor) -> Report:
     """Let cancelled jobs that had been waiting wait again as before: due when they were, with the attempts they had."""
-    return _revive(Verb.RESTORE, ids, by, interventions.restore)
+    return _revive(Verb.RESTORE, ids, by, interventions.restore, "")
 
 
-def _revive(what: Verb, ids: Sequence[int], by: str | Actor, verb: Callable[[Any, list[int]], list[int]]) -> Report:
-    def reason(job: Job) -> Refusal:
+def _revive(what: Verb, ids: Sequence[int], by: str | Actor, verb: Callable[[Any, list[int]], list[int]], reason: str) -> Report:
+    def why_not(job: Job) -> Refusal:
         if not statuses.can(what.value, job.status):
             return _is(job)
         waited = job.cancel_requested_at is None and job.run_at < statuses.HELD
@@ -102,13 +109,13 @@ def _revive(what: Verb, ids: Sequence[int], by: str | Actor, verb: Callable[[Any
 
     for _tried in range(3):
         try:
-            return _apply(what, ids, by, verb, reason)
+            return _apply(what, ids, by, verb, why_not, reason)
         except IntegrityError:  # a job with the same unique key was accepted in this very moment; the next look sees it
             continue
-    return _apply(what, ids, by, verb, reason)
+    return _apply(what, ids, by, verb, why_not, reason)
 
 
-def run_again(job: Job, by: str | Actor, **options: Any) -> Job:
+def run_again(job: Job, by: str | Actor, *, reason: str = "", **options: Any) -> Job:
     """A new job of the same task; `options` are those of enqueue(). The audit of each names the other. Raises InvalidJob.
 
     It stands alone: what followed from the old one (a link, a chain or a chord) does not follow from it, nor has it the unique key.
@@ -116,25 +123,25 @@ def run_again(job: Job, by: str | Actor, **options: Any) -> Job:
     alias, actor = configuration().database, actor_of(by)
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
         new = enqueue(job.task, **{"timeout": job.timeout} | options)
-        audit.link(cursor, actor, Verb.AGAIN, old=(job.pk, str(job.name or job.task)), new=(new.pk, str(new.name or new.task)))
+        audit.link(cursor, actor, Verb.AGAIN, old=(job.pk, str(job.name or job.task)), new=(new.pk, str(new.name or new.task)), note=reason)
     return new
 
 
-def change_priority(ids: Sequence[int], priority: int, by: str | Actor = "") -> Report:
+def change_priority(ids: Sequence[int], priority: int, by: str | Actor = "", *, reason: str = "") -> Report:
     """Give waiting jobs another priority (0-9, 9 runs first). Raises ValueError outside that range."""
     if not 0 <= priority <= 9:
         raise ValueError(_("The priority is a whole number from 0 to 9; 9 runs first."))
-    return _apply(Verb.PRIORITY, ids, by, lambda cursor, some: interventions.change_priority(cursor, some, priority), _is)
+    return _apply(Verb.PRIORITY, ids, by, lambda cursor, some: interventions.change_priority(cursor, some, priority), _is, reason)
 
 
-def change_queue(ids: Sequence[int], queue: str, by: str | Actor = "") -> Report:
+def change_queue(ids: Sequence[int], queue: str, by: str | Actor = "", *, reason: str = "") -> Report:
     """Move waiting jobs to another queue. Raises ValueError for a name that no queue may have."""
     if not queue.strip() or "\0" in queue or len(queue) > 100:
         raise ValueError(_("Name a queue."))
-    return _apply(Verb.QUEUE, ids, by, lambda cursor, some: interventions.change_queue(cursor, some, queue), _is)
+    return _apply(Verb.QUEUE, ids, by, lambda cursor, some: interventions.change_queue(cursor, some, queue), _is, reason)
 
 
-def fail_completed(ids: Sequence[int], by: str | Actor) -> Report:
+def fail_completed(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> Report:
     """Turn completed jobs into failed ones with a dead letter, to try the Dead Letter Queue."""
     failure = Failure(error_class="ManualFailure", message=f"Turned into a failure by {actor_of(by).name} to try the Dead Letter Queue")
 
@@ -142,16 +149,16 @@ def fail_completed(ids: Sequence[int], by: str | Actor) -> Report:
         tasks = dict(Job.objects.filter(id__in=some).values_list("id", "task"))
         return [id for id in some if id in tasks and interventions.bury_completed(cursor, id, failure, task=tasks[id])]
 
-    def reason(job: Job) -> Refusal:
+    def why_not(job: Job) -> Refusal:
         return Refusal.FOLLOWED if job.status == "completed" else _is(job)
 
-    return _apply(Verb.FAIL, ids, by, verb, reason)
+    return _apply(Verb.FAIL, ids, by, verb, why_not, reason)
 
 
-def delete(ids: Sequence[int], by: str | Actor = "") -> Report:
+def delete(ids: Sequence[int], by: str | Actor = "", *, reason: str = "") -> Report:
     """Delete ended jobs that have no open dead letter."""
 
-    def reason(job: Job) -> Refusal:
+    def why_not(job: Job) -> Refusal:
         return Refusal.OPEN_ENTRY if job.status in statuses.ENDED else _is(job)
 
-    return _apply(Verb.DELETE, ids, by, interventions.delete_ended, reason)
+    return _apply(Verb.DELETE, ids, by, interventions.delete_ended, why_not, reason)

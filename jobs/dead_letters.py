@@ -42,7 +42,12 @@ def _change(what: Verb, entry_ids: Sequence[int], by: str | Actor, remark: str =
 
 
 def reprocess(
-    entry_ids: Sequence[int], by: str | Actor, *, arguments: Mapping[str, Any] | None = None, priority: int | None = None
+    entry_ids: Sequence[int],
+    by: str | Actor,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    priority: int | None = None,
+    reason: str = "",
 ) -> Report:
     """Run the jobs of open entries again, perhaps with some named arguments or the priority changed; the entries become reprocessed."""
     wanted = [int(id) for id in entry_ids]
@@ -52,7 +57,7 @@ def reprocess(
         list(Job.objects.using(alias).select_for_update().filter(dead_letters__in=wanted).order_by("id").values_list("id"))
         rows = DeadLetterQueue.objects.using(alias).select_for_update().filter(id__in=wanted, resolution="open").order_by("id")
         entries = dict(rows.values_list("job_id", "id"))
-        report = control.reprocess(list(entries), by, arguments=arguments, priority=priority)
+        report = control.reprocess(list(entries), by, arguments=arguments, priority=priority, reason=reason)
     done = {entries[job] for job in report.done}
     refused = _left(wanted, done, Refusal.NOT_OPEN) | {entries[job]: why for job, why in report.refused.items()}
     return Report(done=sorted(done), refused=refused)

@@ -1,6 +1,5 @@
 """What people ask of workers, through Celery's own remote control; recorded in the audit."""
 
-import json
 from typing import Any, Final
 
 from celery import current_app
@@ -21,26 +20,26 @@ class NoAnswer(JobError):
     """The worker did not answer."""
 
 
-def drain(worker: Worker, by: Actor) -> None:
+def drain(worker: Worker, by: Actor, *, reason: str = "") -> None:
     """Let the worker take no further job; what it runs goes on. Raises NoAnswer."""
     for queue in worker.queues:
         _ask("cancel_consumer", worker, queue)
-    _record(Verb.DRAIN, worker, by, {"queues": worker.queues}, {"queues": []})
+    _record(Verb.DRAIN, worker, by, {"queues": worker.queues}, {"queues": []}, reason)
 
 
-def resume(worker: Worker, by: Actor) -> None:
+def resume(worker: Worker, by: Actor, *, reason: str = "") -> None:
     """Let a drained worker serve its queues again. Raises NoAnswer."""
     queues = former_queues(worker)
     for queue in queues:
         _ask("add_consumer", worker, queue)
-    _record(Verb.RESUME, worker, by, {"queues": worker.queues}, {"queues": queues})
+    _record(Verb.RESUME, worker, by, {"queues": worker.queues}, {"queues": queues}, reason)
 
 
-def shut_down(worker: Worker, by: Actor) -> None:
+def shut_down(worker: Worker, by: Actor, *, reason: str = "") -> None:
     """Let the worker end: what it runs has JOBS_SHUTDOWN_GRACE seconds, then it is released. Raises NoAnswer."""
     _ask("ping", worker)
     current_app.control.shutdown(destination=[worker.name])
-    _record(Verb.SHUTDOWN, worker, by, {"queues": worker.queues}, {})
+    _record(Verb.SHUTDOWN, worker, by, {"queues": worker.queues}, {}, reason)
 
 
 def former_queues(worker: Worker) -> list[str]:
@@ -78,6 +77,6 @@ def _broker_errors() -> tuple[type[Exception], ...]:
         return (*connection.connection_errors, *connection.channel_errors, OSError)
 
 
-def _record(verb: Verb, worker: Worker, by: Actor, before: dict[str, Any], after: dict[str, Any]) -> None:
+def _record(verb: Verb, worker: Worker, by: Actor, before: dict[str, Any], after: dict[str, Any], reason: str) -> None:
     with connections[configuration().database].cursor() as cursor:
-        audit.write(cursor, [(by.name, by.source.value, verb.value, None, worker.name, json.dumps(before), json.dumps(after), "")])
+        audit.steered(cursor, by, verb, worker.name, before, after, note=reason)

@@ -8,6 +8,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
+from jobs.admin.reasons import reason_of
+
 
 def ask(
     site: admin.ModelAdmin, request: HttpRequest, rows: QuerySet[Any], action: str, title: str, *, note: bool = False, form: Any = None
@@ -21,6 +23,7 @@ def ask(
         "across": request.POST.get("select_across", "0"),
         "action": action,
         "note": note,
+        "reason": reason_of(request),
         "form": form,
         "opts": site.model._meta,
     }

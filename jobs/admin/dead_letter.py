@@ -15,6 +15,7 @@ from jobs import dead_letters, error_groups
 from jobs.admin import shown
 from jobs.admin.confirm import ask
 from jobs.admin.paging import CappedPaginator
+from jobs.admin.reasons import ActionForm, reason_of
 from jobs.models import DeadLetterQueue, ErrorGroup
 from jobs.store import clock
 from jobs.web.forms import SnoozeForm
@@ -50,6 +51,7 @@ class DeadLetterQueueAdmin(admin.ModelAdmin):
     )
     show_full_result_count = False
     list_per_page = 50
+    action_form = ActionForm
     actions = ("reprocess_entries", "resolve_entries", "notify_entries", "own_groups", "snooze_groups", "wake_groups")
 
     def get_queryset(self, request: HttpRequest) -> Rows:
@@ -116,7 +118,7 @@ class DeadLetterQueueAdmin(admin.ModelAdmin):
 
     @admin.action(description=_("Reprocess"), permissions=["triage"])
     def reprocess_entries(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "reprocess", dead_letters.reprocess(_ids(rows), by=admin_actor(request)))
+        say(request, "reprocess", dead_letters.reprocess(_ids(rows), by=admin_actor(request), reason=reason_of(request)))
 
     @admin.action(description=_("Mark as resolved"), permissions=["triage"])
     def resolve_entries(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:

@@ -14,6 +14,7 @@ from jobs.admin import shown
 from jobs.admin.confirm import ask
 from jobs.admin.filters import PriorityFilter, QueueFilter
 from jobs.admin.paging import CappedPaginator
+from jobs.admin.reasons import ActionForm, reason_of
 from jobs.domain import priority
 from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Attempt, Job
@@ -103,6 +104,7 @@ class JobAdmin(admin.ModelAdmin):
     show_full_result_count = False
     list_per_page = 50
     list_select_related = False
+    action_form = ActionForm
     actions = ("reprocess_jobs", "cancel_jobs", "fail_completed_jobs", "delete_jobs")
 
     def view_on_site(self, obj: Job) -> str | None:
@@ -192,21 +194,21 @@ class JobAdmin(admin.ModelAdmin):
 
     @admin.action(description=_("Reprocess"), permissions=["control"])
     def reprocess_jobs(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "reprocess", control.reprocess(_ids(rows), by=admin_actor(request)))
+        say(request, "reprocess", control.reprocess(_ids(rows), by=admin_actor(request), reason=reason_of(request)))
 
     @admin.action(description=_("Cancel"), permissions=["control"])
     def cancel_jobs(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "cancel", control.cancel(_ids(rows), by=admin_actor(request)))
+        say(request, "cancel", control.cancel(_ids(rows), by=admin_actor(request), reason=reason_of(request)))
 
     @admin.action(description=_("Turn completed jobs into failed ones to test the Dead Letter Queue"), permissions=["control"])
     def fail_completed_jobs(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "fail", control.fail_completed(_ids(rows), by=admin_actor(request)))
+        say(request, "fail", control.fail_completed(_ids(rows), by=admin_actor(request), reason=reason_of(request)))
 
     @admin.action(description=_("Delete"), permissions=["delete"])
     def delete_jobs(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
         if "confirmed" not in request.POST:
             return ask(self, request, rows, "delete_jobs", str(_("Delete these jobs?")), note=False)
-        say(request, "delete", control.delete(_ids(rows), by=admin_actor(request)))
+        say(request, "delete", control.delete(_ids(rows), by=admin_actor(request), reason=reason_of(request)))
         return None
 
 

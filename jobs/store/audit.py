@@ -10,6 +10,7 @@ from jobs.models.audit import Verb
 from jobs.store.many import execute_many
 from jobs.store.transitions import clean
 
+NOTE = 2000  # letters
 SHOWN = ("status", "priority", "queue", "cancel asked")
 _STATE = (
     "SELECT id, coalesce(nullif(name, ''), task), status, priority, queue, cancel_requested_at IS NOT NULL FROM jobs_job WHERE id = ANY(%s)"
@@ -48,16 +49,16 @@ def record(cursor: Any, actor: Actor, verb: Verb, before: Mapping[int, Seen], af
                 clean(old.name, 300),
                 json.dumps({key: old.values[key] for key in changed}),
                 json.dumps({key: new[key] for key in changed if key in new}),
-                clean(note, 2000),
+                clean(note, NOTE),
             )
         )
     write(cursor, rows)
 
 
-def link(cursor: Any, actor: Actor, verb: Verb, *, old: tuple[int, str], new: tuple[int, str]) -> None:
+def link(cursor: Any, actor: Actor, verb: Verb, *, old: tuple[int, str], new: tuple[int, str], note: str = "") -> None:
     """A row for each of two jobs (number, name); both say that the new one came from the old one."""
     who = (clean(actor.name, 200), actor.source.value, verb.value)
-    change = (json.dumps({"job": old[0]}), json.dumps({"job": new[0]}), "")
+    change = (json.dumps({"job": old[0]}), json.dumps({"job": new[0]}), clean(note, NOTE))
     write(cursor, [(*who, number, clean(name, 300), *change) for number, name in (old, new)])
 
 
@@ -70,6 +71,14 @@ def arranged(cursor: Any, actor: Actor, verb: Verb, rows: Sequence[tuple[str, st
             "INSERT INTO jobs_audit (actor, source, verb, error_group, name, before, after) VALUES %s",
             [(*who, group, clean(name, 300), json.dumps(before), json.dumps(after)) for group, name, before, after in rows],
         )
+
+
+def steered(
+    cursor: Any, actor: Actor, verb: Verb, worker: str, before: Mapping[str, Any], after: Mapping[str, Any], *, note: str = ""
+) -> None:
+    """A row for a worker, by its name."""
+    who = (clean(actor.name, 200), actor.source.value, verb.value)
+    write(cursor, [(*who, None, clean(worker, 300), json.dumps(before), json.dumps(after), clean(note, NOTE))])
 
 
 def write(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -54,7 +54,8 @@ def bring(request: HttpRequest, response: HttpResponseBase) -> None:
     account = getattr(request, "jobs_signed_in", None)
     if account is not None:
         kept = Preference.objects.filter(user=account).values("theme", "timezone", "language").first()
-        set_cookies(response, **kept or {})
+        if kept is not None:
+            set_cookies(response, **kept)
 
 
 def _note(request: Any, user: Any, **_: Any) -> None:

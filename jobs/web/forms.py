@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.domain import priority
 from jobs.enqueueing import MAX_RETRIES, NAME_LIMIT
 from jobs.models.audit import Verb
-from jobs.store import clock
+from jobs.store import audit, clock
 from jobs.web import accounts
 from jobs.web.widgets import JSONField
 
@@ -28,7 +28,16 @@ def not_past(moment: datetime | None) -> datetime | None:
     return moment
 
 
-class PriorityForm(forms.Form):
+class ReasonForm(forms.Form):
+    """Why somebody does something, if he says so."""
+
+    reason = forms.CharField(
+        label=_("Reason"), required=False, max_length=audit.NOTE, help_text=_("If you want to say why: the audit keeps it."),
+        widget=forms.TextInput(attrs={"dir": "auto"}),
+    )  # fmt: skip
+
+
+class PriorityForm(ReasonForm):
     """A priority; 9 runs first."""
 
     priority = forms.IntegerField(label=_("Priority"), min_value=priority.LOWEST, max_value=priority.HIGHEST)
@@ -92,7 +101,7 @@ class TriageForm(forms.Form):
 PACES = {"": _("all at once"), "1": _("1 per second"), "10": _("10 per second"), "50": _("50 per second")}
 
 
-class ReprocessForm(forms.Form):
+class ReprocessForm(ReasonForm):
     """How the jobs of a selection run again."""
 
     argument = forms.ChoiceField(label=_("Argument to change"), required=False)
@@ -176,7 +185,7 @@ PERMISSIONS = {
 }
 
 
-class BulkForm(forms.Form):
+class BulkForm(ReasonForm):
     """What a verb for many jobs needs beside them."""
 
     def __init__(self, verb: Verb, data: Any = None) -> None:
@@ -186,3 +195,4 @@ class BulkForm(forms.Form):
             self.fields["priority"] = forms.IntegerField(label=label, min_value=priority.LOWEST, max_value=priority.HIGHEST)
         elif verb is Verb.QUEUE:
             self.fields["queue"] = forms.CharField(label=_("Queue"), max_length=100)
+        self.order_fields(["priority", "queue", "reason"])

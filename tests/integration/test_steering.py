@@ -29,7 +29,8 @@ def test_a_worker_is_drained_resumed_and_shut_down(client: Client, tmp_path: Pat
         assert b"it did not say" not in client.get(page).content
         running = enqueue("jobs.tasks.sleep", kwargs={"seconds": 2})
         until(lambda: status(running) == "running", timeout=30)
-        client.post(f"{page}drain/")
+        assert client.post(f"{page}drain/", {"reason": "x" * 2001}).status_code == 422
+        client.post(f"{page}drain/", {"reason": "a new disk"})
         until(lambda: Worker.objects.get(pk=worker.pk).queues == [], timeout=30)
         waiting = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0})
         until(lambda: status(running) == "completed", timeout=30)  # what runs goes on
@@ -42,11 +43,11 @@ def test_a_worker_is_drained_resumed_and_shut_down(client: Client, tmp_path: Pat
         client.post(f"{page}shutdown/")
         assert process.wait(40) == 0
         assert client.get(page).status_code == 404
-    told = list(Audit.objects.order_by("id").values_list("verb", "name", "actor", "before", "after", "job"))
+    told = list(Audit.objects.order_by("id").values_list("verb", "name", "actor", "before", "after", "job", "note"))
     assert told == [
-        ("drain", worker.name, "sara", {"queues": ["celery"]}, {"queues": []}, None),
-        ("resume", worker.name, "sara", {"queues": []}, {"queues": ["celery"]}, None),
-        ("shutdown", worker.name, "sara", {"queues": ["celery"]}, {}, None),
+        ("drain", worker.name, "sara", {"queues": ["celery"]}, {"queues": []}, None, "a new disk"),
+        ("resume", worker.name, "sara", {"queues": []}, {"queues": ["celery"]}, None, ""),
+        ("shutdown", worker.name, "sara", {"queues": ["celery"]}, {}, None, ""),
     ]
     assert b"worker drained" in client.get("/jobs/audit/").content
     assert "Redis does not answer" not in log.read_text("utf-8")

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
 
-from jobs.models import DeadLetterQueue, Job
+from jobs.models import Audit, DeadLetterQueue, Job
+from jobs.store import interventions
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
@@ -64,6 +66,70 @@ def test_the_admin_reprocesses_and_says_why_it_left_the_others(staff: Client) ->
     assert "2 jobs will run again" in page
     assert "1 was left as it is" in page
     assert statuses() == ["pending", "pending", "completed"]
+
+
+def test_a_reason_goes_into_the_audit_and_onto_the_page_of_the_job(staff: Client) -> None:
+    job = job_in("pending")
+    staff.post(f"/jobs/{job.id}/priority/", {"priority": "8", "reason": "the boss waits"})
+    staff.post(f"/jobs/{job.id}/cancel/", {"reason": " the file \u202e is\nwrong "})
+    page = staff.get(f"/jobs/{job.id}/").content.decode()
+    assert "<b>\u2068sara\u2069 cancelled it: \u2068the file is wrong\u2069</b>" in page.replace("file  is", "file is")
+    staff.post(f"/jobs/{job.id}/reprocess/", {"reason": "mended"})
+    assert list(Audit.objects.order_by("id").values_list("verb", "note")) == [
+        ("priority", "the boss waits"), ("cancel", "the file \u202e is\nwrong"), ("reprocess", "mended"),
+    ]  # fmt: skip
+    page = staff.get(f"/jobs/{job.id}/").content.decode()
+    assert "cancelled it" not in page
+    assert "<q><bdi>mended</bdi></q>" in page
+    staff.post(f"/jobs/{job.id}/cancel/")
+    assert "<b>\u2068sara\u2069 cancelled it.</b>" in staff.get(f"/jobs/{job.id}/").content.decode(), "the older reason was another one's"
+
+
+def test_a_reason_that_is_too_long_changes_nothing(staff: Client) -> None:
+    job = job_in("pending")
+    for verb, more in (("cancel", {}), ("priority", {"priority": "8"})):
+        answer = staff.post(f"/jobs/{job.id}/{verb}/", {"reason": "x" * 2001, **more})
+        assert (answer.status_code, b'role="alert"' in answer.content) == (422, True)
+    assert (statuses(), Audit.objects.count()) == (["pending"], 0)
+
+
+def test_each_end_by_cancelling_is_told_apart(staff: Client) -> None:
+    for error, sentence in (
+        ("Revoked: expired", "It expired before it began."),
+        ("Revoked: revoked", "Code revoked it."),
+        ("", "It was cancelled."),
+    ):
+        job = job_in("pending")
+        with connection.cursor() as cursor:
+            assert interventions.cancel_pending(cursor, [job.id], error) == [job.id]
+        assert f"<b>{sentence}</b>" in staff.get(f"/jobs/{job.id}/").content.decode()
+
+
+def test_a_reason_for_many_goes_to_each(staff: Client) -> None:
+    jobs = [job_in("pending"), job_in("pending")]
+    answer = staff.post("/jobs/bulk/", {"verb": "cancel", "job": [job.id for job in jobs]})
+    assert b'name="reason"' in staff.get(answer["Location"]).content
+    page = staff.post(f"{answer['Location']}confirm/", {"reason": "a wrong list"}, follow=True).content.decode()
+    assert "<bdi>a wrong list</bdi>" in page
+    assert set(Audit.objects.values_list("job", "verb", "note")) == {(job.id, "cancel", "a wrong list") for job in jobs}
+    failed = job_in("failed")
+    staff.post("/jobs/dead-letters/reprocess/", {"entry": DeadLetterQueue.objects.get().id, "reason": "the server is up"})
+    assert Audit.objects.get(job=failed.id).note == "the server is up"
+    failed = job_in("failed")
+    entry = DeadLetterQueue.objects.get(job=failed)
+    staff.post("/jobs/dead-letters/act/", {"action": "reprocess", "entry": entry.id, "note": "once more"})
+    assert Audit.objects.get(job=failed.id).note == "once more"
+
+
+def test_the_admin_asks_for_a_reason_beside_each_action(staff: Client) -> None:
+    assert b'name="reason"' in staff.get(JOBS).content
+    waits, done, failed = job_in("pending"), job_in("completed"), job_in("failed")
+    act(staff, JOBS, "cancel_jobs", [waits.id], reason="a wrong list")
+    page = act(staff, JOBS, "delete_jobs", [done.id], reason="of no use")
+    assert '<input type="hidden" name="reason" value="of no use">' in page, "the page between keeps it"
+    act(staff, JOBS, "delete_jobs", [done.id], reason="of no use", confirmed="1")
+    act(staff, LETTERS, "reprocess_entries", [DeadLetterQueue.objects.get().id], reason="mended")
+    assert dict(Audit.objects.values_list("job", "note")) == {waits.id: "a wrong list", done.id: "of no use", failed.id: "mended"}
 
 
 def test_the_admin_cancels(staff: Client) -> None:

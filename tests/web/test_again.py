@@ -52,8 +52,10 @@ def send(client: Client, job: Job, **changes: str) -> Any:
 def test_an_ended_job_runs_again_as_a_new_one_with_other_arguments(staff: Client, status: str) -> None:
     old = job_in(status, name="Nightly", priority=8, queue="slow", max_retries=7, timeout=99)
     assert f'href="/jobs/create/?from={old.pk}"' in staff.get(f"/jobs/{old.pk}/").content.decode()
-    answer = send(staff, old, seconds="2.5")
+    sent = filled(staff, old) | {"argument-seconds": "2.5", "task": old.task, "reason": "too slow"}
+    answer = staff.post(f"/jobs/create/?from={old.pk}", sent)
     new = Job.objects.latest("id")
+    assert set(Audit.objects.values_list("job", "note")) == {(old.pk, "too slow"), (new.pk, "too slow")}
     assert (answer.status_code, answer.headers["Location"]) == (302, f"/jobs/{new.pk}/")
     assert (new.task, new.kwargs, new.status) == (old.task, {"seconds": 2.5}, "pending")
     assert (new.name, new.priority, new.queue, new.max_retries, new.timeout) == ("Nightly", 8, "slow", 7, 99)

@@ -26,6 +26,8 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (part && part.calm >= CALM && (part.skipped = !part.skipped)) event.preventDefault();
   // Somebody chooses rows.
   if (event.detail.elt.querySelector(".pick input:checked, [name=all]:checked")) event.preventDefault();
+  // Somebody types.
+  if (event.detail.elt.contains(document.activeElement) && document.activeElement.matches("input:not([type]), textarea")) event.preventDefault();
   // Somebody reads a table that would close.
   if (event.detail.elt.matches("[data-hold]:has(details[open])")) event.preventDefault();
 });

@@ -111,7 +111,7 @@ def _enqueue(request: HttpRequest, task: str, form: JobForm, arguments: Argument
     data = form.cleaned_data
     options: dict[str, Any] = {name: data[name] for name in ("name", "priority", "max_retries", "queue")}
     options |= {"args": arguments.args, "kwargs": arguments.kwargs, "run_at": form.run_at(), "created_by": request.user}
-    return control.run_again(old, page_actor(request), **options) if old else enqueue(task, **options)
+    return control.run_again(old, page_actor(request), reason=data["reason"], **options) if old else enqueue(task, **options)
 
 
 def _show(error: InvalidJob, form: JobForm, arguments: ArgumentsForm) -> None:

@@ -64,7 +64,7 @@ def dead_letter_act(request: HttpRequest) -> HttpResponse:
     ids, action, by = form.cleaned_data["entry"], form.cleaned_data["action"], page_actor(request)
     match action:
         case "reprocess":
-            say(request, action, dead_letters.reprocess(ids, by=by))
+            say(request, action, dead_letters.reprocess(ids, by=by, reason=form.cleaned_data["note"]))
         case "resolve":
             say(request, action, dead_letters.resolve(ids, by=by, note=form.cleaned_data["note"]))
         case _:

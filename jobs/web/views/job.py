@@ -1,5 +1,6 @@
 """The page of one job, and what a person may do with it."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -12,10 +13,11 @@ from django.views.decorators.http import require_POST, require_safe
 from jobs import control
 from jobs.domain.statuses import ENDED, Status, can
 from jobs.models import Audit, DeadLetterQueue, Job, Worker
+from jobs.models.audit import Verb
 from jobs.models.dead_letter import Resolution
 from jobs.web.access import needs
-from jobs.web.forms import PriorityForm
-from jobs.web.labels import ltr
+from jobs.web.forms import PriorityForm, ReasonForm
+from jobs.web.labels import isolated, ltr
 from jobs.web.live import render_live
 from jobs.web.relations import relations
 from jobs.web.reports import page_actor, say
@@ -41,15 +43,16 @@ def _job_context(job: Job) -> dict[str, Any]:
     attempts = list(job.attempt_set.order_by("-run"))
     failed = job.status == Status.FAILED  # else it has no open entry
     entry = DeadLetterQueue.objects.filter(job=job, resolution=Resolution.OPEN).first() if failed else None
+    acts = list(Audit.objects.filter(job=job.pk)[:ACTS])
     return {
         "job": job,
         "state": job.state.value,
         "ended": Status(job.status) in ENDED,
         "answer": why(job) if job.status == Status.PENDING else None,
-        "now": _now(job),
+        "now": _now(job, acts),
         "attempts": attempts,
         "line": timeline(job, attempts[::-1], timezone.now()),
-        "acts": Audit.objects.filter(job=job.pk)[:ACTS],
+        "acts": acts,
         "entry": entry,
         "relations": relations(job),
         "allowed_runs": None if job.max_retries is None else job.max_retries + 1,
@@ -60,8 +63,8 @@ def _job_context(job: Job) -> dict[str, Any]:
     }
 
 
-def _now(job: Job) -> str:
-    """What a job does that does not wait, in one sentence."""
+def _now(job: Job, acts: Sequence[Audit]) -> str:
+    """What a job does that does not wait, in one sentence; `acts` are those of the audit, the newest first."""
     if job.cancel_requested_at and job.status == Status.RUNNING:
         return _("Cancelling was asked for; the worker stops the job.")
     match Status(job.status):
@@ -70,11 +73,26 @@ def _now(job: Job) -> str:
         case Status.FAILED:
             return _("It failed for good and will not run again by itself.")
         case Status.CANCELLED:
-            return _("A person cancelled it.")
+            return _cancelled(job, acts)
         case Status.COMPLETED if job.cancel_requested_at:
             return _("A person asked to cancel it, but it ran to its end before.")
         case Status.COMPLETED | Status.PENDING:
             return _("It ran to its end.")
+
+
+def _cancelled(job: Job, acts: Sequence[Audit]) -> str:
+    """By whom, and the reason that was given."""
+    last = next((act for act in acts if act.verb in (Verb.CANCEL, Verb.REPROCESS, Verb.RESTORE)), None)
+    name = last.actor if last and last.verb == Verb.CANCEL else ""
+    if name and last and last.note:
+        return _("%(name)s cancelled it: %(reason)s") % {"name": isolated(name), "reason": isolated(last.note)}
+    if name:
+        return _("%(name)s cancelled it.") % {"name": isolated(name)}
+    if job.last_error == "Revoked: expired":
+        return _("It expired before it began.")
+    if job.last_error.startswith("Revoked: "):
+        return _("Code revoked it.")
+    return _("It was cancelled.")
 
 
 def _running(job: Job) -> str:
@@ -89,30 +107,29 @@ def _running(job: Job) -> str:
 @require_POST
 def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Cancel the job."""
-    say(request, "cancel", control.cancel([pk], by=page_actor(request)))
-    return _back(pk)
+    return _act(request, pk, "cancel", ReasonForm(request.POST), control.cancel)
 
 
 @needs("control_job")
 @require_POST
 def job_reprocess(request: HttpRequest, pk: int) -> HttpResponse:
     """Run a job again that failed or was cancelled."""
-    say(request, "reprocess", control.reprocess([pk], by=page_actor(request)))
-    return _back(pk)
+    return _act(request, pk, "reprocess", ReasonForm(request.POST), control.reprocess)
 
 
 @needs("control_job")
 @require_POST
 def job_priority(request: HttpRequest, pk: int) -> HttpResponse:
     """Give a waiting job another priority."""
-    form = PriorityForm(request.POST)
+    return _act(request, pk, "priority", PriorityForm(request.POST), control.change_priority)
+
+
+def _act(request: HttpRequest, pk: int, action: str, form: ReasonForm, verb: Callable[..., control.Report]) -> HttpResponse:
+    """Do it with what the form says, or say what is wrong with that."""
     if not form.is_valid():
         job = get_object_or_404(Job.objects.select_related("created_by"), pk=pk)
-        return render(request, "jobs/job/detail.html", {**_job_context(job), "priority_errors": form.errors["priority"]}, status=422)
-    say(request, "priority", control.change_priority([pk], form.cleaned_data["priority"], by=page_actor(request)))
-    return _back(pk)
-
-
-def _back(pk: int) -> HttpResponseRedirect:
+        errors = [text for texts in form.errors.values() for text in texts]
+        return render(request, "jobs/job/detail.html", {**_job_context(job), "errors": errors}, status=422)
+    say(request, action, verb([pk], by=page_actor(request), **form.cleaned_data))
     get_object_or_404(Job.objects.only("pk"), pk=pk)
     return HttpResponseRedirect(reverse("jobs:detail", args=[pk]))

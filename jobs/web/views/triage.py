@@ -29,7 +29,7 @@ def reprocess(request: HttpRequest) -> HttpResponse:
     names = letters.arguments(chosen.rows())
     form = ReprocessForm(request.POST if request.method == "POST" else None, names=names)
     if request.method == "POST" and form.is_valid() and _fits(chosen, form):
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"reason": form.cleaned_data["reason"]}
         if form.cleaned_data["argument"]:
             options["arguments"] = {form.cleaned_data["argument"]: form.cleaned_data["value"]}
         if form.cleaned_data["priority"] is not None:

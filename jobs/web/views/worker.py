@@ -12,7 +12,9 @@ from jobs.models import Job
 from jobs.store import stats
 from jobs.store.stats import WorkerLine
 from jobs.web.access import needs
+from jobs.web.forms import ReasonForm
 from jobs.web.reports import page_actor
+from jobs.web.widgets import dress
 
 LAST = 10  # jobs shown
 VERBS = {"drain": steering.drain, "resume": steering.resume, "shutdown": steering.shut_down}
@@ -43,11 +45,14 @@ def worker_steer(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     line = _line(pk)
     if verb not in VERBS:
         raise Http404
-    if request.method != "POST":
+    form = ReasonForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        dress(form)
         former = steering.former_queues(line.worker) if verb == "resume" else []
-        return render(request, "jobs/worker/steer.html", {"line": line, "verb": verb, "former": former})
+        context = {"line": line, "verb": verb, "former": former, "form": form}
+        return render(request, "jobs/worker/steer.html", context, status=422 if form.is_bound else 200)
     try:
-        VERBS[verb](line.worker, page_actor(request))
+        VERBS[verb](line.worker, page_actor(request), reason=form.cleaned_data["reason"])
     except steering.NoAnswer as error:
         messages.error(request, str(error))
     else:
