@@ -1,4 +1,4 @@
-"""A page of memory on which the processes of a worker write their next deadline, for the process that runs beside them."""
+"""A page of memory on which the processes of a worker write their next deadline and that they live, for the process beside them."""
 
 import math
 import mmap
@@ -7,7 +7,7 @@ import struct
 import tempfile
 from collections.abc import Iterator
 
-_ENTRY = struct.Struct("qd")  # process number, its deadline
+_ENTRY = struct.Struct("qdd")  # process number, its deadline, when it last wrote
 PLACES = mmap.PAGESIZE // _ENTRY.size
 
 
@@ -31,13 +31,23 @@ class Board:
         os.truncate(descriptor, mmap.PAGESIZE)
         return cls(descriptor)
 
-    def write(self, place: int, ends: float) -> None:
-        """This process's next deadline (time.monotonic(); math.inf: none). A place that the page does not have is left out."""
+    def write(self, place: int, ends: float, now: float) -> None:
+        """This process's next deadline (math.inf: none) and the time, both of time.monotonic(). A place that the page does not have is
+        left out."""
         if place < PLACES:
-            _ENTRY.pack_into(self._memory, place * _ENTRY.size, os.getpid(), ends)
+            _ENTRY.pack_into(self._memory, place * _ENTRY.size, os.getpid(), ends, now)
 
     def passed(self, now: float) -> Iterator[int]:
         """The processes whose deadline is over."""
-        for pid, ends in _ENTRY.iter_unpack(self._memory[: PLACES * _ENTRY.size]):
-            if pid and math.isfinite(ends) and now > ends:
+        for pid, ends, _ in self._entries():
+            if math.isfinite(ends) and now > ends:
                 yield pid
+
+    def wrote(self, pid: int) -> float | None:
+        """When this process did so last. None: never."""
+        return next((at for number, _, at in self._entries() if number == pid), None)
+
+    def _entries(self) -> Iterator[tuple[int, float, float]]:
+        for pid, ends, at in _ENTRY.iter_unpack(self._memory[: PLACES * _ENTRY.size]):
+            if pid:
+                yield pid, ends, at

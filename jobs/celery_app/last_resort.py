@@ -38,13 +38,13 @@ def earlier(ends: float) -> None:
 
 
 def arm(ends: float) -> None:
-    """Set it for this deadline (time.monotonic()); math.inf: for none."""
+    """Set it for this deadline (time.monotonic()); math.inf: for none. Each call says that this process lives."""
     global armed
+    if board is not None and _enabled:
+        board.write(_place, ends, time.monotonic())
     if not _enabled or ends == armed:
         return
     armed = ends
-    if board is not None:
-        board.write(_place, ends)
     if ends == math.inf:
         faulthandler.cancel_dump_traceback_later()
     else:

@@ -252,9 +252,10 @@ class LeaderChild(bootsteps.StartStopStep):
             self.options.append(f"--app={found}")
         self.handed: tuple[int, ...] = ()
         if (board := last_resort.board) is not None:
-            end = ending.prepare()
-            self.options += [f"--deadlines={board.descriptor}", *([] if end is None else [f"--end={end}"])]
-            self.handed = (board.descriptor, *([] if end is None else [end]))
+            handles = ending.handles()
+            given = {"deadlines": board.descriptor, "end": handles.end, "signals": handles.told}
+            self.options += [f"--{name}={descriptor}" for name, descriptor in given.items() if descriptor is not None]
+            self.handed = tuple(filter(None, given.values()))
         self._spawn()
         threading.Thread(target=self._tend, daemon=True, name="jobs-leader-child").start()
 

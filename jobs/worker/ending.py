@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from typing import NamedTuple
 
 SOFTWARE = 70  # exit code, as in sysexits.h
 STACKS = getattr(signal, "SIGRTMIN", 0) + 5  # faulthandler writes the stacks of all threads at this signal; it needs no lock either
@@ -41,6 +42,50 @@ class _Event(ctypes.Structure):
         ("attributes", ctypes.c_void_p),
         ("rest", ctypes.c_char * 32),
     )
+
+
+class Handles(NamedTuple):
+    """What the process beside a worker has of it: descriptors, each None where there is no such thing."""
+
+    end: int | None = None
+    told: int | None = None
+
+    def signals(self) -> bytes:
+        """The numbers of those that have reached the worker since this was asked."""
+        if self.told is None:
+            return b""
+        try:
+            return os.read(self.told, 4096)
+        except BlockingIOError:
+            return b""
+
+
+NONE = Handles()
+
+
+def handles() -> Handles:
+    """Of this process."""
+    return Handles(prepare(), listen())
+
+
+def listen() -> int | None:
+    """A descriptor that gives the number of each signal which reaches this process, by its C handler, whatever Python does.
+
+    None where signals cannot be heard so: outside the main thread, where somebody else hears them (asyncio), and on Windows.
+    """
+    if os.name != "posix":
+        return None
+    reads, writes = os.pipe()
+    os.set_blocking(reads, False)
+    os.set_blocking(writes, False)
+    with suppress(ValueError):
+        before = signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+        if before == -1:
+            return reads
+        signal.set_wakeup_fd(before)
+    os.close(reads)
+    os.close(writes)
+    return None
 
 
 def prepare() -> int | None:

@@ -54,6 +54,7 @@ class Watchdog:
         looked = time.monotonic()
         while True:
             self.sleep(EACH_S)
+            last_resort.arm(last_resort.armed)
             now = time.monotonic()
             if now - looked > OVERDUE_S:  # the process was stopped (SIGSTOP): its bodies get a moment to meet their deadlines
                 self.sleep(OVERDUE_S)
@@ -98,6 +99,7 @@ class Watchdog:
         start(self._settle, (overdue, held, said))
         end = time.monotonic() + WORDS_S
         while len(said) < 2 and time.monotonic() < end:
+            last_resort.arm(last_resort.armed)
             self.sleep(0.01)
         if True not in said:  # the log's lock may be held by what hangs
             os.write(2, f"CRITICAL jobs.worker: {reason}; the process ends itself\n".encode())

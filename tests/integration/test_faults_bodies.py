@@ -106,6 +106,21 @@ def test_sigterm_ends_a_worker_whose_body_cannot_be_ended(tmp_path: Path, task: 
     assert (job.status, job.attempts, job.losses) == ("pending", 0, 0)
 
 
+@pytest.mark.parametrize("pool", [only_chaos("gevent"), "threads", only_chaos("solo")])
+def test_sigterm_ends_a_worker_that_cannot_hear_it(tmp_path: Path, pool: str) -> None:
+    """A call keeps the interpreter's lock, and the job has no deadline."""
+    with running_worker(tmp_path / "log", pool=pool, JOBS_SHUTDOWN_GRACE="1") as worker:
+        stuck = enqueue("t.keep_lock", timeout=None).id
+        until(lambda: running(stuck), timeout=20)
+        worker.send_signal(signal.SIGTERM)
+        told = time.monotonic()
+        assert worker.wait(30) == ending.SOFTWARE
+        assert time.monotonic() - told < 1 + 5 + LOADED
+    text = (tmp_path / "log").read_text()
+    assert "past the grace of its stop and does not answer" in text
+    assert "in keep_lock" in text
+
+
 @pytest.mark.parametrize("pool", ["prefork", only_chaos("threads"), only_chaos("solo")])
 def test_other_pools_end_what_can_be_ended_at_its_deadline(tmp_path: Path, pool: str) -> None:
     with running_worker(tmp_path / "log", pool=pool, slots=2) as worker:

@@ -92,3 +92,23 @@ print(ending.prepare())
 
 def test_where_no_queue_is_allowed_there_is_none() -> None:
     assert subprocess.run([sys.executable, "-c", NO_ROOM], capture_output=True, text=True, check=True).stdout == "None\n"
+
+
+HEARS = """
+import ctypes, os, signal
+from jobs.worker import ending
+signal.signal(signal.SIGTERM, lambda *_: None)
+handles = ending.handles()
+child = os.fork()
+if child == 0:
+    os.kill(os.getppid(), signal.SIGTERM)
+    os._exit(0)
+ctypes.PyDLL(None).sleep(1)
+print(list(handles.signals()), list(handles.signals()), ending.listen())
+"""
+
+
+def test_signals_are_heard_while_the_lock_is_kept() -> None:
+    """And somebody else who hears them is not disturbed."""
+    done = subprocess.run([sys.executable, "-c", HEARS], capture_output=True, text=True, check=True)
+    assert done.stdout == "[15] [] None\n"

@@ -23,6 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--database-name", default="", help="Another database of the same server.")
         parser.add_argument("--deadlines", type=int, help="The file descriptor of the parent's deadlines: end the parent when it hangs.")
         parser.add_argument("--end", type=int, help="The file descriptor by which the parent can be ended although it hangs.")
+        parser.add_argument("--signals", type=int, help="The file descriptor that gives the numbers of the parent's signals.")
         parser.add_argument("--parent", action="store_true", help="End when the standard input is closed, that is with the parent process.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,6 +33,7 @@ class Command(BaseCommand):
         from jobs.celery_app.deadline_board import Board
         from jobs.conf import configuration
         from jobs.leader import dispatch
+        from jobs.worker.ending import Handles
         from jobs.worker.sentry import Sentry
 
         try:
@@ -50,7 +52,8 @@ class Command(BaseCommand):
             threading.Thread(target=_watch, args=(stop,), daemon=True, name="jobs-parent").start()
         if options["deadlines"] is not None:
             try:
-                sentry = Sentry(Board(options["deadlines"]), os.getppid(), options["end"])
+                handles = Handles(options["end"], options["signals"])
+                sentry = Sentry(Board(options["deadlines"]), os.getppid(), handles, configuration().shutdown_grace)
             except (OSError, ValueError) as error:
                 raise CommandError(f"--deadlines: {error}") from error
             threading.Thread(target=sentry.run, daemon=True, name="jobs-sentry").start()
