@@ -1,5 +1,6 @@
 """How many jobs there are: exact up to 10,000, an estimate from a sample above."""
 
+from datetime import datetime
 from typing import Any, Final
 
 from django.core.cache import cache
@@ -24,6 +25,8 @@ _EXACT: Final = f"""
 SELECT count(*) FILTER (WHERE attempts = 0 AND run_at <= clock_timestamp()),
        count(*) FILTER (WHERE attempts = 0 AND run_at > clock_timestamp() AND run_at < '9999-01-01+0'),
        count(*) FILTER (WHERE attempts > 0), count(*) FILTER (WHERE attempts = 0 AND run_at >= '9999-01-01+0'), count(*),
+       min(run_at) FILTER (WHERE attempts = 0 AND run_at > clock_timestamp() AND run_at < '9999-01-01+0'),
+       min(run_at) FILTER (WHERE attempts > 0 AND run_at > clock_timestamp()),
        (SELECT count(*) FROM (SELECT 1 FROM jobs_job WHERE status = 'running' ORDER BY worker LIMIT {_MOST}) part),
        (SELECT count(*) FROM (SELECT 1 FROM jobs_job WHERE status = 'completed' AND finished_at IS NOT NULL
                                ORDER BY finished_at LIMIT {_MOST}) part),
@@ -43,6 +46,7 @@ class Number(int):
     """A count; `estimated` when nobody counted to the end."""
 
     estimated = False
+    next_at: datetime | None = None  # when the first of scheduled or retrying jobs is due; None: nobody looked at all of them
 
 
 class Estimate(Number):
@@ -76,13 +80,15 @@ def _counted() -> dict[State, Number]:
     live = (State.QUEUED, State.SCHEDULED, State.RETRYING, State.REPLACED)
     with connections[configuration().database].cursor() as cursor:
         cursor.execute(_EXACT)
-        *parts, pending, running, completed, failed, cancelled, known, rows = cursor.fetchone()
+        *parts, pending, scheduled, retrying, running, completed, failed, cancelled, known, rows = cursor.fetchone()
         ended = (State.RUNNING, State.COMPLETED, State.FAILED, State.CANCELLED)
         numbers = dict(zip((*live, *ended), map(Number, (*parts, running, completed, failed, cancelled)), strict=True))
         many = {state for state in ended if numbers[state] > EXACT} | (set(live) if pending > EXACT else set())
         if many:
             sampled = _sampled(cursor, known, rows)
             numbers.update({state: Estimate(sampled.get(state.value, 0)) for state in many})
+    if pending <= EXACT:
+        numbers[State.SCHEDULED].next_at, numbers[State.RETRYING].next_at = scheduled, retrying
     return {state: numbers[state] for state in State}
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from django.core.cache import cache
 from django.db import connection
 
 NEWEST: Final = 20_000  # completed jobs that are looked at; the window is as long as these last, a day at most
@@ -18,6 +19,8 @@ WITH c AS (SELECT task, finished_at, extract(epoch FROM finished_at - started_at
 SELECT (SELECT start FROM w), task, sum(completed), sum(failed),
        percentile_cont(0.5) WITHIN GROUP (ORDER BY run), percentile_cont(0.95) WITHIN GROUP (ORDER BY run)
   FROM ended GROUP BY task"""
+_USUAL: Final = "jobs-usual"
+ENOUGH: Final = 20  # completed jobs that say what is usual
 _WAITING = "SELECT task, count(*) FROM (SELECT task FROM jobs_job WHERE status = 'pending' LIMIT %s) waiting GROUP BY task"
 
 
@@ -36,6 +39,17 @@ class TypeLine:
         """Failed of all that ended, in percent; None when nothing ended."""
         ended = self.completed + self.failed
         return self.failed * 100 / ended if ended else None
+
+
+def usual() -> dict[str, float]:
+    """The run time in seconds that 95% of a task's newest completed jobs do not exceed, where there were ENOUGH; a minute old at most."""
+    found: dict[str, float] | None = cache.get(_USUAL)
+    if found is None:
+        with connection.cursor() as cursor:
+            cursor.execute(_ENDED, {"newest": NEWEST})
+            found = {task: most for _start, task, completed, _failed, _half, most in cursor.fetchall() if completed >= ENOUGH}
+        cache.set(_USUAL, found, 60)
+    return found
 
 
 def lines() -> tuple[datetime | None, dict[str, TypeLine]]:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs.store.history import History, Period, Step, Times
-from jobs.web.tags import seconds, span
+from jobs.web.times import seconds, span
 
 LINES: Final = 4  # parts of the upright axis
 MARKS: Final = 6  # parts of the time axis

@@ -10,7 +10,7 @@ from jobs.conf import configuration
 from jobs.store import stats
 from jobs.web.forms import JobForm
 from jobs.web.labels import ltr
-from jobs.web.tags import span
+from jobs.web.times import span
 
 SHOWN: Final = 3  # pauses that are named
 

@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from jobs.store import outages, stats
 from jobs.store.stats import QueueLine, WorkerLine
 from jobs.web.labels import ltr
-from jobs.web.tags import clock, clock_time
+from jobs.web.times import clock, clock_time
 
 GROWING: Final = 600  # seconds in which a new dead letter means that its error goes on
 SLOW: Final = 300  # seconds a due job may wait before people are told
@@ -42,6 +42,7 @@ class Health:
     redis: bool
     leader: bool
     alerts: tuple[Alert, ...]
+    new: int  # jobs that failed for good within GROWING
 
     @property
     def sentence(self) -> str:
@@ -61,7 +62,7 @@ def look(workers: Sequence[WorkerLine], queues: Sequence[QueueLine]) -> Health:
         *_dead_alerts(vitals.open, vitals.new),
         *(alert for line in queues for alert in _queue_alerts(line, workers)),
     ]
-    return Health(redis=redis, leader=vitals.leader, alerts=tuple(alerts))
+    return Health(redis=redis, leader=vitals.leader, alerts=tuple(alerts), new=vitals.new)
 
 
 def _part_alerts(redis: bool, leader: bool, workers: Sequence[WorkerLine]) -> list[Alert]:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +16,15 @@ from jobs.domain import tracebacks
 from jobs.domain.statuses import State
 from jobs.models.dead_letter import RESOLUTION_LABELS
 from jobs.models.job import STATUS_LABELS
+from jobs.web import marks, times
 from jobs.web.labels import HIDDEN, STATE_LABELS
+from jobs.web.times import clock, clock_time
 
 register = template.Library()
+for _filter in (times.clock, times.span, times.seconds, times.per_minute):
+    register.filter(_filter)
+for _tag in (marks.spark, marks.slot_meter, marks.slot_is_long):
+    register.simple_tag(_tag)
 
 
 @register.simple_tag
@@ -58,49 +63,9 @@ def about(number: int) -> str:
 
 
 @register.filter
-def clock(seconds: float | None) -> str:
-    """A length of time as 0:09, 2:12 or 2:10:00.
-
-    >>> clock(9.4), clock(132), clock(7800)
-    ('0:09', '2:12', '2:10:00')
-    """
-    if seconds is None:
-        return ""
-    minutes, second = divmod(max(int(seconds), 0), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
-
-
-@register.filter
-def span(seconds: float) -> str:
-    """A length of time in words, in at most two units: 48 s, 2 min and 5 s."""
-    whole = int(seconds)
-    if whole < 1:
-        return _("less than 1 s")
-    if whole < 60:
-        return _("%(seconds)d s") % {"seconds": whole}
-    days, hours, minutes = whole // 86_400, whole % 86_400 // 3600, whole % 3600 // 60
-    parts = [
-        _("%(days)d d") % {"days": days} if days else "",
-        _("%(hours)d h") % {"hours": hours} if hours else "",
-        _("%(minutes)d min") % {"minutes": minutes} if minutes and not days else "",
-        _("%(seconds)d s") % {"seconds": whole % 60} if whole % 60 and whole < 3600 else "",
-    ]
-    return _(" and ").join(part for part in parts if part)
-
-
-@register.filter
 def breakable(name: str) -> str:
     """A dotted name that a narrow column breaks behind a sign, not within a word."""
     return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in re.findall(r"[^._]*[._]+|[^._]+", name)))
-
-
-@register.filter
-def seconds(value: float | None) -> str:
-    """A short time with its decimals, a long one in words; a dash for None."""
-    if value is None:
-        return "–"
-    return span(value) if value >= 60 else _("%(seconds)s s") % {"seconds": f"{value:.2f}" if value < 10 else f"{value:.0f}"}
 
 
 @register.simple_tag
@@ -113,20 +78,13 @@ def moment(value: datetime | None, seconds: bool = True) -> SafeString | str:
     return format_html('<time datetime="{}">{}</time>', local.isoformat(timespec="milliseconds"), text)
 
 
-def clock_time(value: datetime, *, seconds: bool = False) -> str:
-    """The time in the visitor's zone, with the day unless it is today."""
-    local = timezone.localtime(value)
-    text = formats.date_format(local, "H:i:s" if seconds else "H:i")
-    return text if local.date() == timezone.localdate() else f"{formats.date_format(local, 'j M')} {text}"
-
-
 @register.simple_tag
 def job_duration(job: Any) -> str:
     """How long the job's last run took, or takes until now."""
     if job.started_at is None or job.status == "pending":
         return ""
     took = ((job.finished_at or timezone.now()) - job.started_at).total_seconds()
-    return seconds(took) if job.finished_at and 0 <= took < 10 else clock(took)  # "0:00" would say nothing
+    return times.seconds(took) if job.finished_at and 0 <= took < 10 else clock(took)  # "0:00" would say nothing
 
 
 @register.filter
@@ -240,23 +198,3 @@ def remark(text: str) -> str:
 def one_line(value: Any) -> str:
     """JSON on one line, at most 300 characters."""
     return json.dumps(value, ensure_ascii=False, default=str)[:300]
-
-
-@register.simple_tag
-def spark(numbers: Sequence[int]) -> SafeString:
-    """Small bars, one for each number; the last one is now."""
-    top = max([*numbers, 1])
-    heights = [max(number * 20 / top, 0.5) for number in numbers]
-    bars = format_html_join(
-        "",
-        '<rect class="{}" x="{}" y="{}" width="3" height="{}"/>',
-        (
-            ("now" if place == len(numbers) - 1 else "", place * 4, f"{20 - height:.1f}", f"{height:.1f}")
-            for place, height in enumerate(heights)
-        ),
-    )
-    text = _("%(all)s in 24 hours, %(now)s in this hour") % {"all": f"{sum(numbers):,}", "now": f"{numbers[-1]:,}" if numbers else "0"}
-    return format_html(
-        '<svg class="spark" role="img" aria-label="{}" viewBox="0 0 {} 20" preserveAspectRatio="none"><title>{}</title>{}</svg>',
-        text, max(len(numbers) * 4, 1), text, bars,
-    )  # fmt: skip

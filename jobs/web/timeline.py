@@ -15,7 +15,7 @@ from jobs.domain.statuses import ENDED, Status
 from jobs.models import Attempt, Job
 from jobs.models.attempt import OUTCOME_LABELS
 from jobs.models.job import STATUS_LABELS
-from jobs.web.tags import seconds
+from jobs.web.times import seconds
 
 WIDTH: Final = 1000.0  # of the drawing
 _LEAST: Final = 3.0  # so that a short run can be seen

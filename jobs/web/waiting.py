@@ -12,7 +12,8 @@ from jobs.models import Job
 from jobs.store import outages, waiting
 from jobs.store.waiting import MOST, Obstacles
 from jobs.web.labels import ltr
-from jobs.web.tags import clock_time, label, span, visible
+from jobs.web.tags import label, visible
+from jobs.web.times import clock_time, span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone, translation
+from django.utils import timezone
 
 from jobs import control, enqueue
 from jobs.domain.statuses import State
@@ -23,7 +23,7 @@ from jobs.models import Job, Worker
 from jobs.store import counts, found, search, transitions
 from jobs.store.seed import seed
 from jobs.store.transitions import Run
-from jobs.web import filters, health
+from jobs.web import filters
 from tests.rows import job_in
 from tests.waiting import until
 
@@ -297,9 +297,3 @@ def test_an_empty_list_says_why_and_what_to_do(sara: Client) -> None:
     assert '<a class="btn btn-main" id="every-state" href="?q=invoice">' in none
     assert '<table class="tbl" data-keys>' not in none
     assert 'id="no-filters" href="?"' in sara.get("/jobs/?status=failed").content.decode()
-
-
-def test_a_large_number_is_shown_in_groups() -> None:
-    for language, wanted in (("en", "4,321 jobs failed for good"), ("ar", "فشلت 4,321 مهمة")):
-        with translation.override(language):
-            assert wanted in health._dead_alerts(4_321, 0)[0].fact

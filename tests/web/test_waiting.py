@@ -21,7 +21,7 @@ from jobs.store.engine import connect
 from jobs.store.locks import LEADER, WORKER_CLASS
 from jobs.store.transitions import Failure, Run
 from jobs.web import waiting
-from jobs.web.tags import span
+from jobs.web.times import span
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TASK = "jobs.tasks.sleep"

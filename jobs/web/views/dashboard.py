@@ -9,11 +9,12 @@ from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
 from jobs.celery_app import lanes
-from jobs.store import counts, letters, stats
+from jobs.store import counts, letters, stats, types
 from jobs.store.history import Period, history
 from jobs.web import health
 from jobs.web.access import needs
 from jobs.web.charts import PERIODS, charts
+from jobs.web.figures import figures
 from jobs.web.live import kept_part, reading, render_live
 
 GROUPS = 6
@@ -39,17 +40,18 @@ def _live(request: HttpRequest) -> dict[str, Any]:
 def _facts() -> dict[str, Any]:
     workers = stats.workers()
     queues = stats.queues(workers)
-    numbers = counts.counts()
-    waits = [line for line in queues if line.oldest]
+    slots = sum(line.worker.concurrency for line in workers)
+    found = health.look(workers, queues)
+    rate = sum(line.rate for line in queues)
     return {
-        "health": health.look(workers, queues),
-        "counts": counts.shown(numbers),
-        "total": counts.total(numbers),
+        "health": found,
+        "figures": figures(counts.shown(counts.counts()), slots=slots, rate=rate, new=found.new),
         "workers": workers,
-        "slots": sum(line.worker.concurrency for line in workers),
+        "usual": types.usual(),
+        "slots": slots,
         "busy": sum(len(line.running) for line in workers),
         "queues": queues,
-        "oldest": max((line.oldest_seconds for line in waits), default=None),
+        "oldest": max((line for line in queues if line.oldest), key=lambda line: line.oldest_seconds, default=None),
         "groups": letters.groups(letters.entries(), GROUPS)[0],
     }
 
@@ -97,4 +99,5 @@ def workers(request: HttpRequest) -> HttpResponse:
     lines = stats.workers()
     slots = sum(line.worker.concurrency for line in lines)
     context = {"workers": lines, "slots": slots, "busy": sum(len(line.running) for line in lines), "leader": stats.leader_lives()}
+    context["usual"] = types.usual()
     return render(request, "jobs/worker/list.html", context)

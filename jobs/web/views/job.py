@@ -21,8 +21,8 @@ from jobs.web.labels import isolated, ltr
 from jobs.web.live import render_live
 from jobs.web.relations import relations
 from jobs.web.reports import page_actor, say
-from jobs.web.tags import span
 from jobs.web.timeline import timeline
+from jobs.web.times import span
 from jobs.web.waiting import why
 
 ACTS = 10  # of the audit, on the page of a job

@@ -16,7 +16,7 @@ from jobs.web.access import needs
 from jobs.web.filters import Found, JobFilter, changed
 from jobs.web.live import render_live
 from jobs.web.paging import Page, Reach, page_of
-from jobs.web.tags import span
+from jobs.web.times import span
 
 _QUEUES = "jobs-queue-names"
 HEAVY = ("args", "kwargs", "result", "options")

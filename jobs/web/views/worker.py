@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from jobs import steering
 from jobs.models import Job
-from jobs.store import stats
+from jobs.store import stats, types
 from jobs.store.stats import WorkerLine
 from jobs.web.access import needs
 from jobs.web.forms import ReasonForm
@@ -32,6 +32,7 @@ def worker_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "workers": [line],
         "slots": line.worker.concurrency,
         "busy": len(line.running),
+        "usual": types.usual(),
         "memory": steering.memory(line.worker),
         "last": [*last, *ended.defer("args", "kwargs", "result", "options").order_by("-pk")[:LAST]],
     }

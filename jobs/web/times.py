@@ -1,0 +1,59 @@
+"""Times as people say them."""
+
+from datetime import datetime
+
+from django.utils import formats, timezone
+from django.utils.translation import gettext as _
+
+
+def clock(seconds: float | None) -> str:
+    """A length of time as 0:09, 2:12 or 2:10:00.
+
+    >>> clock(9.4), clock(132), clock(7800)
+    ('0:09', '2:12', '2:10:00')
+    """
+    if seconds is None:
+        return ""
+    minutes, second = divmod(max(int(seconds), 0), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def span(seconds: float) -> str:
+    """A length of time in words, in at most two units: 48 s, 2 min and 5 s."""
+    whole = int(seconds)
+    if whole < 1:
+        return _("less than 1 s")
+    if whole < 60:
+        return _("%(seconds)d s") % {"seconds": whole}
+    days, hours, minutes = whole // 86_400, whole % 86_400 // 3600, whole % 3600 // 60
+    parts = [
+        _("%(days)d d") % {"days": days} if days else "",
+        _("%(hours)d h") % {"hours": hours} if hours else "",
+        _("%(minutes)d min") % {"minutes": minutes} if minutes and not days else "",
+        _("%(seconds)d s") % {"seconds": whole % 60} if whole % 60 and whole < 3600 else "",
+    ]
+    return _(" and ").join(part for part in parts if part)
+
+
+def seconds(value: float | None) -> str:
+    """A short time with its decimals, a long one in words; a dash for None."""
+    if value is None:
+        return "–"
+    return span(value) if value >= 60 else _("%(seconds)s s") % {"seconds": f"{value:.2f}" if value < 10 else f"{value:.0f}"}
+
+
+def clock_time(value: datetime, *, seconds: bool = False) -> str:
+    """The time in the visitor's zone, with the day unless it is today."""
+    local = timezone.localtime(value)
+    text = formats.date_format(local, "H:i:s" if seconds else "H:i")
+    return text if local.date() == timezone.localdate() else f"{formats.date_format(local, 'j M')} {text}"
+
+
+def per_minute(rate: float) -> str:
+    """A rate without decimals that nobody needs.
+
+    >>> per_minute(0), per_minute(0.24), per_minute(31.4), per_minute(1234.5)
+    ('0', '0.2', '31', '1,234')
+    """
+    return f"{rate:.1f}".removesuffix(".0") if 0 < rate < 10 else f"{rate:,.0f}"

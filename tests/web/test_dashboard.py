@@ -1,0 +1,170 @@
+"""The dashboard: what each number means, how fast each queue goes, how far each run is, and what needs a person."""
+
+import doctest
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+from django.utils import translation
+
+from jobs import enqueue
+from jobs.models import Job, Worker
+from jobs.store import outages, stats, transitions, types
+from jobs.store.engine import connect
+from jobs.store.locks import WORKER_CLASS
+from jobs.store.transitions import Failure, Run
+from jobs.web import health, times
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TASK = "jobs.tasks.sleep"
+
+
+@pytest.fixture
+def page(client: Client) -> Any:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    client.cookies["django_language"] = "en"
+
+    def text(address: str = "/") -> str:
+        cache.clear()
+        return client.get(address).content.decode()
+
+    return text
+
+
+@pytest.fixture
+def worker() -> Iterator[int]:
+    row = Worker.objects.create(
+        name="w@host", hostname="host", pid=1, pool="gevent", concurrency=4, queues=["celery"], tasks=[TASK], versions={}
+    )
+    life = connect("stage")
+    with life.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", [WORKER_CLASS, row.id])
+    yield row.id
+    life.close()
+
+
+def ended(number: int, *, queue: str = "celery", run: float = 2.0, ago: float = 60.0) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO jobs_job (task, queue, status, runs, worker, started_at, finished_at)
+               SELECT %s, %s, 'completed', 1, 1, now() - make_interval(secs => %s + %s), now() - make_interval(secs => %s)
+                 FROM generate_series(1, %s)""",
+            [TASK, queue, ago, run, ago, number],
+        )
+
+
+def claimed(worker: int, *, ago: float = 0.0, **options: Any) -> Job:
+    job = enqueue(TASK, kwargs={"seconds": 60}, **options)
+    with connection.cursor() as cursor:
+        assert transitions.claim(cursor, Run(id=job.id, runs=1), worker=worker, queue=job.queue, priority=job.priority)
+        cursor.execute("UPDATE jobs_job SET started_at = started_at - make_interval(secs => %s) WHERE id = %s", [ago, job.id])
+    return job
+
+
+def notes(text: str) -> dict[str, str]:
+    """The line below each number, by the state."""
+    return dict(re.findall(r'\?status=(\w+)">.*?<span class="counts-sub">(.*?)</span>', text))
+
+
+def test_each_number_says_more(page: Any, worker: int) -> None:
+    empty = notes(page())
+    assert (empty["queued"], empty["running"], empty["scheduled"], empty["failed"]) == ("due, not started", "of 4 slots", "", "")
+    enqueue(TASK, kwargs={"seconds": 1}, delay=100_000)
+    enqueue(TASK, kwargs={"seconds": 1}, delay=1_800)
+    again, buried = claimed(worker, max_retries=2), claimed(worker)
+    failure = Failure(error_class="ValueError", message="no")
+    with connection.cursor() as cursor:
+        transitions.retry(cursor, Run(id=again.id, runs=1), failure, delay=7_200)
+        transitions.bury(cursor, Run(id=buried.id, runs=1), failure, task=TASK)
+    ended(35)
+    found = notes(page())
+    assert re.fullmatch("next in 29 min and \\d+ s", found["scheduled"])
+    assert re.fullmatch("next at (\\d+ \\w+ )?\\d\\d:\\d\\d", found["retrying"])
+    assert (found["completed"], found["failed"], found["cancelled"]) == ("7 per minute", "+1 in 10 min", "of 7 d")
+
+
+def test_a_queue_says_how_many_it_completes_in_a_minute(page: Any, worker: int) -> None:
+    ended(60, queue="celery", ago=100)
+    ended(1, queue="mail", ago=290)
+    ended(500, queue="old", ago=400)
+    enqueue(TASK, kwargs={"seconds": 1}, queue="mail")
+    assert {line.name: line.rate for line in stats.queues(stats.workers())} == {"celery": 12.0, "mail": 0.2}
+    rows = dict(
+        re.findall(r'<bdi class="mono" dir="ltr">(celery|mail)</bdi></a>.*?<td class="num">([\d.]+)</td></tr>', page("/jobs/queues/"))
+    )
+    assert rows == {"celery": "12", "mail": "0.2"}
+
+
+def test_a_busy_system_is_looked_at_for_a_shorter_time() -> None:
+    ended(1_500, queue="a", ago=30)
+    ended(1_500, queue="b", ago=60)
+    for queue in "ab":
+        enqueue(TASK, kwargs={"seconds": 1}, queue=queue)
+    found = {line.name: line.rate for line in stats.queues([])}
+    assert found["a"] == pytest.approx(1_500, rel=0.2), "1,500 in the last minute"
+    assert found["b"] == pytest.approx(500, rel=0.2), "only as many as were looked at"
+
+
+def test_a_slot_says_how_far_its_job_is(page: Any, worker: int) -> None:
+    short, long = claimed(worker, ago=60, timeout=600), claimed(worker, ago=5_400, timeout=None)
+    text = page()
+    assert re.search(r'<meter value="0\.1\d\d" title="1 min( and \d+ s)? of its limit, 10 min"', text)
+    assert text.count("<meter") == 1, "the other has no limit, and nobody knows its kind"
+    ended(types.ENOUGH, run=240)
+    text = page()
+    assert re.search(
+        rf'<a class="slot" href="/jobs/{short.id}/".*?<meter value="0\.2\d\d" title="1 min( and \d+ s)? of 4 min that 95%', text
+    )
+    assert re.search(rf'<a class="slot slot-long" href="/jobs/{long.id}/".*?longer than usual:.*?<meter value="1\.000"', text)
+    for address in ("/jobs/workers/", f"/jobs/workers/{worker}/"):
+        assert page(address).count("<meter") == 2
+
+
+def test_what_is_usual_needs_some_jobs() -> None:
+    ended(types.ENOUGH - 1)
+    cache.clear()
+    assert types.usual() == {}
+    ended(1)
+    assert types.usual() == {}, "kept for a minute"
+    cache.clear()
+    assert types.usual() == {TASK: pytest.approx(2.0)}
+
+
+def test_it_says_since_when_redis_is_away(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stats, "redis_lives", lambda: False)
+    assert "<strong>Redis does not answer.</strong>" in page()
+    with connection.cursor() as cursor:
+        outages.note(cursor, outages.REDIS, 300)
+    assert re.search(r"<strong>Redis has been away since (\d+ \w+ )?\d\d:\d\d\.</strong>", page())
+
+
+def test_each_reader_has_the_time_of_his_own_zone(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One reading serves all; the time in it is written for each."""
+    monkeypatch.setattr(stats, "redis_lives", lambda: False)
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    client.cookies["django_language"] = "en"
+    with connection.cursor() as cursor:
+        outages.note(cursor, outages.REDIS, 300)
+    found = []
+    for zone in ("Asia/Riyadh", "Asia/Kolkata"):
+        client.cookies["timezone"] = zone
+        said = re.search(r"away since .*?\d\d:(\d\d)", client.get("/", headers={"HX-Request": "true"}).content.decode())
+        assert said
+        found.append(int(said[1]))
+    assert (found[0] - found[1]) % 60 == 30
+
+
+def test_a_large_number_is_shown_in_groups() -> None:
+    for language, wanted in (("en", "4,321 jobs failed for good"), ("ar", "فشلت 4,321 مهمة")):
+        with translation.override(language):
+            assert wanted in health._dead_alerts(4_321, 0)[0].fact
+
+
+def test_times_are_said_as_their_examples_show() -> None:
+    assert doctest.testmod(times).failed == 0
+    assert doctest.testmod(times).attempted >= 2
