@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from jobs import enqueue
 from jobs.models import Job
-from jobs.store import interventions, transitions
+from jobs.store import interventions, search, transitions
 from jobs.store.transitions import Failure, Run
 
 
@@ -24,3 +24,10 @@ def job_in(status: str, **options: Any) -> Job:
         elif status == "failed":
             assert transitions.bury(cursor, run, Failure(error_class="ValueError", message="no"), task=job.task)
     return Job.objects.get(id=job.id)
+
+
+def index_everything() -> None:
+    """Take the words of all jobs into the index."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        while search.fill(cursor):
+            pass

@@ -1,0 +1,85 @@
+"""The index of words: what goes into it, when, and what it costs."""
+
+import threading
+from unittest import mock
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from jobs import control, enqueue
+from jobs.leader import indexing
+from jobs.store import search
+from tests.rows import index_everything, job_in
+from tests.waiting import until
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_error_is_found_though_it_came_after_the_job_was_indexed(sara: Client) -> None:
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0})
+    index_everything()
+    assert found(sara) == []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO jobs_attempt (job_id, run, outcome, error_class, message, finished_at)"
+            " VALUES (%s, 1, 'failed', 'ValueError', 'x', now())",
+            [job.pk],
+        )
+    index_everything()
+    assert found(sara) == [job.pk]
+
+
+def found(client: Client) -> list[int]:
+    return [job.pk for job in client.get("/jobs/?q=ValueError").context["page"].rows]
+
+
+def test_the_walk_finds_what_was_missed_and_removes_what_is_gone() -> None:
+    jobs = [job_in("completed", name=f"walk {number}") for number in range(6)]
+    index_everything()
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM jobs_search WHERE job = %s", [jobs[2].pk])
+        control.delete([jobs[4].pk], by="sara")
+        place: int | None = 0
+        while place is not None:
+            place = search.repair(cursor, place)
+        cursor.execute("SELECT job FROM jobs_search ORDER BY job")
+        assert [row[0] for row in cursor.fetchall()] == [job.pk for job in jobs if job != jobs[4]]
+
+
+def test_indexing_takes_a_tenth_of_the_time_at_most_and_a_fiftieth_while_jobs_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "CHUNK", 2)
+    ticks = iter([0.0, 0.01, 10.0, 13.0, 50.0, 53.0])
+    steps = iter([2, 2, 2, 0])
+    monkeypatch.setattr(search, "fill", lambda cursor: next(steps))
+    load = indexing.Load()
+    indexer = indexing.Indexer(mock.MagicMock(), load)
+    assert indexer.step(lambda: 0.0) == indexing.QUIET  # a standby: nothing was filled
+    load.leads = True
+    assert indexer.step(lambda: next(ticks)) == indexing.BUSY
+    assert indexer.step(lambda: next(ticks)) == 27
+    load.crowded = True
+    assert indexer.step(lambda: next(ticks)) == 147
+    indexer.place, indexer.next_walk = None, 9e9
+    assert indexer.step(lambda: 20.0) == indexing.QUIET
+
+
+def test_the_leader_s_thread_indexes(transactional_db: None) -> None:
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, name="threaded")
+    stop = threading.Event()
+    thread = threading.Thread(target=indexing.run, args=(stop, indexing.Load(leads=True)))
+    thread.start()
+    try:
+        until(lambda: indexed() == [job.pk], timeout=20)
+    finally:
+        stop.set()
+        thread.join(20)
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM jobs_search")  # no model: pytest does not empty it
+    assert not thread.is_alive()
+
+
+def indexed() -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT job FROM jobs_search")
+        return [row[0] for row in cursor.fetchall()]
