@@ -6,7 +6,6 @@ from celery import chain, chord, chunks, current_app, group, signature, xmap, xs
 from celery.canvas import StampingVisitor
 
 from . import tasks
-from .notes import noted
 from .running import of, program
 
 T = 60
@@ -126,59 +125,6 @@ def chords():
 
 
 @program
-def failed_chords():
-    one = chord([add.s(1, 1), fail.s(), add.s(2, 2)])(xsum.s())
-    error = of(one.get, T)
-    body = chord([add.s(1, 1), add.s(2, 2)])(fail.s())
-    linked = chord([add.s(1, 1), fail.s()], xsum.s().set(task_id="body-1").on_error(tasks.errback_old.s())).delay()
-    new = chord([add.s(1, 1), fail.s()], xsum.s().set(task_id="body-2").on_error(tasks.errback_new.s())).delay()
-    linked_error, new_error = of(linked.get, T), of(new.get, T)
-    chained = (chord([add.s(1, 1), fail.s()], xsum.s()) | mul.s(2)).delay()
-    return [
-        error["class"],
-        error["text"],
-        one.state,
-        of(body.get, T),
-        linked_error["class"],
-        new_error["class"],
-        noted("errback body-1"),
-        noted("errback body-2")[0][:1],
-        of(chained.get, T)["class"],
-    ]
-
-
-@program
-def links():
-    one = add.apply_async((1, 2), link=tasks.callback.s(key="link-1"))
-    two = add.apply_async(
-        (1, 3), link=[tasks.callback.s(key="link-2"), tasks.callback.si("fixed", key="link-3"), mul.s(2) | tasks.callback.s(key="link-4")]
-    )
-    sig = add.s(5, 5)
-    sig.link(tasks.callback.s(key="link-5"))
-    sig.link_error(tasks.errback_old.s())
-    three = sig.delay()
-    four = fail.apply_async(link_error=tasks.errback_old.s(), task_id="failing-1")
-    five = fail.apply_async(
-        link_error=[tasks.errback_new.s(), tasks.errback_new.s()], link=tasks.callback.s(key="never"), task_id="failing-2"
-    )
-    six = chain(add.s(1, 1), fail.s(), add.s(2)).on_error(tasks.errback_new.s()).apply_async()
-    found = [one.get(T), two.get(T), three.get(T), of(four.get, T), of(five.get, T), of(six.get, T), six.parent.state, six.state]
-    notes = [noted(f"link-{n}") for n in range(1, 6)] + [
-        noted("errback failing-1"),
-        noted("errback failing-2", 2),
-        noted("never", 1, timeout=0.5),
-    ]
-    notes += [noted(f"errback {six.parent.id}")]
-    return [
-        *found,
-        *notes,
-        [child.get(T) for child in one.children],
-        len(two.children),
-        group(add.s(1, 1), add.s(2, 2)).on_error(tasks.errback_old.s()).delay().get(T),
-    ]
-
-
-@program
 def maps_and_chunks():
     return [
         add.chunks(zip(range(10), range(10), strict=True), 3).apply_async().get(T),
@@ -193,21 +139,6 @@ def maps_and_chunks():
         chord(add.chunks([(n, n) for n in range(4)], 2).group(), same.s()).delay().get(T),
         repr(add.starmap([(1, 2)])),
         of(add.starmap([(1,)]).delay().get, T)["class"],
-    ]
-
-
-@program
-def failures_in_chains():
-    result = chain(add.s(1, 1), fail.s(), add.s(1), add.s(2)).apply_async()
-    error = of(result.parent.parent.get, T)
-    last = of(result.get, T)
-    retried = chain(tasks.retries.s(1), add.s(5)).delay()
-    return [
-        error,
-        last,
-        [each.state for each in (result.parent.parent.parent, result.parent.parent)],
-        retried.get(T),
-        of(chain(tasks.retries_exc.s(), add.s(1)).delay().get, T),
     ]
 
 
@@ -242,83 +173,4 @@ def results_of_a_workflow():
         type(parent.parent).__name__,
         parent.parent.get(T),
         sorted(v for _, v in chain(add.s(1, 1), add.s(2)).delay().collect(timeout=T)),
-    ]
-
-
-@program
-def deep():
-    nested = group(
-        chord([group(add.s(n, 1), chain(add.s(n, 2), add.s(1))) for n in range(2)], tasks.echo.s()),
-        chain(add.s(1, 1), chord([add.s(1), add.s(2)], xsum.s()), add.s(100)),
-    )
-    chords_in_chain = chain(
-        chord([add.s(1, 1), add.s(2, 2)], xsum.s()), chord([add.s(1), add.s(2)], xsum.s()), chord([mul.s(2), mul.s(3)], xsum.s())
-    )
-    many = group(chain(add.s(n, 1), group(mul.s(2), mul.s(3)), xsum.s()) for n in range(4)) | xsum.s()
-    return [nested.delay().get(T), chords_in_chain.delay().get(T), many.delay().get(T), chain(*[add.s(1)] * 30).apply_async((0,)).get(T)]
-
-
-@program
-def unusual_shapes():
-    partial = add.s(1)
-    partial_chain = chain(partial, mul.s(2))
-    immutable = chain(add.s(1, 1), tasks.nothing.si(), add.si(2, 2))
-    generator = (add.s(n, n) for n in range(4))
-    nested_groups = group(group(add.s(1, 1), add.s(2, 2)), group(add.s(3, 3)))
-    return [
-        partial_chain.apply_async((3,)).get(T),
-        partial_chain(4).get(T),
-        immutable().get(T),
-        chord(generator)(xsum.s()).get(T),
-        nested_groups().get(T),
-        (nested_groups | tasks.expects.s()).delay().get(T),
-        chord([add.s(1, 1)], tasks.expects.s()).delay().get(T),
-        chord(group([add.s(1, 1), nothing.si()]), tasks.expects.s()).delay().get(T),
-        chain(group(add.s(1, 1)), tasks.expects.s()).delay().get(T),
-        (add.s(1, 1) | group(add.s(1), chain(add.s(2), add.s(3))) | tasks.expects.s()).delay().get(T),
-        (group(add.s(1, 1), add.s(2, 2)) | xsum.s() | add.s(1) | add.s(1)).delay().get(T),
-        chain(tasks.same.s([1, 2]), xsum.s()).delay().get(T),
-        chain(tasks.same.s({"a": 1}), tasks.expects.s()).delay().get(T),
-        (add.s(2, 2) | mul.s(3)).apply_async(link=add.s(1)).get(T),
-        chain(add.s(1, 2) for _ in range(1)).delay().get(T),
-        group(chain(add.s(n, 1), mul.s(2)) for n in range(3)).delay().get(T),
-        group(chord([add.s(n, 1), add.s(n, 2)], xsum.s()) for n in range(3)).delay().get(T),
-        xsum.s([1, 2]).delay().get(T),
-        (xsum.s([1, 2]) | group([])).apply_async() is not None,
-        chain(add.s(1, 1), chord([add.s(1), add.s(2)], xsum.s()), group(add.s(1), add.s(2)), tasks.expects.s()).delay().get(T),
-        signature(json.loads(json.dumps(chord([add.s(1, 1), add.s(2, 2)], xsum.s())))).delay().get(T),
-        signature(json.loads(json.dumps(group(add.s(1, 1), add.s(2, 2))))).delay().get(T),
-        signature(json.loads(json.dumps(chain(group(add.s(1, 1), add.s(2, 2)), xsum.s())))).delay().get(T),
-        chord([add.s(1, 1), add.s(2, 2)], xsum.s()).set(queue="routed").delay().get(T),
-    ]
-
-
-@program
-def replaced_in_workflows():
-    replaces = tasks.replaces
-    return [
-        chord([replaces.s("sig", 1), add.s(2, 2)], xsum.s()).delay().get(T),
-        chord([replaces.s("chain", 1), replaces.s("chord", 1)], xsum.s()).delay().get(T),
-        chain(add.s(1, 1), tasks.same.s(), xsum.si([1, 2]), replaces.si("chord", 2), add.s(1)).delay().get(T),
-        group(replaces.s("sig", 1), replaces.s("chain", 2)).delay().get(T),
-        (replaces.s("group", 1) | xsum.s()).delay().get(T),
-        of(chord([replaces.s("fail", 1), add.s(1, 1)], xsum.s()).delay().get, T)["class"],
-        of((replaces.s("fail", 1) | add.s(1)).delay().get, T)["class"],
-    ]
-
-
-@program
-def errors_in_groups():
-    grouped = group(add.s(1, 1), fail.s(), tasks.raises.s("ValueError")).delay()
-    failures = [type(value).__name__ for value in grouped.get(T, propagate=False)]
-    headed = (group(add.s(1, 1), fail.s()) | xsum.s() | add.s(1)).delay()
-    nested = chord([chord([add.s(1, 1), fail.s()], xsum.s()), add.s(2, 2)], xsum.s()).delay()
-    return [
-        failures,
-        grouped.failed(),
-        grouped.successful(),
-        grouped.completed_count(),
-        of(headed.get, T)["class"],
-        of(nested.get, T)["class"],
-        of(chain(fail.s(), group(add.s(1), add.s(2)), xsum.s()).delay().parent.parent.get, T)["class"],
     ]

@@ -15,7 +15,7 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 HOST = re.compile(r"\b(celery|gen\d+)@[\w.-]+")
 PROGRAMS = {}
 MODULES = {
-    "gevent": ("calls", "inside", "results", "canvas", "around"),
+    "gevent": "calls requests definitions inside results canvas failing_canvas shapes around command_line the_app".split(),
     "prefork": ("processes",),
     "libraries": ("libraries.programs",),
     "sentry": ("libraries.sentry",),

@@ -21,7 +21,7 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CELERY_BROKER_URL = CELERY_RESULT_BACKEND = os.environ["SHOP_REDIS_URL"]
 CELERY_RESULT_EXTENDED = True
-CELERY_TASK_ROUTES = {"same.tasks.routed": {"queue": "routed"}}
-CELERY_TASK_ANNOTATIONS = {"same.tasks.annotated": {"max_retries": 11}}
+CELERY_TASK_ROUTES = {"same.tasks.plain.routed": {"queue": "routed"}}
+CELERY_TASK_ANNOTATIONS = {"same.tasks.plain.annotated": {"max_retries": 11}}
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_TASK_SEND_SENT_EVENT = True
