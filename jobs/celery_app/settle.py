@@ -12,7 +12,7 @@ from kombu.exceptions import EncodeError
 from jobs import masking
 from jobs.celery_app import aftermath, encoding, failures, meta, process_engine, retries, sending
 from jobs.domain.outcomes import Outcome as Ending
-from jobs.store import interventions, transitions
+from jobs.store import interventions, late, transitions
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Failure, Run
 
@@ -53,10 +53,22 @@ def _body(outcome: Any, change: Any) -> Callable[[Any], bool]:
     return body
 
 
-def _write(outcome: Any, change: Any) -> bool:
-    won = bool(process_engine.current().write(_body(outcome, change)))
+def _write(outcome: Any, change: Any, failure: Failure | None = None) -> bool:
+    won = bool(process_engine.current().write(_body(outcome, change), written=_written(outcome.run, failure)))
     _done(outcome, won)
     return won
+
+
+def _written(run: Run, failure: Failure | None = None) -> Callable[[Any], bool]:
+    """Whether the end was committed at an earlier try whose answer was lost with the connection."""
+
+    def written(cursor: Any) -> bool:
+        found = late.was_written(cursor, run, failure)
+        if found:
+            logger.info("job %s: PostgreSQL had the outcome of run %s before the connection was lost", run.id, run.runs)
+        return found
+
+    return written
 
 
 def _done(outcome: Any, won: bool) -> None:
@@ -65,7 +77,7 @@ def _done(outcome: Any, won: bool) -> None:
     process_engine.current().held.pop(outcome.run.id, None)
     if not won:
         logger.warning("job %s: the outcome of run %s came late and was refused", outcome.run.id, outcome.run.runs)
-        process_engine.current().write(lambda cursor: transitions.note_late(cursor, outcome.run))
+        process_engine.current().write(lambda cursor: late.note(cursor, outcome.run))
 
 
 def encode(result: Any) -> str:
@@ -106,8 +118,10 @@ def _complete_linked(outcome: Any, text: str | None, more: str | None) -> bool:
     new = outcome.changes[0]
     try:
         won = process_engine.current().write(
-            lambda cursor: transitions.complete_linked(cursor, outcome.run, result=text, meta=more, new=new), single=True
-        )  # fmt: skip
+            lambda cursor: transitions.complete_linked(cursor, outcome.run, result=text, meta=more, new=new),
+            single=True,
+            written=_written(outcome.run),
+        )
     except psycopg2.IntegrityError:  # somebody sends the same task_id at this moment
         return False
     if won:
@@ -124,7 +138,7 @@ def retry(task: Any, outcome: Any) -> None:
     failure = failures.of(given or RuntimeError("the task asked to be run again"), plan.pop("traceback"))
     plan["meta"] = failures.kept(outcome, given, failure, failures.retry_traceback(failure))
     outcome.changes = []
-    if _write(outcome, lambda cursor: transitions.retry(cursor, outcome.run, failure, **plan)):
+    if _write(outcome, lambda cursor: transitions.retry(cursor, outcome.run, failure, **plan), failure):
         logger.warning("job %s: attempt failed (%s), again in %.1f s", outcome.run.id, failure.error_class, plan["delay"])
 
 
@@ -147,14 +161,14 @@ def cancelled(outcome: Any, error_class: str, message: str) -> None:
     """running -> cancelled."""
     failure = Failure(error_class=error_class, message=message, outcome=Ending.CANCELLED)
     more = meta.report(*outcome.reported) if outcome.reported else None
-    _write(outcome, lambda cursor: transitions.cancel_running(cursor, outcome.run, failure, meta=more))
+    _write(outcome, lambda cursor: transitions.cancel_running(cursor, outcome.run, failure, meta=more), failure)
 
 
 def release(outcome: Any) -> None:
     """running -> pending at shutdown; the attempt is not spent."""
     if not outcome.settled:
         outcome.changes, outcome.parts = [], []
-        _write(outcome, lambda cursor: transitions.release(cursor, outcome.run, failure=INTERRUPTED))
+        _write(outcome, lambda cursor: transitions.release(cursor, outcome.run, failure=INTERRUPTED), INTERRUPTED)
 
 
 def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None = None) -> None:
@@ -166,7 +180,7 @@ def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None 
     def change(cursor: Any) -> bool:
         return transitions.bury(cursor, outcome.run, failure, task=task, meta=more, told=told, errbacks=errbacks)
 
-    if _write(outcome, change):
+    if _write(outcome, change, failure):
         _log_burial(outcome.run, task, failure)
         if errbacks:
             aftermath.run(outcome.task.app, process_engine.current(), outcome.run.id)
@@ -202,7 +216,7 @@ def bury_elsewhere(app: Any, request: Any, run: Run, error: BaseException, trace
             tell()
         return True
 
-    if process_engine.current().write(body):
+    if process_engine.current().write(body, written=_written(run, failure)):
         _log_burial(run, request.task, failure)
         if request.errbacks:
             aftermath.run(app, process_engine.current(), run.id)

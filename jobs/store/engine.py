@@ -30,7 +30,9 @@ class Engine(Protocol):
 
     def complete_counted(self, run: Run, result: str | None, part: "Part", body: Callable[[Any], bool]) -> bool: ...
 
-    def write(self, change: Callable[[Any], Any], *, single: bool = False) -> Any: ...
+    def write(
+        self, change: Callable[[Any], Any], *, single: bool = False, written: Callable[[Any], bool] | None = None, doubt: bool = False
+    ) -> Any: ...
 
     def close(self) -> None: ...
 
@@ -45,6 +47,12 @@ def is_lost(error: BaseException) -> bool:
     """Whether the connection is of no use any more, not merely a lock refused."""
     refused = (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected, psycopg2.errors.QueryCanceled)
     return is_transient(error) and not isinstance(error, refused)
+
+
+def answer(cursor: Any, change: Callable[[Any], Any], written: Callable[[Any], bool] | None, doubt: bool) -> Any:
+    """What `change` answers. Refused, and in doubt whether an earlier try was committed, `written` says whether it was."""
+    found = change(cursor)
+    return written(cursor) if doubt and written is not None and not found else found
 
 
 def connect(application_name: str) -> Any:

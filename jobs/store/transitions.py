@@ -275,15 +275,6 @@ def cancel_running(cursor: Any, run: Run, failure: Failure, *, meta: str | None 
     return won
 
 
-LATE = " (Its outcome came later and was refused.)"
-
-
-def note_late(cursor: Any, run: Run) -> bool:
-    """Say on the attempt that was taken away that its outcome came after all. False: there is no such attempt."""
-    cursor.execute("UPDATE jobs_attempt SET message = message || %s WHERE job_id = %s AND run = %s", [LATE, run.id, run.runs])
-    return bool(cursor.rowcount)
-
-
 def report_progress(cursor: Any, run: Run, progress: str) -> bool:
     """Note how far the run is; False when it is no longer the job's run."""
     cursor.execute(

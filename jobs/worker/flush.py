@@ -64,12 +64,13 @@ class Change:
 class Counted(Change):
     """A completion that a chord counts; `body` writes it with all that follows from it."""
 
-    __slots__ = ("alone", "body", "left", "part")
+    __slots__ = ("alone", "body", "doubt", "left", "part")
 
     def __init__(self, run: Run, result: str | None, part: Part, body: Callable[[Any], bool]) -> None:
         super().__init__(run, result)
         self.part, self.body = part, body
         self.alone = self.left = False  # its own task is to write it; that task does not wait for the answer any more
+        self.doubt = False  # it was sent, and nobody knows whether it was committed
 
 
 def batch(completions: Sequence[Change], claims: Sequence[Change], worker: int, *, resent: bool) -> tuple[str, tuple[Any, Any]]:

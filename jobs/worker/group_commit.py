@@ -13,9 +13,9 @@ import gevent
 import psycopg2
 from gevent.event import Event
 
-from jobs.store import transitions
+from jobs.store import late, transitions
 from jobs.store.canvas import Part
-from jobs.store.engine import connect, is_lost, is_transient
+from jobs.store.engine import answer, connect, is_lost, is_transient
 from jobs.store.transitions import Run
 from jobs.worker import flush
 from jobs.worker.flush import Change, Counted
@@ -78,7 +78,7 @@ class GroupCommit:
             won = change.answer.get()
             if change.alone:
                 self.on_parked(gevent.getcurrent())
-                won = self.write(body)
+                won = self._write_counted(change)
             return bool(won)
         finally:
             change.left = True
@@ -92,17 +92,25 @@ class GroupCommit:
         self.claims, self.deferred = self.deferred + self.claims, []
         self.wake.set()
 
-    def write(self, change: Callable[[Any], Any], *, single: bool = False) -> Any:
-        """Run `change` in a transaction of its own, until PostgreSQL has answered. `single`: it is one statement."""
+    def _write_counted(self, change: Counted) -> Any:
+        return self.write(change.body, written=lambda cursor: late.was_written(cursor, change.run), doubt=change.doubt)
+
+    def write(
+        self, change: Callable[[Any], Any], *, single: bool = False, written: Callable[[Any], bool] | None = None, doubt: bool = False
+    ) -> Any:
+        """Run `change` in a transaction of its own, until PostgreSQL has answered. `single`: it is one statement.
+
+        `written` is asked when a change is refused after the connection was lost (`doubt`: before this call): was it committed then?
+        """
         while True:
             connection = None
             try:
                 connection = self.idle.pop() if self.idle else self._plain()
                 connection.autocommit = single
                 with nullcontext() if single else connection, connection.cursor() as cursor:
-                    answer = change(cursor)
+                    found = answer(cursor, change, written, doubt)
                 self.idle.append(connection)
-                return answer
+                return found
             except psycopg2.Error as error:
                 if connection is not None and is_transient(error) and not is_lost(error):
                     self.idle.append(connection)
@@ -110,6 +118,7 @@ class GroupCommit:
                     connection.close()
                 if not is_transient(error):
                     raise
+                doubt = doubt or is_lost(error)
                 gevent.sleep(PAUSE_S)
 
     def close(self) -> None:
@@ -168,7 +177,7 @@ class GroupCommit:
                     self.connection, resent = None, True
                     gevent.sleep(PAUSE_S)
                     continue
-                self._apart(completions, claims)
+                self._apart(completions, claims, doubt=resent)
                 return
             for change in completions:
                 self._answer(change, change.run.id in (done or ()), ended=True)
@@ -193,6 +202,7 @@ class GroupCommit:
                 self.connection.close()
                 self.connection = None
             for change in counted:
+                change.doubt = is_lost(error)
                 if change.left:
                     self.on_parked(gevent.spawn(self._counted_alone, change))
                 else:
@@ -205,22 +215,26 @@ class GroupCommit:
 
     def _counted_alone(self, change: Counted) -> None:
         try:
-            self._answer(change, bool(self.write(change.body)), ended=True)
+            self._answer(change, bool(self._write_counted(change)), ended=True)
         except Exception as error:  # whatever it is, the task that waits for the answer must hear of it
             change.answer.set_exception(error)
 
-    def _apart(self, completions: list[Change], claims: list[Change]) -> None:
+    def _apart(self, completions: list[Change], claims: list[Change], *, doubt: bool = True) -> None:
         """A locked row or a bad value among them: its neighbours may not wait for it. Refused claims are dispatched again."""
         for change in completions:
-            self.on_parked(gevent.spawn(self._alone, change))
+            self.on_parked(gevent.spawn(self._alone, change, doubt))
         for change in claims:
             self._answer(change, False)
 
-    def _alone(self, change: Change) -> None:
+    def _alone(self, change: Change, doubt: bool) -> None:
+        run = change.run
         try:
-            self._answer(
-                change, bool(self.write(lambda cursor: transitions.complete(cursor, change.run, result=change.result))), ended=True
+            won = self.write(
+                lambda cursor: transitions.complete(cursor, run, result=change.result),
+                written=lambda cursor: late.was_written(cursor, run),
+                doubt=doubt,
             )
+            self._answer(change, bool(won), ended=True)
         except psycopg2.Error as error:
             change.answer.set_exception(error)
 

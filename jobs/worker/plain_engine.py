@@ -8,9 +8,9 @@ from typing import Any
 
 import psycopg2
 
-from jobs.store import transitions
+from jobs.store import late, transitions
 from jobs.store.canvas import Part
-from jobs.store.engine import connect, is_lost, is_transient
+from jobs.store.engine import answer, connect, is_lost, is_transient
 from jobs.store.transitions import Run
 from jobs.worker.registration import Registration
 
@@ -36,14 +36,19 @@ class PlainEngine:
 
     def complete(self, run: Run, result: str | None) -> bool:
         """True if the result was stored."""
-        return bool(self.write(lambda c: transitions.complete(c, run, result=result)))
+        return bool(self.write(lambda c: transitions.complete(c, run, result=result), written=lambda c: late.was_written(c, run)))
 
     def complete_counted(self, run: Run, result: str | None, part: Part, body: Callable[[Any], bool]) -> bool:
         """The same for a header task of a chord."""
-        return bool(self.write(body))
+        return bool(self.write(body, written=lambda c: late.was_written(c, run)))
 
-    def write(self, change: Callable[[Any], Any], *, single: bool = False) -> Any:
-        """Run `change` in one transaction, until PostgreSQL has answered. `single`: it is one statement."""
+    def write(
+        self, change: Callable[[Any], Any], *, single: bool = False, written: Callable[[Any], bool] | None = None, doubt: bool = False
+    ) -> Any:
+        """Run `change` in one transaction, until PostgreSQL has answered. `single`: it is one statement.
+
+        `written` is asked when a change is refused after the connection was lost (`doubt`: before this call): was it committed then?
+        """
         while True:
             used = None
             try:
@@ -53,12 +58,14 @@ class PlainEngine:
                     used = self.connection
                     used.autocommit = single
                     with nullcontext() if single else used, used.cursor() as cursor:
-                        return change(cursor)
+                        return answer(cursor, change, written, doubt)
             except psycopg2.Error as error:
                 if not is_transient(error):
                     raise
-                if is_lost(error) and used is not None and self.connection is used:  # not one that another thread has just opened
-                    self.close()
+                if is_lost(error):
+                    doubt = True
+                    if used is not None and self.connection is used:  # not one that another thread has just opened
+                        self.close()
                 time.sleep(PAUSE_S)  # the server is away: the outcome is kept and written after
 
     def close(self) -> None:
