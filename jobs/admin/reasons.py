@@ -3,6 +3,7 @@
 from django import forms
 from django.contrib.admin import helpers
 from django.http import HttpRequest
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from jobs.store.audit import NOTE
@@ -11,7 +12,9 @@ from jobs.store.audit import NOTE
 class ActionForm(helpers.ActionForm):
     """The action, and why."""
 
-    reason = forms.CharField(label=_("Reason"), required=False, max_length=NOTE, widget=forms.TextInput(attrs={"dir": "auto"}))
+    reason = forms.CharField(
+        label=format_lazy("{}:", _("Reason")), required=False, max_length=NOTE, widget=forms.TextInput(attrs={"dir": "auto"})
+    )
 
 
 def reason_of(request: HttpRequest) -> str:

@@ -1,5 +1,7 @@
 """Read-only queries behind the pages and /readyz."""
 
+import contextlib
+import functools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -209,11 +211,22 @@ def leader_lives() -> bool:
 
 def redis_lives() -> bool:
     """Whether Redis answers within two seconds."""
+    url = current_app.conf.broker_url
+    with contextlib.suppress(redis.ConnectionError, OSError):  # the server may have been started again since
+        with contextlib.suppress(redis.TimeoutError):
+            return bool(_probe(url).ping())
+        return False
     try:
-        with broker.client(current_app.conf.broker_url, PROBE_TIMEOUT) as client:
+        with broker.client(url, PROBE_TIMEOUT) as client:
             return bool(client.ping())
     except (redis.RedisError, OSError):
         return False
+
+
+@functools.cache
+def _probe(url: str) -> Any:
+    """A connection that is kept: making one costs more than the question."""
+    return broker.client(url, PROBE_TIMEOUT)
 
 
 def migrations_missing() -> bool:

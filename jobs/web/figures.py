@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 from jobs.conf import configuration
 from jobs.domain.statuses import State
 from jobs.store.counts import Number
+from jobs.web.labels import ltr
 from jobs.web.times import clock_time, per_minute, span
 
 
@@ -36,16 +37,16 @@ class Figure:
             case State.COMPLETED if self.rate:
                 return _("%(number)s per minute") % {"number": per_minute(self.rate)}
             case State.FAILED if self.new:
-                return _("%(number)s in 10 min") % {"number": f"+{self.new:,}"}
+                return _("%(number)s in 10 min") % {"number": ltr(f"+{self.new:,}")}
             case State.COMPLETED | State.CANCELLED:
-                return _("of %(time)s") % {"time": span(configuration().retention_days * 86_400)}
+                return _("kept for %(time)s") % {"time": span(configuration().retention_days * 86_400)}
         return ""
 
     def _next(self) -> str:
         assert self.number.next_at is not None
         wait = (self.number.next_at - timezone.now()).total_seconds()
         if wait < 3600:
-            return _("next in %(time)s") % {"time": span(wait)}
+            return _("next in %(time)s") % {"time": span(wait if wait < 60 else wait // 60 * 60)}
         return _("next at %(time)s") % {"time": clock_time(self.number.next_at)}
 
 

@@ -2,13 +2,17 @@
 
 import json
 import re
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any, Final
 
 from django import template
+from django.template.loader import render_to_string
 from django.utils import formats, timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from jobs import batches, masking, refusals
@@ -20,6 +24,7 @@ from jobs.web import marks, times
 from jobs.web.labels import HIDDEN, STATE_LABELS
 from jobs.web.times import clock, clock_time
 
+LONG: Final = 2_000  # letters of an error: more than a line shows
 register = template.Library()
 for _filter in (times.clock, times.span, times.seconds, times.per_minute):
     register.filter(_filter)
@@ -28,6 +33,7 @@ for _tag in (marks.spark, marks.slot_meter, marks.slot_is_long):
 
 
 @register.simple_tag
+@lru_cache(maxsize=200)
 def icon(name: str, small: bool = False) -> SafeString:
     """The symbol of `_icons.html` with this name."""
     return format_html('<svg class="{}" aria-hidden="true"><use href="#{}"/></svg>', "i i-s" if small else "i", name)
@@ -36,12 +42,18 @@ def icon(name: str, small: bool = False) -> SafeString:
 @register.simple_tag
 def state(value: str, pill: bool = False) -> SafeString:
     """The state's shape and word."""
+    return _state(value, pill, get_language())
+
+
+@lru_cache(maxsize=100)
+def _state(value: str, pill: bool, _language: str | None) -> SafeString:
     found = State(value)
     pill_class = " state-pill" if pill else ""
     return format_html('<span class="state state-{}{}">{}{}</span>', found.value, pill_class, icon(f"s-{found.value}"), STATE_LABELS[found])
 
 
 @register.simple_tag
+@lru_cache(maxsize=20)
 def priority(value: int) -> SafeString:
     """The priority in its box; 7 to 9 are filled."""
     kind = " prio-high" if value >= 7 else " prio-low" if value <= 3 else ""
@@ -138,6 +150,44 @@ def shown_kwargs(job: Any) -> Any:
 def label(job: Any) -> str:
     """What the job is called: its name, else its task."""
     return str(job.name or job.task) or _("(no name)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """All that the line of a job in the list shows, and for whom."""
+
+    pk: int
+    state: str
+    label: str
+    error: str
+    task: str
+    queue: str
+    priority: int
+    attempts: int
+    took: str
+    created_at: datetime
+    language: str | None
+    zone: str
+    today: date  # there the day of a time is not named
+
+
+@register.simple_tag
+def job_row(job: Any) -> SafeString:
+    """The job's line in the list."""
+    error = "" if job.status == "completed" else job.last_error.strip().partition("\n")[0][:LONG]
+    return _job_row(
+        Row(
+            pk=job.pk, state=job.state.value, label=label(job), error=error, task=job.task, queue=job.queue, priority=job.priority,
+            attempts=job.attempts, took=job_duration(job), created_at=job.created_at, language=get_language(),
+            zone=timezone.get_current_timezone_name(), today=timezone.localdate(),
+        )
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1000)
+def _job_row(row: Row) -> SafeString:
+    """Written once: of a list that renews itself few lines change."""
+    return render_to_string("jobs/job/_row.html", {"row": row})
 
 
 @register.filter

@@ -57,7 +57,7 @@ def _rows(worker: int) -> dict[str, int]:
         "elsewhere": enqueue("jobs.tasks.send_email", kwargs={"to": "a@example.com", "subject": "x"}, queue="nobody-serves-this-queue"),
         "scheduled": enqueue("jobs.tasks.flaky", kwargs={"failures": 2}, delay=7200, name="Nightly report <b>&amp;"),
         "completed": job_in("completed", name="x" * 250),
-        "cancelled": job_in("cancelled", name="Import"),
+        "cancelled": job_in("pending", name="Import"),
     }
     jobs["running"] = _claimed(worker, name="Send 4,000 invoices", priority=7)
     jobs["retrying"] = _claimed(worker, name="Flaky import", priority=2)
@@ -75,7 +75,8 @@ def _rows(worker: int) -> dict[str, int]:
         cursor.execute(HISTORY)
     control.change_priority([jobs["queued"].id, jobs["elsewhere"].id], 8, by=SARA)
     control.change_priority([jobs["scheduled"].id], 7, by=Actor(name="manage.py test_dead_letter_queue", source=Source.COMMAND))
-    control.cancel([jobs["running"].id], by=Actor(name="ليلى", source=Source.ADMIN))
+    control.cancel([jobs["running"].id], by=Actor(name="ليلى", source=Source.ADMIN), reason="أُرسلت بالأمس")
+    control.cancel([jobs["cancelled"].id], by=SARA, reason="The file of 23 November is wrong")
     for _ in range(2):
         job_in("failed", name=LONG)
     newest = DeadLetterQueue.objects.order_by("-id")
