@@ -5,12 +5,16 @@ import os
 import time
 from typing import Any
 
-from celery import shared_task
+from celery import current_app, shared_task
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 
 from jobs import PermanentError
 from tests.taskapp import flows  # noqa: F401 - registers the tasks for canvas and results
+from tests.taskapp.orders import Orders
+
+if os.environ.get("WITH_ORDERS"):
+    current_app.steps["consumer"].add(Orders)
 
 
 @shared_task(name="t.add")
