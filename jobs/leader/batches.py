@@ -10,16 +10,19 @@ from django.utils import translation
 
 from jobs import batches
 from jobs.leader.complaint import Complaint
+from jobs.leader.load import Load
 
 logger = logging.getLogger(__name__)
 
 EACH: Final = 0.5  # seconds
 
 
-def run(stop: threading.Event) -> None:
-    """Step by step, until told to stop."""
+def run(stop: threading.Event, load: Load) -> None:
+    """Step by step while the leader sees any, until told to stop."""
     complaint = Complaint(logger, "Batches")
     while not stop.is_set():
+        if not load.acts.wait(EACH):
+            continue
         try:
             with translation.override(settings.LANGUAGE_CODE):
                 while not stop.is_set() and batches.go_on():

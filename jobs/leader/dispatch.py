@@ -8,7 +8,6 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final
 
 import psycopg2
@@ -17,9 +16,10 @@ from celery import current_app
 
 from jobs.conf import configuration
 from jobs.domain.priority import LANES, lane_of
-from jobs.leader import batches, election, indexing, notices, pick, prune, publish
+from jobs.leader import batches, election, indexing, look, notices, pick, prune, publish
 from jobs.leader.complaint import Complaint
 from jobs.leader.link import Link
+from jobs.leader.load import Load, tell
 from jobs.leader.outage import Outage
 from jobs.leader.publish import Row
 from jobs.leader.rescue import Rescue
@@ -30,7 +30,8 @@ from jobs.store.schema import wait_until_migrated
 logger = logging.getLogger(__name__)
 
 RESYNC: Final = 1.0  # seconds between two readings of the lanes, and between two looks from the front
-RESCUE: Final = 0.5  # seconds
+LOOK: Final = 0.5  # seconds between two looks at workers, deadlines and what else may ask for something
+REST: Final = 1.0  # the same while nothing runs, so that nothing is to be rescued
 BURST: Final = 0.01  # seconds between two wakings; below it inserts need not notify
 WITHOUT: Final = 0.25  # seconds between two ticks while Redis does not answer
 CROWDED: Final = 256  # messages that have left Redis before it is asked which of them are claimed
@@ -40,7 +41,7 @@ _LENGTHS = "local n = {} for i, key in ipairs(KEYS) do n[i] = redis.call('LLEN',
 class Leader:
     """One term of office: from winning the election to losing a connection."""
 
-    def __init__(self, connection: Any, link: Link, load: indexing.Load, *, again: bool) -> None:
+    def __init__(self, connection: Any, link: Link, load: Load, *, again: bool) -> None:
         self.load = load
         self.connection, self.cursor = connection, connection.cursor()
         self.cursor.execute(pick.PREPARE)
@@ -54,7 +55,8 @@ class Leader:
         self.polls = 0
         self.rate = 1000.0  # messages a second that leave Redis
         self.ticked = time.monotonic()
-        self.rescued = self.synced = self.notified = 0.0
+        self.pace = LOOK
+        self.looked = self.synced = self.notified = 0.0
         self.suspect: Sent | None = None
         self.look_for_suspect = True
 
@@ -74,13 +76,11 @@ class Leader:
         return {(queue, lane): max(size * number - self.window.used(queue, lane), 0) for lane in LANES for queue, number in serving.items()}
 
     def tick(self) -> bool:
-        """Rescue, and fill the window while Redis answers. True if more is due than there was room for."""
+        """Look, rescue, and fill the window while Redis answers. True if more is due than there was room for."""
         now = time.monotonic()
-        if now - self.rescued >= RESCUE:
-            self.rescued = now
-            self.look_for_suspect = True
-            if self.rescue.look():
-                self.after.clear()
+        if now - self.looked >= self.pace:
+            self.looked = now
+            self.look()
         self.outage.look(now)
         try:
             return self.link.is_open and self.fill(now)
@@ -88,6 +88,17 @@ class Leader:
             self.link.lost(error)
             self.synced = 0.0  # whatever was sent last may lie there or not: read the lanes first
             return False
+
+    def look(self) -> None:
+        """See to dead workers and late jobs here, and wake the threads that see to the rest."""
+        seen = look.look(self.cursor)
+        self.pace = LOOK if seen.holders or not self.link.is_open else REST
+        self.look_for_suspect = seen.suspects
+        tell(self.load.acts, seen.acts)
+        tell(self.load.notices, seen.notices)
+        if self.rescue.look(seen):
+            self.after.clear()
+            self.look_for_suspect = True
 
     def resync(self) -> None:
         """Read the lanes back; what was lost is forgotten, and so picked again."""
@@ -120,7 +131,7 @@ class Leader:
 
     def fill(self, now: float) -> bool:
         """Fill the window. True if more is due than there was room for. Raises redis.RedisError."""
-        if now - self.synced >= RESYNC:
+        if now - self.synced >= RESYNC and (now == self.looked or not self.synced):  # with a look, so that rest is one waking a second
             self.synced = now
             self.after.clear()
             self.resync()
@@ -202,7 +213,7 @@ class Leader:
     def pause(self) -> float:
         """Seconds until the next chore or the next job that becomes due."""
         now = time.monotonic()
-        pause = min(self.rescued + RESCUE, self.synced + RESYNC) - now
+        pause = self.looked + self.pace - now
         if rooms := self.rooms():
             self.cursor.execute(pick.NEXT, pick.values_of_next(rooms))
             after = self.cursor.fetchone()[0]
@@ -216,7 +227,7 @@ class Leader:
             self.asleep = False
 
 
-def _term(link: Link, load: indexing.Load, stop: threading.Event, *, again: bool) -> None:
+def _term(link: Link, load: Load, stop: threading.Event, *, again: bool) -> None:
     connection = election.connect()
     try:
         if election.elect(connection, stop):
@@ -224,7 +235,7 @@ def _term(link: Link, load: indexing.Load, stop: threading.Event, *, again: bool
             load.leads = True
             Leader(connection, link, load, again=again).serve(stop)
     finally:
-        load.leads = load.crowded = False
+        load.clear()
         with contextlib.suppress(Exception):
             connection.close()
 
@@ -233,9 +244,10 @@ def run(stop: threading.Event) -> None:
     """Lead or stand by until `stop` is set. A lost connection to PostgreSQL is one line in the log, then everything starts over."""
     if not wait_until_migrated(logger.error, lambda: stop.wait(1.0)):
         return
-    load = indexing.Load()
-    for target in (prune.run, notices.run, batches.run, partial(indexing.run, load=load)):
-        threading.Thread(target=target, args=(stop,), daemon=True).start()
+    load = Load()
+    threading.Thread(target=prune.run, args=(stop,), daemon=True).start()
+    for target in (notices.run, batches.run, indexing.run):
+        threading.Thread(target=target, args=(stop, load), daemon=True).start()
     link = Link(current_app.conf.broker_url)
     again, complaint = False, Complaint(logger, "The leader starts over")
     while not stop.is_set():

@@ -4,10 +4,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from jobs.leader.complaint import Complaint
+from jobs.leader.load import Load
 from jobs.store import engine, search
 
 logger = logging.getLogger(__name__)
@@ -17,14 +17,6 @@ SHARE: Final = 10  # a step may take one part in so many of the time
 CROWDED: Final = 50  # the same while jobs wait for room: whoever waits for a job has the machine
 QUIET: Final = 2.0  # seconds
 REPAIR: Final = 3600.0  # seconds between two walks over all rows: what an index step has missed, and rows of deleted jobs
-
-
-@dataclass(slots=True)
-class Load:
-    """What the leader's loop in this process does just now."""
-
-    leads: bool = False
-    crowded: bool = False  # more is due than there is room for
 
 
 class Indexer:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext, ngettext
 
 from jobs import masking
 from jobs.leader.complaint import Complaint
+from jobs.leader.load import Load
 from jobs.store import engine
 
 logger = logging.getLogger(__name__)
@@ -23,9 +24,9 @@ LEASE: Final = 60.0  # seconds in which nobody else sends what is being sent; af
 PAUSE: Final = 5.0  # seconds before the second try; doubled for each further one
 LONGEST: Final = 3600.0  # seconds between two tries
 LISTED: Final = 20  # job numbers named in one mail
-_OUTBOX = "notified_at IS NULL AND notify_after <= clock_timestamp() AND resolution = 'open'"
+OUTBOX: Final = "notified_at IS NULL AND notify_after <= clock_timestamp() AND resolution = 'open'"
 _GROUPS = f"""
-SELECT fingerprint FROM jobs_deadletterqueue WHERE {_OUTBOX} GROUP BY fingerprint
+SELECT fingerprint FROM jobs_deadletterqueue WHERE {OUTBOX} GROUP BY fingerprint
 HAVING max(failed_at) < clock_timestamp() - make_interval(secs => {QUIET})
     OR min(failed_at) < clock_timestamp() - make_interval(secs => {GATHER})
  ORDER BY min(notify_after)"""
@@ -33,12 +34,12 @@ HAVING max(failed_at) < clock_timestamp() - make_interval(secs => {QUIET})
 _DEFER = f"""
 UPDATE jobs_deadletterqueue d SET notify_after = snoozed.snoozed_until
   FROM (SELECT fingerprint, snoozed_until FROM jobs_errorgroup g WHERE snoozed_until > clock_timestamp()
-           AND EXISTS (SELECT 1 FROM jobs_deadletterqueue WHERE fingerprint = g.fingerprint AND NOT notify_asked AND {_OUTBOX})
+           AND EXISTS (SELECT 1 FROM jobs_deadletterqueue WHERE fingerprint = g.fingerprint AND NOT notify_asked AND {OUTBOX})
            FOR SHARE OF g) snoozed
- WHERE d.fingerprint = snoozed.fingerprint AND NOT notify_asked AND {_OUTBOX}"""
+ WHERE d.fingerprint = snoozed.fingerprint AND NOT notify_asked AND {OUTBOX}"""
 _TAKE = f"""
 UPDATE jobs_deadletterqueue SET notify_after = clock_timestamp() + make_interval(secs => {LEASE}), notify_tries = notify_tries + 1
- WHERE id IN (SELECT id FROM jobs_deadletterqueue WHERE fingerprint = %s AND {_OUTBOX} FOR UPDATE SKIP LOCKED)
+ WHERE id IN (SELECT id FROM jobs_deadletterqueue WHERE fingerprint = %s AND {OUTBOX} FOR UPDATE SKIP LOCKED)
 RETURNING id, job_id, notify_tries"""
 _LATEST = """
 SELECT j.task, d.error_class, d.message, d.attempts, d.traceback, coalesce(g.owner, ''),
@@ -50,7 +51,7 @@ _SENT = "UPDATE jobs_deadletterqueue SET notified_at = clock_timestamp(), notify
 _NOT_SENT = """
 UPDATE jobs_deadletterqueue SET notify_error = %s, notify_after = clock_timestamp() + make_interval(secs => %s)
  WHERE id = ANY (%s) AND resolution = 'open'"""
-_NOBODY = f"UPDATE jobs_deadletterqueue SET notify_error = 'no ADMIN_EMAILS', notify_after = NULL WHERE {_OUTBOX}"
+_NOBODY = f"UPDATE jobs_deadletterqueue SET notify_error = 'no ADMIN_EMAILS', notify_after = NULL WHERE {OUTBOX}"
 
 
 class ServerAway(Exception):
@@ -139,14 +140,16 @@ def _mail(jobs: list[int], latest: tuple[Any, ...], to: list[str]) -> EmailMessa
         return EmailMessage(" ".join((subject % {"number": number, "task": task}).split()), "\n".join(lines), to=to)
 
 
-def run(stop: threading.Event) -> None:
-    """The thread: once a second, until told to stop."""
+def run(stop: threading.Event, load: Load) -> None:
+    """The thread: once a second while the leader sees any, until told to stop."""
     complaint = Complaint(logger, "Notices")
     while not stop.is_set():
+        if not load.notices.wait(EACH):
+            continue
         connection = None
         try:
             connection = engine.connect("jobs notices")
-            while not stop.is_set():
+            while load.notices.is_set() and not stop.is_set():
                 send_due(connection)
                 stop.wait(EACH)
         except Exception as error:  # a server that is away, missing tables: the thread must outlive it

@@ -10,8 +10,8 @@ import psycopg2
 
 from jobs.conf import configuration
 from jobs.domain.outcomes import Outcome
+from jobs.leader.look import LATE, Seen
 from jobs.store import deadline, transitions
-from jobs.store.locks import HELD_WORKERS
 from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger(__name__)
@@ -20,14 +20,9 @@ APART: Final = 1.0  # seconds between two sightings of a free lock
 # Seconds after an own reconnect, or a start of the server, in which nobody is declared dead: live workers take their locks again
 # within a fraction of a second (bootsteps.SOON). Longer would keep the jobs of dead workers waiting while the server restarts often.
 SETTLE: Final = 3.0
-# A server that recovers from a crash keeps its start time, but begins its statistics anew.
-_AGE = """
-SELECT extract(epoch FROM clock_timestamp() - greatest(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter)))::float"""
 MOST: Final = 500  # rows a round
 # Rows that someone has locked wait for the next round: the leader waits for none of them.
-_LATE = f"""
-SELECT id, runs FROM jobs_job
- WHERE status = 'running' AND deadline_at < clock_timestamp() - interval '2 s' LIMIT {MOST} FOR UPDATE SKIP LOCKED"""
+_LATE = f"SELECT id, runs FROM jobs_job WHERE {LATE} LIMIT {MOST} FOR UPDATE SKIP LOCKED"
 _LOST = f"""
 SELECT id, runs, task, losses, cancel_requested_at IS NOT NULL FROM jobs_job
  WHERE status = 'running' AND worker = ANY(%s) LIMIT {MOST} FOR UPDATE SKIP LOCKED"""
@@ -43,24 +38,17 @@ class Rescue:
         self.live: dict[int, list[str]] = {}  # worker: its queues; parents only
         self.not_before = time.monotonic() + (SETTLE if again else 0.0)
 
-    def look(self) -> bool:
-        """One round; True when rows were made due."""
+    def look(self, seen: Seen) -> bool:
+        """One round over what was seen just now; True when rows were made due."""
         now = time.monotonic()
+        young = seen.age < SETTLE  # the workers are still taking their locks again
+        self.live = {id: queues for id, (parent, queues) in seen.workers.items() if parent is None and id in seen.held}
+        free = (set(seen.workers) | seen.holders) - seen.held
+        self.free = {id: self.free.get(id, now) for id in free}
+        dead = [id for id, since in self.free.items() if now - since >= APART and now >= self.not_before and not young]
         with self.connection.cursor() as cursor:
-            cursor.execute("SELECT id, parent, queues FROM jobs_worker")
-            workers = {id: (parent, queues) for id, parent, queues in cursor.fetchall()}
-            cursor.execute("SELECT DISTINCT worker FROM jobs_job WHERE status = 'running'")
-            holders = {row[0] for row in cursor.fetchall()}
-            cursor.execute(_AGE)
-            young = cursor.fetchone()[0] < SETTLE  # the workers are still taking their locks again
-            cursor.execute(HELD_WORKERS)  # last: who took a lock and a row since the first look is not free
-            held = {row[0] for row in cursor.fetchall()}
-            self.live = {id: list(queues or ()) for id, (parent, queues) in workers.items() if parent is None and id in held}
-            free = (set(workers) | holders) - held
-            self.free = {id: self.free.get(id, now) for id in free}
-            dead = [id for id, since in self.free.items() if now - since >= APART and now >= self.not_before and not young]
             changed = self._lost(cursor, dead) if dead else False
-            return self._late(cursor) or changed
+            return (seen.late and self._late(cursor)) or changed
 
     def _write(self, cursor: Any, change: Callable[[], Any]) -> Any:
         """One verb in one transaction; what it answers, False when the row is locked: next round."""

@@ -17,7 +17,11 @@ from jobs.store import locks
 from jobs.store.engine import LOST, connect
 
 logger = logging.getLogger("jobs.worker")
-_LOOK = "SELECT EXISTS (SELECT FROM jobs_worker WHERE id = %s), extract(epoch FROM clock_timestamp())::float"
+_LOOK = """
+SELECT EXISTS (SELECT FROM jobs_worker WHERE id = %(id)s), extract(epoch FROM clock_timestamp())::float,
+       EXISTS (SELECT FROM jobs_aftermath),
+       (SELECT json_agg(json_build_array(id, runs, cancel_requested_at IS NOT NULL))
+          FROM jobs_job WHERE worker = %(id)s AND status = 'running')"""
 _JSON = ("queues", "tasks", "versions")
 
 
@@ -30,6 +34,8 @@ class Registration:
         self.skew = 0.0  # seconds that this host's clock is ahead of the database's
         self.session = 0  # PostgreSQL's number of the session that holds the lock, or held it last
         self.id = 0
+        self.running: list[tuple[int, int, bool]] = []  # at the last look: jobs of this process, their runs, whether to be cancelled
+        self.untold = False  # at the last look: of the end of some job something is still to be told
         self.has_something: Callable[[], Any] = list  # asks the connection's socket
         self.turn = threading.Lock()  # one statement at a time
         self.take()
@@ -70,7 +76,7 @@ class Registration:
         write(lambda cursor: cursor.execute(f"UPDATE jobs_worker SET {columns} WHERE id = %s", [*texts, self.id]))
 
     def check(self) -> bool:
-        """Whether the lock is held; takes it again when the connection was cut."""
+        """Look, and whether the lock is held; takes it again when the connection was cut."""
         with self.turn:
             if self.connection is not None and self._answers():
                 return True
@@ -83,8 +89,9 @@ class Registration:
 
     def _look(self) -> None:
         with self.connection.cursor() as cursor:
-            cursor.execute(_LOOK, (self.id,))
-            there, database = cursor.fetchone()
+            cursor.execute(_LOOK, {"id": self.id})
+            there, database, self.untold, running = cursor.fetchone()
+            self.running = [(id, runs, asked) for id, runs, asked in running or ()]
             self.skew = time.time() - database
             if not there:  # a TransactionTestCase has emptied the tables
                 self._insert(cursor)

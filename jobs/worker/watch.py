@@ -12,14 +12,13 @@ from jobs.store import transitions
 logger = logging.getLogger("jobs.worker")
 EACH_S = 1.0  # between two looks at the rows
 SOON_S = 0.2  # between two looks at the lock's connection, which cost no round trip
-_ROWS = "SELECT id, runs, cancel_requested_at IS NOT NULL FROM jobs_job WHERE worker = %s AND status = 'running'"
 
 
 class Watch:
     """A thread (a greenlet under gevent) that looks once a second. A lock that was cut is taken again at once."""
 
-    def __init__(self, engine: Any, also: Callable[[], Any] = lambda: None) -> None:
-        self.engine, self.also = engine, also  # what else is done once a second
+    def __init__(self, engine: Any, tell: Callable[[], Any] = lambda: None) -> None:
+        self.engine, self.tell = engine, tell  # what is done when something is still to be told of the end of a job
         self.stray: set[tuple[int, int]] = set()
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True, name="jobs-watch")
@@ -41,15 +40,14 @@ class Watch:
                 if (due or not registration.held) and registration.check() and due:
                     looked = time.monotonic()
                     self.look()
-                    self.also()
+                    if registration.untold:
+                        self.tell()
             except Exception:  # the watch must outlive whatever it meets
                 logger.exception("the watch over this worker's rows failed; it goes on")
 
     def look(self) -> None:
-        """One look."""
-        with self.engine.registration.cursor() as cursor:
-            cursor.execute(_ROWS, [self.engine.worker_id])
-            rows = cursor.fetchall()
+        """See to what the registration has just looked at."""
+        rows = self.engine.registration.running
         for id, _, asked in rows:
             if asked:
                 self._cancel(self.engine.held.get(id))

@@ -15,7 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from jobs.domain.priority import LANES
-from jobs.leader import election, pick, prune, rescue
+from jobs.leader import election, look, pick, prune, rescue
 from jobs.models import DeadLetterQueue, Job
 from jobs.store import interventions, transitions
 from jobs.store.insert import NewJob
@@ -103,7 +103,7 @@ READS: dict[str, tuple[str, Any, str, str, int]] = {
     "which are claimed": (
         "SELECT id, runs FROM jobs_job WHERE id = ANY (%s) AND status = 'pending'", [IDS], LEADER, "jobs_job_pkey", 320,
     ),
-    "who holds jobs": ("SELECT DISTINCT worker FROM jobs_job WHERE status = 'running'", [], LEADER, "jobs_job_held", 80),
+    "the leader's look": (look.LOOK, [], LEADER, "jobs_job_held", 160),
     "jobs of dead workers": (rescue._LOST, [[1, 2]], LEADER, "jobs_job_held", 80),
     "jobs past their deadline": (rescue._LATE, [], LEADER, "jobs_job_held", 80),
     "what a worker holds": (
@@ -118,7 +118,7 @@ def test_the_engine_reads_its_index(name: str) -> None:
     statement, values, session, index, most = READS[name]
     plan = explain(statement, values, session)
     assert index in plan.indexes
-    assert plan.scanned == set()
+    assert plan.scanned <= {"jobs_worker"}  # a few rows, all of them wanted
     assert plan.buffers <= most
 
 

@@ -9,6 +9,7 @@ from django.test import Client
 
 from jobs import control, enqueue
 from jobs.leader import indexing
+from jobs.leader.load import Load
 from jobs.store import search
 from tests.rows import index_everything, job_in
 from tests.waiting import until
@@ -52,7 +53,7 @@ def test_indexing_takes_a_tenth_of_the_time_at_most_and_a_fiftieth_while_jobs_wa
     ticks = iter([0.0, 0.01, 10.0, 13.0, 50.0, 53.0])
     steps = iter([2, 2, 2, 0])
     monkeypatch.setattr(search, "fill", lambda cursor: next(steps))
-    load = indexing.Load()
+    load = Load()
     indexer = indexing.Indexer(mock.MagicMock(), load)
     assert indexer.step(lambda: 0.0) == indexing.QUIET  # a standby: nothing was filled
     load.leads = True
@@ -67,7 +68,7 @@ def test_indexing_takes_a_tenth_of_the_time_at_most_and_a_fiftieth_while_jobs_wa
 def test_the_leader_s_thread_indexes(transactional_db: None) -> None:
     job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, name="threaded")
     stop = threading.Event()
-    thread = threading.Thread(target=indexing.run, args=(stop, indexing.Load(leads=True)))
+    thread = threading.Thread(target=indexing.run, args=(stop, Load(leads=True)))
     thread.start()
     try:
         until(lambda: indexed() == [job.pk], timeout=20)

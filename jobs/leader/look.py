@@ -1,0 +1,45 @@
+"""One look at everything that asks something of the leader: one statement, so that a leader at rest asks little."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jobs.leader.notices import OUTBOX
+from jobs.store.locks import HELD_WORKERS
+
+LATE: Final = "status = 'running' AND deadline_at < clock_timestamp() - interval '2 s'"
+# The rows are those of a moment before the locks are read, so who took a lock and a row since is not free.
+# A server that recovers from a crash keeps its start time, but begins its statistics anew.
+# Not prepared: a plan of the empty table could be one that reads all that waits.
+LOOK: Final = f"""
+SELECT (SELECT json_agg(json_build_array(id, parent, queues)) FROM jobs_worker),
+       ARRAY(SELECT DISTINCT worker FROM jobs_job WHERE status = 'running'),
+       EXISTS (SELECT FROM jobs_job WHERE {LATE}),
+       EXISTS (SELECT FROM jobs_job WHERE losses >= 2 AND status = 'pending'),
+       EXISTS (SELECT FROM jobs_batch WHERE state IN ('trial', 'running')),
+       EXISTS (SELECT FROM jobs_deadletterqueue WHERE {OUTBOX}),
+       extract(epoch FROM clock_timestamp() - greatest(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter)))::float,
+       ARRAY({HELD_WORKERS})"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What there was at one moment."""
+
+    workers: dict[int, tuple[int | None, list[str]]]  # rows of workers: parent and queues
+    holders: set[int]  # workers that running jobs name
+    late: bool  # a running job is past its deadline
+    suspects: bool  # a job waits that lost two workers
+    acts: bool  # an act on many jobs has not ended
+    notices: bool  # a notice may be due
+    age: float  # seconds since the server's start or crash
+    held: set[int]  # workers whose process lives
+
+
+def look(cursor: Any) -> Seen:
+    """Look now."""
+    cursor.execute(LOOK)
+    workers, holders, late, suspects, acts, notices, age, held = cursor.fetchone()
+    return Seen(
+        workers={id: (parent, list(queues or ())) for id, parent, queues in workers or ()}, holders=set(holders), late=late,
+        suspects=suspects, acts=acts, notices=notices, age=age, held=set(held),
+    )  # fmt: skip

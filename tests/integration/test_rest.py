@@ -1,0 +1,36 @@
+"""What worker and leader ask of PostgreSQL while nothing is to be done."""
+
+import time
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from jobs import enqueue
+from jobs.models import Job, Worker
+from tests.waiting import until
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+WINDOW_S = 6.0
+MOST = 8.0  # transactions a second: five things that are looked at once a second each, less than one for the rest, and what measures
+
+
+def transactions() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot(), pg_stat_force_next_flush()")
+        cursor.execute("SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
+
+
+def test_at_rest_nothing_is_asked_oftener_than_once_a_second(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "worker.log"):
+        job = enqueue("jobs.tasks.sleep", args=[0])
+        until(lambda: Job.objects.get(pk=job.pk).status == "completed")
+        until(lambda: Worker.objects.count() == 1)
+        begun, before = time.monotonic(), transactions()
+        time.sleep(WINDOW_S)  # a rate is measured over a time
+        after, taken = transactions(), time.monotonic() - begun
+        assert 1 <= (after - before) / taken <= MOST
+        again = enqueue("jobs.tasks.sleep", args=[0])
+        until(lambda: Job.objects.get(pk=again.pk).status == "completed", what="a job that ends the rest")
