@@ -45,6 +45,16 @@ _SENT: Final = (
     "task", "args", "kwargs", "queue", "priority", "run_at", "max_retries", "autoretry", "timeout", "options", "task_id",
 )  # fmt: skip
 _FENCE = "id = %(id)s AND runs = %(runs)s AND status = 'running'"
+# The status looked for is a value: with it in the text, a plan that is kept (jobs.store.prepared) could read a whole partial index.
+CLAIM: Final = f"""
+UPDATE jobs_job SET status = 'running', runs = runs + 1, attempts = attempts + 1, worker = %(worker)s,
+       started_at = statement_timestamp(), progress = {KEPT_PROGRESS}, deadline_at = statement_timestamp() + make_interval(secs => timeout)
+ WHERE id = %(id)s AND runs = %(runs)s - 1 AND status = %(pending)s AND run_at <= statement_timestamp()
+   AND queue = %(queue)s AND priority = %(priority)s"""
+COMPLETE: Final = ended(
+    """UPDATE jobs_job SET status = 'completed', finished_at = clock_timestamp(), result = %(result)s::json, result_meta = %(meta)s::json
+        WHERE id = %(id)s AND runs = %(runs)s AND status = %(running)s"""
+)
 
 # Locks the row first: an attempt of a run that another transaction is just ending would stay behind.
 _ATTEMPT = """
@@ -77,26 +87,13 @@ def _is_asked_to_stop(cursor: Any, run: Run) -> bool | None:
 
 def claim(cursor: Any, run: Run, *, worker: int, queue: str, priority: int) -> bool:
     """pending -> running, for the run that the message was made for. `run.runs` is the value after the claim."""
-    cursor.execute(
-        f"""UPDATE jobs_job SET status = 'running', runs = runs + 1, attempts = attempts + 1, worker = %(worker)s,
-                  started_at = statement_timestamp(), progress = {KEPT_PROGRESS},
-                  deadline_at = statement_timestamp() + make_interval(secs => timeout)
-            WHERE id = %(id)s AND runs = %(runs)s - 1 AND status = 'pending' AND run_at <= statement_timestamp()
-              AND queue = %(queue)s AND priority = %(priority)s""",
-        {"id": run.id, "runs": run.runs, "worker": worker, "queue": queue, "priority": priority},
-    )
+    cursor.execute(CLAIM, {"id": run.id, "runs": run.runs, "worker": worker, "queue": queue, "priority": priority, "pending": "pending"})
     return bool(cursor.rowcount)
 
 
 def complete(cursor: Any, run: Run, *, result: str | None, meta: str | None = None) -> bool:
     """running -> completed, with the result as JSON text; None means that nobody asked for it."""
-    cursor.execute(
-        ended(
-            f"""UPDATE jobs_job SET status = 'completed', finished_at = clock_timestamp(), result = %(result)s::json,
-                       result_meta = %(meta)s::json WHERE {_FENCE}"""
-        ),
-        {"id": run.id, "runs": run.runs, "result": result, "meta": meta},
-    )
+    cursor.execute(COMPLETE, {"id": run.id, "runs": run.runs, "result": result, "meta": meta, "running": "running"})
     return bool(cursor.rowcount)
 
 

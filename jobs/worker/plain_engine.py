@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg2
 
-from jobs.store import late, transitions
+from jobs.store import late, prepared
 from jobs.store.canvas import Part
 from jobs.store.engine import answer, connect, is_lost, is_transient
 from jobs.store.transitions import Run
@@ -30,13 +30,13 @@ class PlainEngine:
 
     def claim(self, run: Run, queue: str, priority: int) -> bool:
         """True if this run owns the job now."""
-        if run.id in self.held or not self.registration.check():
+        if run.id in self.held or not (self.registration.held or self.registration.check()):
             return False
-        return bool(self.write(lambda c: transitions.claim(c, run, worker=self.worker_id, queue=queue, priority=priority)))
+        return bool(self.write(lambda c: prepared.claim(c, run, worker=self.worker_id, queue=queue, priority=priority), single=True))
 
     def complete(self, run: Run, result: str | None) -> bool:
         """True if the result was stored."""
-        return bool(self.write(lambda c: transitions.complete(c, run, result=result), written=lambda c: late.was_written(c, run)))
+        return bool(self.write(lambda c: prepared.complete(c, run, result=result), single=True, written=lambda c: late.was_written(c, run)))
 
     def complete_counted(self, run: Run, result: str | None, part: Part, body: Callable[[Any], bool]) -> bool:
         """The same for a header task of a chord."""
@@ -54,7 +54,7 @@ class PlainEngine:
             try:
                 with self.lock:
                     if self.connection is None:
-                        self.connection = connect(f"jobs-engine {self.worker_id}")
+                        self.connection = self._connect()
                     used = self.connection
                     used.autocommit = single
                     with nullcontext() if single else used, used.cursor() as cursor:
@@ -67,6 +67,16 @@ class PlainEngine:
                     if used is not None and self.connection is used:  # not one that another thread has just opened
                         self.close()
                 time.sleep(PAUSE_S)  # the server is away: the outcome is kept and written after
+
+    def _connect(self) -> Any:
+        connection = connect(f"jobs-engine {self.worker_id}")
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(prepared.PREPARE)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def close(self) -> None:
         """End the connection; a worker inside another program (Celery's testing tools) leaves none behind."""

@@ -79,7 +79,7 @@ def test_without_its_lock_a_worker_admits_nothing(tmp_path: Path, short_path: Pa
 
 
 GEVENT = ("gevent", b"jobs-commit", b"SELECT")
-THREADS = ("threads", b"jobs-engine", b"COMMIT")
+THREADS = ("threads", b"jobs-engine", b"UPDATE 1")
 
 
 @pytest.mark.parametrize(("pool", "name", "answer"), [GEVENT, pytest.param(*THREADS, marks=pytest.mark.chaos)])

@@ -9,7 +9,7 @@ import pytest
 
 from jobs import enqueue_many
 from jobs.domain.statuses import Status
-from jobs.store import engine
+from jobs.store import engine, prepared
 from jobs.store.transitions import Run
 from jobs.worker import flush
 from jobs.worker.flush import Change
@@ -48,5 +48,25 @@ def test_a_plan_of_the_empty_table_does_not_read_the_full_one() -> None:
             assert rows_read_in_vain(cursor, flush.EXECUTE_COUNT, ([ids[0]], *count[1:])) <= 10
             cursor.execute("SELECT status FROM jobs_job WHERE id = %s", [ids[-1]])
             assert cursor.fetchone()[0] == Status.RUNNING.value
+        finally:
+            cursor.execute("ALTER TABLE jobs_job RESET (autovacuum_enabled)")
+
+
+def test_the_same_of_a_process_that_moves_one_job_at_a_time() -> None:
+    with closing(engine.connect("test of kept plans")) as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE jobs_job SET (autovacuum_enabled = false)")
+        try:
+            cursor.execute("TRUNCATE jobs_job CASCADE")
+            cursor.execute(prepared.PREPARE)
+            assert not prepared.claim(cursor, Run(id=1, runs=1), worker=7, queue="celery", priority=5)
+            assert not prepared.complete(cursor, Run(id=1, runs=1), result="1")
+            number = enqueue_many("jobs.tasks.sleep", [((0,), {})] * 3000)[-1]
+            claim, complete = (number, 1, 7, "celery", 5), (number, 1, "1")
+            assert rows_read_in_vain(cursor, prepared.EXECUTE_CLAIM, claim) <= 2
+            assert not prepared.claim(cursor, Run(id=number, runs=1), worker=7, queue="celery", priority=5)  # it is claimed
+            assert rows_read_in_vain(cursor, prepared.EXECUTE_COMPLETE, complete) <= 2
+            assert not prepared.complete(cursor, Run(id=number, runs=1), result="2")
+            cursor.execute("SELECT status, runs, attempts, worker, result::text FROM jobs_job WHERE id = %s", [number])
+            assert cursor.fetchone() == (Status.COMPLETED.value, 1, 1, 7, "1")
         finally:
             cursor.execute("ALTER TABLE jobs_job RESET (autovacuum_enabled)")
