@@ -1,6 +1,7 @@
 """The servers of one measure, its workers, and what PostgreSQL recorded of its jobs."""
 
 import contextlib
+import statistics
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -109,3 +110,10 @@ def _seconds(root: psutil.Process) -> float:
             times = process.cpu_times()
             total += times.user + times.system + (times.children_user + times.children_system if process == root else 0)
     return total
+
+
+def show(name: str, values: Sequence[float], digits: int = 0) -> float:
+    """Print the median with the least and the most; the median."""
+    median = statistics.median(values)
+    print(f"{name}: {median:,.{digits}f} ({min(values):,.{digits}f}-{max(values):,.{digits}f})", flush=True)
+    return median

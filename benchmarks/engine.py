@@ -1,14 +1,13 @@
 """What the engine does under conditions that a plain drain does not show, on embedded servers of its own.
 
-    python -m benchmarks.engine --measure snapshot|backlog|workers|producers|prefork|memory|idle|wal [--rounds 3] [--jobs N] [--seconds S]
+    python -m benchmarks.engine --measure snapshot|backlog|workers|producers|inserts|prefork|memory|idle|wal
+        [--rounds 3] [--jobs N] [--seconds S]
 
 Rates are those that PostgreSQL recorded (first start to last end) unless a measure says otherwise; RESULTS.md has figures.
 """
 
 import argparse
-import contextlib
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,33 +18,18 @@ from typing import Final
 import psycopg2
 
 from benchmarks import guard
-from benchmarks.bench import PATIENCE, Bench
+from benchmarks.bench import PATIENCE, Bench, show
+from benchmarks.inserts import inserts, producers
 from jobs.verification import rules
 
 SETTLE: Final = 10.0  # seconds after the start of a worker, before anything at rest is measured
 BODY: Final = 0.005  # seconds of processor time of a prefork job
-DELAYS = """
-import django; django.setup()
-import sys, time
-from benchmarks.tasks import noop
-noop.delay(0)
-print("ready", flush=True)
-sys.stdin.readline()
-for _ in range(int(sys.argv[1])):
-    noop.delay(0)
-"""
 BUSY_STOCK = """
 import sys
 from benchmarks.stock import busy
 for _ in range(int(sys.argv[1])):
     busy.delay(float(sys.argv[2]))
 """
-
-
-def _show(name: str, values: Sequence[float], digits: int = 0) -> float:
-    median = statistics.median(values)
-    print(f"{name}: {median:,.{digits}f} ({min(values):,.{digits}f}-{max(values):,.{digits}f})", flush=True)
-    return median
 
 
 def snapshot(bench: Bench, rounds: int, jobs: int, seconds: float) -> None:
@@ -64,7 +48,7 @@ def snapshot(bench: Bench, rounds: int, jobs: int, seconds: float) -> None:
                 churned += jobs
             found = [bench.drained(jobs) for _ in range(rounds)]
         keeper.close()
-        medians.append(_show(f"{'with' if held else 'without'} an open transaction, after {churned:,} jobs, jobs/s", found))
+        medians.append(show(f"{'with' if held else 'without'} an open transaction, after {churned:,} jobs, jobs/s", found))
     print(f"ratio {medians[1] / medians[0]:.2f}")
 
 
@@ -94,7 +78,7 @@ def backlog(bench: Bench, rounds: int, jobs: int, waiting: Sequence[int]) -> Non
                 found = [
                     jobs / (ends[min(start + jobs, len(ends) - 1)] - ends[start]).total_seconds() for start in range(0, len(ends), jobs)
                 ]
-        median = _show(f"{count:,} waiting, jobs/s", found)
+        median = show(f"{count:,} waiting, jobs/s", found)
         base = base or median
         print(f"  ratio {median / base:.2f}; Redis {max(memory):.2f} MB, {before / 1e6:.2f} MB of them when empty", flush=True)
 
@@ -137,42 +121,12 @@ def workers(bench: Bench, rounds: int, jobs: int) -> None:
                 )
     one = statistics.median(rates[1])
     for number in rates:
-        median = _show(f"{number} workers, jobs/s", rates[number])
+        median = show(f"{number} workers, jobs/s", rates[number])
         cost = statistics.median(costs[number])
         print(
             f"  ratio {median / one:.2f}; {cost / jobs * 1e6:.0f} microseconds of processor time a job,"
             f" {cost / statistics.median(costs[1]):.2f} of one worker's"
         )
-
-
-def producers(bench: Bench, rounds: int, jobs: int, number: int = 16) -> None:
-    """So many processes that call `.delay()` at once, each call committed; no worker runs."""
-    found = []
-    for _ in range(rounds):
-        bench.empty()
-        each = max(jobs // number, 1)
-        command = [sys.executable, "-c", DELAYS, str(each)]
-        with contextlib.ExitStack() as stack:
-            started = [
-                stack.enter_context(
-                    subprocess.Popen(command, cwd=guard.ROOT, env=bench.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-                )
-                for _ in range(number)
-            ]
-            for process in started:
-                if process.stdout is None or process.stdout.readline() != b"ready\n":
-                    raise guard.GuardError("a producer did not start")
-            begun = time.perf_counter()
-            for process in started:
-                if process.stdin is not None:
-                    process.stdin.close()
-            codes = [process.wait(PATIENCE) for process in started]
-            if any(codes):
-                raise guard.GuardError("a producer failed")
-            found.append(each * number / (time.perf_counter() - begun))
-        if bench.ask("SELECT count(*) FROM jobs_job") != (each + 1) * number:
-            raise guard.GuardError("not every job is there")
-    _show(f"{number} producers, jobs/s", found)
 
 
 def prefork(bench: Bench, rounds: int, jobs: int) -> None:
@@ -195,7 +149,7 @@ def prefork(bench: Bench, rounds: int, jobs: int) -> None:
                     time.sleep(0.1)
             sorted_ends = sorted(map(float, moments))
             found[name].append((jobs - 1) / (sorted_ends[-1] - sorted_ends[0]))
-    ours, stock = (_show(f"{name}, prefork, {BODY * 1000:.0f} ms, jobs/s", rates) for name, rates in found.items())
+    ours, stock = (show(f"{name}, prefork, {BODY * 1000:.0f} ms, jobs/s", rates) for name, rates in found.items())
     print(f"ratio {ours / stock:.2f}")
 
 
@@ -254,9 +208,9 @@ def wal(bench: Bench, rounds: int, jobs: int) -> None:
         sizes.append(float(size) / jobs)
         counts.append((bench.ask(commits) - number - polls) / jobs)
         rates.append(bench.rate(first))
-    _show("drain, jobs/s", rates)
-    _show("WAL a job, bytes, with the start of the worker", sizes)
-    _show("transactions a job, with the start of the worker", counts, 2)
+    show("drain, jobs/s", rates)
+    show("WAL a job, bytes, with the start of the worker", sizes)
+    show("transactions a job, with the start of the worker", counts, 2)
 
 
 def main() -> int:
@@ -264,13 +218,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (3)")
     parser.add_argument("--jobs", type=int, default=5000, help="jobs of a round (5000)")
-    parser.add_argument("--seconds", type=float, default=60, help="of churn, or of rest (60)")
+    parser.add_argument("--seconds", type=float, default=60, help="of churn, of rest, or of inserts (60)")
     parser.add_argument("--waiting", type=int, nargs="+", default=[200_000, 2_000_000], help="sizes of a backlog (200000 2000000)")
     measures: dict[str, Callable[[Bench, argparse.Namespace], None]] = {
         "snapshot": lambda bench, asked: snapshot(bench, asked.rounds, asked.jobs, asked.seconds),
         "backlog": lambda bench, asked: backlog(bench, asked.rounds, asked.jobs, asked.waiting),
         "workers": lambda bench, asked: workers(bench, asked.rounds, asked.jobs),
         "producers": lambda bench, asked: producers(bench, asked.rounds, asked.jobs),
+        "inserts": lambda bench, asked: inserts(bench, asked.rounds, asked.seconds),
         "prefork": lambda bench, asked: prefork(bench, asked.rounds, asked.jobs),
         "memory": lambda bench, asked: memory(bench, asked.jobs),
         "idle": lambda bench, asked: idle(bench, asked.seconds),
