@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import Celery
+from celery import Celery, current_app
 from django.conf import settings
 from django.db import connection
 
 from jobs import control, enqueue, enqueue_many
 from jobs.domain.priority import lane_key, lane_of
 from jobs.models import Job
-from jobs.store import broker, outages
+from jobs.store import broker, outages, stats
 from tests.own_redis import OwnRedis
 from tests.proxy import proxy
 from tests.stream import Stream
@@ -109,6 +109,19 @@ def test_the_leader_goes_on_without_redis(tmp_path: Path, own_redis: OwnRedis) -
         until(lambda: outages.since(outages.REDIS) is None, what="it is noted that Redis answers")
         complete_once([waits])
         assert (tmp_path / "leads").read_text().count("is the leader now") == 1, "its term goes on"
+
+
+def test_a_page_knows_a_redis_that_was_started_again(own_redis: OwnRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection that is kept for the question is one to the server that died."""
+    monkeypatch.setattr(current_app.conf, "broker_url", own_redis.broker_url)
+    assert stats.redis_lives()
+    own_redis.kill()
+    assert not stats.redis_lives()
+    own_redis.start()
+    assert stats.redis_lives()
+    with own_redis.stopped():
+        assert not stats.redis_lives()
+    assert stats.redis_lives()
 
 
 def until_logged(log: Path, text: str) -> None:

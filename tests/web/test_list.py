@@ -1,5 +1,6 @@
 """The list of jobs: filters in the address, words, pages both ways; and no plan that reads the whole table."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -10,12 +11,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs import enqueue
+from jobs import control, enqueue
 from jobs.domain.statuses import State
 from jobs.models import Job, Worker
 from jobs.store import counts, found, search, transitions
 from jobs.store.seed import seed
-from jobs.store.transitions import Run
+from jobs.store.transitions import Failure, Run
 from jobs.web import filters
 from tests.rows import index_everything, job_in
 
@@ -167,3 +168,33 @@ def test_an_empty_list_says_why_and_what_to_do(sara: Client) -> None:
     assert '<a class="btn btn-main" id="every-state" href="?q=invoice">' in none
     assert '<table class="tbl" data-keys>' not in none
     assert 'id="no-filters" href="?"' in sara.get("/jobs/?status=failed").content.decode()
+
+
+def test_a_line_is_written_anew_when_something_in_it_changes(sara: Client) -> None:
+    """Lines are kept; nothing of an older or another reader's line may be shown."""
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 60}, name="kept")
+
+    def line() -> str:
+        cache.clear()
+        found = re.search(rf'<tr><td class="pick">.*?id="pick-{job.pk}".*?</tr>', sara.get("/jobs/").content.decode())
+        assert found
+        return found[0]
+
+    first = line()
+    assert line() == first
+    assert ("Queued" in first, '<span class="prio">5</span>' in first) == (True, True)
+    control.change_priority([job.pk], 9, by="sara")
+    assert '<span class="prio prio-high">9</span>' in line()
+    with connection.cursor() as cursor:
+        assert transitions.claim(cursor, Run(id=job.pk, runs=1), worker=1, queue="celery", priority=9)
+        cursor.execute("UPDATE jobs_job SET started_at = now() - interval '65 s' WHERE id = %s", [job.pk])
+    assert ("Running" in line(), "<bdi>1:0" in line()) == (True, True)
+    with connection.cursor() as cursor:
+        failure = Failure(error_class="ValueError", message="password=hunter2 is wrong")
+        assert transitions.bury(cursor, Run(id=job.pk, runs=1), failure, task=job.task)
+    assert ("Failed" in line(), "ValueError: password=***" in line(), "hunter2" in line()) == (True, True, False)
+    sara.cookies["django_language"] = "ar"
+    assert "فاشلة" in line()
+    before = line()
+    sara.cookies["timezone"] = "Asia/Kolkata"
+    assert line() != before
