@@ -20,6 +20,7 @@ SELECT (SELECT start FROM w), task, sum(completed), sum(failed),
        percentile_cont(0.5) WITHIN GROUP (ORDER BY run), percentile_cont(0.95) WITHIN GROUP (ORDER BY run)
   FROM ended GROUP BY task"""
 _USUAL: Final = "jobs-usual"
+LATEST: Final = 5_000  # completed jobs that what is usual is taken from
 ENOUGH: Final = 20  # completed jobs that say what is usual
 _WAITING = "SELECT task, count(*) FROM (SELECT task FROM jobs_job WHERE status = 'pending' LIMIT %s) waiting GROUP BY task"
 
@@ -46,7 +47,7 @@ def usual() -> dict[str, float]:
     found: dict[str, float] | None = cache.get(_USUAL)
     if found is None:
         with connection.cursor() as cursor:
-            cursor.execute(_ENDED, {"newest": NEWEST})
+            cursor.execute(_ENDED, {"newest": LATEST})
             found = {task: most for _start, task, completed, _failed, _half, most in cursor.fetchall() if completed >= ENOUGH}
         cache.set(_USUAL, found, 60)
     return found

@@ -198,3 +198,16 @@ def test_a_line_is_written_anew_when_something_in_it_changes(sara: Client) -> No
     before = line()
     sara.cookies["timezone"] = "Asia/Kolkata"
     assert line() != before
+
+
+def test_a_filtered_list_counts_no_states(sara: Client) -> None:
+    """Their numbers are not shown beside filters, and cost more than the search."""
+    job_in("failed", name="invoice 7")
+    for address, counted in (("/jobs/", 1), ("/jobs/?status=failed", 1), ("/jobs/?q=invoice", 0), ("/jobs/?q=invoice&status=failed", 0)):
+        cache.clear()
+        with CaptureQueriesContext(connection) as captured:
+            page = sara.get(address).content.decode()
+        assert len([query for query in captured.captured_queries if "count(*) FILTER (WHERE attempts = 0" in query["sql"]]) == counted
+        tabs = re.findall(r'id="tab-(\w+)"[^>]*>(.*?)</a>', page)
+        assert [name for name, _ in tabs] == ["all", *(state.value for state in State if state is not State.REPLACED)]
+        assert all(("<b>" in text) == bool(counted) for _name, text in tabs)

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 
 from jobs import registry
 from jobs.conf import configuration
+from jobs.domain.statuses import State
 from jobs.models import Job
 from jobs.store import counts, found, stats
 from jobs.web import download
@@ -33,16 +34,17 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     form = JobFilter(request.GET)
     chosen = form.find(Job.objects.defer(*HEAVY))
     page = page_of(chosen.rows, request.GET, reach=_reach(chosen))
-    numbers = counts.counts()
     status = request.GET.get("status", "")
     given = form.given()
+    numbers = {} if given else counts.counts()  # beside filters they would say nothing
+    states = counts.shown(numbers or dict.fromkeys(State, counts.Number()), status)
     return {
         "form": form,
         "kept": [(name, request.GET[name]) for name in form.fields if request.GET.get(name)],
         "page": page,
         "behind": chosen.behind,
         "status": status,
-        "tabs": [(state.value, number, changed(request.GET, status=state.value)) for state, number in counts.shown(numbers, status)],
+        "tabs": [(state.value, number, changed(request.GET, status=state.value)) for state, number in states],
         "total": counts.total(numbers),
         "all_states": changed(request.GET, status=""),
         "chips": [(name, label, value, changed(request.GET, **{name: ""})) for name, label, value in given],
