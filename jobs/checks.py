@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from celery import current_app
+from celery.app.defaults import DEFAULTS
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
@@ -145,6 +146,12 @@ def _celery(conf: Any) -> Iterator[CheckMessage]:
             ),
             hint=_("Remove it from CELERY_BROKER_TRANSPORT_OPTIONS."),
             id="jobs.I002",
+        )
+    if conf.result_expires != DEFAULTS["result_expires"]:
+        yield Info(
+            _("result_expires has no effect: a result is kept as long as its job."),
+            hint=_("Remove it, and set JOBS_RETENTION_DAYS."),
+            id="jobs.I003",
         )
 
 

@@ -23,19 +23,24 @@ KINDS = ("stock", "jobs")
 
 def environ(kind: str, settings_module: str = "settings") -> dict[str, str]:
     """Of a process of the project."""
-    return environment(f"same_{kind}") | {
-        "SAME": kind,
-        "NOTES_URL": os.environ["REDIS_URL"],
-        "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *([LIBRARIES] if settings_module != "settings" else [])])),
-        "DJANGO_SETTINGS_MODULE": f"same.{settings_module}",
-        "PYTHONWARNINGS": "ignore",
-    }
+    return (
+        environment(f"same_{kind}")
+        | {
+            "SAME": kind,
+            "NOTES_URL": os.environ["REDIS_URL"],
+            "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *([LIBRARIES] if settings_module not in ("settings", "with_options") else [])])),
+            "DJANGO_SETTINGS_MODULE": f"same.{settings_module}",
+            "PYTHONWARNINGS": "ignore",
+        }
+        | ({"CELERY_LOADER": "same.options.loader:Loader"} if settings_module == "with_options" else {})
+    )
 
 
 @contextmanager
 def worker(env: dict[str, str], log: Path, *options: str) -> Iterator[None]:
     queues = "celery,routed,mails" if env["DJANGO_SETTINGS_MODULE"] == "same.with_style" else "celery,routed"
     command = [sys.executable, "-m", "celery", "-A", "same", "worker", "-l", "INFO", "-Q", queues, *options]
+    command += ["--tenant", "acme"] if "CELERY_LOADER" in env else []
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=PROJECT, env=env, stdout=out, stderr=subprocess.STDOUT)
     try:
@@ -86,9 +91,9 @@ def compared(tmp_path: Path, programs: str, pool: str, settings_module: str = "s
 
 
 @pytest.mark.compare
-@pytest.mark.parametrize("pool", ["gevent", "prefork"])
-def test_programs_see_the_same_with_stock_celery_and_here(pool: str, tmp_path: Path) -> None:
-    assert len(compared(tmp_path, pool, pool)) > 10
+@pytest.mark.parametrize(("pool", "programs", "least"), [("gevent", "gevent", 50), ("prefork", "prefork", 15), ("gevent", "commands", 4)])
+def test_programs_see_the_same_with_stock_celery_and_here(pool: str, programs: str, least: int, tmp_path: Path) -> None:
+    assert len(compared(tmp_path, programs, pool)) > least
 
 
 @pytest.mark.compare
@@ -97,3 +102,9 @@ def test_programs_see_the_same_with_stock_celery_and_here(pool: str, tmp_path: P
 @pytest.mark.parametrize("programs", ["libraries", "sentry", "tracing", "style"])
 def test_libraries_see_the_same_with_stock_celery_and_here(pool: str, programs: str, tmp_path: Path) -> None:
     assert compared(tmp_path, programs, pool, f"with_{programs}")
+
+
+@pytest.mark.compare
+@pytest.mark.parametrize(("pool", "programs"), [("gevent", "options"), ("prefork", "options_of_children")])
+def test_rare_settings_and_hooks_come_to_the_same(pool: str, programs: str, tmp_path: Path) -> None:
+    assert compared(tmp_path, programs, pool, "with_options")

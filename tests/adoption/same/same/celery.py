@@ -11,3 +11,7 @@ app = Celery("same")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.autodiscover_tasks(["same"], related_name="more_tasks")
+if "CELERY_LOADER" in os.environ:
+    from .options.loader import add_to
+
+    add_to(app)

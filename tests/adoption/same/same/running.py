@@ -15,8 +15,11 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 HOST = re.compile(r"\b(celery|gen\d+)@[\w.-]+")
 PROGRAMS = {}
 MODULES = {
-    "gevent": "calls requests definitions inside results canvas failing_canvas shapes around command_line the_app".split(),
+    "gevent": "calls requests definitions inside results canvas failing_canvas shapes around the_app".split(),
+    "commands": ("command_line",),
     "prefork": ("processes",),
+    "options": ("options.programs",),
+    "options_of_children": ("options.programs", "options.children"),
     "libraries": ("libraries.programs",),
     "sentry": ("libraries.sentry",),
     "style": ("style.programs",),

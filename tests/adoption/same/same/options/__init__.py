@@ -1,0 +1,1 @@
+"""Settings and hooks that few projects set."""
