@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 RESYNC: Final = 1.0  # seconds between two readings of the lanes, and between two looks from the front
 LOOK: Final = 0.5  # seconds between two looks at workers, deadlines and what else may ask for something
+DEAR: Final = 0.02  # seconds; a look that takes longer (an old snapshot is open somewhere) is made as at rest
 REST: Final = 1.0  # the same while nothing runs, so that nothing is to be rescued
 BURST: Final = 0.01  # seconds between two wakings; below it inserts need not notify
 WITHOUT: Final = 0.25  # seconds between two ticks while Redis does not answer
@@ -91,8 +92,10 @@ class Leader:
 
     def look(self) -> None:
         """See to dead workers and late jobs here, and wake the threads that see to the rest."""
+        begun = time.monotonic()
         seen = look.look(self.cursor)
-        self.pace = LOOK if seen.holders or not self.link.is_open else REST
+        is_dear = time.monotonic() - begun > DEAR
+        self.pace = LOOK if not self.link.is_open or (seen.holders and not is_dear) else REST
         self.look_for_suspect = seen.suspects
         tell(self.load.acts, seen.acts)
         tell(self.load.notices, seen.notices)

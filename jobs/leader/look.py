@@ -6,19 +6,20 @@ from typing import Any, Final
 from jobs.leader.notices import OUTBOX
 from jobs.store.locks import HELD_WORKERS
 
-LATE: Final = "status = 'running' AND deadline_at < clock_timestamp() - interval '2 s'"
+LATE: Final = "deadline_at < clock_timestamp() - interval '2 s'"
 # The rows are those of a moment before the locks are read, so who took a lock and a row since is not free.
 # A server that recovers from a crash keeps its start time, but begins its statistics anew.
+# The running rows are read once: while somebody keeps an old snapshot, the index of them has an entry of each job that ran since.
 # Not prepared: a plan of the empty table could be one that reads all that waits.
 LOOK: Final = f"""
 SELECT (SELECT json_agg(json_build_array(id, parent, queues)) FROM jobs_worker),
-       ARRAY(SELECT DISTINCT worker FROM jobs_job WHERE status = 'running'),
-       EXISTS (SELECT FROM jobs_job WHERE {LATE}),
+       coalesce(running.workers, '{{}}'), coalesce(running.late, false),
        EXISTS (SELECT FROM jobs_job WHERE losses >= 2 AND status = 'pending'),
        EXISTS (SELECT FROM jobs_batch WHERE state IN ('trial', 'running')),
        EXISTS (SELECT FROM jobs_deadletterqueue WHERE {OUTBOX}),
        extract(epoch FROM clock_timestamp() - greatest(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter)))::float,
-       ARRAY({HELD_WORKERS})"""
+       ARRAY({HELD_WORKERS})
+  FROM (SELECT array_agg(DISTINCT worker) AS workers, bool_or({LATE}) AS late FROM jobs_job WHERE status = 'running') running"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

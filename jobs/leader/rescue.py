@@ -22,7 +22,7 @@ APART: Final = 1.0  # seconds between two sightings of a free lock
 SETTLE: Final = 3.0
 MOST: Final = 500  # rows a round
 # Rows that someone has locked wait for the next round: the leader waits for none of them.
-_LATE = f"SELECT id, runs FROM jobs_job WHERE {LATE} LIMIT {MOST} FOR UPDATE SKIP LOCKED"
+_LATE = f"SELECT id, runs FROM jobs_job WHERE status = 'running' AND {LATE} LIMIT {MOST} FOR UPDATE SKIP LOCKED"
 _LOST = f"""
 SELECT id, runs, task, losses, cancel_requested_at IS NOT NULL FROM jobs_job
  WHERE status = 'running' AND worker = ANY(%s) LIMIT {MOST} FOR UPDATE SKIP LOCKED"""
