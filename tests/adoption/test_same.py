@@ -99,7 +99,7 @@ def test_programs_see_the_same_with_stock_celery_and_here(pool: str, programs: s
 @pytest.mark.compare
 @pytest.mark.skipif(not LIBRARIES.exists(), reason="make celery-suite installs the libraries")
 @pytest.mark.parametrize("pool", ["gevent", "prefork"])
-@pytest.mark.parametrize("programs", ["libraries", "sentry", "tracing", "style"])
+@pytest.mark.parametrize("programs", ["libraries", "sentry", "tenants", "tracing", "style"])
 def test_libraries_see_the_same_with_stock_celery_and_here(pool: str, programs: str, tmp_path: Path) -> None:
     assert compared(tmp_path, programs, pool, f"with_{programs}")
 

@@ -7,6 +7,17 @@ if os.environ["SAME"] == "jobs":
 else:
     from celery import Celery
 
+if os.environ["DJANGO_SETTINGS_MODULE"] == "same.with_tenants":
+    from tenant_schemas_celery.app import CeleryApp
+
+    if Celery.__module__.startswith("jobs"):
+
+        class Celery(CeleryApp, Celery):
+            """Both."""
+
+    else:
+        Celery = CeleryApp
+
 app = Celery("same")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -23,6 +23,7 @@ MODULES = {
     "libraries": ("libraries.programs",),
     "sentry": ("libraries.sentry",),
     "style": ("style.programs",),
+    "tenants": ("tenants.programs",),
     "tracing": ("libraries.tracing",),
 }
 

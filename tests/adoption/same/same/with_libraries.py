@@ -26,5 +26,6 @@ CELERY_ONCE = {
     "settings": {"url": os.environ["NOTES_URL"].replace("unix:", "redis+socket:"), "default_timeout": 60},
 }
 CELERY_RESULT_BACKEND = CELERY_BROKER_URL
-CELERY_REDBEAT_REDIS_URL = CELERY_BROKER_URL
+CELERY_REDBEAT_REDIS_URL = os.environ["NOTES_URL"]
+CELERY_REDBEAT_KEY_PREFIX = f"redbeat-{os.environ['SAME']}:"
 CELERY_TASK_REMOTE_TRACEBACKS = True

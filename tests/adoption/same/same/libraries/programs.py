@@ -1,13 +1,18 @@
 """Programs with the smaller libraries."""
 
 import os
+import subprocess
+import sys
+import tempfile
 import time
 
+from celery import current_app
 from celery.contrib.abortable import AbortableAsyncResult
 from celery.result import AsyncResult
 from celery_progress.backend import Progress
 from celery_singleton import clear_locks
 from django.core import mail
+from kombu import Queue
 
 from same.notes import note, noted
 from same.running import of, program
@@ -15,6 +20,7 @@ from same.running import of, program
 from . import tasks
 
 T = 60
+app = current_app
 
 
 @program
@@ -80,11 +86,13 @@ def abortable():
     found = [handle.is_aborted(), handle.state]
     handle.abort()
     found += [handle.is_aborted(), handle.state]
+    note(f"go {result.id}", 1)
     end = time.monotonic() + T
     while AsyncResult(result.id).state != "SUCCESS" and time.monotonic() < end:
         time.sleep(0.02)
     waiting = tasks.abortable.apply_async(countdown=1)
     AbortableAsyncResult(waiting.id).abort()
+    note(f"go {waiting.id}", 1)
     return [*found, AsyncResult(result.id).result, waiting.get(T)]
 
 
@@ -98,3 +106,85 @@ def emails():
     refused = mail.send_mail("refused once", "body", "a@e.org", ["b@e.org"])
     found += [[result.get(T) for result in many], len(refused)]
     return [*found, sorted(noted("mail", 14), key=str)]
+
+
+@program
+def redbeat():
+    from celery.schedules import schedule
+    from redbeat import RedBeatSchedulerEntry
+
+    kind = os.environ["SAME"]
+    entry = RedBeatSchedulerEntry("each", "same.libraries.tasks.ticks", schedule(0.5), args=[kind], app=app)
+    entry.save()
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "celery",
+        "-A",
+        "same",
+        "beat",
+        "-S",
+        "redbeat.RedBeatScheduler",
+        "--max-interval",
+        "1",
+    ]
+    with tempfile.TemporaryFile("w+") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT) as process:
+        try:
+            ticks = noted(f"ticks {kind}", 3, timeout=T)
+        finally:
+            process.terminate()
+            process.wait(20)
+        out.seek(0)
+        assert ticks, out.read()[-1500:]
+    kept = RedBeatSchedulerEntry.from_key(entry.key, app=app)
+    found = [len(ticks) >= 3, ticks[0], kept.task, kept.total_run_count >= 3]
+    kept.delete()
+    return found
+
+
+@program
+def health():
+    """django-health-check: its ping of the workers, with a queue that is read and one that is not."""
+    from datetime import timedelta
+
+    from health_check.contrib.celery import Ping
+
+    found = [of(Ping(app=app, timeout=timedelta(seconds=3), limit=1).run)]
+    before, app.conf.task_queues = app.conf.task_queues, [Queue("celery"), Queue("unread")]
+    try:
+        found.append(of(Ping(app=app, timeout=timedelta(seconds=3)).run)["class"][0])
+    finally:
+        app.conf.task_queues = before
+    return found
+
+
+@program
+def exporter():
+    """Counters of events, as exporters for Prometheus make them: app.events.State and Receiver."""
+    from prometheus_client import CollectorRegistry, Counter
+
+    counter = Counter("tasks", "of a kind", ["event"], registry=CollectorRegistry())
+    state, ids = app.events.State(), [f"exported-{os.environ['SAME']}-{n}" for n in range(2)]
+
+    def heard(event):
+        state.event(event)
+        if event.get("uuid") in ids and event["type"] != "task-sent":
+            counter.labels(event["type"]).inc()
+
+    def counted():
+        return {sample.labels["event"]: sample.value for sample in counter.collect()[0].samples if sample.name == "tasks_total"}
+
+    with app.connection_for_read() as connection:
+        receiver = app.events.Receiver(connection, handlers={"*": heard})
+        with receiver.consumer_context() as (own, _, _):
+            end = time.monotonic() + T
+            while not state.workers and time.monotonic() < end:  # a heartbeat: it is subscribed now
+                of(own.drain_events, timeout=1)
+            for id, fail in zip(ids, (False, True), strict=True):
+                tasks.traced.apply_async(("x",), {"fail": fail}, task_id=id)
+            while sum(counted().values()) < 6 and time.monotonic() < end:  # received, started and ended, of two
+                of(own.drain_events, timeout=1)
+    found = [state.tasks[id] for id in ids]
+    return [counted(), [[task.state, task.name, task.worker is not None] for task in found], len(state.workers) >= 1]

@@ -1,5 +1,7 @@
 """Tasks in the style of the libraries' own documentation."""
 
+import os
+
 import structlog
 from celery import current_app, shared_task
 from celery.contrib.abortable import AbortableTask
@@ -72,6 +74,7 @@ def abortable(self):
     note(self.request.id, "started")
     for _ in range(200):
         if self.is_aborted():
+            noted(f"go {self.request.id}")  # not before its state was looked at
             return "stopped"
         noted("never", timeout=0.05)
     return "never told"
@@ -100,3 +103,8 @@ def correlated(self, again=False):
     if again:
         correlated.delay()
     return found
+
+
+@shared_task
+def ticks(kind):
+    note(f"ticks {kind}", kind == os.environ["SAME"])

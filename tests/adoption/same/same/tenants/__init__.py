@@ -1,0 +1,1 @@
+"""Tenants in schemas of their own: django-tenants with tenant-schemas-celery."""
