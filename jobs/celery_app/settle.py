@@ -117,16 +117,12 @@ def _complete_linked(outcome: Any, text: str | None, more: str | None) -> bool:
         return False
     new = outcome.changes[0]
     try:
-        won = process_engine.current().write(
-            lambda cursor: transitions.complete_linked(cursor, outcome.run, result=text, meta=more, new=new),
-            single=True,
-            written=_written(outcome.run),
-        )
+        won = process_engine.current().complete_linked(outcome.run, result=text, meta=more, new=new, written=_written(outcome.run))
     except psycopg2.IntegrityError:  # somebody sends the same task_id at this moment
         return False
     if won:
         _done(outcome, True)
-    return bool(won)
+    return won
 
 
 def retry(task: Any, outcome: Any) -> None:
@@ -228,8 +224,21 @@ def revoked(run: Run, reason: str) -> None:
     if reason == "terminated":
         if outcome is not None:
             cancelled(outcome, "Revoked", reason)
-    elif process_engine.current().write(lambda cursor: interventions.cancel_pending(cursor, [run.id], f"Revoked: {reason}")):
+    elif _revoke(run, reason):
         logger.warning("job %s was cancelled: %s", run.id, reason)
+
+
+def _revoke(run: Run, reason: str) -> bool:
+    """A job that waits, or one that was handed on and has not begun."""
+    engine = process_engine.current()
+    if engine.handed.get(run.id) != run:
+        return bool(engine.write(lambda cursor: interventions.cancel_pending(cursor, [run.id], f"Revoked: {reason}")))
+    del engine.handed[run.id]
+    failure = Failure(error_class="Revoked", message=reason, outcome=Ending.CANCELLED)
+    try:
+        return bool(engine.write(lambda cursor: transitions.cancel_running(cursor, run, failure)))
+    finally:
+        engine.held.pop(run.id, None)
 
 
 @signals.task_failure.connect(weak=False)

@@ -72,6 +72,10 @@ TRANSITIONS: Final = {
 }
 
 
+# How a job comes to be, and in which status: a link of a chain may begin in the statement that ends the one before it.
+BIRTHS: Final = {"enqueue": Status.PENDING, "hand over": Status.RUNNING}
+
+
 def can(verb: str, status: str) -> bool:
     """Whether the verb may be applied to a job in this status.
 

@@ -14,6 +14,7 @@ import psycopg2
 import redis
 from celery import current_app
 
+from jobs.celery_app.messages import Row
 from jobs.conf import configuration
 from jobs.domain.priority import LANES, lane_of
 from jobs.leader import batches, election, indexing, look, notices, pick, prune, publish
@@ -21,7 +22,6 @@ from jobs.leader.complaint import Complaint
 from jobs.leader.link import Link
 from jobs.leader.load import Load, tell
 from jobs.leader.outage import Outage
-from jobs.leader.publish import Row
 from jobs.leader.rescue import Rescue
 from jobs.leader.window import Lane, Sent, Window
 from jobs.store.locks import SLEEPING

@@ -11,6 +11,7 @@ from jobs.store.transitions import Run
 
 if TYPE_CHECKING:
     from jobs.store.canvas import Part  # which reads results over connections of this module
+    from jobs.store.insert import NewJob
 
 # Read-only: a former primary, or one whose disk someone is looking after; either way another connection may be better.
 LOST: Final = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
@@ -23,6 +24,7 @@ class Engine(Protocol):
 
     worker_id: int
     held: dict[int, Any]
+    handed: dict[int, Run]  # jobs that run here since the one before them ended, and whose bodies have not begun
 
     def claim(self, run: Run, queue: str, priority: int) -> bool: ...
 
@@ -30,8 +32,10 @@ class Engine(Protocol):
 
     def complete_counted(self, run: Run, result: str | None, part: "Part", body: Callable[[Any], bool]) -> bool: ...
 
+    def complete_linked(self, run: Run, *, result: str | None, meta: str | None, new: "NewJob", written: Callable[[Any], bool]) -> bool: ...
+
     def write(
-        self, change: Callable[[Any], Any], *, single: bool = False, written: Callable[[Any], bool] | None = None, doubt: bool = False
+        self, change: Callable[[Any], Any], *, single: bool = False, written: Callable[[Any], Any] | None = None, doubt: bool = False
     ) -> Any: ...
 
     def close(self) -> None: ...
@@ -49,7 +53,7 @@ def is_lost(error: BaseException) -> bool:
     return is_transient(error) and not isinstance(error, refused)
 
 
-def answer(cursor: Any, change: Callable[[Any], Any], written: Callable[[Any], bool] | None, doubt: bool) -> Any:
+def answer(cursor: Any, change: Callable[[Any], Any], written: Callable[[Any], Any] | None, doubt: bool) -> Any:
     """What `change` answers. Refused, and in doubt whether an earlier try was committed, `written` says whether it was."""
     found = change(cursor)
     return written(cursor) if doubt and written is not None and not found else found

@@ -20,6 +20,11 @@ class Admission:
         self.holders.add(greenlet)
         greenlet.rawlink(self.leave)  # whatever happens, the end of the greenlet frees the slot
 
+    def pass_on(self, heir: Any) -> None:
+        """The slot of the greenlet that calls goes to something else, which leaves it."""
+        self.holders.discard(gevent.getcurrent())
+        self.holders.add(heir)
+
     def leave(self, greenlet: Any) -> None:
         """Free the slot of this greenlet; harmless when it was freed before."""
         self.holders.discard(greenlet)

@@ -113,8 +113,10 @@ class Engine(bootsteps.StartStopStep):
         registration = self._register(_describe(worker, green))
         if green:
             from jobs.worker.group_commit import GroupCommit
+            from jobs.worker.hand_over import HandOver
 
             worker.engine = GroupCommit(registration, worker.concurrency)
+            worker.hand_over = HandOver(worker)
             self._admit(worker)
         else:
             from jobs.worker.plain_engine import PlainEngine
@@ -159,6 +161,7 @@ class Engine(bootsteps.StartStopStep):
         worker.pool.on_apply = lambda *args, **options: apply(*args, **options | {"timeout": 0})
         worker.engine.on_completing = worker.admission.leave_current
         worker.engine.on_parked = worker.admission.enter
+        worker.engine.may_hand_on, worker.engine.on_handed = worker.hand_over.queues, worker.hand_over.take
 
     def _steer(self, worker: Any) -> None:
         """`celery control pool_grow` and `pool_shrink`: the row tells the new number, and under gevent the admission keeps to it."""

@@ -51,6 +51,7 @@ class Consumer(celery.worker.consumer.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.turns: dict[str, Turns] = defaultdict(Turns)  # of tasks with a rate limit
+        self.take: Callable[[Any], None] = lambda message: None  # a message that was made in this process
         self.unknown: LRUCache = LRUCache(limit=10_000)  # job: when it was first seen here with a task that is not known
         if getattr(self.controller, "admission", None) is not None:
             self.loop = fetch_loop
@@ -82,6 +83,12 @@ class Consumer(celery.worker.consumer.Consumer):
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
         """Celery's handler behind the check of the signature."""
         handle = super().create_task_handler(*args, **kwargs)
+
+        def take(message: Any) -> None:
+            message.ack_log_error = message.reject_log_error = _acknowledged
+            handle(message)
+
+        self.take = take
 
         def on_task_received(message: Any) -> Any:
             message.ack_log_error(logger, self.connection_errors)
@@ -164,32 +171,33 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
     worker, channel = consumer.controller, task_consumer.channel
     deliver = channel.connection._deliver
     prefix, popper = configuration().key_prefix, Popper(broker.client(worker.app.conf.broker_url))
-    while blueprint.state == bootsteps.RUN and consumer.connection:
-        consumer.perform_pending_operations()
-        free = worker.admission.wait(1.0)
-        state.maybe_shutdown()  # after SIGTERM no further message is taken
-        if not free or not worker.engine.registration.held:
-            if free:
-                worker.admission.changed.clear()
-                worker.admission.changed.wait(0.2)
-            continue
-        queues = list(channel._active_queues)
-        keys = [prefix + priority.lane_key(queue, lane) for lane in priority.LANES for queue in queues]
-        try:
-            key, messages = popper.pop(keys, free)
-        except redis.RedisError as error:
-            wait_for_redis(consumer, popper.client, error)
-            continue
-        if messages and state.should_stop not in (None, False):  # told to stop while it waited for them
-            popper.put_back(key, messages)
-            continue
-        queue = key[len(prefix) :].split(priority.SEPARATOR)[0]
-        for message in sorted(filter(None, map(read, messages)), key=is_alone):
-            start = partial(deliver, message, queue)
-            if is_alone(message):
-                run_alone(consumer, worker, start)
-            else:
-                start()
+    with worker.hand_over.serving(consumer, channel):
+        while blueprint.state == bootsteps.RUN and consumer.connection:
+            consumer.perform_pending_operations()
+            free = worker.admission.wait(1.0)
+            state.maybe_shutdown()  # after SIGTERM no further message is taken
+            if not free or not worker.engine.registration.held:
+                if free:
+                    worker.admission.changed.clear()
+                    worker.admission.changed.wait(0.2)
+                continue
+            queues = list(channel._active_queues)
+            keys = [prefix + priority.lane_key(queue, lane) for lane in priority.LANES for queue in queues]
+            try:
+                key, messages = popper.pop(keys, free)
+            except redis.RedisError as error:
+                wait_for_redis(consumer, popper.client, error)
+                continue
+            if messages and state.should_stop not in (None, False):  # told to stop while it waited for them
+                popper.put_back(key, messages)
+                continue
+            queue = key[len(prefix) :].split(priority.SEPARATOR)[0]
+            for message in sorted(filter(None, map(read, messages)), key=is_alone):
+                start = partial(deliver, message, queue)
+                if is_alone(message):
+                    run_alone(consumer, worker, start)
+                else:
+                    start()
 
 
 def read(text: Any) -> dict[str, Any] | None:
@@ -216,11 +224,13 @@ def run_alone(consumer: Any, worker: Any, start: Callable[[], None]) -> None:
     registration = worker.engine.registration
     if not registration.lock(ALONE):
         return
+    worker.hand_over.alone = True
     try:
         if _wait_until_empty(consumer, worker) and registration.held:
             start()
             _wait_until_empty(consumer, worker)
     finally:
+        worker.hand_over.alone = False
         registration.unlock(ALONE)
 
 

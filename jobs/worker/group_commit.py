@@ -5,8 +5,10 @@ claims of the same batch and with the same timestamp, so PostgreSQL never shows 
 """
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import gevent
@@ -16,13 +18,18 @@ from gevent.event import Event
 from jobs.store import late, transitions
 from jobs.store.canvas import Part
 from jobs.store.engine import answer, connect, is_lost, is_transient
-from jobs.store.transitions import Run
+from jobs.store.insert import NewJob
+from jobs.store.transitions import Linked, Run
 from jobs.worker import flush
 from jobs.worker.flush import Change, Counted
 from jobs.worker.registration import Registration
 
 logger = logging.getLogger("jobs.worker")
 PAUSE_S = 0.25
+# While an old transaction is open, the look at what is due reads through all that was claimed since. Where it takes long, it is taken
+# for a tenth of the time at most; the links in between wait for the leader, as any job.
+LONG_S = 0.02
+LOOKS = 10
 
 
 class GroupCommit:
@@ -34,20 +41,27 @@ class GroupCommit:
         self.slots = slots
         self.registration, self.worker_id = registration, registration.id
         self.held: dict[int, Any] = {}
+        self.handed: dict[int, Run] = {}
+        self.linking: set[str | None] = set()  # task_ids of jobs that may run here, which only PostgreSQL knows yet
         self.claims: list[Change] = []
         self.completions: list[Change] = []
         self.counted: list[Counted] = []
         self.alone = 0  # completions that their own tasks write just now
         self.deferred: list[Change] = []  # claims that wait for those
+        self.look_again = 0.0  # time.monotonic() before which no job is handed on
         self.connection: Any = None
         self.idle: list[Any] = []
         self.wake = Event()
         self.on_completing: Callable[[], None] = lambda: None  # frees the slot of the calling greenlet
         self.on_parked: Callable[[Any], None] = lambda greenlet: None  # gives a slot to a completion that waits for a lock
+        self.may_hand_on: Callable[[NewJob], Sequence[str]] = lambda new: ()  # the queues of this worker; none: the job is to wait
+        self.on_handed: Callable[[int, NewJob], None] = lambda id, new: None
         gevent.spawn(self._run)
 
     def claim(self, run: Run, queue: str, priority: int) -> bool:
         """True if this run owns the job now. A second message for a job this process holds is refused here."""
+        if self.handed.get(run.id) == run:
+            return self._begin_handed(run)
         if run.id in self.held or not self.registration.held:
             return False
         self.held[run.id] = None
@@ -59,6 +73,55 @@ class GroupCommit:
         except BaseException:  # killed while claiming; should the claim be won, the watch finds a row that nobody holds
             self.held.pop(run.id, None)
             raise
+
+    def _begin_handed(self, run: Run) -> bool:
+        """Without the lock a leader may be taking it away."""
+        if not self.registration.held:
+            self.give_back(run)
+            return False
+        del self.handed[run.id]
+        return True
+
+    def give_back(self, run: Run) -> None:
+        """Release a job that was handed on and whose body has not begun, if there is such a one. Until then its slot is taken."""
+        if self.handed.get(run.id) != run:
+            return
+        del self.handed[run.id]
+        try:
+            self.write(lambda cursor: transitions.release(cursor, run))
+        finally:
+            self.held.pop(run.id, None)
+
+    def complete_linked(self, run: Run, *, result: str | None, meta: str | None, new: NewJob, written: Callable[[Any], bool]) -> bool:
+        """True if the result was stored, with the job that follows. That may have begun: then it runs here, in the same slot.
+
+        `written` as in `write`.
+        """
+        queues = self.may_hand_on(new) if self.registration.held and time.monotonic() >= self.look_again else ()
+        if not queues:
+            end = partial(transitions.complete_linked, run=run, result=result, meta=meta, new=new)
+            return bool(self.write(end, single=True, written=written))
+
+        def change(cursor: Any) -> Linked | None:
+            return transitions.complete_handing_on(cursor, run, result=result, meta=meta, new=new, worker=self.worker_id, queues=queues)
+
+        def known(cursor: Any) -> Linked | None:
+            return transitions.begun_here(cursor, new, self.worker_id) if written(cursor) else None
+
+        self.linking.add(new.task_id)
+        try:
+            found = self.write(change, single=True, written=known)
+            if found is None:
+                return False
+            if found.begun:  # the rows have changed places; so does what is counted here, before anything else can run
+                self.held.pop(run.id, None)
+                self.held[found.begun], self.handed[found.begun] = None, Run(id=found.begun, runs=1)
+                self.on_handed(found.begun, new)
+            if found.seconds > LONG_S:
+                self.look_again = time.monotonic() + LOOKS * found.seconds
+            return True
+        finally:
+            self.linking.discard(new.task_id)
 
     def complete(self, run: Run, result: str | None) -> bool:
         """True if the result was stored; False if this run is no longer the job's."""
@@ -96,7 +159,7 @@ class GroupCommit:
         return self.write(change.body, written=lambda cursor: late.was_written(cursor, change.run), doubt=change.doubt)
 
     def write(
-        self, change: Callable[[Any], Any], *, single: bool = False, written: Callable[[Any], bool] | None = None, doubt: bool = False
+        self, change: Callable[[Any], Any], *, single: bool = False, written: Callable[[Any], Any] | None = None, doubt: bool = False
     ) -> Any:
         """Run `change` in a transaction of its own, until PostgreSQL has answered. `single`: it is one statement.
 

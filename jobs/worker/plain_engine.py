@@ -8,9 +8,10 @@ from typing import Any
 
 import psycopg2
 
-from jobs.store import late, prepared
+from jobs.store import late, prepared, transitions
 from jobs.store.canvas import Part
 from jobs.store.engine import answer, connect, is_lost, is_transient
+from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
 from jobs.worker.registration import Registration
 
@@ -25,6 +26,7 @@ class PlainEngine:
     def __init__(self, registration: Registration) -> None:
         self.registration, self.worker_id = registration, registration.id
         self.held: dict[int, Any] = {}
+        self.handed: dict[int, Run] = {}  # none: only greenlets hand on
         self.lock = threading.Lock()
         self.connection: Any = None
 
@@ -42,8 +44,16 @@ class PlainEngine:
         """The same for a header task of a chord."""
         return bool(self.write(body, written=lambda c: late.was_written(c, run)))
 
+    def complete_linked(self, run: Run, *, result: str | None, meta: str | None, new: NewJob, written: Callable[[Any], bool]) -> bool:
+        """True if the result was stored, with the job that follows; `written` as in `write`."""
+
+        def change(cursor: Any) -> bool:
+            return transitions.complete_linked(cursor, run, result=result, meta=meta, new=new)
+
+        return bool(self.write(change, single=True, written=written))
+
     def write(
-        self, change: Callable[[Any], Any], *, single: bool = False, written: Callable[[Any], bool] | None = None, doubt: bool = False
+        self, change: Callable[[Any], Any], *, single: bool = False, written: Callable[[Any], Any] | None = None, doubt: bool = False
     ) -> Any:
         """Run `change` in one transaction, until PostgreSQL has answered. `single`: it is one statement.
 

@@ -20,7 +20,7 @@ logger = logging.getLogger("jobs.worker")
 _LOOK = """
 SELECT EXISTS (SELECT FROM jobs_worker WHERE id = %(id)s), extract(epoch FROM clock_timestamp())::float,
        EXISTS (SELECT FROM jobs_aftermath),
-       (SELECT json_agg(json_build_array(id, runs, cancel_requested_at IS NOT NULL))
+       (SELECT json_agg(json_build_array(id, runs, cancel_requested_at IS NOT NULL, task_id))
           FROM jobs_job WHERE worker = %(id)s AND status = 'running')"""
 _JSON = ("queues", "tasks", "versions")
 
@@ -34,7 +34,8 @@ class Registration:
         self.skew = 0.0  # seconds that this host's clock is ahead of the database's
         self.session = 0  # PostgreSQL's number of the session that holds the lock, or held it last
         self.id = 0
-        self.running: list[tuple[int, int, bool]] = []  # at the last look: jobs of this process, their runs, whether to be cancelled
+        # At the last look: jobs of this process, their runs, whether to be cancelled, their task_ids.
+        self.running: list[tuple[int, int, bool, str]] = []
         self.untold = False  # at the last look: of the end of some job something is still to be told
         self.has_something: Callable[[], Any] = list  # asks the connection's socket
         self.turn = threading.Lock()  # one statement at a time
@@ -91,7 +92,7 @@ class Registration:
         with self.connection.cursor() as cursor:
             cursor.execute(_LOOK, {"id": self.id})
             there, database, self.untold, running = cursor.fetchone()
-            self.running = [(id, runs, asked) for id, runs, asked in running or ()]
+            self.running = [(id, runs, asked, task_id) for id, runs, asked, task_id in running or ()]
             self.skew = time.time() - database
             if not there:  # a TransactionTestCase has emptied the tables
                 self._insert(cursor)

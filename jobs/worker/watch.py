@@ -20,6 +20,7 @@ class Watch:
     def __init__(self, engine: Any, tell: Callable[[], Any] = lambda: None) -> None:
         self.engine, self.tell = engine, tell  # what is done when something is still to be told of the end of a job
         self.stray: set[tuple[int, int]] = set()
+        self.left: set[transitions.Run] = set()
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True, name="jobs-watch")
 
@@ -48,15 +49,24 @@ class Watch:
     def look(self) -> None:
         """See to what the registration has just looked at."""
         rows = self.engine.registration.running
-        for id, _, asked in rows:
+        for id, _, asked, _ in rows:
             if asked:
                 self._cancel(self.engine.held.get(id))
-        unheld = {(id, runs) for id, runs, _ in rows if id not in self.engine.held}
+        self._drop_left()
+        linking = getattr(self.engine, "linking", ())
+        unheld = {(id, runs) for id, runs, _, task_id in rows if id not in self.engine.held and task_id not in linking}
         for id, runs in unheld & self.stray:
             run = transitions.Run(id=id, runs=runs)
             if self.engine.write(lambda cursor, run=run: transitions.release(cursor, run)):
                 logger.warning("job %s was running here, but nobody held it: released", id)
         self.stray = unheld - self.stray
+
+    def _drop_left(self) -> None:
+        """What was handed on a second ago, and whose body has not begun: whatever kept it from beginning, it is given back."""
+        left = set(self.engine.handed.values())
+        for run in left & self.left:
+            self.engine.give_back(run)
+        self.left = left - self.left
 
     def _cancel(self, outcome: Any) -> None:
         """A body that swallows the first one is asked again at each look."""

@@ -26,7 +26,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 FAILURE = Failure(error_class="Late", message="an answer of a run that was given up")
 NEXT = NewJob(task="t.nap", args="[0]", task_id="the next link", priority=7, max_retries=None, options='{"headers": {"a": 1e16}}')
 VERBS: dict[str, Callable[[Any, Run], bool]] = {
-    "complete": lambda cursor, run: transitions.complete(cursor, run, result='"stale"'),
+    "complete_handing_on": lambda cursor, run: (
+        transitions.complete_handing_on(cursor, run, result='"stale"', meta=None, new=NEXT, worker=1, queues=["celery"]) is not None
+    ),
     "complete_linked": lambda cursor, run: transitions.complete_linked(cursor, run, result='"stale"', meta=None, new=NEXT),
     "retry": lambda cursor, run: transitions.retry(cursor, run, FAILURE, delay=1.0),
     "bury": lambda cursor, run: transitions.bury(cursor, run, FAILURE, task="t.nap"),
@@ -126,7 +128,15 @@ def test_an_insert_notifies_only_a_leader_that_sleeps() -> None:
             leader.notifies.clear()
             with connection.cursor() as own:
                 assert transitions.claim(own, Run(id=Job.objects.latest("id").id, runs=1), worker=1, queue="celery", priority=5)
-            assert not heard(leader, 0.3), "a claim makes nothing due"
+                assert not heard(leader, 0.3), "a claim makes nothing due"
+                done = Run(id=Job.objects.latest("id").id, runs=1)
+                handed = replace(NEXT, priority=9)
+                linked = transitions.complete_handing_on(own, done, result="1", meta=None, new=handed, worker=1, queues=["celery"])
+            assert linked is not None
+            assert linked.begun
+            assert not heard(leader, 0.3), "nor does a job that is handed over"
+            enqueue("jobs.tasks.sleep", args=[0])
+            assert heard(leader, 10), "which holds for that statement only"
     finally:
         leader.close()
 

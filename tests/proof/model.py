@@ -23,6 +23,7 @@ class Rules:
     lock: bool = True  # only a worker whose lock is free is rescued from
     resync: bool = True  # what was lost with Redis is sent again
     watch: bool = True  # a worker gives back a row that runs under its number and that nobody holds
+    linking: bool = True  # but not one that it may be about to learn of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Faults:
     cuts: int = 0  # of the connection that holds a worker's lock
     flushes: int = 0  # of Redis
     depositions: int = 0  # a leader's connection is cut
-    replies: int = 0  # a claim is won and its answer lost
+    replies: int = 0  # a claim is won, or a job handed over, and the answer lost
 
 
 class Row(NamedTuple):
@@ -47,7 +48,7 @@ class Worker(NamedTuple):
     up: bool
     lock: bool  # what PostgreSQL says
     believes: bool  # what the worker says
-    step: str  # "", "got" a message, in the "body", at the "end"
+    step: str  # "", "linking": PostgreSQL runs it here, and says so; "handed", "got" a message, in the "body", at the "end"
     run: int
     cut: bool  # its lock was ever cut
 
@@ -78,8 +79,11 @@ NOBODY = Leader(leads=False, window=frozenset(), missed=frozenset(), picked=0, s
 FRESH = Worker(up=True, lock=True, believes=True, step="", run=0, cut=False)
 
 
-def start(faults: Faults) -> State:
+def start(faults: Faults, *, handed: bool = False) -> State:
+    """A job that was inserted; `handed`: by the end of the one before it, which worker 0 has just committed."""
     left = (faults.kills, faults.cuts, faults.flushes, faults.depositions, faults.replies)
+    if handed:
+        return State(Row(RUNNING, 1, 0, 0), (), (FRESH._replace(step="linking", run=1), FRESH), (NOBODY, NOBODY), -1, left)
     return State(Row(PENDING, 0, -1, 0), (), (FRESH, FRESH), (NOBODY, NOBODY), -1, left)
 
 
@@ -117,6 +121,17 @@ def worker_steps(state: State, number: int, rules: Rules) -> Iterator[tuple[str,
             yield f"claims {worker.run}", with_worker(claimed, number, worker._replace(step="body"))
             if state.left[4]:
                 yield "claims and does not learn of it", spend(with_worker(claimed, number, idle), 4)
+    if worker.step == "linking":
+        yield "learns that the job is handed over", with_worker(state, number, worker._replace(step="handed"))
+        if state.left[4]:
+            yield "does not learn that the job is handed over", spend(with_worker(state, number, idle), 4)
+    if worker.step == "handed":
+        if worker.believes:
+            yield f"begins {worker.run}", with_worker(state, number, worker._replace(step="body"))
+        elif row.status == RUNNING and row.runs == worker.run:
+            yield "gives back what was handed over", with_worker(state._replace(row=Row(PENDING, row.runs, -1, row.losses)), number, idle)
+        else:
+            yield "cannot give back what was taken away", with_worker(state, number, idle)
     if worker.step == "body":
         yield "reaches the end of the body", with_worker(state, number, worker._replace(step="end"))
     if worker.step == "end":
@@ -131,7 +146,7 @@ def worker_steps(state: State, number: int, rules: Rules) -> Iterator[tuple[str,
         yield "notices that its lock is gone", with_worker(state, number, worker._replace(believes=False))
     if not worker.believes:
         yield "takes its lock again", with_worker(state, number, worker._replace(lock=True, believes=True))
-    holds = worker.step in ("body", "end") and worker.run == row.runs
+    holds = worker.step in (("linking",) if rules.linking else ()) + ("handed", "body", "end") and worker.run == row.runs
     if rules.watch and worker.believes and worker.step != "got" and row.status == RUNNING and row.owner == number and not holds:
         yield "gives back what nobody holds", state._replace(row=Row(PENDING, row.runs, -1, row.losses))
 
@@ -212,10 +227,10 @@ class Found:
     ends: set[str]
 
 
-def explore(limits: Faults, rules: Rules | None = None) -> Found:
+def explore(limits: Faults, rules: Rules | None = None, *, handed: bool = False) -> Found:
     """Every state that can be reached. Raises Violation with the steps that lead to a wrong one, or to one that no step leads out of."""
     rules = rules or Rules()
-    first = start(limits)
+    first = start(limits, handed=handed)
     came: dict[State, tuple[State | None, str]] = {first: (None, "")}
     into: dict[State, list[State]] = {}  # without faults: by which the end must be reached
     todo, steps = deque([first]), 0

@@ -18,11 +18,12 @@ SHORT = [
 LONG = [Faults(cuts=1, depositions=1), Faults(kills=1, depositions=1, flushes=1), Faults(kills=1, depositions=1, replies=1)]
 
 
+@pytest.mark.parametrize("handed", [False, True], ids=["inserted", "handed over"])
 @pytest.mark.parametrize("faults", SHORT + (LONG if os.environ.get("PROOF") == "full" else []), ids=str)
-def test_whatever_the_order_the_job_ends_and_no_stale_run_writes(faults: Faults) -> None:
-    found = explore(faults)
+def test_whatever_the_order_the_job_ends_and_no_stale_run_writes(faults: Faults, *, handed: bool) -> None:
+    found = explore(faults, handed=handed)
     assert "completed" in found.ends
-    assert found.states > 300, "there was something to interleave"
+    assert found.states > (10 if handed else 300), "there was something to interleave"
 
 
 @pytest.mark.parametrize(
@@ -40,3 +41,9 @@ def test_without_a_rule_a_wrong_state_is_found(rules: Rules, faults: Faults, fin
     with pytest.raises(Violation, match=finding):
         explore(faults, rules)
     assert explore(faults).states, "with the rule there is none"
+
+
+def test_a_watch_that_knows_nothing_of_a_job_on_its_way_takes_it_away() -> None:
+    with pytest.raises(Violation, match="its run was taken away"):
+        explore(Faults(), Rules(linking=False), handed=True)
+    assert explore(Faults(), handed=True).states

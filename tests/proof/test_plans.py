@@ -93,6 +93,7 @@ def due(place: pick.Place) -> list[Any]:
 
 IDS = list(range(ROWS // 2, ROWS // 2 + 64))
 RUN = Run(id=ROWS - 1, runs=1)
+NEXT = NewJob(task="t.nap", task_id="next", priority=0)
 WORKER, LEADER = flush.SESSION, election._SESSION
 # name: (statement, values, settings of the session, the index, pages that may be read)
 READS: dict[str, tuple[str, Any, str, str, int]] = {
@@ -146,6 +147,7 @@ def test_every_verb_finds_its_row_by_the_key() -> None:
     verbs: dict[str, Any] = {
         "complete": lambda c: transitions.complete(c, RUN, result="1"),
         "complete a link": lambda c: transitions.complete_linked(c, RUN, result="1", meta=None, new=NewJob(task="t.nap", task_id="next")),
+        "hand over": lambda c: transitions.complete_handing_on(c, RUN, result="1", meta=None, new=NEXT, worker=7, queues=["a", "b"]),
         "retry": lambda c: transitions.retry(c, RUN, failure, delay=1.0),
         "release": lambda c: transitions.release(c, RUN, failure=failure),
         "bury": lambda c: transitions.bury(c, RUN, failure, task="t.nap"),
@@ -198,3 +200,28 @@ def test_the_rows_of_a_page_are_found_by_an_index() -> None:
 def _reads_rows(statement: str) -> bool:
     tables = (Job._meta.db_table, DeadLetterQueue._meta.db_table)
     return any(table in statement for table in tables) and "COUNT(" not in statement.upper()
+
+
+def test_what_outranks_a_link_is_looked_up_and_not_read_through() -> None:
+    """All that waits in its queue is scheduled for later, in each priority: one look at each.
+
+    It stands last: its dead rows are at the end of the table.
+    """
+
+    def verb(cursor: Any) -> bool:
+        linked = transitions.complete_handing_on(cursor, RUN, result="1", meta=None, new=NEXT, worker=7, queues=["later"])
+        return linked is not None and linked.begun > 0
+
+    with connection.cursor() as cursor:
+        cursor.execute("SAVEPOINT later")
+        cursor.execute(
+            """INSERT INTO jobs_job (task, queue, priority, run_at)
+               SELECT 't.nap', 'later', n %% 10, now() + interval '1 day' FROM generate_series(1, %s) n""",
+            [ROWS // 10],
+        )
+        (statement,) = caught(verb)
+        plan = explain(statement.replace("%", "%%"), [], WORKER)
+        cursor.execute("ROLLBACK TO SAVEPOINT later")
+    assert "jobs_job_due" in plan.indexes
+    assert plan.scanned == set()
+    assert plan.buffers <= 400

@@ -210,3 +210,23 @@ def starting_base(*_: int) -> str:
 @shared_task(name="t.rated", rate_limit="5/s")
 def rated(value: int) -> int:
     return value
+
+
+_bodies = 0
+
+
+@shared_task(name="t.counted")
+def counted(most: int = 0, seconds: float = 0.0) -> int:
+    """The most bodies of this task that its process ran at once, as far as a link of its chain has seen it."""
+    global _bodies
+    _bodies += 1
+    most = max(most, _bodies)
+    time.sleep(seconds)
+    _bodies -= 1
+    return most
+
+
+@shared_task(name="t.slow_one")
+def slow_one(value: int, seconds: float = 0.0) -> int:
+    time.sleep(seconds)
+    return value + 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.domain.statuses import TRANSITIONS, Status
+from jobs.domain.statuses import BIRTHS, TRANSITIONS, Status
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ["README.md", "README.ar.md", "CONCURRENCY_CONTROL.md", "FAILURE_HANDLING.md", "TESTING.md", "CONTRIBUTING.md", "CHANGELOG.md"]
@@ -25,8 +25,10 @@ def test_the_drawing_shows_exactly_the_table_of_transitions() -> None:
     drawn: set[tuple[str, str, str]] = set()
     for source, target, verbs in re.findall(r"(\S+) --> (\S+): (.+)", drawing):
         drawn |= {(verb.strip(), source, target) for verb in verbs.split(",")}
-    drawn -= {("enqueue", "[*]", "pending")}
-    table = {(row.verb, source.value, target.value) for row in TRANSITIONS.values() for source in row.sources for target in row.targets}
+    births = {(verb, "[*]", status.value) for verb, status in BIRTHS.items()}
+    table = births | {
+        (row.verb, source.value, target.value) for row in TRANSITIONS.values() for source in row.sources for target in row.targets
+    }
     assert drawn == table
 
 

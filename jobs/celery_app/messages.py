@@ -1,0 +1,111 @@
+"""A row as the Celery message that runs it: the leader pushes its text, a worker that goes on with a chain's next link needs its parts."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jobs import masking
+
+_EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+_LONGEST: Final = 200  # characters of argsrepr and kwargsrepr
+_PLAIN: Final = json.dumps(_EMBED)
+_SMALL: Final = 10_000  # characters of JSON worth parsing for a repr
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a message says of a row that waits; its text columns are JSON."""
+
+    id: int
+    task_id: str
+    task: str
+    args: str
+    kwargs: str
+    runs: int
+    attempts: int
+    max_retries: int | None
+    timeout: int | None
+    autoretry: bool
+    options: str | None
+    priority: int
+    alone: bool = False  # no other job may run in its process
+
+    @property
+    def sent(self) -> tuple[int, int, int]:
+        """What the leader's window remembers of its message."""
+        return self.id, self.runs, self.priority
+
+
+def _repr(text: str, task: str = "") -> str:
+    """What Flower and the logs show of the arguments; `task`: they are positional, and this is the task's name."""
+    if len(text) > _SMALL:
+        return masking.text(text[: 2 * _LONGEST])[:_LONGEST]
+    try:
+        value = json.loads(text)
+        if task:
+            value = masking.positional(task, value)
+            return repr(tuple(value) if isinstance(value, list) else value)[:_LONGEST]
+        return repr(masking.named(value))[:_LONGEST]
+    except (ValueError, RecursionError):  # thousands of digits or levels
+        return masking.text(text[: 2 * _LONGEST])[:_LONGEST]
+
+
+def _part(options: dict[str, Any], name: str) -> dict[str, Any]:
+    value = options.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def parts(row: Row, queue: str, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The headers (without the signature) and the properties of the message for the row's next run; `options` is the column, parsed."""
+    runs = row.runs + 1
+    properties = {"correlation_id": row.task_id, "reply_to": "", "priority": 0 if options else row.priority} | _part(options, "properties")
+    properties |= {
+        "delivery_mode": 2,
+        "delivery_info": {"exchange": "", "routing_key": queue, "redelivered": row.runs > row.attempts},
+        "body_encoding": None,
+        "delivery_tag": f"{row.id}.{runs}",
+    }
+    headers = {
+        "lang": "py",
+        "shadow": None,
+        "eta": None,
+        "expires": None,
+        "group": None,
+        "group_index": None,
+        "timelimit": [None, None],
+        "root_id": row.task_id,
+        "parent_id": None,
+        "argsrepr": _repr(row.args, row.task),
+        "kwargsrepr": _repr(row.kwargs),
+        "origin": "jobs",
+        "ignore_result": None,  # as the task says
+        "replaced_task_nesting": 0,
+        "stamped_headers": None,
+        "stamps": {},
+        "headers": {},
+    } | _part(options, "headers")
+    headers |= {
+        "id": row.task_id,
+        "task": row.task,
+        "retries": row.attempts,
+        "job_id": row.id,
+        "runs": runs,
+        "job_queue": queue,
+        "job_priority": row.priority,
+        "max_retries": row.max_retries,
+        "job_timeout": row.timeout,
+        "autoretry": row.autoretry,
+        "alone": row.alone,
+    }
+    return headers, properties
+
+
+def embed_of(options: dict[str, Any]) -> dict[str, Any]:
+    """The third part of a message's body."""
+    return options.get("embed") or _EMBED
+
+
+def body_of(row: Row, options: dict[str, Any]) -> str:
+    """The body as JSON."""
+    embed = options.get("embed")
+    return f"[{row.args}, {row.kwargs}, {json.dumps(embed) if embed else _PLAIN}]"
