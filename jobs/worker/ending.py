@@ -81,11 +81,18 @@ def listen() -> int | None:
     with suppress(ValueError):
         before = signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
         if before == -1:
+            os.register_at_fork(after_in_child=_be_deaf)
             return reads
         signal.set_wakeup_fd(before)
     os.close(reads)
     os.close(writes)
     return None
+
+
+def _be_deaf() -> None:
+    """In a forked child: what it is told (one that is recycled sends itself SIGTERM) was not told to this process."""
+    with suppress(ValueError):
+        signal.set_wakeup_fd(-1)
 
 
 def prepare() -> int | None:

@@ -112,3 +112,23 @@ def test_signals_are_heard_while_the_lock_is_kept() -> None:
     """And somebody else who hears them is not disturbed."""
     done = subprocess.run([sys.executable, "-c", HEARS], capture_output=True, text=True, check=True)
     assert done.stdout == "[15] [] None\n"
+
+
+CHILD_IS_TOLD = """
+import os, signal
+from jobs.worker import ending
+handles = ending.handles()
+child = os.fork()
+if child == 0:
+    told = []
+    signal.signal(signal.SIGTERM, lambda *_: told.append(1))
+    os.kill(os.getpid(), signal.SIGTERM)
+    os._exit(len(told))
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), list(handles.signals()))
+"""
+
+
+def test_what_a_child_is_told_was_not_told_to_the_worker() -> None:
+    """A child of the prefork pool that is recycled sends itself SIGTERM: the worker was not told to stop by that."""
+    done = subprocess.run([sys.executable, "-c", CHILD_IS_TOLD], capture_output=True, text=True, check=True)
+    assert done.stdout == "1 []\n"
