@@ -229,11 +229,10 @@ def revoked(run: Run, reason: str) -> None:
 
 
 def _revoke(run: Run, reason: str) -> bool:
-    """A job that waits, or one that was handed on and has not begun."""
+    """A job that waits, or one that is this worker's and has not begun."""
     engine = process_engine.current()
-    if engine.handed.get(run.id) != run:
+    if not engine.take_back(run):
         return bool(engine.write(lambda cursor: interventions.cancel_pending(cursor, [run.id], f"Revoked: {reason}")))
-    del engine.handed[run.id]
     failure = Failure(error_class="Revoked", message=reason, outcome=Ending.CANCELLED)
     try:
         return bool(engine.write(lambda cursor: transitions.cancel_running(cursor, run, failure)))

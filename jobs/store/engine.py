@@ -24,9 +24,13 @@ class Engine(Protocol):
 
     worker_id: int
     held: dict[int, Any]
-    handed: dict[int, Run]  # jobs that run here since the one before them ended, and whose bodies have not begun
+
+    @property
+    def unbegun(self) -> set[Run]: ...
 
     def claim(self, run: Run, queue: str, priority: int) -> bool: ...
+
+    def take_back(self, run: Run) -> bool: ...
 
     def complete(self, run: Run, result: str | None) -> bool: ...
 

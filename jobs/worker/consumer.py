@@ -23,6 +23,7 @@ from jobs.store import broker, clock, transitions
 from jobs.store.locks import ALONE
 from jobs.store.transitions import Failure, Run
 from jobs.worker import foreign, other_consumers, unreadable
+from jobs.worker.early_claims import EarlyClaims
 from jobs.worker.rate_limits import Turns
 
 logger = logging.getLogger("jobs.worker")
@@ -51,6 +52,7 @@ class Consumer(celery.worker.consumer.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.turns: dict[str, Turns] = defaultdict(Turns)  # of tasks with a rate limit
+        self.is_verified: Callable[[Any], bool] = lambda headers: False  # known to be ours already
         self.take: Callable[[Any], None] = lambda message: None  # a message that was made in this process
         self.unknown: LRUCache = LRUCache(limit=10_000)  # job: when it was first seen here with a task that is not known
         if getattr(self.controller, "admission", None) is not None:
@@ -95,7 +97,7 @@ class Consumer(celery.worker.consumer.Consumer):
             message.ack_log_error = message.reject_log_error = _acknowledged
             headers = message.headers or {}
             body = message.body.decode("utf-8", "replace") if isinstance(message.body, bytes) else str(message.body)
-            if signing.verify(headers, body):
+            if self.is_verified(headers) or signing.verify(headers, body):
                 if headers.get("expires"):  # Celery compares it with this host's clock
                     headers["expires"] = clock.shifted(headers["expires"], self.controller.engine.registration.skew)
                 reason = unreadable.problem(message) or unreadable.strategy(self.app.tasks.get(headers["task"]))
@@ -170,10 +172,15 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
     consumer.on_ready()
     worker, channel = consumer.controller, task_consumer.channel
     deliver = channel.connection._deliver
-    prefix, popper = configuration().key_prefix, Popper(broker.client(worker.app.conf.broker_url))
+    prefix, gathering = configuration().key_prefix, worker.engine.gathering
+    popper, early = Popper(broker.client(worker.app.conf.broker_url), gathering), EarlyClaims(consumer, worker.engine)
+    consumer.is_verified = early.is_verified
     with worker.hand_over.serving(consumer, channel):
         while blueprint.state == bootsteps.RUN and consumer.connection:
+            gathering.end()
             consumer.perform_pending_operations()
+            if not worker.admission.free:
+                gathering.begin()
             free = worker.admission.wait(1.0)
             state.maybe_shutdown()  # after SIGTERM no further message is taken
             if not free or not worker.engine.registration.held:
@@ -192,7 +199,11 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
                 popper.put_back(key, messages)
                 continue
             queue = key[len(prefix) :].split(priority.SEPARATOR)[0]
-            for message in sorted(filter(None, map(read, messages)), key=is_alone):
+            taken = sorted(filter(None, map(read, messages)), key=is_alone)
+            early.ask(taken)
+            gathering.end()
+            time.sleep(0)  # the claims leave before Celery has its turn
+            for message in taken:
                 start = partial(deliver, message, queue)
                 if is_alone(message):
                     run_alone(consumer, worker, start)
@@ -264,8 +275,8 @@ def wait_for_redis(consumer: Any, client: Any, error: redis.RedisError) -> None:
 class Popper:
     """Pops from the first list that has any: BLMPOP, or BRPOP where the server is older than Redis 7."""
 
-    def __init__(self, client: Any) -> None:
-        self.client, self.many = client, True
+    def __init__(self, client: Any, gathering: Any) -> None:
+        self.client, self.many, self.gathering = client, True, gathering
 
     def put_back(self, key: str, messages: list[Any]) -> None:
         """They were not taken. Should Redis be away, the leader sends them again."""
@@ -280,13 +291,18 @@ class Popper:
             time.sleep(PAUSE_S)
             return "", []
         if self.many:
+            count = (len(keys), *keys, "RIGHT", "COUNT", most)
             try:
-                found = self.client.execute_command("BLMPOP", 1, len(keys), *keys, "RIGHT", "COUNT", most)
+                found = self.client.execute_command("LMPOP", *count) if self.gathering.open else None
+                if not found:
+                    self.gathering.end()
+                    found = self.client.execute_command("BLMPOP", 1, *count)
             except ResponseError as error:
                 if "unknown command" not in str(error).lower():
                     raise
                 self.many = False
                 return "", []
             return (found[0].decode(), found[1]) if found else ("", [])
+        self.gathering.end()
         found = self.client.brpop(keys, timeout=1)
         return (found[0].decode(), [found[1]]) if found else ("", [])

@@ -22,6 +22,7 @@ from jobs.store.insert import NewJob
 from jobs.store.transitions import Linked, Run
 from jobs.worker import flush
 from jobs.worker.flush import Change, Counted
+from jobs.worker.gathering import Gathering
 from jobs.worker.registration import Registration
 
 logger = logging.getLogger("jobs.worker")
@@ -43,6 +44,7 @@ class GroupCommit:
         self.held: dict[int, Any] = {}
         self.handed: dict[int, Run] = {}
         self.linking: set[str | None] = set()  # task_ids of jobs that may run here, which only PostgreSQL knows yet
+        self.early: dict[int, Change] = {}  # claims that were asked for, and whose tasks have not begun
         self.claims: list[Change] = []
         self.completions: list[Change] = []
         self.counted: list[Counted] = []
@@ -52,6 +54,7 @@ class GroupCommit:
         self.connection: Any = None
         self.idle: list[Any] = []
         self.wake = Event()
+        self.gathering = Gathering()
         self.on_completing: Callable[[], None] = lambda: None  # frees the slot of the calling greenlet
         self.on_parked: Callable[[Any], None] = lambda greenlet: None  # gives a slot to a completion that waits for a lock
         self.may_hand_on: Callable[[NewJob], Sequence[str]] = lambda new: ()  # the queues of this worker; none: the job is to wait
@@ -62,17 +65,34 @@ class GroupCommit:
         """True if this run owns the job now. A second message for a job this process holds is refused here."""
         if self.handed.get(run.id) == run:
             return self._begin_handed(run)
-        if run.id in self.held or not self.registration.held:
+        change = self.early.get(run.id)
+        if change is not None and change.run == run:
+            del self.early[run.id]
+        elif run.id in self.held or not self.registration.held:
             return False
+        else:
+            change = self._claim(run, queue, priority)
+        try:
+            won = bool(change.answer.get())
+        except BaseException:  # killed while claiming; should the claim be won, the watch finds a row that nobody holds
+            self.held.pop(run.id, None)
+            raise
+        if won and not self.registration.held:  # the lock was lost meanwhile
+            self._release(run)
+            return False
+        return won
+
+    def ask(self, run: Run, queue: str, priority: int) -> None:
+        """Claim a job whose task will ask for the answer by `claim`."""
+        if run.id not in self.held and self.registration.held:
+            self.early[run.id] = self._claim(run, queue, priority)
+
+    def _claim(self, run: Run, queue: str, priority: int) -> Change:
         self.held[run.id] = None
         change = Change(run, queue=queue, priority=priority)
         self.claims.append(change)
         self.wake.set()
-        try:
-            return bool(change.answer.get())
-        except BaseException:  # killed while claiming; should the claim be won, the watch finds a row that nobody holds
-            self.held.pop(run.id, None)
-            raise
+        return change
 
     def _begin_handed(self, run: Run) -> bool:
         """Without the lock a leader may be taking it away."""
@@ -82,11 +102,28 @@ class GroupCommit:
         del self.handed[run.id]
         return True
 
+    @property
+    def unbegun(self) -> set[Run]:
+        """The jobs that were handed on or claimed, and whose tasks have not asked for them."""
+        return {*self.handed.values(), *(change.run for change in self.early.values())}
+
+    def take_back(self, run: Run) -> bool:
+        """Whether it is one of them and this worker's. Its task will be refused from now on; its slot is taken until it is not held."""
+        if self.handed.get(run.id) == run:
+            del self.handed[run.id]
+            return True
+        change = self.early.get(run.id)
+        if change is None or change.run != run:
+            return False
+        del self.early[run.id]
+        return bool(change.answer.get())
+
     def give_back(self, run: Run) -> None:
-        """Release a job that was handed on and whose body has not begun, if there is such a one. Until then its slot is taken."""
-        if self.handed.get(run.id) != run:
-            return
-        del self.handed[run.id]
+        """Release such a job, if it is one."""
+        if self.take_back(run):
+            self._release(run)
+
+    def _release(self, run: Run) -> None:
         try:
             self.write(lambda cursor: transitions.release(cursor, run))
         finally:
@@ -198,6 +235,8 @@ class GroupCommit:
             self.wake.wait()
             self.wake.clear()
             while self.claims or self.completions or self.counted:
+                if self.completions or self.counted:
+                    self.gathering.wait()
                 claims, self.claims = self.claims, []
                 completions, self.completions = self.completions, []
                 if self.counted:

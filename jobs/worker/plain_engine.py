@@ -26,7 +26,7 @@ class PlainEngine:
     def __init__(self, registration: Registration) -> None:
         self.registration, self.worker_id = registration, registration.id
         self.held: dict[int, Any] = {}
-        self.handed: dict[int, Run] = {}  # none: only greenlets hand on
+        self.unbegun: set[Run] = set()  # none: a task claims its own job as it begins
         self.lock = threading.Lock()
         self.connection: Any = None
 
@@ -35,6 +35,10 @@ class PlainEngine:
         if run.id in self.held or not (self.registration.held or self.registration.check()):
             return False
         return bool(self.write(lambda c: prepared.claim(c, run, worker=self.worker_id, queue=queue, priority=priority), single=True))
+
+    def take_back(self, run: Run) -> bool:
+        """Whether this process has a job that has not begun: never."""
+        return False
 
     def complete(self, run: Run, result: str | None) -> bool:
         """True if the result was stored."""

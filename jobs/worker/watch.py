@@ -62,8 +62,8 @@ class Watch:
         self.stray = unheld - self.stray
 
     def _drop_left(self) -> None:
-        """What was handed on a second ago, and whose body has not begun: whatever kept it from beginning, it is given back."""
-        left = set(self.engine.handed.values())
+        """What was handed on or claimed a second ago, and has not begun: whatever kept it from beginning, it is given back."""
+        left = self.engine.unbegun
         for run in left & self.left:
             self.engine.give_back(run)
         self.left = left - self.left

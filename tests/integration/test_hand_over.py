@@ -27,8 +27,8 @@ from jobs.store import broker, transitions
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
 from jobs.verification import rules
+from jobs.worker.group_commit import GroupCommit
 from jobs.worker.hand_over import Heir, message_of
-from jobs.worker.plain_engine import PlainEngine
 from jobs.worker.registration import Registration
 from tests.flows import GET, s, task
 from tests.integration.test_faults_workers import database_behind_a_proxy, is_lock, short_path  # noqa: F401
@@ -288,12 +288,13 @@ def test_a_link_that_fails_is_retried_and_buried_as_any_other(tmp_path: Path) ->
 
 
 @pytest.fixture
-def handed_on() -> Iterator[tuple[PlainEngine, Job]]:
+def handed_on() -> Iterator[tuple[GroupCommit, Job]]:
     """A row that was handed on to a process which has not begun with it."""
-    engine = PlainEngine(
+    engine = GroupCommit(
         Registration(
             {"name": "w", "hostname": "h", "pid": 1, "pool": "gevent", "concurrency": 4, "queues": ["celery"], "tasks": [], "versions": {}}
-        )
+        ),
+        4,
     )
     first = enqueue("t.same", args=[1])
     with connection.cursor() as cursor:
@@ -313,7 +314,7 @@ def handed_on() -> Iterator[tuple[PlainEngine, Job]]:
     engine.close()
 
 
-def test_a_link_that_is_revoked_before_it_begins_is_cancelled(handed_on: tuple[PlainEngine, Job]) -> None:
+def test_a_link_that_is_revoked_before_it_begins_is_cancelled(handed_on: tuple[GroupCommit, Job]) -> None:
     engine, job = handed_on
     settle.revoked(Run(id=job.id, runs=1), "revoked")
     job.refresh_from_db()
@@ -322,7 +323,7 @@ def test_a_link_that_is_revoked_before_it_begins_is_cancelled(handed_on: tuple[P
     assert not engine.handed
 
 
-def test_pages_show_a_link_that_was_handed_on(client: Client, django_user_model: Any, handed_on: tuple[PlainEngine, Job]) -> None:
+def test_pages_show_a_link_that_was_handed_on(client: Client, django_user_model: Any, handed_on: tuple[GroupCommit, Job]) -> None:
     _, job = handed_on
     client.force_login(django_user_model.objects.create_superuser("sara", password="x"))
     assert (job.status, job.runs, job.attempts) == ("running", 1, 1)
