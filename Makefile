@@ -13,7 +13,7 @@ DEV_STAMP := .venv/.dev-$(shell cat $(DEV_FILES) | cksum | cut -d' ' -f1)
 LIBRARIES_STAMP := .libraries/.done-$(shell cat requirements-libraries.txt | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test check demo chaos chaos-short proof celery-suite bench bench-short bench-canvas messages format lock clean
+.PHONY: help install up test check demo chaos chaos-short proof versions django-tasks-suite celery-suite bench bench-short bench-canvas messages format lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s%s\n", $$1, $$2}'
