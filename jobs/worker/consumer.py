@@ -1,6 +1,5 @@
 """Celery's consumer with our fetch loop and with messages checked before anything runs."""
 
-import json
 import logging
 import time
 from collections import defaultdict
@@ -14,7 +13,6 @@ from celery import bootsteps, signals
 from celery.utils.functional import LRUCache
 from celery.worker import state
 from django.utils.translation import gettext
-from redis.exceptions import ResponseError
 
 from jobs.celery_app import process_engine, signing
 from jobs.conf import configuration
@@ -24,13 +22,13 @@ from jobs.store.locks import ALONE
 from jobs.store.transitions import Failure, Run
 from jobs.worker import foreign, other_consumers, unreadable
 from jobs.worker.early_claims import EarlyClaims
+from jobs.worker.popper import PAUSE_S, Popper, is_alone, read
 from jobs.worker.rate_limits import Turns
 
 logger = logging.getLogger("jobs.worker")
 # Seconds that a job which lost two workers waits for its neighbours to end, and that it then runs alone. One that lasts longer
 # would keep the other slots empty for as long; a job that kills its worker mostly does so at once.
 ALONE_S = 20.0
-PAUSE_S = 0.25
 UNKNOWN_FOR = 60.0  # seconds before a job whose task nobody knows is buried
 _KNOWN = """SELECT EXISTS (SELECT 1 FROM jobs_worker
  WHERE id <> %s AND tasks::jsonb @> to_jsonb(%s::text) AND queues::jsonb @> to_jsonb(%s::text))"""
@@ -211,23 +209,6 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
                     start()
 
 
-def read(text: Any) -> dict[str, Any] | None:
-    """A message of Celery's form; None, with a line in the log, for anything else that lies in a lane."""
-    try:
-        message = json.loads(text)
-        whole = isinstance(message["headers"], dict) and isinstance(message["body"], str) and message["properties"]["delivery_tag"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        whole = None
-    if not whole:
-        logger.error("refused what is no message: %r", text[:200])
-    return message if whole else None
-
-
-def is_alone(message: dict[str, Any]) -> bool:
-    """Whether no other job may run beside this one."""
-    return bool(message["headers"].get("alone"))
-
-
 def run_alone(consumer: Any, worker: Any, start: Callable[[], None]) -> None:
     """A job that lost its worker twice: nothing else may run here while it does. The lock keeps the leader from sending another,
     or this one again; where it is refused, the message is one too many. Long jobs bound this: see ALONE_S.
@@ -270,39 +251,3 @@ def wait_for_redis(consumer: Any, client: Any, error: redis.RedisError) -> None:
             break
     if consumer.remote_control is not None:
         consumer.remote_control.reset()
-
-
-class Popper:
-    """Pops from the first list that has any: BLMPOP, or BRPOP where the server is older than Redis 7."""
-
-    def __init__(self, client: Any, gathering: Any) -> None:
-        self.client, self.many, self.gathering = client, True, gathering
-
-    def put_back(self, key: str, messages: list[Any]) -> None:
-        """They were not taken. Should Redis be away, the leader sends them again."""
-        try:
-            self.client.rpush(key, *reversed(messages))
-        except redis.RedisError as error:
-            logger.info("messages could not be put back: %s", error)
-
-    def pop(self, keys: list[str], most: int) -> tuple[str, list[Any]]:
-        """The key and up to `most` messages; ("", []) when none came within a second, or there is nothing to pop from."""
-        if not keys:  # every queue was cancelled: the worker is drained
-            time.sleep(PAUSE_S)
-            return "", []
-        if self.many:
-            count = (len(keys), *keys, "RIGHT", "COUNT", most)
-            try:
-                found = self.client.execute_command("LMPOP", *count) if self.gathering.open else None
-                if not found:
-                    self.gathering.end()
-                    found = self.client.execute_command("BLMPOP", 1, *count)
-            except ResponseError as error:
-                if "unknown command" not in str(error).lower():
-                    raise
-                self.many = False
-                return "", []
-            return (found[0].decode(), found[1]) if found else ("", [])
-        self.gathering.end()
-        found = self.client.brpop(keys, timeout=1)
-        return (found[0].decode(), [found[1]]) if found else ("", [])

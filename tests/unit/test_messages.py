@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from jobs.worker.consumer import is_alone, read
+from jobs.worker.popper import is_alone, read
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""Messages are taken from Redis by as many as there are free slots, from the highest lane that has any."""
+
+import json
+import logging
+import time
+from typing import Any
+
+import redis
+from redis.exceptions import ResponseError
+
+logger = logging.getLogger("jobs.worker")
+PAUSE_S = 0.25
+
+
+class Popper:
+    """Pops from the first list that has any: BLMPOP, or BRPOP where the server is older than Redis 7."""
+
+    def __init__(self, client: Any, gathering: Any) -> None:
+        self.client, self.many, self.gathering = client, True, gathering
+
+    def put_back(self, key: str, messages: list[Any]) -> None:
+        """They were not taken. Should Redis be away, the leader sends them again."""
+        try:
+            self.client.rpush(key, *reversed(messages))
+        except redis.RedisError as error:
+            logger.info("messages could not be put back: %s", error)
+
+    def pop(self, keys: list[str], most: int) -> tuple[str, list[Any]]:
+        """The key and up to `most` messages; ("", []) when none came within a second, or there is nothing to pop from."""
+        if not keys:  # every queue was cancelled: the worker is drained
+            time.sleep(PAUSE_S)
+            return "", []
+        if self.many:
+            count = (len(keys), *keys, "RIGHT", "COUNT", most)
+            try:
+                found = self.client.execute_command("LMPOP", *count) if self.gathering.open else None
+                if not found:
+                    self.gathering.end()
+                    found = self.client.execute_command("BLMPOP", 1, *count)
+            except ResponseError as error:
+                if "unknown command" not in str(error).lower():
+                    raise
+                self.many = False
+                return "", []
+            return (found[0].decode(), found[1]) if found else ("", [])
+        self.gathering.end()
+        found = self.client.brpop(keys, timeout=1)
+        return (found[0].decode(), [found[1]]) if found else ("", [])
+
+
+def read(text: Any) -> dict[str, Any] | None:
+    """A message of Celery's form; None, with a line in the log, for anything else that lies in a lane."""
+    try:
+        message = json.loads(text)
+        whole = isinstance(message["headers"], dict) and isinstance(message["body"], str) and message["properties"]["delivery_tag"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        whole = None
+    if not whole:
+        logger.error("refused what is no message: %r", text[:200])
+    return message if whole else None
+
+
+def is_alone(message: dict[str, Any]) -> bool:
+    """Whether no other job may run beside this one."""
+    return bool(message["headers"].get("alone"))
