@@ -1,4 +1,4 @@
-"""A job that is inserted as running (`jobs.store.transitions.complete_handing_on`) does not wake the leader."""
+"""A job that is inserted as running (`jobs.store.links.complete_handing_on`) does not wake the leader."""
 
 from django.db import migrations
 

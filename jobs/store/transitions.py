@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from jobs.domain.fingerprint import fingerprint
 from jobs.domain.outcomes import Outcome
-from jobs.domain.priority import HIGHEST
 from jobs.domain.statuses import HELD
 from jobs.store import search
 from jobs.store.insert import NewJob
@@ -42,11 +41,7 @@ def clean(text: str, limit: int = 100_000) -> str:
 
 # At a claim: how far the run before was is forgotten, a state that a caller has set while the job waited (an abort) stays.
 KEPT_PROGRESS: Final = "CASE WHEN progress->'fraction' IS NULL THEN progress END"
-_SENT: Final = (
-    "task", "args", "kwargs", "queue", "priority", "run_at", "max_retries", "autoretry", "timeout", "options", "task_id",
-)  # fmt: skip
-STALE_S: Final = 0.2  # between the look at what is due and the start of the job that is handed on
-_FENCE = "id = %(id)s AND runs = %(runs)s AND status = 'running'"
+FENCE = "id = %(id)s AND runs = %(runs)s AND status = 'running'"
 # The status looked for is a value: with it in the text, a plan that is kept (jobs.store.prepared) could read a whole partial index.
 CLAIM: Final = f"""
 UPDATE jobs_job SET status = 'running', runs = runs + 1, attempts = attempts + 1, worker = %(worker)s,
@@ -82,7 +77,7 @@ def parameters(run: Run, failure: Failure, delay: float | None = None) -> dict[s
 
 def _is_asked_to_stop(cursor: Any, run: Run) -> bool | None:
     """Whether somebody has asked for a cancel; None when the job is not this run's any more. Locks the row."""
-    cursor.execute(f"SELECT cancel_requested_at IS NOT NULL FROM jobs_job WHERE {_FENCE} FOR UPDATE", {"id": run.id, "runs": run.runs})
+    cursor.execute(f"SELECT cancel_requested_at IS NOT NULL FROM jobs_job WHERE {FENCE} FOR UPDATE", {"id": run.id, "runs": run.runs})
     row = cursor.fetchone()
     return None if row is None else bool(row[0])
 
@@ -97,85 +92,6 @@ def complete(cursor: Any, run: Run, *, result: str | None, meta: str | None = No
     """running -> completed, with the result as JSON text; None means that nobody asked for it."""
     cursor.execute(COMPLETE, {"id": run.id, "runs": run.runs, "result": result, "meta": meta, "running": "running"})
     return bool(cursor.rowcount)
-
-
-_ENDED = f"""ended AS (
-  UPDATE jobs_job SET status = 'completed', finished_at = clock_timestamp(), result = %(result)s::json, result_meta = %(meta)s::json
-   WHERE {_FENCE}
-     AND NOT EXISTS (SELECT FROM jobs_job other WHERE other.task_id = %(task_id)s)
-     AND NOT EXISTS (SELECT FROM jobs_storedresult WHERE task_id = %(task_id)s AND state = 'REVOKED')
-  RETURNING id, task_id, finished_at)"""
-_LINKED = f"""
-WITH {_ENDED},
-sent AS (
-  INSERT INTO jobs_job (task, args, kwargs, queue, priority, run_at, max_retries, autoretry, timeout, options, task_id)
-  SELECT %(task)s, %(args)s::json, %(kwargs)s::json, %(queue)s, %(priority)s::smallint,
-         coalesce(%(run_at)s::timestamptz, clock_timestamp()), %(max_retries)s::int, %(autoretry)s::boolean, %(timeout)s::int,
-         %(options)s::json, %(task_id)s
-    FROM ended)
-SELECT id, {tell("task_id")} FROM ended"""
-# One look into the index of what is due for each queue and priority, as PostgreSQL saw it when the statement began: one that had to
-# wait for the row's lock hands nothing on. `jobs.handed`: the trigger that wakes the leader lets it sleep.
-_HANDED_ON = f"""
-WITH {_ENDED},
-others AS (
-  SELECT EXISTS (SELECT FROM unnest(%(queues)s::text[]) AS q (queue), generate_series(%(priority)s::int, {HIGHEST}) AS p (priority),
-    LATERAL (SELECT FROM jobs_job w WHERE w.status = 'pending' AND w.queue = q.queue AND w.priority = p.priority
-                AND w.run_at <= statement_timestamp() ORDER BY w.run_at LIMIT 1) first) AS due),
-chosen AS MATERIALIZED (
-  SELECT at, taken, NOT due AND taken < {STALE_S} AS begins
-    FROM (SELECT finished_at AS at, due, extract(epoch FROM clock_timestamp() - statement_timestamp())::float AS taken
-            FROM ended, others OFFSET 0) looked),
-sent AS (
-  INSERT INTO jobs_job (task, args, kwargs, queue, priority, max_retries, autoretry, timeout, options, task_id, created_at, run_at,
-                        status, runs, attempts, worker, started_at, deadline_at)
-  SELECT %(task)s, %(args)s::json, %(kwargs)s::json, %(queue)s, %(priority)s::smallint, %(max_retries)s::int, %(autoretry)s::boolean,
-         %(timeout)s::int, %(options)s::json, %(task_id)s, at, at, CASE WHEN begins THEN 'running' ELSE 'pending' END,
-         begins::int, begins::int, CASE WHEN begins THEN %(worker)s::int END, CASE WHEN begins THEN at END,
-         CASE WHEN begins THEN at + make_interval(secs => %(timeout)s::int) END
-    FROM chosen
-  RETURNING id, CASE WHEN status = 'running' THEN set_config('jobs.handed', 'yes', true) END AS handed)
-SELECT CASE WHEN handed IS NULL THEN 0 ELSE sent.id END, taken, {tell("task_id")} FROM ended, chosen, sent"""
-
-
-def complete_linked(cursor: Any, run: Run, *, result: str | None, meta: str | None, new: NewJob) -> bool:
-    """running -> completed, and the one message that its end has sent becomes a row, in one statement.
-
-    False, and nothing is written, when the run is not the job's any more, or when the message needs more than an insert: its
-    task_id has a row already, or was revoked.
-    """
-    values = {name: getattr(new, name) for name in _SENT}
-    cursor.execute(_LINKED, values | {"id": run.id, "runs": run.runs, "result": result, "meta": meta})
-    return bool(cursor.rowcount)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Linked:
-    """The end of a link of a chain, and what became of the next."""
-
-    begun: int  # the number of the job whose first run is this worker's now; 0: it waits as any other
-    seconds: float  # that PostgreSQL took for the end and the look at what is due, without the commit
-
-
-def complete_handing_on(
-    cursor: Any, run: Run, *, result: str | None, meta: str | None, new: NewJob, worker: int, queues: Sequence[str]
-) -> Linked | None:
-    """The same, and the next job is `running` here at once if nothing that is due in `queues` goes before it.
-
-    None, and nothing is written: refused. To be called in a transaction of its own, and only for a job that is due at once.
-    """
-    values = {name: getattr(new, name) for name in _SENT}
-    more = {"id": run.id, "runs": run.runs, "result": result, "meta": meta, "worker": worker, "queues": list(queues)}
-    cursor.execute(_HANDED_ON, values | more)
-    row = cursor.fetchone()
-    return None if row is None else Linked(begun=row[0], seconds=row[1])
-
-
-def begun_here(cursor: Any, new: NewJob, worker: int) -> Linked:
-    """What `complete_handing_on` has done, if its answer was lost."""
-    cursor.execute("SELECT id FROM jobs_job WHERE task_id = %s AND status = 'running' AND runs = 1 AND worker = %s", [new.task_id, worker])
-    row = cursor.fetchone()
-    return Linked(begun=row[0] if row else 0, seconds=0.0)
 
 
 def retry(
@@ -198,7 +114,7 @@ def retry(
     if asked is None:
         return False
     values = parameters(run, failure, delay) | {"run_at": run_at, "meta": meta}
-    cursor.execute(_ATTEMPT + _FENCE, values)
+    cursor.execute(_ATTEMPT + FENCE, values)
     changed = ""
     if new is not None:
         changed = ", args = %(args)s, kwargs = %(kwargs)s, options = %(options)s, queue = %(queue)s, priority = %(priority)s"
@@ -206,7 +122,7 @@ def retry(
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', last_error = %(last_error)s, worker = NULL, deadline_at = NULL, progress = NULL,
                    result_meta = %(meta)s, run_at = coalesce(%(run_at)s, clock_timestamp() + make_interval(secs => %(delay)s)){changed}
-             WHERE {_FENCE}""",
+             WHERE {FENCE}""",
         values,
     )
     return bool(cursor.rowcount)
@@ -216,7 +132,7 @@ def replace(cursor: Any, run: Run) -> bool:
     """running -> pending, held until another message with the same task_id takes the row over."""
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', attempts = 0, worker = NULL, deadline_at = NULL, progress = NULL,
-                   run_at = %(held)s WHERE {_FENCE}""",
+                   run_at = %(held)s WHERE {FENCE}""",
         {"id": run.id, "runs": run.runs, "held": HELD},
     )
     return bool(cursor.rowcount)
@@ -227,10 +143,10 @@ def release(cursor: Any, run: Run, *, delay: float = 0.0, failure: Failure | Non
     if _is_asked_to_stop(cursor, run):
         return cancel_running(cursor, run, failure or STOPPED)
     if failure is not None:
-        cursor.execute(_ATTEMPT + _FENCE, parameters(run, failure, delay))
+        cursor.execute(_ATTEMPT + FENCE, parameters(run, failure, delay))
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', attempts = attempts - 1, worker = NULL, deadline_at = NULL,
-                   run_at = clock_timestamp() + make_interval(secs => %(delay)s) WHERE {_FENCE}""",
+                   run_at = clock_timestamp() + make_interval(secs => %(delay)s) WHERE {FENCE}""",
         {"id": run.id, "runs": run.runs, "delay": delay},
     )
     return bool(cursor.rowcount)
@@ -244,13 +160,13 @@ def bury(
     `told`: its chain and its chord know of it already; `errbacks`: those are called once this is committed.
     """
     values = parameters(run, failure)
-    cursor.execute(_ATTEMPT + _FENCE, values)
+    cursor.execute(_ATTEMPT + FENCE, values)
     if not cursor.rowcount:
         return False
     cursor.execute(
         ended(
             f"""UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s,
-                       result_meta = %(meta)s WHERE {_FENCE}"""
+                       result_meta = %(meta)s WHERE {FENCE}"""
         ),
         values | {"meta": meta},
     )
@@ -300,10 +216,10 @@ def lose(cursor: Any, run: Run, failure: Failure) -> bool:
     if _is_asked_to_stop(cursor, run):
         return cancel_running(cursor, run, failure)
     values = parameters(run, failure, 0.0)
-    cursor.execute(_ATTEMPT + _FENCE, values)
+    cursor.execute(_ATTEMPT + FENCE, values)
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', attempts = attempts - 1, losses = losses + 1, worker = NULL, deadline_at = NULL,
-                   last_error = %(last_error)s, run_at = clock_timestamp() WHERE {_FENCE}""",
+                   last_error = %(last_error)s, run_at = clock_timestamp() WHERE {FENCE}""",
         values,
     )
     return bool(cursor.rowcount)
@@ -312,11 +228,11 @@ def lose(cursor: Any, run: Run, failure: Failure) -> bool:
 def cancel_running(cursor: Any, run: Run, failure: Failure, *, meta: str | None = None) -> bool:
     """running -> cancelled, once the run was stopped."""
     values = parameters(run, failure) | {"meta": meta}
-    cursor.execute(_ATTEMPT + _FENCE, values)
+    cursor.execute(_ATTEMPT + FENCE, values)
     cursor.execute(
         ended(
             f"""UPDATE jobs_job SET status = 'cancelled', finished_at = clock_timestamp(), last_error = %(last_error)s,
-                       result_meta = %(meta)s WHERE {_FENCE}"""
+                       result_meta = %(meta)s WHERE {FENCE}"""
         ),
         values,
     )
@@ -329,7 +245,7 @@ def cancel_running(cursor: Any, run: Run, failure: Failure, *, meta: str | None 
 def report_progress(cursor: Any, run: Run, progress: str) -> bool:
     """Note how far the run is; False when it is no longer the job's run."""
     cursor.execute(
-        ended(f"UPDATE jobs_job SET progress = %(progress)s::json WHERE {_FENCE}"),
+        ended(f"UPDATE jobs_job SET progress = %(progress)s::json WHERE {FENCE}"),
         {"id": run.id, "runs": run.runs, "progress": progress},
     )
     return bool(cursor.rowcount)

@@ -15,11 +15,12 @@ import gevent
 import psycopg2
 from gevent.event import Event
 
-from jobs.store import late, transitions
+from jobs.store import late, links, transitions
 from jobs.store.canvas import Part
 from jobs.store.engine import answer, connect, is_lost, is_transient
 from jobs.store.insert import NewJob
-from jobs.store.transitions import Linked, Run
+from jobs.store.links import Linked
+from jobs.store.transitions import Run
 from jobs.worker import flush
 from jobs.worker.flush import Change, Counted
 from jobs.worker.gathering import Gathering
@@ -136,14 +137,14 @@ class GroupCommit:
         """
         queues = self.may_hand_on(new) if self.registration.held and time.monotonic() >= self.look_again else ()
         if not queues:
-            end = partial(transitions.complete_linked, run=run, result=result, meta=meta, new=new)
+            end = partial(links.complete_linked, run=run, result=result, meta=meta, new=new)
             return bool(self.write(end, single=True, written=written))
 
         def change(cursor: Any) -> Linked | None:
-            return transitions.complete_handing_on(cursor, run, result=result, meta=meta, new=new, worker=self.worker_id, queues=queues)
+            return links.complete_handing_on(cursor, run, result=result, meta=meta, new=new, worker=self.worker_id, queues=queues)
 
         def known(cursor: Any) -> Linked | None:
-            return transitions.begun_here(cursor, new, self.worker_id) if written(cursor) else None
+            return links.begun_here(cursor, new, self.worker_id) if written(cursor) else None
 
         self.linking.add(new.task_id)
         try:

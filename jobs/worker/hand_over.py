@@ -1,6 +1,6 @@
 """The next link of a chain goes on in the slot of the one that sent it, if nothing that is due comes first.
 
-PostgreSQL decides that with the end of the link before (`jobs.store.transitions.complete_handing_on`); from then on the row runs
+PostgreSQL decides that with the end of the link before (`jobs.store.links.complete_handing_on`); from then on the row runs
 here. The message that the leader would have sent is made here, and Celery gets it as it gets all others.
 """
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg2
 
-from jobs.store import late, prepared, transitions
+from jobs.store import late, links, prepared
 from jobs.store.canvas import Part
 from jobs.store.engine import answer, connect, is_lost, is_transient
 from jobs.store.insert import NewJob
@@ -52,7 +52,7 @@ class PlainEngine:
         """True if the result was stored, with the job that follows; `written` as in `write`."""
 
         def change(cursor: Any) -> bool:
-            return transitions.complete_linked(cursor, run, result=result, meta=meta, new=new)
+            return links.complete_linked(cursor, run, result=result, meta=meta, new=new)
 
         return bool(self.write(change, single=True, written=written))
 

@@ -18,7 +18,8 @@ ALLOWED = {
     "jobs/store/insert.py": {"', '.join(columns)": OWN, "', '.join(['%s'] * len(columns))": "marks for parameters", "columns": OWN},
     "jobs/store/results.py": {"BUCKET.format('id')": "SQL of jobs.store.tell"},
     "jobs/store/tell.py": {"update": "a statement of jobs.store", "tell('task_id')": "SQL of this file"},
-    "jobs/store/transitions.py": {"changed": "columns of this file", "tell('id')": TELL, "tell('task_id')": TELL},
+    "jobs/store/links.py": {"tell('task_id')": TELL},
+    "jobs/store/transitions.py": {"changed": "columns of this file", "tell('id')": TELL},
     "jobs/worker/flush.py": {"tell('task_id')": TELL},
     "jobs/worker/registration.py": {"columns": "the keys of the worker's own description", "marks": "marks for parameters"},
 }  # fmt: skip

@@ -14,7 +14,7 @@ from jobs import enqueue, enqueue_many
 from jobs.conf import configuration
 from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.models.attempt import Outcome
-from jobs.store import broker, canvas, engine, transitions
+from jobs.store import broker, canvas, engine, links, transitions
 from jobs.store.insert import NewJob, insert_sent
 from jobs.store.locks import CHANNEL, SLEEPING
 from jobs.store.transitions import Failure, Run
@@ -27,9 +27,9 @@ FAILURE = Failure(error_class="Late", message="an answer of a run that was given
 NEXT = NewJob(task="t.nap", args="[0]", task_id="the next link", priority=7, max_retries=None, options='{"headers": {"a": 1e16}}')
 VERBS: dict[str, Callable[[Any, Run], bool]] = {
     "complete_handing_on": lambda cursor, run: (
-        transitions.complete_handing_on(cursor, run, result='"stale"', meta=None, new=NEXT, worker=1, queues=["celery"]) is not None
+        links.complete_handing_on(cursor, run, result='"stale"', meta=None, new=NEXT, worker=1, queues=["celery"]) is not None
     ),
-    "complete_linked": lambda cursor, run: transitions.complete_linked(cursor, run, result='"stale"', meta=None, new=NEXT),
+    "complete_linked": lambda cursor, run: links.complete_linked(cursor, run, result='"stale"', meta=None, new=NEXT),
     "retry": lambda cursor, run: transitions.retry(cursor, run, FAILURE, delay=1.0),
     "bury": lambda cursor, run: transitions.bury(cursor, run, FAILURE, task="t.nap"),
     "release": lambda cursor, run: transitions.release(cursor, run),
@@ -70,8 +70,8 @@ def test_a_link_ends_and_its_next_one_becomes_a_row_as_any_other_message_does() 
     run = Run(id=job_in("running").id, runs=1)
     with connection.cursor() as cursor:
         insert_sent(cursor, replace(NEXT, task_id="sent"))
-        assert transitions.complete_linked(cursor, run, result="1", meta='{"children": []}', new=NEXT)
-        assert not transitions.complete_linked(cursor, run, result="2", meta=None, new=replace(NEXT, task_id="one more"))
+        assert links.complete_linked(cursor, run, result="1", meta='{"children": []}', new=NEXT)
+        assert not links.complete_linked(cursor, run, result="2", meta=None, new=replace(NEXT, task_id="one more"))
     ended, sent, linked = Job.objects.order_by("id")
     assert (ended.status, ended.result, ended.result_meta) == ("completed", 1, {"children": []})
     own = ("id", "task_id", "run_at", "created_at")
@@ -90,7 +90,7 @@ def test_a_link_whose_next_one_is_no_new_row_is_left_to_the_long_way(taken: str)
         else:
             canvas.revoke_unknown(cursor, str(NEXT.task_id), "{}")
         before = snapshot()
-        assert not transitions.complete_linked(cursor, Run(id=job.id, runs=1), result="1", meta=None, new=NEXT)
+        assert not links.complete_linked(cursor, Run(id=job.id, runs=1), result="1", meta=None, new=NEXT)
         assert snapshot() == before
 
 
@@ -131,7 +131,7 @@ def test_an_insert_notifies_only_a_leader_that_sleeps() -> None:
                 assert not heard(leader, 0.3), "a claim makes nothing due"
                 done = Run(id=Job.objects.latest("id").id, runs=1)
                 handed = replace(NEXT, priority=9)
-                linked = transitions.complete_handing_on(own, done, result="1", meta=None, new=handed, worker=1, queues=["celery"])
+                linked = links.complete_handing_on(own, done, result="1", meta=None, new=handed, worker=1, queues=["celery"])
             assert linked is not None
             assert linked.begun
             assert not heard(leader, 0.3), "nor does a job that is handed over"

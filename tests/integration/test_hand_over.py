@@ -23,7 +23,7 @@ from jobs import control, enqueue, enqueue_many
 from jobs.celery_app import messages, process_engine, settle
 from jobs.leader import publish
 from jobs.models import Attempt, DeadLetterQueue, Job
-from jobs.store import broker, transitions
+from jobs.store import broker, links, transitions
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
 from jobs.verification import rules
@@ -44,7 +44,7 @@ def _tasks() -> None:
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
 
 
-def links(result: AsyncResult) -> list[Job]:
+def jobs_of(result: AsyncResult) -> list[Job]:
     """The jobs of a chain, the first one first; those that exist."""
     ids = []
     while result is not None:
@@ -63,7 +63,7 @@ def test_a_link_begins_where_the_one_before_has_ended(tmp_path: Path) -> None:
     with running_worker(log):
         result = slow(30, 0).apply_async()
         assert result.get(timeout=GET) == 30
-        jobs = links(result)
+        jobs = jobs_of(result)
     assert [(job.status, job.runs, job.attempts, job.losses, job.result) for job in jobs] == [
         ("completed", 1, 1, 0, n + 1) for n in range(30)
     ]
@@ -93,7 +93,7 @@ def test_what_outranks_a_link_goes_before_it(tmp_path: Path) -> None:
         low, same, high = (enqueue("t.add", args=[1, 2], priority=priority).id for priority in (4, 5, 6))
         assert result.get(timeout=GET) == 3
         until(lambda: not Job.objects.filter(finished_at=None).exists(), timeout=GET)
-        first, second, third = (job.id for job in links(result))
+        first, second, third = (job.id for job in jobs_of(result))
         order = list(Job.objects.order_by("started_at").values_list("id", flat=True))
     assert order == [first, high, same, second, third, low]
     assert not Job.objects.filter(HANDED, id=second).exists()
@@ -176,7 +176,7 @@ def test_a_chain_goes_on_through_kill_9_and_an_emptied_redis(tmp_path: Path) -> 
         assert Job.objects.filter(status="running").count() <= 4
     with running_worker(tmp_path / "last", JOBS_MAX_LOST="50"):
         assert [result.get(timeout=90) for result in chains] == [60] * 3
-    assert [[job.result for job in links(result)] for result in chains] == [list(range(1, 61))] * 3
+    assert [[job.result for job in jobs_of(result)] for result in chains] == [list(range(1, 61))] * 3
     assert Job.objects.count() == 180
     assert not Job.objects.exclude(status="completed").exists()
     assert Job.objects.filter(HANDED).count() > 60
@@ -194,7 +194,7 @@ def test_a_worker_told_to_stop_leaves_the_next_link_waiting(tmp_path: Path) -> N
             until(lambda done=done: Job.objects.filter(status="completed").count() > done + 20, timeout=60)  # type: ignore[misc]
             worker.send_signal(signal.SIGTERM)
             assert worker.wait(30) == 0
-        found = [links(result) for result in chains]
+        found = [jobs_of(result) for result in chains]
         assert [[job.status for job in jobs[:-1]] for jobs in found] == [["completed"] * (len(jobs) - 1) for jobs in found]
         ends = [jobs[-1] for jobs in found if len(jobs) < 300 or jobs[-1].status != "completed"]
         assert {(job.status, job.attempts) for job in ends} <= {("pending", 0)}
@@ -221,7 +221,7 @@ def test_without_its_lock_a_worker_hands_nothing_on(tmp_path: Path, short_path: 
         assert not Job.objects.filter(started_at__gt=then).exists()
         between.refuses = lambda first: False
         assert result.get(timeout=60) == 40
-    jobs = links(result)
+    jobs = jobs_of(result)
     assert [job.result for job in jobs] == list(range(1, 41))
     assert Job.objects.count() == 40
     assert not DeadLetterQueue.objects.exists()
@@ -235,7 +235,7 @@ def test_a_link_whose_answer_is_lost_is_found_and_run(tmp_path: Path, short_path
         between.loses = lambda begin, data: b"jobs-engine" in begin and b"SELECT" in data
         until(lambda: between.lost, timeout=GET)
         assert result.get(timeout=60) == 20
-    jobs = links(result)
+    jobs = jobs_of(result)
     assert [(job.result, job.attempts, job.losses) for job in jobs] == [(n + 1, 1, 0) for n in range(20)]
     assert {job.runs for job in jobs} == {1}, "the worker has found what it had begun"
     assert b"late and was refused" not in (tmp_path / "log").read_bytes()
@@ -252,7 +252,7 @@ def test_a_locked_row_hands_nothing_on(tmp_path: Path) -> None:
             waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'jobs-engine%'"
             until(lambda: _ask("SELECT pg_stat_clear_snapshot(); " + waits), timeout=GET)
             stays = threading.Event()
-            stays.wait(2 * transitions.STALE_S)
+            stays.wait(2 * links.STALE_S)
         assert result.get(timeout=GET) == 2
     assert not Job.objects.filter(HANDED).exists()
 
@@ -282,7 +282,7 @@ def test_a_link_that_fails_is_retried_and_buried_as_any_other(tmp_path: Path) ->
         failed = chain(s("same", 1), s("raises"), s("add_one")).apply_async()
         assert again.get(timeout=GET) == 3
         until(lambda: DeadLetterQueue.objects.exists(), timeout=GET)
-    middle = links(again)[1]
+    middle = jobs_of(again)[1]
     assert (middle.status, middle.runs, middle.attempts) == ("completed", 3, 3)
     assert DeadLetterQueue.objects.get().job.task_id == failed.parent.id
 
@@ -300,7 +300,7 @@ def handed_on() -> Iterator[tuple[GroupCommit, Job]]:
     with connection.cursor() as cursor:
         assert transitions.claim(cursor, Run(id=first.id, runs=1), worker=engine.worker_id, queue="celery", priority=5)
         new = NewJob(task="t.same", args="[1]", task_id="the next link", timeout=60)
-        linked = transitions.complete_handing_on(
+        linked = links.complete_handing_on(
             cursor, Run(id=first.id, runs=1), result="1", meta=None, new=new, worker=engine.worker_id, queues=["celery"]
         )
     assert linked is not None
@@ -386,7 +386,7 @@ def test_events_are_those_of_any_other_job(tmp_path: Path) -> None:
         assert ready.wait(GET)
         result = slow(5, 0.05).apply_async()
         assert result.get(timeout=GET) == 5
-        ids = [job.task_id for job in links(result)]
+        ids = [job.task_id for job in jobs_of(result)]
         expected = ["task-received", "task-started", "task-succeeded"]
         kinds: Callable[[], list[list[str]]] = lambda: [  # noqa: E731
             [event["type"] for event in sorted(seen, key=lambda event: event["clock"]) if event.get("uuid") == id] for id in ids

@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from jobs.domain.priority import LANES
 from jobs.leader import election, look, pick, prune, rescue
 from jobs.models import DeadLetterQueue, Job
-from jobs.store import interventions, transitions
+from jobs.store import interventions, links, transitions
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Failure, Run
 from jobs.worker import flush
@@ -146,8 +146,8 @@ def test_every_verb_finds_its_row_by_the_key() -> None:
     failure = Failure(error_class="Broken", message="no")
     verbs: dict[str, Any] = {
         "complete": lambda c: transitions.complete(c, RUN, result="1"),
-        "complete a link": lambda c: transitions.complete_linked(c, RUN, result="1", meta=None, new=NewJob(task="t.nap", task_id="next")),
-        "hand over": lambda c: transitions.complete_handing_on(c, RUN, result="1", meta=None, new=NEXT, worker=7, queues=["a", "b"]),
+        "complete a link": lambda c: links.complete_linked(c, RUN, result="1", meta=None, new=NewJob(task="t.nap", task_id="next")),
+        "hand over": lambda c: links.complete_handing_on(c, RUN, result="1", meta=None, new=NEXT, worker=7, queues=["a", "b"]),
         "retry": lambda c: transitions.retry(c, RUN, failure, delay=1.0),
         "release": lambda c: transitions.release(c, RUN, failure=failure),
         "bury": lambda c: transitions.bury(c, RUN, failure, task="t.nap"),
@@ -209,7 +209,7 @@ def test_what_outranks_a_link_is_looked_up_and_not_read_through() -> None:
     """
 
     def verb(cursor: Any) -> bool:
-        linked = transitions.complete_handing_on(cursor, RUN, result="1", meta=None, new=NEXT, worker=7, queues=["later"])
+        linked = links.complete_handing_on(cursor, RUN, result="1", meta=None, new=NEXT, worker=7, queues=["later"])
         return linked is not None and linked.begun > 0
 
     with connection.cursor() as cursor:

@@ -17,7 +17,7 @@ from jobs import control, dead_letters
 from jobs.leader import election
 from jobs.models import DeadLetterQueue
 from jobs.models.attempt import Outcome
-from jobs.store import locks, transitions
+from jobs.store import links, locks, transitions
 from jobs.store.insert import NewJob, insert_sent
 from jobs.store.transitions import Failure, Run
 from jobs.worker import flush
@@ -62,7 +62,7 @@ VERBS: dict[str, tuple[Callable[[Any, Run], Any], Callable[[Row, int], Row | Non
     "batch claim": (lambda c, run: batch(c, completions=[], claims=[run])[1], lambda row, runs: rules.claim(row, runs, 1, 5)),
     "complete": (lambda c, run: transitions.complete(c, run, result="1"), rules.complete),
     "complete a link": (
-        lambda c, run: transitions.complete_linked(c, run, result="1", meta=None, new=NewJob(task="t.nap", task_id="the-next")),
+        lambda c, run: links.complete_linked(c, run, result="1", meta=None, new=NewJob(task="t.nap", task_id="the-next")),
         rules.complete,
     ),
     "batch complete": (lambda c, run: batch(c, completions=[run], claims=[])[0], rules.complete),

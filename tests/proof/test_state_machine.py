@@ -16,7 +16,7 @@ from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from jobs import control, dead_letters
 from jobs.models.attempt import Outcome
-from jobs.store import interventions, transitions
+from jobs.store import interventions, links, transitions
 from jobs.store.insert import NewJob, insert_sent
 from jobs.store.transitions import Failure, Run
 from jobs.worker import flush
@@ -91,7 +91,7 @@ class Machine(TwoConnections):
                 row = rules.claim(row, 1, WORKER, before) or row
             self._end(self.worker, commit=True)
             new = NewJob(task="t.nap", task_id=names[1], priority=priority)
-            linked = transitions.complete_handing_on(
+            linked = links.complete_handing_on(
                 cursor, Run(id=first, runs=1), result="1", meta=None, new=new, worker=WORKER, queues=["celery"]
             )
             cursor.execute("SELECT id FROM jobs_job WHERE task_id = %s", [names[1]])
