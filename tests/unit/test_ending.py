@@ -17,8 +17,8 @@ import itertools, os
 from jobs.worker import ending
 descriptor = ending.prepare()
 os.set_inheritable(descriptor, True)
-print(os.getpid(), descriptor, flush=True)
 def keeps_the_lock():
+    print(os.getpid(), descriptor, flush=True)
     sum(itertools.repeat(0, 20_000_000_000))
 keeps_the_lock()
 """
@@ -59,11 +59,14 @@ descriptor = ending.prepare()
 child = os.fork()
 if child == 0:
     signal.pause()
+said, says = os.pipe()
 other = os.fork()
 if other == 0:
+    os.read(said, 1)
     ending.end(descriptor)
     signal.pause()
 print(child, other, flush=True)
+os.write(says, b"!")
 time.sleep(60)
 """
 
