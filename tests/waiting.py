@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], *, timeout: float = 10, every: float = 0.02, what: str = "") -> T:
+def until(condition: Callable[[], T], *, timeout: float = 30, every: float = 0.02, what: str = "") -> T:
     """The first true value of `condition`; an AssertionError when there is none within `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):

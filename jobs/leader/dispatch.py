@@ -36,7 +36,6 @@ REST: Final = 1.0  # the same while nothing runs, so that nothing is to be rescu
 BURST: Final = 0.01  # seconds between two wakings; below it inserts need not notify
 WITHOUT: Final = 0.25  # seconds between two ticks while Redis does not answer
 CROWDED: Final = 256  # messages that have left Redis before it is asked which of them are claimed
-_LENGTHS = "local n = {} for i, key in ipairs(KEYS) do n[i] = redis.call('LLEN', key) end return n"
 
 
 class Leader:
@@ -46,8 +45,7 @@ class Leader:
         self.load = load
         self.connection, self.cursor = connection, connection.cursor()
         self.cursor.execute(pick.PREPARE)
-        self.link, self.client = link, link.client
-        self.lengths = self.client.register_script(_LENGTHS)
+        self.link = link
         self.window = Window()
         self.rescue = Rescue(connection, again=again)
         self.outage = Outage(self.cursor, link)
@@ -55,7 +53,7 @@ class Leader:
         self.asleep = False
         self.polls = 0
         self.rate = 1000.0  # messages a second that leave Redis
-        self.ticked = time.monotonic()
+        self.measured = time.monotonic()
         self.pace = LOOK
         self.looked = self.synced = self.notified = 0.0
         self.suspect: Sent | None = None
@@ -107,10 +105,8 @@ class Leader:
         """Read the lanes back; what was lost is forgotten, and so picked again."""
         queues = {queue for names in self.rescue.live.values() for queue in names}
         lanes = sorted({(queue, lane) for queue in queues for lane in LANES} | set(self.window.lying))
-        pipeline = self.client.pipeline(transaction=False)
-        for lane in lanes:
-            pipeline.lrange(publish.key(lane), 0, -1)
-        left = self.window.resync(dict(zip(lanes, pipeline.execute(), strict=True)))
+        lying = self.link.line.ask_all([("LRANGE", publish.key(lane), 0, -1) for lane in lanes])
+        left = self.window.resync(dict(zip(lanes, lying, strict=True)))
         if lost := self.window.forget(self.pending(left)):
             logger.warning("%s messages were lost with Redis; sending them again", lost)
 
@@ -122,13 +118,16 @@ class Leader:
         self.cursor.execute("SELECT id, runs, priority FROM jobs_job WHERE id = ANY (%s) AND status = 'pending'", [ids])
         return set(sent) & set(self.cursor.fetchall())
 
-    def measure(self, now: float) -> None:
-        """Learn how much has left Redis."""
-        gone = 0
-        if lanes := self.window.lanes():
-            gone = self.window.lengths(lanes, self.lengths(keys=[publish.key(lane) for lane in lanes]))
-        self.rate += 0.2 * (gone / max(now - self.ticked, 1e-4) - self.rate)
-        self.ticked = now
+    def push(self, batch: dict[Lane, list[Row]]) -> None:
+        """Push, and learn in the same way how much has left Redis."""
+        lanes = list({*self.window.lanes(), *batch})
+        pushes = publish.pushes(batch)
+        answers = self.link.line.ask_all(pushes + publish.lengths(lanes)) if lanes else []
+        for lane, rows in batch.items():
+            self.window.add(lane, [row.sent for row in rows])
+        gone, now = self.window.lengths(lanes, answers[len(pushes) :]), time.monotonic()
+        self.rate += 0.2 * (gone / max(now - self.measured, 1e-4) - self.rate)
+        self.measured = now
         if len(self.window.left) > CROWDED:
             self.window.settle(self.pending(list(self.window.left)))
 
@@ -138,7 +137,8 @@ class Leader:
             self.synced = now
             self.after.clear()
             self.resync()
-        self.measure(now)
+        if self.load.crowded:  # else there is room enough, as it was when something was pushed last
+            self.push({})
         rooms = self.rooms()
         found: dict[Lane, list[tuple[str, Row]]] = defaultdict(list)
         for queue, due_at, *values in self.due(rooms):
@@ -161,9 +161,7 @@ class Leader:
             self.look_for_suspect = False
             self.add_suspect(rooms, batch)
         if batch:
-            publish.push(self.client, batch)
-            for lane, rows in batch.items():
-                self.window.add(lane, [row.sent for row in rows])
+            self.push(batch)
         return more
 
     def due(self, rooms: dict[Lane, int]) -> list[Any]:

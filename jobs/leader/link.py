@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from typing import Any, Final
+from typing import Final
 
 import redis
 
@@ -17,11 +17,11 @@ TELL: Final = 10.0  # seconds between two lines in the log
 
 
 class Link:
-    """A client, and whether its server answers. The leader goes on without Redis; only publishing waits."""
+    """A line, and whether its server answers. The leader goes on without Redis; only publishing waits."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.client: Any = broker.client(url, timeout=ANSWER)
+        self.line = broker.Line(broker.client(url, timeout=ANSWER))
         self.answers = threading.Event()
         self.closed = threading.Event()
         self.told = -TELL
@@ -44,7 +44,7 @@ class Link:
     def close(self) -> None:
         """Ask no more."""
         self.closed.set()
-        self.client.close()
+        self.line.close()
 
     def _ask(self) -> None:
         threading.Thread(target=self._until_it_answers, daemon=True, name="jobs-redis").start()

@@ -38,9 +38,12 @@ def _message(row: Row, lane: Lane) -> str:
         return message(replace(row, options=None), lane)
 
 
-def push(client: Any, batch: Mapping[Lane, Sequence[Row]]) -> None:
-    """Push all, the highest lane first."""
-    pipeline = client.pipeline(transaction=False)
-    for lane, rows in sorted(batch.items(), key=lambda item: item[0][1]):
-        pipeline.lpush(key(lane), *[_message(row, lane) for row in rows])
-    pipeline.execute()
+def pushes(batch: Mapping[Lane, Sequence[Row]]) -> list[tuple[Any, ...]]:
+    """The commands that push all, the highest lane first."""
+    ordered = sorted(batch.items(), key=lambda item: item[0][1])
+    return [("LPUSH", key(lane), *[_message(row, lane) for row in rows]) for lane, rows in ordered]
+
+
+def lengths(lanes: Sequence[Lane]) -> list[tuple[Any, ...]]:
+    """The commands that ask how much lies in these lanes."""
+    return [("LLEN", key(lane)) for lane in lanes]

@@ -8,6 +8,8 @@ from typing import Any
 import redis
 from redis.exceptions import ResponseError
 
+from jobs.store.broker import Line
+
 logger = logging.getLogger("jobs.worker")
 PAUSE_S = 0.25
 
@@ -16,7 +18,7 @@ class Popper:
     """Pops from the first list that has any: BLMPOP, or BRPOP where the server is older than Redis 7."""
 
     def __init__(self, client: Any, gathering: Any) -> None:
-        self.client, self.many, self.gathering = client, True, gathering
+        self.client, self.line, self.many, self.gathering = client, Line(client), True, gathering
 
     def put_back(self, key: str, messages: list[Any]) -> None:
         """They were not taken. Should Redis be away, the leader sends them again."""
@@ -33,10 +35,10 @@ class Popper:
         if self.many:
             count = (len(keys), *keys, "RIGHT", "COUNT", most)
             try:
-                found = self.client.execute_command("LMPOP", *count) if self.gathering.open else None
+                found = self.line.ask("LMPOP", *count) if self.gathering.open else None
                 if not found:
                     self.gathering.end()
-                    found = self.client.execute_command("BLMPOP", 1, *count)
+                    found = self.line.ask("BLMPOP", 1, *count)
             except ResponseError as error:
                 if "unknown command" not in str(error).lower():
                     raise
@@ -44,7 +46,7 @@ class Popper:
                 return "", []
             return (found[0].decode(), found[1]) if found else ("", [])
         self.gathering.end()
-        found = self.client.brpop(keys, timeout=1)
+        found = self.line.ask("BRPOP", *keys, 1)
         return (found[0].decode(), [found[1]]) if found else ("", [])
 
 

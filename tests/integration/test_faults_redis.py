@@ -125,7 +125,7 @@ def test_a_page_knows_a_redis_that_was_started_again(own_redis: OwnRedis, monkey
 
 
 def until_logged(log: Path, text: str) -> None:
-    until(lambda: text in log.read_text(), timeout=15, what=f"{text!r} in the log")
+    until(lambda: text in log.read_text(), timeout=60, what=f"{text!r} in the log")
 
 
 @pytest.mark.chaos
@@ -201,7 +201,7 @@ def test_a_worker_that_starts_while_redis_is_full_works_afterwards(tmp_path: Pat
         with running_worker(log, REDIS_URL=own_redis.url) as worker:
             complete_once(ids)
             assert worker.poll() is None
-        helper.join()
+        helper.join(60)
 
 
 def test_a_worker_whose_loop_fails_ends_with_an_error(tmp_path: Path) -> None:
