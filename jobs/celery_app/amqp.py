@@ -4,7 +4,6 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +19,7 @@ from jobs.celery_app.encoding import text
 from jobs.conf import configuration
 from jobs.domain import priority as priorities
 from jobs.store import clock
-from jobs.store.insert import NewJob, insert_fresh
+from jobs.store.insert import Copies, NewJob
 
 logger = logging.getLogger(__name__)
 # What the leader fills in itself, or what belongs to the way a message takes and not to the job.
@@ -167,16 +166,16 @@ class AMQP(celery.app.amqp.AMQP):
         """The row that this thread's last call has made, None when it has made none."""
         return getattr(self._here, "new", None)
 
-    def accept_alike(self, new: NewJob, args: Any, kwargs: Any) -> str:
+    def accept_alike(self, copies: Copies, args: Any, kwargs: Any) -> str:
         """Insert a copy of a row with other arguments and an id of its own, which is returned. Not inside a task."""
         if not isinstance(args, list | tuple | None):
             raise TypeError("task args must be a list or tuple")
         if not isinstance(kwargs, Mapping | None):
             raise TypeError("task keyword arguments must be a mapping")
         task_id = str(uuid())
-        own = replace(new, task_id=task_id, args=text(list(args or ())), kwargs=text(dict(kwargs or {})))
+        texts = text(list(args or ())), text(dict(kwargs or {}))
         with connections[configuration().database].cursor() as cursor:
-            insert_fresh(cursor, own)
+            copies.insert(cursor, task_id, *texts)
         return task_id
 
     def _priority(self, asked: Any) -> int:

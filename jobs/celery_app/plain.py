@@ -6,7 +6,7 @@ Whatever could make the next row another one forgets the kept row, or sends the 
 """
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, Final
 
@@ -15,14 +15,14 @@ from celery import signals
 from django.core.signals import setting_changed
 
 from jobs.celery_app import sending
-from jobs.store.insert import NewJob
+from jobs.store.insert import Copies, NewJob
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The row of a call, and what it was made under."""
+    """What makes copies of the row of a call, and what that was made under."""
 
-    new: NewJob
+    copies: Copies
     ignored: bool | None
     made_under: tuple[Any, ...]
 
@@ -84,4 +84,4 @@ def keep(app: Any, task: Any, new: NewJob, ignored: bool | None) -> None:
         or task._get_exec_options().get("expires") is not None
     ):
         return
-    _shapes[task.name] = Shape(replace(new, args="", kwargs="", task_id=None), ignored, _made_under(app, task))
+    _shapes[task.name] = Shape(Copies(new), ignored, _made_under(app, task))

@@ -24,7 +24,7 @@ _SIGNED = itemgetter(
 def sign(headers: Mapping[str, Any], body: str) -> str:
     """The signature of one dispatched message. Raises KeyError when one of the headers is missing."""
     text = f"{_SIGNED(headers)}\0{body}".encode("utf-8", "surrogatepass")
-    return hmac.new(_key(settings.SECRET_KEY), text, hashlib.sha256).hexdigest()
+    return hmac.digest(_key(settings.SECRET_KEY), text, "sha256").hex()
 
 
 def verify(headers: Mapping[str, Any], body: str) -> bool:

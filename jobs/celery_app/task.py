@@ -77,7 +77,7 @@ class JobTask(DjangoTask):
             return result
         if self.typing:
             self.__header__(*(args or ()), **(kwargs or {}))
-        result = self.AsyncResult(app.amqp.accept_alike(shape.new, args, kwargs))
+        result = self.AsyncResult(app.amqp.accept_alike(shape.copies, args, kwargs))
         result.ignored = shape.ignored
         return result
 

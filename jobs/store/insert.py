@@ -43,6 +43,7 @@ _COLUMNS = tuple(item.name for item in fields(NewJob))
 # What is empty here is left to the column's default in the database.
 _LEFT_OUT = {"name": "", "run_at": None, "unique_key": None, "created_by_id": None, "options": None, "task_id": None}
 _OWN = ("name", "args", "kwargs", "priority")  # what the rows of one call of insert_many do not share
+_OWN_OF_COPIES = ("task_id", "args", "kwargs")
 _read_values = attrgetter(*_COLUMNS)
 _MADE = ("id", "task_id", "run_at", "created_at")  # by the database
 _DEFAULTS: dict[str, Any] = {
@@ -208,9 +209,17 @@ def insert_sent(cursor: Any, new: NewJob) -> bool:
     return bool(rows)
 
 
-def insert_fresh(cursor: Any, new: NewJob) -> None:
-    """Insert what Celery code sends with an id made just now."""
-    _insert(cursor, new)
+class Copies:
+    """Rows like one, each with its own arguments and task_id: what is put together once for all of them."""
+
+    def __init__(self, new: NewJob) -> None:
+        common = {name: getattr(new, name) for name in _columns(new) if name not in _OWN_OF_COPIES}
+        self._statement = _statement((*_OWN_OF_COPIES, *common))
+        self._common = tuple(common.values())
+
+    def insert(self, cursor: Any, task_id: str, args: str, kwargs: str) -> None:
+        """Insert one whose id was made just now."""
+        cursor.execute(self._statement, (task_id, args, kwargs, *self._common))
 
 
 _MANY = (
