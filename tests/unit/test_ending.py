@@ -106,7 +106,7 @@ child = os.fork()
 if child == 0:
     os.kill(os.getppid(), signal.SIGTERM)
     os._exit(0)
-ctypes.PyDLL(None).sleep(1)
+ctypes.PyDLL(None).waitpid(child, None, 0)
 print(list(handles.signals()), list(handles.signals()), ending.listen())
 """
 
