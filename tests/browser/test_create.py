@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from playwright.sync_api import Browser, Page, expect
 
 from jobs.models import DeadLetterQueue, Job
+from tests.browser.login import log_in
 from tests.workers import running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -24,11 +25,7 @@ def desk(request: pytest.FixtureRequest, browser: Browser, live_server: Any) -> 
     troubles: list[str] = []
     page.on("console", lambda message: troubles.append(message.text))
     page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.goto("/accounts/login/")
-    page.fill("#id_username", "sara")
-    page.fill("#id_password", "secret")
-    page.click("form button.btn-main")
-    page.wait_for_url(re.compile(r"/$"))
+    log_in(page)
     yield page, request.param
     context.close()
     assert [text for text in troubles if "422" not in text] == []

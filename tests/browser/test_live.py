@@ -95,7 +95,7 @@ def test_a_paused_list_stays_as_it_is(context: BrowserContext) -> None:
     page.clock.run_for(20_000)
     assert asked == []
     page.click(".live a")
-    assert page.url.endswith("/jobs/?status=queued")
+    page.wait_for_url(re.compile(r"/jobs/\?status=queued$"))
 
 
 @pytest.mark.parametrize("context", [False], indirect=True)

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page
 
 from jobs.models import Batch, DeadLetterQueue, Worker
 from jobs.store import counts
+from tests.browser.login import log_in
 from tests.browser.scene import played
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,14 +87,6 @@ def desk(language: str, browser: Browser, live_server: Any) -> Iterator[Any]:
         context.close()
 
 
-def login(page: Page) -> None:
-    page.goto("/accounts/login/")
-    page.fill("#id_username", "sara")
-    page.fill("#id_password", "secret")
-    page.click("form button.btn-main")
-    page.wait_for_url(re.compile(r"/$"))
-
-
 def faults(page: Page, name: str, troubles: list[str]) -> list[str]:
     """What axe finds on the page as it stands, and whether it scrolls sideways."""
     PICTURES.mkdir(parents=True, exist_ok=True)
@@ -117,7 +110,7 @@ def test_every_page_is_without_fault(desk: Any, language: str, theme: str, width
     wanted = os.environ.get("LOOK_AT", "")
     page.goto("/accounts/login/?next=/jobs/")
     wrong = faults(page, f"login.{suffix}", troubles)
-    login(page)
+    log_in(page)
     with played() as jobs:
         cache.clear()
         for name, address in addresses(jobs).items():

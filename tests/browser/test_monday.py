@@ -57,5 +57,6 @@ def test_two_hundred_failures_are_triaged(page: Page, tmp_path: Path) -> None:
     assert Audit.objects.filter(actor="sara", source="page").count() == KINDS["t.priced"] + KINDS["t.permanent"]
     started = list(Job.objects.filter(task="t.priced").order_by("started_at").values_list("started_at", "finished_at"))
     assert started[0][1] <= started[1][0]  # the trial had ended before the second began
-    seconds = (started[-1][0] - started[1][0]).total_seconds()
+    turns = sorted(Job.objects.filter(task="t.priced").values_list("run_at", flat=True))  # when each was made due, whenever it ran
+    seconds = (turns[-1] - turns[1]).total_seconds()
     assert seconds >= (KINDS["t.priced"] - 2) / 50 - 0.6  # 50 per second, a round each half second

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 
 from jobs import control, enqueue, enqueue_many
 from jobs.models import Attempt, DeadLetterQueue, Job, Worker
+from tests.rows import open_gate
 from tests.waiting import until
 from tests.workers import kill_group, running_worker
 
@@ -158,10 +159,11 @@ def at_once(jobs: list[Job]) -> int:
 
 def test_a_locked_row_delays_its_own_job_only_and_no_fifth_job_runs(tmp_path: Path) -> None:
     with running_worker(tmp_path / "log"):
-        locked = enqueue("t.nap", args=[0.5], priority=9).id
+        locked = enqueue("t.gate", args=["locked"], priority=9).id
         until(lambda: Job.objects.get(id=locked).status == "running", timeout=10)
         with transaction.atomic():
             Job.objects.select_for_update().get(id=locked)
+            open_gate("locked")  # now its body ends
             others = enqueue_in_another_session(40)
             seen = watch_running(lambda: Job.objects.filter(id__in=others, status="completed").count() == 40)
             assert Job.objects.get(id=locked).status == "running"

@@ -13,7 +13,7 @@ from jobs import control, enqueue, enqueue_many
 from jobs.models import DeadLetterQueue, Job
 from jobs.store import transitions
 from jobs.store.transitions import Failure, Run
-from tests.rows import job_in
+from tests.rows import job_in, open_gate
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -86,11 +86,12 @@ def test_the_reason_is_translated(tmp_path: Path) -> None:
 def test_a_locked_row_holds_up_no_other_job(tmp_path: Path) -> None:
     """A stray transaction keeps one waiting and one running row locked while sixty others run."""
     with running_worker(tmp_path / "log"):
-        runs = enqueue("t.nap", args=[1], priority=9).id
+        runs = enqueue("t.gate", args=["locked"], priority=9).id
         until(lambda: Job.objects.get(id=runs).status == "running", timeout=20)
-        waits = enqueue("t.add", args=[1, 2], priority=9, delay=2).id
         with transaction.atomic():
+            waits = in_another_session(lambda: enqueue("t.add", args=[1, 2], priority=9, delay=3).id)
             list(Job.objects.select_for_update().filter(id__in=[runs, waits]))
+            open_gate("locked")  # now its body ends
             others = in_another_session(lambda: enqueue_many("t.nap", [((0.05,), {})] * 60))
             until(lambda: Job.objects.filter(id__in=others, status="completed").count() == 60, timeout=40)
             until(lambda: db_now_is_after(waits), timeout=20)

@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from jobs import enqueue, enqueue_many
 from jobs.models import Attempt, DeadLetterQueue, Job
 from tests.proxy import Proxy, proxy
+from tests.rows import open_gate
 from tests.waiting import until
 from tests.workers import ROOT, environment, running_worker
 
@@ -129,7 +130,7 @@ def test_a_stopped_worker_keeps_its_jobs_until_their_deadline(tmp_path: Path) ->
         running_worker(tmp_path / "stopped", "-n", "stopped@here", "-Q", "celery", JOBS_LEADER_CHILD="False") as stopped,
         running_worker(tmp_path / "other", "-n", "other@here", "-Q", "celery,other"),
     ):
-        ids = enqueue_many("t.nap", [((3,), {})] * 8, timeout=None)  # four of them run on each
+        ids = enqueue_many("t.nap", [((8,), {})] * 8, timeout=None)  # four of them run on each
         until(lambda: running(*ids), timeout=20)
         os.kill(stopped.pid, signal.SIGSTOP)
         try:
@@ -184,10 +185,11 @@ def test_a_worker_that_is_told_to_stop(tmp_path: Path, how: str) -> None:
     ):
         fillers = enqueue_many("t.nap", [((4,), {})] * 4, queue="other")
         until(lambda: running(*fillers), timeout=20)
-        short, long = enqueue("t.nap", args=[2]).id, enqueue_many("t.nap", [((15,), {})] * 3, timeout=None)
+        short, long = enqueue("t.gate", args=["told"]).id, enqueue_many("t.nap", [((15,), {})] * 3, timeout=None)
         until(lambda: running(short, *long), timeout=20)
         begin = time.monotonic()
         told(how, ends)
+        open_gate("told")  # it ends within the grace
         after = enqueue("t.add", args=[1, 2]).id
         assert ends.wait(3 + 5 * LOADED) == 0
         assert time.monotonic() - begin < 3 + 5 * LOADED

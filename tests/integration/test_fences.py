@@ -1,12 +1,15 @@
 """What the database keeps: a stale run changes nothing, what is rolled back was never accepted, NOTIFY is for those who sleep."""
 
 import select
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
 
@@ -18,9 +21,9 @@ from jobs.store import broker, canvas, engine, links, transitions
 from jobs.store.insert import NewJob, insert_sent
 from jobs.store.locks import CHANNEL, SLEEPING
 from jobs.store.transitions import Failure, Run
-from tests.rows import job_in
+from tests.rows import job_in, open_gate
 from tests.waiting import until
-from tests.workers import running_worker
+from tests.workers import ROOT, environment, running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FAILURE = Failure(error_class="Late", message="an answer of a run that was given up")
@@ -115,6 +118,50 @@ def test_what_is_rolled_back_was_never_accepted() -> None:
     assert not Job.objects.exists()
 
 
+def test_a_savepoint_that_is_rolled_back_takes_its_jobs_along() -> None:
+    with transaction.atomic():
+        kept = [enqueue("jobs.tasks.sleep", args=[0]).id]
+        try:
+            with transaction.atomic():
+                enqueue("jobs.tasks.sleep", args=[0])
+                enqueue_many("jobs.tasks.sleep", [((0,), {})] * 3)
+                current_app.tasks["jobs.tasks.sleep"].delay(0)
+                transaction.on_commit(lambda: pytest.fail("it was rolled back"))
+                raise RuntimeError
+        except RuntimeError:
+            pass
+        transaction.on_commit(lambda: kept.append(enqueue("jobs.tasks.sleep", args=[0]).id))
+    assert set(Job.objects.values_list("id", flat=True)) == set(kept)
+    assert len(kept) == 2
+
+
+INSERTS = """
+import django; django.setup()
+from django.db import transaction
+from jobs import enqueue
+from jobs.tasks import sleep
+with transaction.atomic():
+    print(enqueue("jobs.tasks.sleep", args=[0]).id, sleep.delay(0).id, flush=True)
+    input()
+"""
+
+
+def test_what_a_process_inserted_that_was_killed_before_its_commit_never_runs(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", INSERTS]
+    environ = environment(DJANGO_SETTINGS_MODULE="task_queue_project.settings")
+    with (
+        running_worker(tmp_path / "log"),
+        subprocess.Popen(command, cwd=ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as inserts,
+    ):
+        assert inserts.stdout is not None
+        assert len(inserts.stdout.readline().split()) == 2, "both are inserted"
+        inserts.kill()
+        inserts.wait(20)
+        after = enqueue("jobs.tasks.sleep", args=[0])
+        until(lambda: Job.objects.get(id=after.id).status == "completed", timeout=20)
+    assert list(Job.objects.values_list("id", flat=True)) == [after.id]
+
+
 def test_an_insert_notifies_only_a_leader_that_sleeps() -> None:
     leader = engine.connect("a leader")
     try:
@@ -151,14 +198,17 @@ def heard(leader: Any, seconds: float) -> bool:
 
 def test_a_flood_of_low_priorities_keeps_no_high_one_out(tmp_path: Path) -> None:
     """Redis stays small, however many jobs wait; the urgent one starts first as soon as a slot is free."""
+    import tests.taskapp.tasks  # noqa: F401 - registers the task in this process
+
     client = broker.client(settings.CELERY_BROKER_URL)
     with running_worker(tmp_path / "log"):
-        naps = enqueue_many("jobs.tasks.sleep", [((2,), {})] * 4, priority=9)
+        naps = enqueue_many("t.gate", [(("flooded",), {})] * 4, priority=9)
         until(lambda: Job.objects.filter(id__in=naps, status="running").count() == 4, timeout=20)
         flood = enqueue_many("jobs.tasks.sleep", [((0,), {})] * 1000, priority=0)
         until(lambda: waiting(client) >= configuration().dispatch_window, timeout=10)
         urgent = enqueue("jobs.tasks.sleep", args=[0], priority=8)
         until(lambda: waiting(client) == configuration().dispatch_window + 1, timeout=10, what="it has a place of its own")
+        open_gate("flooded")
         until(lambda: Job.objects.filter(status="completed").count() == 1005, timeout=60)
     first = Job.objects.exclude(id__in=naps).order_by("started_at", "-priority", "id").first()
     assert first is not None

@@ -14,6 +14,7 @@ from django.db import connection
 
 from jobs.models import Attempt, Job
 from jobs.store import broker
+from tests.rows import open_gate
 from tests.waiting import until
 from tests.workers import ROOT, running_worker
 
@@ -90,14 +91,15 @@ def test_what_cannot_be_run_is_refused_and_the_rest_goes_on(tmp_path: Path, othe
 
 def test_a_failure_and_a_second_message_with_the_same_id(tmp_path: Path, other: Any) -> None:
     with running_worker(tmp_path / "log", **ACCEPT):
-        other.send_task("t.nap", (1,), task_id="one")
+        other.send_task("t.gate", ("foreign",), task_id="one")
         until(lambda: Job.objects.filter(task_id="one", status="running").exists(), timeout=20)
-        other.send_task("t.nap", (1,), task_id="one")
+        other.send_task("t.gate", ("foreign",), task_id="one")
         other.send_task("jobs.tasks.fail")
+        until(lambda: "is not run twice" in (tmp_path / "log").read_text(), timeout=20)
+        open_gate("foreign")
         first, failed = jobs(2)
         assert (first.status, first.runs, failed.status) == ("completed", 1, "failed")
         assert Attempt.objects.filter(job=failed).count() == 1
-        assert "is not run twice" in (tmp_path / "log").read_text()
 
 
 def test_without_the_setting_nothing_is_taken_in(tmp_path: Path, other: Any) -> None:

@@ -32,6 +32,7 @@ from jobs.worker.hand_over import Heir, message_of
 from jobs.worker.registration import Registration
 from tests.flows import GET, s, task
 from tests.integration.test_faults_workers import database_behind_a_proxy, is_lock, short_path  # noqa: F401
+from tests.rows import open_gate
 from tests.waiting import until
 from tests.workers import kill_group, running_worker
 
@@ -244,16 +245,17 @@ def test_a_link_whose_answer_is_lost_is_found_and_run(tmp_path: Path, short_path
 def test_a_locked_row_hands_nothing_on(tmp_path: Path) -> None:
     """What came while the end of the link waited for the lock was not seen by its statement."""
     with running_worker(tmp_path / "log", slots=1):
-        result = slow(2, 0.3).apply_async()
+        result = chain(s("gate", "locked"), s("slow_one")).apply_async()
         first = until(lambda: Job.objects.filter(status="running").first(), timeout=GET)
         assert first is not None
         with transaction.atomic():
             Job.objects.select_for_update().get(id=first.id)
+            open_gate("locked")  # now its body ends
             waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'jobs-engine%'"
             until(lambda: _ask("SELECT pg_stat_clear_snapshot(); " + waits), timeout=GET)
             stays = threading.Event()
             stays.wait(2 * links.STALE_S)
-        assert result.get(timeout=GET) == 2
+        assert result.get(timeout=GET) == 1
     assert not Job.objects.filter(HANDED).exists()
 
 

@@ -23,6 +23,7 @@ from jobs.store import broker
 from jobs.store.locks import WORKER_CLASS
 from task_queue_project import servers
 from tests.integration.test_services import servers_of
+from tests.rows import open_gate
 from tests.waiting import until
 from tests.workers import ROOT, running_worker
 
@@ -31,14 +32,17 @@ OUTAGE = 4.0  # seconds; longer than the jobs that run when it begins
 
 @pytest.mark.django_db(transaction=True)
 def test_jobs_that_wait_survive_an_emptied_redis(tmp_path: Path) -> None:
+    import tests.taskapp.tasks  # noqa: F401 - registers the task in this process
+
     client = broker.client(settings.CELERY_BROKER_URL)
     with running_worker(tmp_path / "log") as worker:
-        first = enqueue_many("jobs.tasks.sleep", [((1.5,), {})] * 4, priority=9)
+        first = enqueue_many("t.gate", [(("emptied",), {})] * 4, priority=9)
         until(lambda: Job.objects.filter(status="running").count() == 4, timeout=15)
         waiting = enqueue_many("jobs.tasks.sleep", [((0.01,), {})] * 40)
         until(lambda: _messages(client) >= 40, timeout=10, what="the window is filled")
         client.flushall()
         assert _messages(client) == 0
+        open_gate("emptied")
         until(lambda: Job.objects.filter(status="completed").count() == 44, timeout=30)
         assert worker.poll() is None
     assert sorted(Job.objects.values_list("id", flat=True)) == sorted([*first, *waiting])
@@ -90,11 +94,11 @@ def test_a_lock_that_is_cut_is_taken_again_before_its_jobs_are_given_away(tmp_pa
 @pytest.mark.django_db(transaction=True)
 def test_a_server_that_takes_no_writes_for_some_seconds_loses_no_outcome(tmp_path: Path, pool: str) -> None:
     with running_worker(tmp_path / "log", pool=pool) as worker:
-        ids = enqueue_many("jobs.tasks.sleep", [((1,), {})] * 8)
+        ids = enqueue_many("jobs.tasks.sleep", [((3,), {})] * 4 + [((0.1,), {})] * 4)
         until(lambda: Job.objects.filter(status="running").count() == 4, timeout=15)
         _refuse_writes("on")
         try:
-            until(lambda: Job.objects.filter(started_at__lt=ClockTimestamp() - timedelta(seconds=2.5)).count() >= 4, timeout=15)
+            until(lambda: Job.objects.filter(started_at__lt=ClockTimestamp() - timedelta(seconds=4.5)).count() >= 4, timeout=15)
             assert not Job.objects.filter(status="completed").exists()
         finally:
             _refuse_writes("off")

@@ -18,6 +18,7 @@ from django.utils import timezone
 from jobs.domain.errors import NotCommitted
 from jobs.models import DeadLetterQueue, Job, StoredResult
 from tests.flows import GET, job_of, s, si, task
+from tests.rows import open_gate
 from tests.taskapp.flows import OutOfStock
 from tests.waiting import until
 from tests.workers import running_worker
@@ -85,13 +86,14 @@ def test_states_and_values_come_from_the_row(tmp_path: Path, monkeypatch: pytest
         assert messages[-1] == "SUCCESS"
         assert "LOADING" in messages
 
-        nap = task("nap").delay(1.5)
+        nap = task("gate").delay("seen")
         until(lambda: job_of(nap).status == "running", timeout=GET)
         assert nap.state == "PENDING"
         with monkeypatch.context() as patch:
             patch.setitem(current_app.conf, "task_track_started", True)
             assert (nap.state, list(nap.info)) == ("STARTED", ["hostname"])
-        assert nap.get(timeout=GET) is None
+        open_gate("seen")
+        assert nap.get(timeout=GET) == 0
         assert nap.successful()
 
         retried = task("retry_limited").delay()

@@ -89,6 +89,14 @@ def reports(self: Any) -> str:
     return "done"
 
 
+@shared_task(name="t.gate")
+def gate(name: str) -> int:
+    """Runs until a user of this name exists."""
+    while not USERS.objects.filter(username=name).exists():
+        time.sleep(0.02)
+    return 0
+
+
 @shared_task(name="t.sends", bind=True)
 def sends(self: Any) -> None:
     same.delay(1)
