@@ -82,7 +82,7 @@ def reprocess(
     """
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
-        done = interventions.reprocess(cursor, some)
+        done = interventions.reprocess(cursor, some, changed=bool(arguments))
         if arguments:
             interventions.set_arguments(cursor, done, arguments)
         if priority is not None:

@@ -85,10 +85,10 @@ def inserts(url: str) -> Stream:
 
 
 @contextmanager
-def working(server: Server, environ: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def working(server: Server, environ: dict[str, str], log: Path, pool: str = "gevent") -> Iterator[subprocess.Popen[bytes]]:
     """A migrated database and a worker with its leader child."""
     subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=environ, check=True, timeout=90)
-    command = [sys.executable, "-m", "celery", "-A", "task_queue_project", "worker", "-l", "INFO", "-P", "gevent", "-c", "4"]
+    command = [sys.executable, "-m", "celery", "-A", "task_queue_project", "worker", "-l", "INFO", "-P", pool, "-c", "4"]
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=out, stderr=out, start_new_session=True)
     try:

@@ -14,7 +14,7 @@ from kombu.utils.json import loads
 
 from jobs.celery_app import meta, sending
 from jobs.store import canvas, results
-from jobs.store.engine import Engine
+from jobs.store.engine import Engine, unless_locked
 
 logger = logging.getLogger("jobs.worker")
 
@@ -34,7 +34,7 @@ def run(app: Any, engine: Engine, job: int | None = None) -> int:
                     logger.exception("the links of job %s cannot be told of its end", found.task_id)
         return len(ended)
 
-    return int(engine.write(body))
+    return int(engine.write(unless_locked(body)))  # the watch, which asks again, has more to look at
 
 
 def _tell(app: Any, found: results.Found, only_errbacks: bool) -> None:

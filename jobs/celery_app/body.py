@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from greenlet import GreenletExit, getcurrent
+
 from jobs.celery_app import last_resort
 from jobs.domain.errors import JobTimeout
 
@@ -26,6 +28,11 @@ class Body:
         self.ends: float | None = None  # time.monotonic() of its deadline
         self.asked = False  # an exception was thrown into its thread
         self.error: type[BaseException] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its greenlet has ended, so that nothing is to come of it any more."""
+        return self.greenlet is not None and bool(self.greenlet.dead)
 
     @contextmanager
     def running(self, seconds: float | None) -> Iterator[None]:
@@ -59,12 +66,24 @@ class Body:
                 return
             self.error = error
             if self.greenlet is not None:
-                self.greenlet.kill(error, block=False)
+                from gevent import get_hub
+
+                get_hub().loop.run_callback(self._reach, error)
             elif self in _in_main:
                 signal.pthread_kill(self.thread, signal.SIGALRM)
             else:
                 self.asked = True
                 _throw(self.thread, error)
+
+    def _reach(self, error: type[BaseException]) -> None:
+        """In gevent's loop: into the greenlet, unless its body has ended since; its end may not be interrupted."""
+        if self.thread:
+            self.greenlet.throw(error)
+
+
+def is_kill(error: BaseException | None) -> bool:
+    """Whether Celery ends this greenlet (`revoke(terminate=True)`): whoever told it to do so sees to the job, or the watch does."""
+    return isinstance(error, GreenletExit) and getattr(getcurrent(), "terminated", False)
 
 
 def _throw(thread: int, error: type[BaseException] | None) -> None:

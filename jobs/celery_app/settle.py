@@ -1,6 +1,7 @@
 """The end of a run, written once: everything that follows from it is in the same transaction."""
 
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,10 @@ from kombu.exceptions import EncodeError
 
 from jobs import masking
 from jobs.celery_app import aftermath, encoding, failures, meta, process_engine, retries, sending
+from jobs.celery_app.body import is_kill
 from jobs.domain.outcomes import Outcome as Ending
 from jobs.store import interventions, late, transitions
+from jobs.store.engine import unless_locked
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Failure, Run
 
@@ -161,10 +164,15 @@ def cancelled(outcome: Any, error_class: str, message: str) -> None:
 
 
 def release(outcome: Any) -> None:
-    """running -> pending at shutdown; the attempt is not spent."""
-    if not outcome.settled:
-        outcome.changes, outcome.parts = [], []
-        _write(outcome, lambda cursor: transitions.release(cursor, outcome.run, failure=INTERRUPTED), INTERRUPTED)
+    """running -> pending at shutdown; the attempt is not spent.
+
+    Refused, the end is being written elsewhere in this process, with all that follows from it: it is left to that.
+    """
+    run = outcome.run
+    if not outcome.settled and process_engine.current().write(
+        lambda cursor: transitions.release(cursor, run, failure=INTERRUPTED), written=_written(run, INTERRUPTED)
+    ):
+        _done(outcome, True)
 
 
 def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None = None) -> None:
@@ -231,8 +239,8 @@ def revoked(run: Run, reason: str) -> None:
 def _revoke(run: Run, reason: str) -> bool:
     """A job that waits, or one that is this worker's and has not begun."""
     engine = process_engine.current()
-    if not engine.take_back(run):
-        return bool(engine.write(lambda cursor: interventions.cancel_pending(cursor, [run.id], f"Revoked: {reason}")))
+    if not engine.take_back(run):  # where the row is locked the message is dropped: the leader sends another, nobody waits here
+        return bool(engine.write(unless_locked(lambda cursor: interventions.cancel_pending(cursor, [run.id], f"Revoked: {reason}"))))
     failure = Failure(error_class="Revoked", message=reason, outcome=Ending.CANCELLED)
     try:
         return bool(engine.write(lambda cursor: transitions.cancel_running(cursor, run, failure)))
@@ -250,8 +258,10 @@ def _on_failure(sender: Any = None, exception: Any = None, einfo: Any = None, **
 
 @signals.task_postrun.connect(weak=False)
 def _on_postrun(task: Any = None, state: Any = None, **_: Any) -> None:
-    """A run that reaches its end without an outcome is buried: a hook of the task raised."""
+    """A run that reaches its end without an outcome is buried: a hook of the task raised. One that was killed while its end was
+    being written is left to that, and to the watch.
+    """
     request = getattr(task, "request", None)
     outcome = getattr(request, "outcome", None)
-    if outcome is not None and not outcome.settled and outcome.closing:
+    if outcome is not None and not outcome.settled and outcome.closing and not is_kill(sys.exception()):
         bury(task.name, outcome, Failure(error_class="HookError", message=f"the task ended in state {state} without an outcome"))

@@ -13,9 +13,9 @@ from celery.exceptions import Ignore, Reject, Retry
 from django.db import transaction
 
 from jobs.celery_app import limits, plain, progress, retries, settle
-from jobs.celery_app.body import Body
+from jobs.celery_app.body import Body, is_kill
 from jobs.conf import configuration
-from jobs.domain.errors import JobCancelled, JobInterrupted, PermanentError
+from jobs.domain.errors import JobCancelled, JobInterrupted, PermanentError, TaskEnded, TaskExit
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
 
@@ -116,6 +116,12 @@ class JobTask(DjangoTask):
         except Exception as error:  # whatever the task raises is its outcome
             self._failed(request, outcome, error)
             raise
+        except BaseException as error:  # SystemExit, asyncio's CancelledError: an end of the task, not of its worker
+            if is_kill(error):
+                raise
+            found = TaskExit(f"SystemExit: {error}") if isinstance(error, SystemExit) else TaskEnded(f"{type(error).__name__}: {error}")
+            self._failed(request, outcome, found)
+            raise found from error
         outcome.closing = True
         if outcome.retry is not None:  # self.retry(throw=False)
             settle.retry(self, outcome)

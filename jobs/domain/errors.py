@@ -24,6 +24,10 @@ class TaskExit(JobError):
     """The task asked its process to exit (SystemExit)."""
 
 
+class TaskEnded(JobError):
+    """The task ended by something that is no Exception."""
+
+
 class JobInterrupted(BaseException):
     """The worker was stopped while it ran the job; the job was given back."""
 

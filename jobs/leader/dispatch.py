@@ -109,6 +109,15 @@ class Leader:
         left = self.window.resync(dict(zip(lanes, lying, strict=True)))
         if lost := self.window.forget(self.pending(left)):
             logger.warning("%s messages were lost with Redis; sending them again", lost)
+        self.window.drop(self.moved())
+
+    def moved(self) -> set[tuple[int, str]]:
+        """Of what lies in Redis: jobs, and the queue, that wait in another queue by now. No worker can claim them by that message."""
+        lying = [(sent[0], queue) for (queue, _), rows in self.window.lying.items() for sent in rows]
+        if not lying:
+            return set()
+        self.cursor.execute(pick.MOVED, [list(column) for column in zip(*lying, strict=True)])
+        return set(self.cursor.fetchall())
 
     def pending(self, sent: list[Sent]) -> set[Sent]:
         """Those that are not claimed yet."""

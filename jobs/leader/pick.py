@@ -38,6 +38,10 @@ SELECT j.queue, {_COLUMNS} FROM jobs_job j
          AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
  ORDER BY j.priority DESC, j.run_at LIMIT 1"""
 
+MOVED: Final = """
+SELECT lying.id, lying.queue FROM unnest(%s::bigint[], %s::text[]) AS lying (id, queue), jobs_job j
+ WHERE j.id = lying.id AND j.queue <> lying.queue"""
+
 
 def values_of_due(rooms: Mapping[Lane, int], after: Mapping[Lane, Place], marks: Iterable[int]) -> list[Any]:
     """What DUE is given: for each lane how many rows, and behind which place."""

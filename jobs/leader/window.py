@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any, Final
 
 from jobs.domain.priority import LANES
@@ -81,6 +81,13 @@ class Window:
                 self.left.pop(sent, None)
         self.left.update(known)
         return list(self.left)
+
+    def drop(self, moved: Set[tuple[int, str]]) -> None:
+        """Forget the messages of jobs (id and queue of the message) that may be sent elsewhere, though these still lie there."""
+        for queue in {queue for _, queue in moved}:
+            for lane, rows in self.lying.items():
+                if lane[0] == queue:
+                    self.lying[lane] = deque(sent for sent in rows if (sent[0], queue) not in moved)
 
     def forget(self, pending: set[Sent]) -> int:
         """Drop what is claimed, and what was missing and pending twice: that was lost. Return how many were lost."""

@@ -48,13 +48,33 @@ class Engine(Protocol):
 def is_transient(error: BaseException) -> bool:
     """Whether the same change may succeed later; otherwise its values are at fault."""
     garbled = type(error) is psycopg2.DatabaseError and error.pgcode is None  # a connection that broke in the middle of an answer
-    return isinstance(error, LOST) or garbled
+    return garbled or (isinstance(error, LOST) and not _is_too_much(error))
+
+
+def _is_too_much(error: psycopg2.Error) -> bool:
+    """A value beyond a limit of PostgreSQL: too long, or JSON of too many levels. psycopg2 counts these as errors of the operation."""
+    return (error.pgcode or "").startswith("54")
 
 
 def is_lost(error: BaseException) -> bool:
     """Whether the connection is of no use any more, not merely a lock refused."""
-    refused = (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected, psycopg2.errors.QueryCanceled)
+    refused = (
+        psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected, psycopg2.errors.QueryCanceled, psycopg2.errors.OutOfMemory,
+    )  # fmt: skip
     return is_transient(error) and not isinstance(error, refused)
+
+
+def unless_locked(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same change of a transaction, but it answers False where somebody keeps a row of it locked: for those who may not wait."""
+
+    def changed(cursor: Any) -> Any:
+        cursor.execute("SET LOCAL lock_timeout = '200ms'")
+        try:
+            return change(cursor)
+        except psycopg2.errors.LockNotAvailable:
+            return False
+
+    return changed
 
 
 def answer(cursor: Any, change: Callable[[Any], Any], written: Callable[[Any], Any] | None, doubt: bool) -> Any:

@@ -54,12 +54,13 @@ _DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 _UNIQUE = " ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND status IN ('pending', 'running') DO NOTHING"
 # A task_id whose job has ended runs again as that job; one whose job has not ended is not run twice.
+# A cancelled job's message may still lie in Redis, with what it was called with before: `runs` goes up, so that it claims nothing.
 _AGAIN = """ ON CONFLICT (task_id) DO UPDATE SET
     task = excluded.task, args = excluded.args, kwargs = excluded.kwargs, options = excluded.options, queue = excluded.queue,
     priority = excluded.priority, run_at = excluded.run_at, max_retries = excluded.max_retries, autoretry = excluded.autoretry,
-    timeout = excluded.timeout, status = 'pending', attempts = 0, losses = 0, finished_at = NULL, started_at = NULL,
-    deadline_at = NULL, worker = NULL, result = NULL, result_meta = NULL, progress = NULL, last_error = '',
-    cancel_requested_at = NULL, cancel_requested_by = ''
+    timeout = excluded.timeout, runs = jobs_job.runs + (jobs_job.status = 'cancelled')::int, status = 'pending', attempts = 0, losses = 0,
+    finished_at = NULL, started_at = NULL, deadline_at = NULL, worker = NULL, result = NULL, result_meta = NULL, progress = NULL,
+    last_error = '', cancel_requested_at = NULL, cancel_requested_by = ''
   WHERE jobs_job.status IN ('completed', 'failed', 'cancelled') OR jobs_job.status = 'pending' AND jobs_job.run_at = '9999-01-01+0'"""
 
 _WHICH = " RETURNING id, xmax <> 0"  # whether the job was there already

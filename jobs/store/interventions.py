@@ -43,17 +43,18 @@ def ask_cancel(cursor: Any, ids: Sequence[int], by: str) -> list[int]:
     return [row[0] for row in cursor.fetchall()]
 
 
-def reprocess(cursor: Any, ids: Sequence[int]) -> list[int]:
+def reprocess(cursor: Any, ids: Sequence[int], *, changed: bool = False) -> list[int]:
     """failed, cancelled -> pending, due now, with all its retries again; the numbers of those that were.
 
-    Not those whose unique_key belongs to a job that has not ended; of several with one key, the newest.
+    Not those whose unique_key belongs to a job that has not ended; of several with one key, the newest. `changed`: with other arguments,
+    so that the message of one that was cancelled, which may still lie in Redis, must not run it.
     """
     cursor.execute(
-        f"""UPDATE jobs_job SET status = 'pending', attempts = 0, losses = 0, run_at = clock_timestamp(), finished_at = NULL,
-                  started_at = NULL, worker = NULL, deadline_at = NULL, progress = NULL, result_meta = NULL,
-                  cancel_requested_at = NULL, cancel_requested_by = ''
+        f"""UPDATE jobs_job SET status = 'pending', runs = runs + (%(changed)s AND status = 'cancelled')::int, attempts = 0, losses = 0,
+                  run_at = clock_timestamp(), finished_at = NULL, started_at = NULL, worker = NULL, deadline_at = NULL, progress = NULL,
+                  result_meta = NULL, cancel_requested_at = NULL, cancel_requested_by = ''
             WHERE {_ALONE} RETURNING id""",
-        {"ids": list(ids), "statuses": ["failed", "cancelled"]},
+        {"ids": list(ids), "statuses": ["failed", "cancelled"], "changed": changed},
     )
     return [row[0] for row in cursor.fetchall()]
 

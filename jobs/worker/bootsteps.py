@@ -159,6 +159,14 @@ class Engine(bootsteps.StartStopStep):
         worker.pool._quick_put = put
         apply = worker.pool.on_apply  # with no limit of the pool's: those of `limits` can be caught and settled
         worker.pool.on_apply = lambda *args, **options: apply(*args, **options | {"timeout": 0})
+        terminate = worker.pool.terminate_job
+
+        def terminate_job(pid: int, signal: Any = None) -> None:
+            if (greenlet := worker.pool._pool_map.get(pid)) is not None:
+                greenlet.terminated = True  # from outside, not by its own body
+            terminate(pid, signal)
+
+        worker.pool.terminate_job = terminate_job
         worker.engine.on_completing = worker.admission.leave_current
         worker.engine.on_parked = worker.admission.enter
         worker.engine.may_hand_on, worker.engine.on_handed = worker.hand_over.queues, worker.hand_over.take
@@ -204,6 +212,8 @@ class Engine(bootsteps.StartStopStep):
         for outcome in [held for held in worker.engine.held.values() if held is not None]:
             settle.release(outcome)
             outcome.body.throw(JobInterrupted)
+        for run in worker.engine.unbegun:  # without a grace their tasks have not asked for them yet
+            worker.engine.give_back(run)
         for run in self._children(worker):
             worker.engine.write(lambda cursor, run=run: transitions.release(cursor, run, failure=settle.INTERRUPTED))
         if worker.pool_cls.__module__.endswith("prefork"):

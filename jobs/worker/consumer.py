@@ -243,11 +243,11 @@ def wait_for_redis(consumer: Any, client: Any, error: redis.RedisError) -> None:
     while True:
         consumer.perform_pending_operations()
         state.maybe_shutdown()
+        time.sleep(PAUSE_S)  # also before one that answers: a replica, say, goes on refusing what is asked of it
         try:
             client.ping()
         except redis.RedisError:
-            time.sleep(PAUSE_S)
-        else:
-            break
+            continue
+        break
     if consumer.remote_control is not None:
         consumer.remote_control.reset()

@@ -17,7 +17,7 @@ from gevent.event import Event
 
 from jobs.store import late, links, transitions
 from jobs.store.canvas import Part
-from jobs.store.engine import answer, connect, is_lost, is_transient
+from jobs.store.engine import answer, connect, is_lost, is_transient, unless_locked
 from jobs.store.insert import NewJob
 from jobs.store.links import Linked
 from jobs.store.transitions import Run
@@ -126,7 +126,7 @@ class GroupCommit:
 
     def _release(self, run: Run) -> None:
         try:
-            self.write(lambda cursor: transitions.release(cursor, run))
+            self.write(unless_locked(lambda cursor: transitions.release(cursor, run)))  # else the watch does it, which holds up nobody
         finally:
             self.held.pop(run.id, None)
 
@@ -300,7 +300,7 @@ class GroupCommit:
                     ),
                 )  # fmt: skip
                 done = cursor.fetchone()[0] or ()
-        except psycopg2.Error as error:
+        except Exception as error:  # whatever it is, each goes on its own: without this loop the worker would live and take nothing
             if is_lost(error) and self.connection is not None:
                 self.connection.close()
                 self.connection = None
@@ -338,7 +338,7 @@ class GroupCommit:
                 doubt=doubt,
             )
             self._answer(change, bool(won), ended=True)
-        except psycopg2.Error as error:
+        except Exception as error:  # as above
             change.answer.set_exception(error)
 
     def _send(self, completions: list[Change], claims: list[Change], resent: bool) -> Any:

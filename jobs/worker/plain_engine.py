@@ -34,7 +34,14 @@ class PlainEngine:
         """True if this run owns the job now."""
         if run.id in self.held or not (self.registration.held or self.registration.check()):
             return False
-        return bool(self.write(lambda c: prepared.claim(c, run, worker=self.worker_id, queue=queue, priority=priority), single=True))
+
+        def change(cursor: Any) -> bool:
+            try:
+                return prepared.claim(cursor, run, worker=self.worker_id, queue=queue, priority=priority)
+            except psycopg2.errors.LockNotAvailable:  # somebody keeps the row locked: it is sent again, the slot is for others
+                return False
+
+        return bool(self.write(change, single=True))
 
     def take_back(self, run: Run) -> bool:
         """Whether this process has a job that has not begun: never."""
@@ -87,6 +94,7 @@ class PlainEngine:
         try:
             with connection.cursor() as cursor:
                 cursor.execute(prepared.PREPARE)
+                cursor.execute("SET lock_timeout = '200ms'")  # who waits for a row holds up what the other threads have to write
         except BaseException:
             connection.close()
             raise

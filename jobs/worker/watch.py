@@ -4,10 +4,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from jobs.domain.errors import JobCancelled
 from jobs.store import transitions
+from jobs.store.engine import unless_locked
 
 logger = logging.getLogger("jobs.worker")
 EACH_S = 1.0  # between two looks at the rows
@@ -21,6 +23,7 @@ class Watch:
         self.engine, self.tell = engine, tell  # what is done when something is still to be told of the end of a job
         self.stray: set[tuple[int, int]] = set()
         self.left: set[transitions.Run] = set()
+        self.dead: set[int] = set()  # jobs whose greenlet was dead at the last look
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True, name="jobs-watch")
 
@@ -53,11 +56,12 @@ class Watch:
             if asked:
                 self._cancel(self.engine.held.get(id))
         self._drop_left()
+        self._drop_dead()
         linking = getattr(self.engine, "linking", ())
         unheld = {(id, runs) for id, runs, _, task_id in rows if id not in self.engine.held and task_id not in linking}
         for id, runs in unheld & self.stray:
             run = transitions.Run(id=id, runs=runs)
-            if self.engine.write(lambda cursor, run=run: transitions.release(cursor, run)):
+            if self.engine.write(unless_locked(partial(transitions.release, run=run))):
                 logger.warning("job %s was running here, but nobody held it: released", id)
         self.stray = unheld - self.stray
 
@@ -67,6 +71,13 @@ class Watch:
         for run in left & self.left:
             self.engine.give_back(run)
         self.left = left - self.left
+
+    def _drop_dead(self) -> None:
+        """What is held by a greenlet that was killed and wrote no end; its row is released at the looks that follow, if it still runs."""
+        dead = {id for id, outcome in list(self.engine.held.items()) if outcome is not None and outcome.body.is_over}
+        for id in dead & self.dead:
+            self.engine.held.pop(id, None)
+        self.dead = dead
 
     def _cancel(self, outcome: Any) -> None:
         """A body that swallows the first one is asked again at each look."""

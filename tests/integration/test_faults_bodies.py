@@ -75,6 +75,19 @@ def test_a_call_that_keeps_the_interpreter_lock_ends_the_process_too(tmp_path: P
     assert "in keep_lock" in text, "the stacks are in the log"
 
 
+@pytest.mark.parametrize("pool", ["gevent", only_chaos("prefork"), only_chaos("solo")])
+def test_whatever_a_body_waits_for_it_is_ended_at_its_deadline(tmp_path: Path, pool: str) -> None:
+    with running_worker(tmp_path / "log", pool=pool, slots=4) as worker:
+        late = enqueue_many("t.hang", [((how,), {}) for how in ("socket", "lock", "database", "program")], timeout=1, max_retries=0)
+        until(lambda: Job.objects.filter(id__in=late, status="failed").count() == 4, timeout=30)
+        for job in Job.objects.filter(id__in=late):
+            assert Attempt.objects.get(job=job).outcome == "timed out"
+            assert 1 <= (job.finished_at - job.started_at).total_seconds() < 1 + LOADED
+        after = enqueue_many("t.session", [((), {})] * 8)
+        until(lambda: Job.objects.filter(id__in=after, status="completed").count() == 8, timeout=20, what="slots and connections are free")
+        assert worker.poll() is None
+
+
 @pytest.mark.chaos
 def test_a_worker_that_was_stopped_past_a_deadline_goes_on(tmp_path: Path) -> None:
     """Its sentry sees that it is stopped."""

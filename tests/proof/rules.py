@@ -140,7 +140,8 @@ def send_again(row: Row, priority: int, *, due: bool) -> Row | None:
     if row.status == "completed":
         return row.goes("rerun", "pending", **fresh)
     if row.status in ("failed", "cancelled"):
-        return row.goes("reprocess", "pending", **fresh, entries=_closed(row, "reprocessed"))
+        void = int(row.status == "cancelled")  # its message may still lie in Redis
+        return row.goes("reprocess", "pending", **fresh, runs=row.runs + void, entries=_closed(row, "reprocessed"))
     return None
 
 

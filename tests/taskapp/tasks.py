@@ -167,3 +167,71 @@ def login(user: str, password: str, token: str = "") -> None:
 def send_later() -> list[str]:
     """Send one task that is due in a second and one that expires in thirty; their ids."""
     return [add.apply_async((1, 1), countdown=1).id, add.apply_async((2, 2), expires=30).id]
+
+
+@shared_task(name="t.hang")
+def hang(how: str) -> None:
+    """Waits for what does not come."""
+    import socket
+    import subprocess
+    import threading
+
+    if how == "socket":
+        near, _far = socket.socketpair()
+        near.recv(1)
+    elif how == "lock":
+        lock = threading.Lock()
+        lock.acquire()
+        lock.acquire()
+    elif how == "database":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(60)")
+    else:
+        subprocess.run(["sleep", "60"], check=False)
+
+
+class OwnEnd(BaseException):
+    """What some libraries raise to end whatever runs."""
+
+
+@shared_task(name="t.leave")
+def leave(how: str) -> None:
+    """Raises what is no Exception."""
+    import asyncio
+
+    import gevent
+
+    raise {
+        "exit": SystemExit(3), "interrupt": KeyboardInterrupt(), "cancelled": asyncio.CancelledError(), "timeout": gevent.Timeout(1),
+        "killed": gevent.GreenletExit(), "own": OwnEnd("gone"),
+    }[how]  # fmt: skip
+
+
+@shared_task(name="t.fork")
+def fork(seconds: float) -> int:
+    """Leaves a forked process behind."""
+    import multiprocessing
+
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=[seconds])
+    child.start()
+    return int(child.pid or 0)
+
+
+@shared_task(name="t.close")
+def close(how: str) -> int:
+    """Uses a connection, closes it in one of several ways, and uses it again if it can."""
+    from django.db import connections
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    if how == "django":
+        connection.close()
+    elif how == "all":
+        connections.close_all()
+    elif how == "raw":
+        connection.connection.close()
+    elif how == "commit off":
+        connection.set_autocommit(False)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    return 1

@@ -1,0 +1,126 @@
+"""Bodies that end in ways bodies should not: by what is no Exception, with a connection closed, killed while their end is written."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+
+import gevent
+import pytest
+from celery import chord, current_app
+from django.db import connection
+from gevent import GreenletExit
+
+from jobs import control, enqueue_many
+from jobs.celery_app import aftermath, process_engine, settle
+from jobs.models import DeadLetterQueue, Job
+from jobs.worker.plain_engine import PlainEngine
+from jobs.worker.registration import Registration
+from jobs.worker.watch import Watch
+from tests.flows import s
+from tests.waiting import until
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+WORKER = {"name": "w", "hostname": "h", "pid": 1, "pool": "threads", "concurrency": 4, "queues": ["celery"], "tasks": [], "versions": {}}
+LEAVES = {
+    "exit": "TaskExit: SystemExit: 3", "interrupt": "TaskEnded: KeyboardInterrupt: ", "cancelled": "TaskEnded: CancelledError: ",
+    "timeout": "TaskEnded: Timeout: 1 second", "killed": "TaskEnded: GreenletExit: ", "own": "TaskEnded: OwnEnd: gone",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> None:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+
+def all_ended() -> bool:
+    return not Job.objects.filter(finished_at=None).exists()
+
+
+@pytest.mark.parametrize("pool", ["gevent", "threads", *(pytest.param(pool, marks=pytest.mark.chaos) for pool in ("prefork", "solo"))])
+def test_a_body_that_raises_what_is_no_exception_has_failed(tmp_path: Path, pool: str) -> None:
+    """SystemExit, asyncio's CancelledError and the like end the task, not its worker; the job does not run for ever."""
+    enqueue_many("t.leave", [((how,), {}) for how in LEAVES], max_retries=0)
+    with running_worker(tmp_path / "log", pool=pool, slots=2) as worker:
+        until(all_ended, timeout=40)
+        after = enqueue_many("t.add", [((1, 2), {})] * 8)
+        until(lambda: Job.objects.filter(id__in=after, status="completed").count() == 8, timeout=20, what="every slot is free again")
+        assert worker.poll() is None
+    left = Job.objects.filter(task="t.leave").order_by("id")
+    assert {job.args[0]: job.last_error for job in left} == LEAVES
+    assert set(left.values_list("status", "runs", "losses")) == {("failed", 1, 0)}
+    assert DeadLetterQueue.objects.count() == len(LEAVES)
+
+
+def test_a_body_may_close_its_connections(tmp_path: Path) -> None:
+    enqueue_many("t.close", [((how,), {}) for how in ("django", "all", "raw", "commit off") * 5], max_retries=0)
+    with running_worker(tmp_path / "log"):
+        until(all_ended, timeout=30)
+        enqueue_many("t.session", [((), {})] * 20, max_retries=0)
+        until(all_ended, timeout=30)
+    assert set(Job.objects.values_list("status", "runs")) == {("completed", 1)}
+
+
+@pytest.fixture
+def engine() -> Iterator[PlainEngine]:
+    made = PlainEngine(Registration(WORKER))
+    process_engine.use(made)
+    yield made
+    process_engine.use(None)
+    made.registration.leave()
+    made.close()
+
+
+@pytest.mark.parametrize("terminated", [False, True])
+def test_a_run_that_is_terminated_while_its_end_is_written_is_left_to_that(monkeypatch: pytest.MonkeyPatch, terminated: bool) -> None:
+    """Otherwise it would be buried beside its own completion."""
+    buried: list[str] = []
+    monkeypatch.setattr(settle, "bury", lambda task, outcome, failure: buried.append(failure.error_class))
+    task = SimpleNamespace(name="t", request=SimpleNamespace(outcome=SimpleNamespace(settled=False, closing=True)))
+
+    def run() -> None:
+        gevent.getcurrent().terminated = terminated
+        try:
+            raise GreenletExit if terminated else ValueError
+        finally:
+            settle._on_postrun(task=task)
+
+    with suppress(ValueError):
+        gevent.spawn(run).get()
+    assert buried == ([] if terminated else ["HookError"])
+
+
+def test_a_job_whose_greenlet_is_gone_without_an_end_is_given_back(engine: PlainEngine) -> None:
+    from jobs.store.transitions import Run
+
+    (id,) = enqueue_many("t.same", [((1,), {})])
+    assert engine.claim(Run(id=id, runs=1), "celery", 5)
+    greenlet = gevent.spawn(lambda: None)
+    greenlet.join()
+    from jobs.celery_app.body import Body
+
+    body = Body()
+    body.greenlet = greenlet
+    engine.held[id] = SimpleNamespace(body=body, closing=True, settled=False)
+    watch = Watch(engine)
+    for _ in range(4):
+        engine.registration.check()
+        watch.look()
+    job = Job.objects.get(id=id)
+    assert (job.status, job.attempts, job.runs) == ("pending", 0, 1)
+
+
+def test_telling_of_an_end_waits_for_no_row_that_somebody_keeps_locked(engine: PlainEngine) -> None:
+    """The watch does it, which has cancellations and its lock to look at as well."""
+    sent = chord([s("same", 1), s("same", 2)], s("total")).apply_async()
+    header = Job.objects.get(task_id=sent.parent.results[0].id)
+    assert control.cancel([header.id], "sara").done == [header.id]
+    locked = connection.copy()
+    with locked.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT FROM jobs_chord FOR UPDATE")
+        assert aftermath.run(current_app, engine) == 0
+        cursor.execute("ROLLBACK")
+    locked.close()
+    assert aftermath.run(current_app, engine) == 1

@@ -1,0 +1,133 @@
+"""The engine of a gevent worker alone, when PostgreSQL refuses what it is sent: one job's trouble is no other's, and it goes on."""
+
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import gevent
+import psycopg2
+import pytest
+from celery import current_app
+from django.db import connection
+
+from jobs import enqueue
+from jobs.celery_app import process_engine, settle
+from jobs.models import Job
+from jobs.store import transitions
+from jobs.store.canvas import Part
+from jobs.store.insert import NewJob
+from jobs.store.transitions import Run
+from jobs.worker.group_commit import GroupCommit
+from jobs.worker.registration import Registration
+from tests.waiting import until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+WORKER = {"name": "w", "hostname": "h", "pid": 1, "pool": "gevent", "concurrency": 4, "queues": ["celery"], "tasks": [], "versions": {}}
+DEEP = "[" * 20_000 + "]" * 20_000  # more levels than PostgreSQL's stack has room for
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> None:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+
+@pytest.fixture
+def engine() -> Iterator[GroupCommit]:
+    made = GroupCommit(Registration(WORKER), 4)
+    process_engine.use(made)
+    with gevent.Timeout(30):
+        yield made
+    process_engine.use(None)
+    made.registration.leave()
+    made.close()
+
+
+def new() -> Run:
+    return Run(id=enqueue("t.same", args=[1]).id, runs=1)
+
+
+def claimed(engine: GroupCommit) -> Run:
+    run = new()
+    assert engine.claim(run, "celery", 5)
+    return run
+
+
+def goes_on(engine: GroupCommit) -> None:
+    """Another job is claimed and completed."""
+    run = claimed(engine)
+    assert engine.complete(run, "2")
+    assert Job.objects.get(id=run.id).status == "completed"
+
+
+def test_a_table_that_is_locked_when_the_connection_is_made(engine: GroupCommit) -> None:
+    run, other = new(), connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE jobs_job IN ACCESS EXCLUSIVE MODE")
+        assert not engine.claim(run, "celery", 5)
+        cursor.execute("ROLLBACK")
+    other.close()
+    assert engine.claim(run, "celery", 5)
+
+
+def test_a_result_of_too_many_levels_is_that_jobs_own_trouble(engine: GroupCommit) -> None:
+    run, neighbour = claimed(engine), claimed(engine)
+    beside = gevent.spawn(engine.complete, neighbour, "1")
+    with pytest.raises(psycopg2.Error, match="stack depth"):
+        engine.complete(run, DEEP)
+    assert beside.get()
+    goes_on(engine)
+
+
+def test_a_completion_that_cannot_be_sent_is_that_jobs_own_trouble(engine: GroupCommit) -> None:
+    run = claimed(engine)
+    with pytest.raises(ValueError, match="NUL"):
+        engine.complete(run, "\0")
+    goes_on(engine)
+
+
+def test_a_header_task_that_cannot_be_sent_is_that_jobs_own_trouble(engine: GroupCommit) -> None:
+    run = claimed(engine)
+    part = Part(chord="a\0b", task_id="x", place=0, state="SUCCESS", result="1", failed=False)
+    assert engine.complete_counted(run, "1", part, lambda cursor: transitions.complete(cursor, run, result="1"))
+    assert Job.objects.get(id=run.id).status == "completed"
+    goes_on(engine)
+
+
+class Ended:
+    """A run whose body has ended, and has sent two jobs."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.task = SimpleNamespace(app=current_app._get_current_object())
+        self.closing, self.settled = True, False
+        self.changes = [NewJob(task="t.same", args="[1]", task_id=f"next {n}") for n in range(2)]
+        self.parts: list[object] = []
+
+
+def waiting_for_a_lock() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return int(cursor.fetchone()[0])
+
+
+def test_a_run_that_ends_when_the_grace_is_over_loses_nothing_of_what_it_sent(engine: GroupCommit) -> None:
+    """The worker is told to stop: its time is over while the end of a run, with what follows from it, is being written."""
+    run, other = claimed(engine), connection.copy()
+    outcome = Ended(run)
+    engine.held[run.id] = outcome
+    with other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT FROM jobs_job WHERE id = %s FOR UPDATE", [run.id])
+        ends = threading.Thread(target=settle.complete, args=(outcome, 1))
+        ends.start()
+        until(lambda: waiting_for_a_lock() == 1)
+        stops = threading.Thread(target=settle.release, args=(outcome,))
+        stops.start()
+        until(lambda: waiting_for_a_lock() == 2)
+        cursor.execute("ROLLBACK")
+    other.close()
+    for thread in (ends, stops):
+        thread.join(20)
+    assert Job.objects.get(id=run.id).status == "completed"
+    assert Job.objects.filter(task_id__startswith="next").count() == 2
+    assert outcome.settled

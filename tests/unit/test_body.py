@@ -1,0 +1,42 @@
+"""Where a body is interrupted: in itself, and not while its end is being written."""
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from jobs.celery_app.body import Body
+from jobs.domain.errors import JobCancelled
+
+
+def begin(body: Body, go: Event, written: Event) -> gevent.Greenlet:
+    """A greenlet with a body that waits for `go`, and an end that waits for `written`."""
+
+    def run() -> str:
+        body.greenlet = gevent.getcurrent()
+        with body.running(None):
+            go.wait()
+        written.wait()
+        return "written"
+
+    greenlet = gevent.spawn(run)
+    gevent.sleep(0)
+    return greenlet
+
+
+def test_a_body_is_interrupted_where_it_waits() -> None:
+    body, go, written = Body(), Event(), Event()
+    greenlet = begin(body, go, written)
+    body.throw(JobCancelled)
+    with pytest.raises(JobCancelled):
+        greenlet.get(timeout=5)
+
+
+def test_a_body_that_ends_at_that_very_moment_is_left_to_its_end() -> None:
+    """It was told to go on before it was told to stop, and has ended when that reaches it."""
+    body, go, written = Body(), Event(), Event()
+    greenlet = begin(body, go, written)
+    go.set()
+    body.throw(JobCancelled)
+    gevent.sleep(0.01)
+    written.set()
+    assert greenlet.get(timeout=5) == "written"
