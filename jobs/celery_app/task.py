@@ -9,13 +9,12 @@ from typing import Any
 
 import celery
 from celery.contrib.django.task import DjangoTask
-from celery.exceptions import Ignore, Reject, Retry
+from celery.exceptions import Ignore
 from django.db import transaction
 
-from jobs.celery_app import limits, plain, progress, retries, settle
-from jobs.celery_app.body import Body, is_kill
+from jobs.celery_app import ends, limits, plain, progress, settle
+from jobs.celery_app.body import Body
 from jobs.conf import configuration
-from jobs.domain.errors import JobCancelled, JobInterrupted, PermanentError, TaskEnded, TaskExit
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
 
@@ -93,51 +92,17 @@ class JobTask(DjangoTask):
         if outcome.started:
             return call(*args, **kwargs)
         outcome.started = True
-        try:
+
+        def run() -> Any:
             with outcome.body.running(request.job_timeout), limits.applied(self, request):
-                result = call(*args, **kwargs)
-        except Retry:
-            settle.retry(self, outcome)
-            raise
-        except Reject as rejected:
-            settle.reject(self, outcome, rejected)
-            raise
-        except Ignore:
-            if outcome.replaced:
-                settle.replace(outcome)
-            else:
-                settle.cancelled(outcome, "Ignore", "the task ended itself")
-            raise
-        except JobInterrupted:  # given back already
-            raise Ignore from None
-        except JobCancelled:
-            settle.cancelled(outcome, "JobCancelled", str(JobCancelled()))
-            raise Ignore from None
-        except Exception as error:  # whatever the task raises is its outcome
-            self._failed(request, outcome, error)
-            raise
-        except BaseException as error:  # SystemExit, asyncio's CancelledError: an end of the task, not of its worker
-            if is_kill(error):
-                raise
-            found = TaskExit(f"SystemExit: {error}") if isinstance(error, SystemExit) else TaskEnded(f"{type(error).__name__}: {error}")
-            self._failed(request, outcome, found)
-            raise found from error
+                return call(*args, **kwargs)
+
+        result = ends.settled(self, outcome, run)
         outcome.closing = True
         if outcome.retry is not None:  # self.retry(throw=False)
             settle.retry(self, outcome)
             raise Ignore
         return result
-
-    def _failed(self, request: Any, outcome: Outcome, error: Exception) -> None:
-        """Retry when this job is retried on any exception; otherwise the failure settles in `task_failure`."""
-        outcome.closing = True
-        final = (PermanentError, *self.throws, *(getattr(self, "dont_autoretry_for", None) or ()))
-        pause = retries.pause(request)
-        if outcome.ended_by is not None or isinstance(error, final) or pause is None:
-            return
-        outcome.retry = {"error": error, "traceback": sys.exc_info()[2], "delay": pause}
-        settle.retry(self, outcome)
-        raise Retry(exc=error, when=pause) from error
 
     def retry(
         self, args: Any = None, kwargs: Any = None, exc: Any = None, throw: bool = True, eta: datetime | None = None,
@@ -235,12 +200,7 @@ class _FirstToStart(_First):
         if getattr(self.request, "job_id", None) is None or self.request.is_eager:
             own(task_id, args, kwargs)
             return
-        outcome = _claim(self)
-        try:
-            own(task_id, args, kwargs)
-        except Exception:
-            outcome.closing = True
-            raise
+        ends.settled(self, _claim(self), lambda: own(task_id, args, kwargs))
 
 
 @cache

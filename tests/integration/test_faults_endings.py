@@ -38,7 +38,7 @@ def all_ended() -> bool:
     return not Job.objects.filter(finished_at=None).exists()
 
 
-@pytest.mark.parametrize("pool", ["gevent", "threads", *(pytest.param(pool, marks=pytest.mark.chaos) for pool in ("prefork", "solo"))])
+@pytest.mark.parametrize("pool", ["gevent", *(pytest.param(pool, marks=pytest.mark.chaos) for pool in ("threads", "prefork", "solo"))])
 def test_a_body_that_raises_what_is_no_exception_has_failed(tmp_path: Path, pool: str) -> None:
     """SystemExit, asyncio's CancelledError and the like end the task, not its worker; the job does not run for ever."""
     enqueue_many("t.leave", [((how,), {}) for how in LEAVES], max_retries=0)

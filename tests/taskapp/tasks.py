@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 
 from jobs import PermanentError
-from tests.taskapp import flows  # noqa: F401 - registers the tasks for canvas and results
+from tests.taskapp import flows, odd  # noqa: F401 - registers more tasks
 from tests.taskapp.orders import Orders
 
 if os.environ.get("WITH_ORDERS"):

@@ -1,0 +1,73 @@
+"""Ways for a body to end that few think of: each job reaches its end, and its slot comes back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from celery.result import allow_join_result
+
+from jobs import enqueue
+from jobs.domain.errors import TaskEnded, TaskExit
+from jobs.models import DeadLetterQueue, Job
+from tests.flows import GET, job_of, task
+from tests.waiting import until
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> Iterator[None]:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+    with allow_join_result():
+        yield
+
+
+@pytest.mark.parametrize("pool", ["gevent", "prefork", "threads", "solo"])
+def test_what_is_no_exception_ends_the_task_and_not_its_worker(tmp_path: Path, pool: str) -> None:
+    """`sys.exit()` in a task, a cancelled coroutine, a gevent.Timeout of the task's own: slots of such jobs were never free again."""
+    with running_worker(tmp_path / "log", pool=pool, slots=2):
+        kinds = ["exit", "interrupt", "cancelled", *(["timeout"] if pool == "gevent" else [])]
+        sent = [task("exits").delay(kind) for kind in kinds]
+        for result in sent:
+            with pytest.raises((TaskExit, TaskEnded)):
+                result.get(timeout=GET)
+        assert {job_of(result).status for result in sent} == {"failed"}
+        assert {job_of(result).losses for result in sent} == {0}
+        assert "TaskExit: SystemExit: bye" in job_of(sent[0]).last_error
+        assert "in exits" in sent[0].traceback
+        retried = enqueue("t.exits", args=["exit"], max_retries=1, name="made here")
+        until(lambda: Job.objects.get(id=retried.id).status == "failed", timeout=GET)
+        assert Job.objects.get(id=retried.id).attempts == 2
+        assert [task("same").delay(n).get(timeout=GET) for n in range(4)] == [0, 1, 2, 3]
+    assert DeadLetterQueue.objects.count() == len(sent) + 1
+
+
+@pytest.mark.parametrize("pool", ["gevent", "prefork"])
+def test_a_retry_that_nobody_planned_is_one_of_the_task_s_own(tmp_path: Path, pool: str) -> None:
+    """`raise Retry()`, and a task called as a function that asks to be run again: stock Celery never runs them again."""
+    with running_worker(tmp_path / "log", pool=pool, slots=2):
+        sent = [task("raises_retry").delay(when) for when in ("", "number", "time")]
+        assert [result.get(timeout=GET) for result in sent] == [1, 1, 1]
+        assert task("calls_as_function").delay().get(timeout=GET) == 1
+        always = task("always_raises_retry").delay()
+        with pytest.raises(ConnectionError, match="away"):
+            always.get(timeout=GET)
+        assert job_of(always).attempts == 2
+        swallowed = task("swallows_its_retry").delay()
+        assert swallowed.get(timeout=GET) == 1
+        assert [task("same").delay(n).get(timeout=GET) for n in range(4)] == [0, 1, 2, 3]
+    assert DeadLetterQueue.objects.count() == 1
+
+
+@pytest.mark.parametrize("pool", ["gevent", "prefork"])
+def test_before_start_may_end_a_run_as_the_body_may(tmp_path: Path, pool: str) -> None:
+    with running_worker(tmp_path / "log", pool=pool, slots=2):
+        sent = {how: task("behind_a_gate").delay(how) for how in ("", "retry", "ignore", "reject", "again")}
+        until(lambda: not Job.objects.filter(finished_at=None).exists(), timeout=GET)
+        found = {how: (job_of(result).status, job_of(result).attempts) for how, result in sent.items()}
+    assert found == {
+        "": ("completed", 1), "retry": ("completed", 2), "ignore": ("cancelled", 1), "reject": ("failed", 1), "again": ("completed", 1),
+    }  # fmt: skip
+    assert [entry.error_class for entry in DeadLetterQueue.objects.all()] == ["Reject"]

@@ -1,0 +1,95 @@
+"""Tasks that end in ways few think of."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import celery
+from celery import shared_task
+from celery.exceptions import Ignore, Reject, Retry
+from celery.utils.log import get_task_logger
+
+logger = get_task_logger(__name__)
+
+
+@shared_task(name="t.exits", bind=True)
+def exits(self: Any, kind: str) -> None:
+    """Raises what is no Exception."""
+    if kind == "timeout":
+        from gevent import Timeout
+
+        raise Timeout(1)
+    raise {"exit": SystemExit("bye"), "interrupt": KeyboardInterrupt(), "cancelled": asyncio.CancelledError("loop")}[kind]
+
+
+@shared_task(name="t.raises_retry", bind=True, max_retries=1, default_retry_delay=0.05)
+def raises_retry(self: Any, when: str = "") -> int:
+    """By hand, without self.retry()."""
+    if self.request.retries == 0:
+        raise Retry("later", when={"": None, "number": 0.05, "time": datetime.now(UTC) + timedelta(seconds=0.1)}[when])
+    return int(self.request.retries)
+
+
+@shared_task(name="t.always_raises_retry", max_retries=1, default_retry_delay=0.05)
+def always_raises_retry() -> None:
+    raise Retry("later", exc=ConnectionError("away"))
+
+
+@shared_task(name="t.calls_as_function", bind=True, max_retries=1, default_retry_delay=0.05)
+def calls_as_function(self: Any) -> int:
+    """Calls a task as a function which asks to be run again."""
+    return int(self.request.retries) if self.request.retries else asks_again()
+
+
+@shared_task(name="t.asks_again", bind=True)
+def asks_again(self: Any) -> int:
+    raise self.retry(countdown=0.05)
+
+
+@shared_task(name="t.swallows_its_retry", bind=True, default_retry_delay=0.05)
+def swallows_its_retry(self: Any) -> int:
+    """Its `except Exception` catches the Retry too."""
+    if self.request.retries:
+        return int(self.request.retries)
+    try:
+        raise self.retry(countdown=0.05)
+    except Exception as error:
+        raise ValueError("something went wrong") from error
+
+
+class GateBase(celery.Task):
+    """Decides before the start."""
+
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        how = args[0] if args else ""
+        if how == "retry" and not self.request.retries:
+            raise self.retry(countdown=0.05)
+        if how == "ignore":
+            raise Ignore
+        if how == "reject":
+            raise Reject("no entry", requeue=False)
+        if how == "again" and self.request.delivery_info["redelivered"] is False:
+            raise Reject(requeue=True)
+
+
+@shared_task(name="t.behind_a_gate", bind=True, base=GateBase)
+def behind_a_gate(self: Any, how: str = "") -> int:
+    return int(self.request.retries)
+
+
+@shared_task(
+    name="t.backs_off", autoretry_for=(ConnectionError,), retry_backoff=True, retry_backoff_max=2, retry_jitter=False, max_retries=3
+)  # fmt: skip
+def backs_off() -> None:
+    raise ConnectionError("away")
+
+
+@shared_task(name="t.backs_off_by_chance", autoretry_for=(ConnectionError,), retry_backoff=True, max_retries=1)
+def backs_off_by_chance() -> None:
+    raise ConnectionError("away")
+
+
+@shared_task(name="t.logs")
+def logs(word: str) -> None:
+    logger.info("says %s", word)
+    print("prints", word)
