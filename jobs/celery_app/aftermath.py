@@ -5,12 +5,13 @@ is called in the worker is called at least once, also when the worker dies in be
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import psycopg2
-from celery import states
+from celery import signals, states
 from celery.exceptions import TaskRevokedError
-from kombu.utils.json import loads
+from django.db import close_old_connections
 
 from jobs.celery_app import meta, sending
 from jobs.store import canvas, results
@@ -19,11 +20,13 @@ from jobs.store.engine import Engine, unless_locked
 logger = logging.getLogger("jobs.worker")
 
 
-def run(app: Any, engine: Engine, job: int | None = None) -> int:
-    """Tell of this job, or of up to a few that nobody has told of; how many there were."""
+def run(app: Any, engine: Engine, job: int | None = None, eventer: Callable[[], Any] = lambda: None) -> int:
+    """Tell of this job, or of up to a few that nobody has told of; how many there were. `eventer`: the worker's sender of events."""
+    revoked: list[results.Found] = []
 
     def body(cursor: Any) -> int:
         ended = canvas.take_aftermath(cursor, job)
+        revoked[:] = [found for found, _ in ended if found.revoked]
         with sending.writing(cursor):
             for found, only_errbacks in ended:
                 try:
@@ -34,13 +37,33 @@ def run(app: Any, engine: Engine, job: int | None = None) -> int:
                     logger.exception("the links of job %s cannot be told of its end", found.task_id)
         return len(ended)
 
-    return int(engine.write(unless_locked(body)))  # the watch, which asks again, has more to look at
+    told = int(engine.write(unless_locked(body)))  # the watch, which asks again, has more to look at
+    for found in revoked:
+        try:
+            _announce(app, found, eventer())
+        except Exception:  # as above; or Redis is away, and only an event is lost
+            logger.exception("the revocation of job %s cannot be told", found.task_id)
+    if revoked:
+        close_old_connections()  # receivers may have asked the database here, where no task ends
+    return told
+
+
+def _announce(app: Any, found: results.Found, eventer: Any) -> None:
+    """What Celery's worker tells when it meets the message of a revoked task; here there is none any more."""
+    task = app.tasks.get(found.task)
+    logger.info("discarding revoked task: %s[%s]", found.task, found.task_id)
+    how = {"terminated": False, "signum": None, "expired": False}
+    signals.task_revoked.send(sender=task, request=_request(found), **how)
+    if eventer is not None and eventer.enabled and getattr(task, "send_events", True):
+        eventer.send("task-revoked", uuid=found.task_id, **how)
+
+
+def _request(found: results.Found) -> Any:
+    return sending.context_of(found.task_id, found.task, found.options, args=found.args, kwargs=found.kwargs)
 
 
 def _tell(app: Any, found: results.Found, only_errbacks: bool) -> None:
-    backend = app.backend
-    request = sending.context_of(found.task_id, found.task, found.options)
-    request.update(args=loads(found.args), kwargs=loads(found.kwargs))
+    backend, request = app.backend, _request(found)
     if found.status == "cancelled":
         if request.chord:
             backend.on_chord_part_return(request, states.REVOKED, TaskRevokedError(found.last_error or "revoked"))

@@ -1,7 +1,6 @@
 """A finished Celery message becomes a row: `.delay()`, `apply_async`, `send_task` and canvas all end here."""
 
 import logging
-import math
 import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -9,16 +8,16 @@ from typing import Any
 
 import celery.app.amqp
 from celery import signals
-from django.db import connections, transaction
+from django.db import transaction
 from kombu.exceptions import SerializerNotInstalled
 from kombu.serialization import registry
 from kombu.utils.uuid import uuid
 
-from jobs.celery_app import destinations, sending, transport
+from jobs.celery_app import destinations, given, sending, transport
 from jobs.celery_app.encoding import text
 from jobs.conf import configuration
 from jobs.domain import priority as priorities
-from jobs.store import clock
+from jobs.store import caller, clock
 from jobs.store.insert import Copies, NewJob
 
 logger = logging.getLogger(__name__)
@@ -56,11 +55,6 @@ def _options(headers: dict[str, Any], properties: dict[str, Any], embed: dict[st
     return text(options)
 
 
-def _seconds(limit: Any) -> int | None:
-    """The limit after which the leader takes the job over, in whole seconds."""
-    return max(math.ceil(limit), 1) if limit else None
-
-
 class AMQP(celery.app.amqp.AMQP):
     """Celery's message factory, whose sender inserts a row."""
 
@@ -78,7 +72,8 @@ class AMQP(celery.app.amqp.AMQP):
         if (countdown or isinstance(expires, int | float)) and not self._is_retry():
             options.setdefault("now", clock.now(sending.cursor_here()))
         options.update((name, _Given(options[name])) for name in _REPRS if options.get(name) is not None)
-        return super().as_task_v2(task_id, name, args, kwargs, countdown, eta, group_id, group_index, expires, *rest, **options)
+        options.update((name, str(options[name])) for name in ("root_id", "parent_id") if options.get(name) is not None)  # UUIDs, perhaps
+        return super().as_task_v2(str(task_id), name, args, kwargs, countdown, eta, group_id, group_index, expires, *rest, **options)
 
     def _is_retry(self) -> bool:
         """Then the row's delay counts, and the task's transaction may be broken."""
@@ -123,14 +118,14 @@ class AMQP(celery.app.amqp.AMQP):
                 head["job_eta"] = head["eta"]  # a message that says "eta" would wait in the worker's memory
             args, kwargs, embed = body
             task = self.app.tasks.get(name)
-            limit = (head.get("timelimit") or (None,))[0] or getattr(task, "time_limit", None)
+            limit = given.limits(head.get("timelimit"))[0] or getattr(task, "time_limit", None)
             properties.pop("correlation_id", None)
             if properties.get("reply_to") in ("", self.app.thread_oid):
                 del properties["reply_to"]
             new = NewJob(
                 task=name, task_id=head["id"], args=text(list(args or ())), kwargs=text(dict(kwargs or {})), queue=queue,
-                priority=self._priority(priority), run_at=head.get("eta"), max_retries=getattr(task, "max_retries", 3),
-                autoretry=configuration().autoretry, timeout=_seconds(limit) or getattr(task, "timeout", None),
+                priority=self._priority(priority), run_at=given.moment(head.get("eta")), max_retries=getattr(task, "max_retries", 3),
+                autoretry=configuration().autoretry, timeout=given.seconds(limit) or getattr(task, "timeout", None),
                 options=_options(head, properties, embed or {}),
             )  # fmt: skip
             sending.send(self.app, producer, new, head.get("group"))
@@ -153,7 +148,7 @@ class AMQP(celery.app.amqp.AMQP):
             except Exception as error:  # whatever a Redis that is away makes of it: only an event is lost
                 logger.warning("the event task-sent of %s could not be sent: %s", event["uuid"], error)
 
-        if sending.cursor_here() is None and sending.outcome_of(self.app) is None:
+        if sending.cursor_here() is None and sending.outcome_of(self.app) is None and not caller.is_in_a_coroutine():
             transaction.on_commit(publish, using=configuration().database)
         else:
             publish()
@@ -174,7 +169,7 @@ class AMQP(celery.app.amqp.AMQP):
             raise TypeError("task keyword arguments must be a mapping")
         task_id = str(uuid())
         texts = text(list(args or ())), text(dict(kwargs or {}))
-        with connections[configuration().database].cursor() as cursor:
+        with caller.cursor() as cursor:
             copies.insert(cursor, task_id, *texts)
         return task_id
 
@@ -188,4 +183,4 @@ class AMQP(celery.app.amqp.AMQP):
         own = getattr(request, "job_priority", None) if passed_on else None
         if own is not None and (self._is_retry() or self.app.conf.task_inherit_parent_priority):
             return int(own)
-        return min(max(int(asked), priorities.LOWEST), priorities.HIGHEST)
+        return given.priority(asked)

@@ -3,19 +3,17 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from celery import states
+from celery import signals, states
 from celery.app.task import Context
 from celery.exceptions import TaskRevokedError
 from celery.result import GroupResult, result_from_tuple
 from celery.utils.functional import _regen
-from django.db import connections
 from kombu.utils.json import loads
 
 from jobs.celery_app import chords, meta, progress, sending, settle
 from jobs.celery_app.encoding import text
 from jobs.celery_app.waiting import Waiting
-from jobs.conf import configuration
-from jobs.store import canvas, results, transitions
+from jobs.store import caller, canvas, results, transitions
 from jobs.store.transitions import Failure, Run
 
 
@@ -71,7 +69,8 @@ class Backend(Waiting):
             settle.revoked(run, reason)
 
     def tell_revoked(self, request: Context) -> None:
-        """Tell the chord of a task that was revoked before its row was made."""
+        """Tell the receivers and the chord of a task that was revoked before its row was made."""
+        signals.task_revoked.send(sender=self.app.tasks.get(request.task), request=request, terminated=False, signum=None, expired=False)
         if request.chord:
             self.on_chord_part_return(request, states.REVOKED, TaskRevokedError("revoked"))
 
@@ -97,7 +96,7 @@ class Backend(Waiting):
         return text(self.encode_result(TaskRevokedError(reason), state))
 
     def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
-        return self.read([task_id])[task_id]
+        return self.read([task_id])[str(task_id)]
 
     def read(self, task_ids: Iterable[str], cursor: Any = None) -> dict[str, dict[str, Any]]:
         """The metas of these ids; that of an id nobody knows is pending."""
@@ -106,7 +105,7 @@ class Backend(Waiting):
         if cursor is not None:
             found = results.read(cursor, wanted)
         else:
-            with connections[configuration().database].cursor() as own:
+            with caller.cursor() as own:
                 found = results.read(own, wanted)
         extended = bool(self.app.conf.find_value_for_key("extended", "result"))
         return {
@@ -144,7 +143,7 @@ class Backend(Waiting):
         cursor = sending.cursor_here()
         if cursor is not None:
             return question(cursor)
-        with connections[configuration().database].cursor() as cursor:
+        with caller.cursor() as cursor:
             return question(cursor)
 
     def _delete_group(self, group_id: str) -> None:

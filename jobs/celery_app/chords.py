@@ -8,13 +8,12 @@ from celery import states
 from celery.canvas import maybe_signature
 from celery.exceptions import ChordError
 from celery.result import GroupResult, allow_join_result
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError
 from kombu.utils.json import loads
 
 from jobs.celery_app import sending
 from jobs.celery_app.encoding import text
-from jobs.conf import configuration
-from jobs.store import canvas
+from jobs.store import caller, canvas
 from jobs.store.canvas import Part
 
 logger = logging.getLogger("jobs.worker")
@@ -38,8 +37,7 @@ def ended(backend: Any, request: Any, state: str, result: Any) -> None:
     elif sending.cursor_here() is not None:
         count(backend, sending.cursor_here(), [(request, state, result)])
     else:
-        alias = configuration().database
-        with transaction.atomic(using=alias), connections[alias].cursor() as cursor, sending.writing(cursor):
+        with caller.atomic() as cursor, sending.writing(cursor):
             count(backend, cursor, [(request, state, result)])
 
 

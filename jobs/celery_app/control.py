@@ -7,11 +7,9 @@ from celery import states
 from celery.app import control
 from celery.app.control import TERM_SIGNAME
 from celery.utils.functional import maybe_list
-from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from jobs.celery_app import sending
-from jobs.conf import configuration
 from jobs.store import canvas, interventions
 
 logger = logging.getLogger(__name__)
@@ -33,7 +31,7 @@ class Control(control.Control):
             for id in sorted(set(ids) - known):
                 canvas.revoke_unknown(cursor, id, self.app.backend.encode_state(states.REVOKED, "revoked"))
 
-        self._write(change)
+        sending.do(self.app, change, whole=True)
         return self._tell(super().revoke, task_id, destination, terminate, signal, **kwargs)
 
     def revoke_by_stamped_headers(
@@ -47,13 +45,8 @@ class Control(control.Control):
                 wanted = [str(value) for value in maybe_list(values) or []]
                 _cancel(cursor, _STAMPED, [name, name, wanted, name, wanted], terminate)
 
-        self._write(change)
+        sending.do(self.app, change, whole=True)
         return self._tell(super().revoke_by_stamped_headers, headers, destination, terminate, signal, **kwargs)
-
-    def _write(self, change: sending.Change) -> None:
-        """All or nothing; within a task's outcome in its transaction, which would wait for itself otherwise."""
-        with transaction.atomic(using=configuration().database):
-            sending.do(self.app, change)
 
     def _tell(self, broadcast: Any, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -71,7 +64,9 @@ def _cancel(cursor: Any, condition: str, values: list[Any], terminate: bool) -> 
     rows = cursor.fetchall()
     ids = [row[0] for row in rows]
     if ids:
-        interventions.cancel_pending(cursor, ids, "Revoked: revoked")
+        cancelled = interventions.cancel_pending(cursor, ids, "Revoked: revoked")
+        if cancelled:
+            interventions.mark_revoked(cursor, cancelled)
         if terminate:
             interventions.ask_cancel(cursor, ids, "revoke")
     return {row[1] for row in rows}

@@ -11,11 +11,9 @@ from itertools import groupby
 from typing import Any
 
 from celery.app.task import Context
-from django.db import connections, transaction
 from kombu.utils.json import loads
 
-from jobs.conf import configuration
-from jobs.store import canvas
+from jobs.store import caller, canvas
 from jobs.store.insert import NewJob, insert_sent, insert_sent_many
 
 Change = Callable[[Any], Any]  # is given the cursor of the transaction
@@ -46,8 +44,8 @@ def outcome_of(app: Any) -> Any:
     return outcome if outcome is not None and outcome.closing and not outcome.settled else None
 
 
-def do(app: Any, change: Change) -> Any:
-    """Make a change in the right transaction; what it returns, or None when it is made later."""
+def do(app: Any, change: Change, *, whole: bool = False) -> Any:
+    """Make a change in the right transaction; what it returns, or None when it is made later. `whole`: all of it or nothing."""
     cursor = cursor_here()
     if cursor is not None:
         return change(cursor)
@@ -55,7 +53,7 @@ def do(app: Any, change: Change) -> Any:
     if outcome is not None:
         outcome.changes.append(change)
         return None
-    with connections[configuration().database].cursor() as cursor:
+    with caller.atomic() if whole else caller.cursor() as cursor:
         return change(cursor)
 
 
@@ -74,7 +72,7 @@ def send(app: Any, producer: Any, new: NewJob, group: str | None) -> None:
     elif isinstance(producer, Batch):
         producer.add(new, at_once=group in _streams)
     else:
-        with connections[configuration().database].cursor() as cursor:
+        with caller.cursor() as cursor:
             insert_sent(cursor, new)
 
 
@@ -93,19 +91,20 @@ def insert(app: Any, cursor: Any, rows: Sequence[NewJob]) -> None:
     kept = []
     for new in rows:
         if canvas.is_revoked(cursor, new.task_id or ""):
-            app.backend.tell_revoked(context_of(new.task_id, new.task, new.options))
+            app.backend.tell_revoked(context_of(new.task_id, new.task, new.options, args=new.args, kwargs=new.kwargs))
         else:
             kept.append(new)
     insert_sent_many(cursor, kept)
 
 
-def context_of(task_id: str | None, task: str, options: str | None) -> Context:
+def context_of(task_id: str | None, task: str, options: str | None, *, args: str, kwargs: str) -> Context:
     """The request of a task that does not run, from the rest of its message."""
     message = loads(options) if options else {}
     parts = [part for name in ("headers", "embed") if isinstance(part := message.get(name), dict)]
     return Context(
-        {key: value for part in parts for key, value in part.items()}, id=task_id, task=task, delivery_info={}, called_directly=False
-    )
+        {key: value for part in parts for key, value in part.items()},
+        id=task_id, task=task, args=loads(args), kwargs=loads(kwargs), delivery_info={}, called_directly=False,
+    )  # fmt: skip
 
 
 def stream(group: str) -> None:
@@ -148,12 +147,11 @@ class Batch:
         rows, self.rows = self.rows, []
         if not rows:
             return
-        alias = configuration().database
         if len(rows) == 1:
-            with connections[alias].cursor() as cursor:
+            with caller.cursor() as cursor:
                 insert_sent(cursor, rows[0])
             return
-        with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        with caller.atomic() as cursor:
             insert_sent_many(cursor, rows)
 
     def __enter__(self) -> "Batch":

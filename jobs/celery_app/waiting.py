@@ -68,15 +68,15 @@ class Waiting(BaseBackend):
                 on_interval()
 
         self._ensure_not_eager()
-        left = {one.id for one in result.results}
-        own = {one.id: one for one in result.results if isinstance(one, AsyncResult)}
+        left = {str(one.id) for one in result.results}
+        own = {str(one.id): one for one in result.results if isinstance(one, AsyncResult)}
         try:
             failed = _failed_parent(result)
             if failed is not None:
                 raise _NeverSent(failed)
             for one in result.results:
                 if isinstance(one, ResultSet):
-                    left.discard(one.id)
+                    left.discard(str(one.id))
                     yield one.id, one.results
             for task_id, found in self.get_many(
                 set(left), timeout, interval, on_message=on_message, on_interval=check, also=getattr(result, "id", None)

@@ -3,15 +3,13 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connections
-
-from jobs.conf import configuration
+from jobs.store import caller
 
 
 def now(cursor: Any = None) -> datetime:
     """The time in the database, also within a transaction that began long ago; over the caller's connection without a cursor."""
     if cursor is None:
-        with connections[configuration().database].cursor() as own:
+        with caller.cursor() as own:
             return now(own)
     cursor.execute("SELECT clock_timestamp()")
     moment: datetime = cursor.fetchone()[0]

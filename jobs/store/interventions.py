@@ -33,6 +33,14 @@ def cancel_pending(cursor: Any, ids: Sequence[int], reason: str = "") -> list[in
     return done
 
 
+def mark_revoked(cursor: Any, ids: Sequence[int]) -> None:
+    """Jobs that Celery code has cancelled before they ran: a worker is to send the signal of it (`jobs.celery_app.aftermath`)."""
+    cursor.execute("UPDATE jobs_job SET cancel_requested_by = 'revoke' WHERE id = ANY(%s) AND status = 'cancelled'", [list(ids)])
+    cursor.execute(
+        "INSERT INTO jobs_aftermath (job_id, only_errbacks) SELECT unnest(%s::bigint[]), false ON CONFLICT DO NOTHING", [list(ids)]
+    )
+
+
 def ask_cancel(cursor: Any, ids: Sequence[int], by: str) -> list[int]:
     """Ask the workers of running jobs to stop them; the numbers of those that run."""
     cursor.execute(

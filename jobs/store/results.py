@@ -13,6 +13,7 @@ import psycopg2.extensions
 from django.db import connections
 
 from jobs.conf import configuration
+from jobs.store import caller
 from jobs.store.engine import connect
 from jobs.store.locks import ENDED, WAITER_CLASS
 from jobs.store.tell import BUCKET, LONGEST
@@ -41,15 +42,17 @@ class Found:
     worker: str | None = None
     options: str | None = None
     ended_at: datetime | None = None
+    revoked: bool = False  # by Celery code, before it ran
 
 
 _JOBS = """
 SELECT task_id, status, result::text, result_meta::text, progress::text, last_error, attempts, task, args::text, kwargs::text, queue,
-       coalesce((SELECT w.name FROM jobs_worker w WHERE w.id = j.worker), j.worker::text), options::text, finished_at
+       coalesce((SELECT w.name FROM jobs_worker w WHERE w.id = j.worker), j.worker::text), options::text, finished_at,
+       cancel_requested_by = 'revoke' AND cancel_requested_at IS NULL
   FROM jobs_job j WHERE task_id = ANY(%s)"""
 _COLUMNS = (
     "task_id", "status", "result", "meta", "progress", "last_error", "attempts", "task", "args", "kwargs", "queue", "worker", "options",
-    "ended_at",
+    "ended_at", "revoked",
 )  # fmt: skip
 _STORED = "SELECT task_id, state, result::text, traceback, stored_at FROM jobs_storedresult WHERE task_id = ANY(%s)"
 
@@ -127,7 +130,7 @@ def named(task_id: str) -> str:
 def waiting(task_ids: Iterable[str]) -> Iterator[Waiter]:
     """A waiter for these ids. Raises psycopg2.OperationalError when PostgreSQL is away.
 
-    It borrows the thread's own connection; within a transaction, with psycopg 3, or behind a PgBouncer, it makes another.
+    It borrows the thread's own connection; within a transaction, in a coroutine, with psycopg 3, or behind a PgBouncer, it makes another.
     """
     borrowed = _own_session()
     connection = borrowed or connect("jobs-waiter")
@@ -150,6 +153,8 @@ def waiting(task_ids: Iterable[str]) -> Iterator[Waiter]:
 
 def _own_session() -> Any:
     """The thread's connection, when it can hear notifications as a Waiter does; else None, as with psycopg 3."""
+    if caller.is_in_a_coroutine():
+        return None
     own = connections[configuration().database]
     if configuration().database_direct_url or own.in_atomic_block or not own.get_autocommit():
         return None

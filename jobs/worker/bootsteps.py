@@ -63,6 +63,11 @@ def _describe(worker: Any, green: bool) -> dict[str, Any]:
     }
 
 
+def _eventer(worker: Any) -> Any:
+    """What sends the worker's events, None while it has no connection to Redis."""
+    return getattr(worker.consumer, "event_dispatcher", None)
+
+
 def _rebind_sleep() -> None:
     """Celery imports some of kombu before gevent patches `time`: that sleep, while Redis is away, would stop every greenlet."""
     from gevent.monkey import get_original
@@ -125,7 +130,7 @@ class Engine(bootsteps.StartStopStep):
         process_engine.use(worker.engine)
         limits.of_worker(worker.time_limit, worker.soft_time_limit)
         self._steer(worker)
-        self.watch = Watch(worker.engine, partial(aftermath.run, worker.app, worker.engine))
+        self.watch = Watch(worker.engine, partial(aftermath.run, worker.app, worker.engine, eventer=lambda: _eventer(worker)))
         self.watch.start()
         if isinstance(worker, celery.apps.worker.Worker):  # a process of its own, not one inside another program
             Watchdog(worker.engine).start()

@@ -172,6 +172,8 @@ def test_call_status_and_events(tmp_path: Path) -> None:
         for kind in ("task received", "task started", "task succeeded"):
             assert kind in events
         assert task_id in events
+        current_app.tasks["t.add"].apply_async((1, 1), countdown=600).revoke()
+        until(lambda: b"task revoked" in (tmp_path / "events").read_bytes(), timeout=20)
         assert "23" in celery("result", task_id)
 
 

@@ -117,7 +117,7 @@ def test_a_running_job_is_cancelled(tmp_path: Path) -> None:
 def test_jobs_of_a_killed_worker_run_again_elsewhere(tmp_path: Path) -> None:
     with running_worker(tmp_path / "a") as first:
         ids = enqueue_many("t.nap", [((2,), {})] * 4)
-        until(lambda: Job.objects.filter(status="running").count() == 4, timeout=10)
+        until(lambda: Job.objects.filter(status="running").count() == 4, timeout=40)
         kill_group(first)
         with running_worker(tmp_path / "b"):
             jobs = ended(*ids)

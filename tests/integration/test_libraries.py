@@ -5,9 +5,11 @@ from functools import wraps
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import celery
 import pytest
+from celery import current_app
 from celery.contrib.abortable import AbortableAsyncResult
 from celery.result import AsyncResult, allow_join_result
 from django.db import connection
@@ -46,6 +48,15 @@ def test_each_call_has_the_headers_that_a_patch_of_celery_adds_to_it(monkeypatch
     assert [job_of(result).options["headers"]["trace"] for result in sent] == [0, 1, 2]
     monkeypatch.undo()
     assert "trace" not in job_of(task("same").delay(3)).options["headers"]
+
+
+def test_a_mock_in_the_place_of_the_app_s_send_task_is_called() -> None:
+    """As tests of projects have it; the row of a former call may not be copied past it."""
+    task("same").delay(0)
+    with mock.patch.object(current_app._get_current_object(), "send_task") as send_task:
+        task("same").delay(1)
+    send_task.assert_called_once()
+    assert Job.objects.count() == 1
 
 
 def _claim(job: Job) -> bool:

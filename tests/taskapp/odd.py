@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import celery
-from celery import shared_task
+from celery import shared_task, signals
 from celery.exceptions import Ignore, Reject, Retry
 from celery.utils.log import get_task_logger
+from django.contrib.auth import get_user_model
 
 logger = get_task_logger(__name__)
 
@@ -92,4 +93,16 @@ def backs_off_by_chance() -> None:
 @shared_task(name="t.logs")
 def logs(word: str) -> None:
     logger.info("says %s", word)
-    print("prints", word)
+    print(f"prints {word}")
+
+
+@shared_task(name="t.told_of")
+def told_of(*_: Any) -> None:
+    """Its revocation is told."""
+
+
+@signals.task_revoked.connect(weak=False)
+def _note_revoked(sender: Any = None, request: Any = None, **told: Any) -> None:
+    if getattr(sender, "name", "") == "t.told_of":
+        name = f"revoked {request.id} {list(request.args or ())} {told['terminated']} {told['signum']} {told['expired']}"
+        get_user_model().objects.create(username=name)

@@ -1,0 +1,44 @@
+"""Options of a call as values of a row, refused with their name where they can be none."""
+
+import math
+from typing import Any, Final
+
+from celery.utils.time import maybe_iso8601
+
+from jobs.domain import priority as priorities
+
+_LONGEST: Final = 2**31 - 1  # seconds that a row can hold; a limit beyond is none that anybody would live to see
+
+
+def moment(eta: Any) -> Any:
+    """The time before which the job does not run, None for now. Raises ValueError for a text that is no ISO time."""
+    if isinstance(eta, str):
+        try:
+            maybe_iso8601(eta)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise ValueError(f"eta {eta[:100]!r} is no time: a datetime or an ISO 8601 text is") from error
+    return eta or None
+
+
+def priority(asked: Any) -> int:
+    """0 to 9; a number beyond is the nearest of them. Raises ValueError for what is no number."""
+    try:
+        return min(max(int(asked), priorities.LOWEST), priorities.HIGHEST)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"priority {asked!r} is no number from 0 to 9 (9 runs first)") from error
+
+
+def limits(pair: Any) -> tuple[float | None, float | None]:
+    """The hard and the soft time limit of a message, in seconds. Raises ValueError for what is no number."""
+    for name, limit in zip(("time_limit", "soft_time_limit"), pair or (), strict=False):
+        if limit is not None and not isinstance(limit, int | float):
+            raise ValueError(f"{name} {limit!r} is no number of seconds")
+    hard, soft = pair or (None, None)
+    return hard, soft
+
+
+def seconds(limit: float | None) -> int | None:
+    """The limit after which the leader takes the job over, in whole seconds."""
+    if not limit or math.isinf(limit):
+        return None
+    return min(max(math.ceil(limit), 1), _LONGEST)

@@ -1,0 +1,64 @@
+"""Options of a call that can be none: one clear error in the caller, no row, and the caller's transaction is as it was."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery.result import allow_join_result
+from django.db import transaction
+
+from jobs.models import Job
+from tests.flows import GET, job_of, s, task
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> Iterator[None]:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+    with allow_join_result():
+        yield
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"eta": "nonsense"}, "eta 'nonsense' is no time"),
+        ({"eta": "tomorrow"}, "eta 'tomorrow' is no time"),
+        ({"priority": "high"}, "priority 'high' is no number"),
+        ({"priority": [1]}, r"priority \[1\] is no number"),
+        ({"priority": float("nan")}, "priority nan is no number"),
+        ({"time_limit": "10 s"}, "time_limit '10 s' is no number"),
+        ({"soft_time_limit": "10 s"}, "soft_time_limit '10 s' is no number"),
+        ({"expires": "nonsense"}, "."),
+        ({"serializer": "nope"}, "nope"),
+        ({"headers": {"a": object()}}, "not JSON serializable"),
+    ],
+)
+def test_an_option_that_can_be_none_is_refused_by_its_name(given: dict[str, Any], told: str) -> None:
+    with transaction.atomic():
+        with pytest.raises(Exception, match=told) as caught:
+            task("same").apply_async((1,), **given)
+        assert type(caught.value).__module__.partition(".")[0] in ("builtins", "kombu")
+        assert Job.objects.count() == 0  # the transaction can go on
+
+
+@pytest.mark.parametrize("limit", [float("inf"), 10**12])
+def test_a_limit_that_nobody_lives_to_see_is_taken(limit: float) -> None:
+    assert job_of(task("same").apply_async((1,), time_limit=limit)).timeout in (None, 2**31 - 1)
+
+
+def test_an_id_may_be_a_uuid_and_a_time_a_text(tmp_path: Path) -> None:
+    given = uuid.uuid4()
+    result = task("same").apply_async((1,), task_id=given)
+    assert result.state == "PENDING"
+    later = task("same").apply_async((2,), eta="2001-01-01T00:00:00+00:00")
+    with running_worker(tmp_path / "log"):
+        assert (result.get(timeout=GET), later.get(timeout=GET)) == (1, 2)
+        assert (s("same", 3) | s("add_one")).apply_async(task_id=uuid.uuid4()).get(timeout=GET) == 4
+    assert result.state == "SUCCESS"
+    assert job_of(result).task_id == str(given)
