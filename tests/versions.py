@@ -47,7 +47,18 @@ THROUGH_DJANGO: Final = (
 CALM: Final = ("-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarning")
 DRIVERS: Final = {"psycopg2": (), "psycopg3": ("psycopg[binary,pool]",)}  # Django takes psycopg 3 where both are installed
 NEEDED: Final = ("requirements.in", "requirements-services.in")
-FOR_TESTS: Final = ("aiosmtpd", "django-tasks", "hypothesis", "playwright", "pytest", "pytest-django", "pyyaml", "setuptools>=77", "uv")
+FOR_TESTS: Final = (
+    "aiosmtpd",
+    "django-tasks",
+    "hypothesis",
+    "playwright",
+    "pytest",
+    "pytest-django",
+    "pytest-timeout",
+    "pyyaml",
+    "setuptools>=77",
+    "uv",
+)
 
 
 def interpreter(version: str) -> str | None:
