@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from weakref import WeakSet
 
 import psycopg2
 from django.db import connections
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 LOST: Final = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 # Of Django's parameters for a connection, those that libpq does not know; the last three come with psycopg 3.
 NOT_LIBPQ: Final = frozenset({"cursor_factory", "client_encoding", "context", "prepare_threshold", "row_factory"})
+opened: Final[WeakSet[Any]] = WeakSet()  # the engine connections of this process
 
 
 class Engine(Protocol):
@@ -101,4 +103,5 @@ def connect(application_name: str) -> Any:
         kept = {key: value for key, value in given.items() if key not in NOT_LIBPQ}
         connection = psycopg2.connect(**(kept | common))
     connection.autocommit = True
+    opened.add(connection)
     return connection

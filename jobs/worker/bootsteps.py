@@ -31,7 +31,7 @@ from jobs.conf import configuration
 from jobs.domain.errors import JobInterrupted
 from jobs.store import transitions
 from jobs.store.schema import wait_until_migrated
-from jobs.worker import ending, inspection  # noqa: F401 - answers `celery inspect scheduled`
+from jobs.worker import ending, forks, inspection  # noqa: F401 - answers `celery inspect scheduled`
 from jobs.worker.process import child_engine
 from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
@@ -128,6 +128,7 @@ class Engine(bootsteps.StartStopStep):
 
             worker.engine = PlainEngine(registration)
         process_engine.use(worker.engine)
+        forks.stay_apart()
         limits.of_worker(worker.time_limit, worker.soft_time_limit)
         self._steer(worker)
         self.watch = Watch(worker.engine, partial(aftermath.run, worker.app, worker.engine, eventer=lambda: _eventer(worker)))

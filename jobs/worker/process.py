@@ -4,6 +4,7 @@ import os
 import socket
 
 from jobs.store.engine import connect
+from jobs.worker import forks
 from jobs.worker.plain_engine import PlainEngine
 from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
@@ -25,6 +26,7 @@ def child_engine() -> PlainEngine:
         raise RuntimeError("a job's message reached a process that is no worker")
     parent, *described = row
     values = dict(zip(("name", "hostname", "pool", "queues", "tasks", "versions"), described, strict=True))
+    forks.stay_apart()
     engine = PlainEngine(Registration(values | {"pid": os.getpid(), "concurrency": 1, "parent": parent}))
     Watch(engine).start()
     Watchdog(engine).start()

@@ -1,5 +1,7 @@
 """Bodies that end in ways bodies should not: by what is no Exception, with a connection closed, killed while their end is written."""
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -60,6 +62,31 @@ def test_a_body_may_close_its_connections(tmp_path: Path) -> None:
         enqueue_many("t.session", [((), {})] * 20, max_retries=0)
         until(all_ended, timeout=30)
     assert set(Job.objects.values_list("status", "runs")) == {("completed", 1)}
+
+
+@pytest.mark.parametrize("pool", ["gevent", "threads"])
+def test_a_process_that_a_job_forks_is_not_its_worker(tmp_path: Path, pool: str) -> None:
+    """It reads none of the worker's answers, and does not keep the worker's lock when that is killed."""
+    with (
+        running_worker(tmp_path / "survivor", "-n", "survivor@here"),
+        running_worker(tmp_path / "forks", "-n", "forks@here", "-Q", "own", pool=pool, JOBS_LEADER_CHILD="False") as worker,
+    ):
+        (forked,) = enqueue_many("t.fork", [((60,), {})], queue="own", max_retries=0)
+        until(lambda: Job.objects.get(id=forked).status == "completed", timeout=20)
+        child = Job.objects.get(id=forked).result
+        try:
+            others = enqueue_many("t.add", [((1, 2), {})] * 200, queue="own") + enqueue_many("t.program", [((), {})] * 4, queue="own")
+            until(lambda: Job.objects.filter(id__in=others, status="completed").count() == 204, timeout=40, what="its worker goes on")
+            held = enqueue_many("t.nap", [((60,), {})] * 2, queue="own")
+            until(lambda: Job.objects.filter(id__in=held, status="running").count() == 2, timeout=20)
+            Job.objects.filter(id__in=held).update(queue="celery", task="t.add", args=[1, 2])
+            os.kill(worker.pid, signal.SIGKILL)
+            until(lambda: Job.objects.filter(id__in=held, status="completed").count() == 2, timeout=20, what="it is seen to be dead")
+            os.kill(child, 0)
+        finally:
+            os.kill(child, signal.SIGKILL)
+    assert set(Job.objects.filter(id__in=others).values_list("runs", flat=True)) == {1}
+    assert {job.result for job in Job.objects.filter(task="t.program")} == {"said\n"}
 
 
 @pytest.fixture

@@ -185,7 +185,7 @@ def hang(how: str) -> None:
         lock.acquire()
     elif how == "database":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(60)")
+            cursor.execute("SELECT pg_sleep(6)")  # PostgreSQL goes on with it for a while
     else:
         subprocess.run(["sleep", "60"], check=False)
 
@@ -215,6 +215,14 @@ def fork(seconds: float) -> int:
     child = multiprocessing.get_context("fork").Process(target=time.sleep, args=[seconds])
     child.start()
     return int(child.pid or 0)
+
+
+@shared_task(name="t.program")
+def program() -> str:
+    """Runs another program."""
+    import subprocess
+
+    return subprocess.run(["echo", "said"], capture_output=True, text=True, check=True).stdout
 
 
 @shared_task(name="t.close")
