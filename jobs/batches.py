@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from django.db import connections, transaction
+from django.db.models import Count
 from django.utils.translation import gettext as _
 
 from jobs import control, dead_letters
@@ -18,6 +19,7 @@ from jobs.models.audit import Verb
 from jobs.models.batch import BatchState
 from jobs.models.job import ClockTimestamp
 
+FOLLOWED: Final = 5_000  # jobs of a batch whose end is followed on its page
 AT_ONCE: Final = 500  # more than these go on in the background
 MOST: Final = 200_000  # numbers of one batch
 _CHUNK: Final = 200
@@ -101,6 +103,19 @@ def _changed_back(batch: Batch, alias: str) -> dict[tuple[Verb, tuple[tuple[str,
         elif batch.verb in act.before:
             back.setdefault((batch.what, ((batch.verb, act.before[batch.verb]),)), []).append(act.job)
     return back
+
+
+def outcome(pk: int) -> Counter[str]:
+    """How many jobs of a batch that runs them again are in which status now; empty for a larger one than FOLLOWED."""
+    rows = Batch.objects.filter(pk=pk, verb=Verb.REPROCESS.value, total__lte=FOLLOWED)
+    found = rows.values_list("ids", "place", "entries").first()
+    if found is None:
+        return Counter()
+    ids, place, entries = found
+    had: Any = ids[:place]
+    if entries:
+        had = DeadLetterQueue.objects.filter(pk__in=had).values("job_id")
+    return Counter(dict(Job.objects.filter(pk__in=had).order_by().values_list("status").annotate(Count("pk"))))
 
 
 def apply(verb: Verb, ids: Sequence[int], by: Actor, *, entries: bool = False, **options: Any) -> Report:

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy as _
 
-from jobs import control, masking, registry
+from jobs import batches, control, masking, registry
 from jobs.admin import shown
 from jobs.admin.confirm import ask
 from jobs.admin.filters import PriorityFilter, QueueFilter
@@ -18,7 +18,8 @@ from jobs.admin.reasons import ActionForm, reason_of
 from jobs.domain import priority
 from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Attempt, Job
-from jobs.web.forms import AT_WIDGET, NAME_LENGTH, not_past
+from jobs.models.audit import Verb
+from jobs.web.forms import AT_WIDGET, NAME_LENGTH, BulkForm, not_past
 from jobs.web.reports import admin_actor, say
 
 Rows = QuerySet[Job, Job]
@@ -105,7 +106,7 @@ class JobAdmin(admin.ModelAdmin):
     list_per_page = 50
     list_select_related = False
     action_form = ActionForm
-    actions = ("reprocess_jobs", "cancel_jobs", "fail_completed_jobs", "delete_jobs")
+    actions = ("reprocess_jobs", "cancel_jobs", "reorder_jobs", "move_jobs", "fail_completed_jobs", "delete_jobs")
 
     def view_on_site(self, obj: Job) -> str | None:
         """The job's page on the desk; None in a project without the desk."""
@@ -199,6 +200,24 @@ class JobAdmin(admin.ModelAdmin):
     @admin.action(description=_("Cancel"), permissions=["control"])
     def cancel_jobs(self, request: HttpRequest, rows: Rows) -> None:
         say(request, "cancel", control.cancel(_ids(rows), by=admin_actor(request), reason=reason_of(request)))
+
+    @admin.action(description=_("Change the priority…"), permissions=["control"])
+    def reorder_jobs(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
+        return self._change(request, rows, Verb.PRIORITY, "reorder_jobs", str(_("Change the priority of these jobs?")))
+
+    @admin.action(description=_("Change the queue…"), permissions=["control"])
+    def move_jobs(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
+        return self._change(request, rows, Verb.QUEUE, "move_jobs", str(_("Move these jobs to another queue?")))
+
+    def _change(self, request: HttpRequest, rows: Rows, verb: Verb, action: str, title: str) -> HttpResponse | None:
+        """Ask for the new value, then apply the verb as the desk does."""
+        form = BulkForm(verb, request.POST if "confirmed" in request.POST else None)
+        del form.fields["reason"]  # it was written beside the action
+        if not form.is_valid():
+            return ask(self, request, rows, action, title, form=form)
+        report = batches.apply(verb, _ids(rows), admin_actor(request), reason=reason_of(request), **form.cleaned_data)
+        say(request, verb.value, report)
+        return None
 
     @admin.action(description=_("Turn completed jobs into failed ones to test the Dead Letter Queue"), permissions=["control"])
     def fail_completed_jobs(self, request: HttpRequest, rows: Rows) -> None:

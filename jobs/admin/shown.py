@@ -7,7 +7,8 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from jobs import masking
-from jobs.web.tags import pretty, visible
+from jobs.web.tags import visible
+from jobs.web.values import pretty
 
 NAME_LENGTH = 60
 

@@ -1,33 +1,38 @@
 """Read-only queries about dead letters: groups of equal errors, what they share, whether they came back."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import Count, Max, Min, QuerySet
+from django.db.models import Count, Max, Min, Q, QuerySet
+from django.db.models.functions import Now
 
+from jobs.domain.readable import dumps, encodable
 from jobs.models import DeadLetterQueue, ErrorGroup
 from jobs.models.dead_letter import Resolution
 
 # Everything that failed within the hours counts, whatever became of it.
 _GROUPS: Final = """
-WITH found AS (SELECT *, sum(part.count) OVER () AS total FROM ({groups}) part ORDER BY newest DESC LIMIT %s)
-SELECT f.total, f.fingerprint, j.task, d.error_class, d.message, f.count, f.first, f.latest,
+WITH found AS (SELECT *, sum(part.count) OVER () AS total, count(*) OVER () AS kinds, max(part.count) OVER () AS most
+                 FROM ({groups}) part ORDER BY newest DESC LIMIT %s)
+SELECT f.total, f.kinds, f.most, f.fingerprint, j.task, d.error_class, d.message, f.count, f.first, f.latest,
        (SELECT json_object_agg(part.ago, part.number) FROM (
           SELECT extract(epoch FROM date_trunc('hour', statement_timestamp()) - date_trunc('hour', failed_at))::int / 3600 AS ago,
                  count(*) AS number
             FROM jobs_deadletterqueue h WHERE h.fingerprint = f.fingerprint
              AND failed_at >= date_trunc('hour', statement_timestamp()) - make_interval(hours => %s - 1) GROUP BY 1) part
          WHERE part.ago BETWEEN 0 AND %s - 1),
-       (SELECT max(resolved_at) FROM jobs_deadletterqueue r WHERE r.fingerprint = f.fingerprint AND r.resolution = 'resolved'),
+       r.resolved_at, r.resolved_by, r.note,
        g.owner, CASE WHEN g.snoozed_until > statement_timestamp() THEN g.snoozed_until END
   FROM found f JOIN jobs_deadletterqueue d ON d.id = f.newest JOIN jobs_job j ON j.id = d.job_id
   LEFT JOIN jobs_errorgroup g ON g.fingerprint = f.fingerprint
+  LEFT JOIN LATERAL (SELECT resolved_at, resolved_by, note FROM jobs_deadletterqueue c
+                      WHERE c.fingerprint = f.fingerprint AND c.resolution = 'resolved' AND c.resolved_at IS NOT NULL
+                      ORDER BY c.resolved_at DESC LIMIT 1) r ON true
  ORDER BY f.newest DESC"""
 
 Entries = QuerySet[DeadLetterQueue, DeadLetterQueue]
@@ -37,7 +42,7 @@ SAMPLE: Final = 200  # newest entries of a group that are searched for what they
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupLine:
-    """Open dead letters with the same error."""
+    """Dead letters with the same error and one resolution."""
 
     fingerprint: str
     task: str
@@ -48,8 +53,21 @@ class GroupLine:
     latest: datetime
     hours: tuple[int, ...]  # how many in each of the last HOURS hours, the oldest first
     came_back: bool  # somebody resolved the error before, and it failed again afterwards
+    resolved_at: datetime | None  # when somebody resolved it last, who, and what he wrote
+    resolved_by: str
+    note: str
     owner: str  # empty: nobody
     snoozed_until: datetime | None  # no notices before that time; None: they go out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Groups:
+    """The newest groups; of all groups: `total` entries in `kinds` groups, the largest of which has `most`."""
+
+    lines: tuple[GroupLine, ...] = ()
+    total: int = 0
+    kinds: int = 0
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,34 +80,44 @@ class Shared:
     of: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How many entries there are; `new`: of these failed lately."""
+
+    total: int
+    new: int
+
+
 def entries(resolution: Resolution = Resolution.OPEN) -> Entries:
     """The entries with this resolution."""
     return DeadLetterQueue.objects.filter(resolution=resolution)
 
 
-def groups(rows: Entries, limit: int) -> tuple[list[GroupLine], int]:
-    """The groups of these open entries, the one that failed last first, and how many entries there are, those of other groups too."""
+def groups(rows: Entries, limit: int) -> Groups:
+    """The groups of these entries, the one that failed last first, `limit` of them."""
     found = (
         rows.order_by().values("fingerprint").annotate(count=Count("id"), first=Min("failed_at"), latest=Max("failed_at"), newest=Max("id"))
     )
     try:
         sql, values = found.query.sql_with_params()
     except EmptyResultSet:
-        return [], 0
+        return Groups()
     with connections[found.db].cursor() as cursor:
         cursor.execute(_GROUPS.format(groups=sql), [*values, limit, HOURS, HOURS])
         lines = cursor.fetchall()
-    return [_line(*line) for _, *line in lines], int(lines[0][0]) if lines else 0
+    if not lines:
+        return Groups()
+    total, kinds, most = map(int, lines[0][:3])
+    return Groups(lines=tuple(_line(*line[3:]) for line in lines), total=total, kinds=kinds, most=most)
 
 
-def _line(
-    fingerprint: str, task: str, error_class: str, message: str, count: int, first: datetime, latest: datetime,
-    hours: dict[str, int] | None, resolved: datetime | None, owner: str | None, snoozed_until: datetime | None,
-) -> GroupLine:  # fmt: skip
+def _line(*found: Any) -> GroupLine:
+    fingerprint, task, error_class, message, count, first, latest, hours, resolved_at, resolved_by, note, owner, snoozed_until = found
     return GroupLine(
         fingerprint=fingerprint, task=task, error_class=error_class, message=message, count=count, first=first, latest=latest,
         hours=tuple((hours or {}).get(str(ago), 0) for ago in range(HOURS - 1, -1, -1)),
-        came_back=resolved is not None and latest > resolved, owner=owner or "", snoozed_until=snoozed_until,
+        came_back=resolved_at is not None and latest > resolved_at, resolved_at=resolved_at, resolved_by=resolved_by or "",
+        note=note or "", owner=owner or "", snoozed_until=snoozed_until,
     )  # fmt: skip
 
 
@@ -104,16 +132,22 @@ def shared(rows: Entries, mask: Callable[[Any], Any]) -> list[Shared]:
     sample = [mask(kwargs) for kwargs in rows.order_by("-id").values_list("job__kwargs", flat=True)[:SAMPLE] if isinstance(kwargs, dict)]
     for kwargs in sample:
         for argument, value in kwargs.items():
-            counts[argument][json.dumps(value, ensure_ascii=False)[:300]] += 1
+            counts[encodable(argument)][dumps(value)[:300]] += 1
     tops = ((argument, *values.most_common(1)[0]) for argument, values in sorted(counts.items()))
     return [Shared(argument=argument, value=value, count=number, of=len(sample)) for argument, value, number in tops if number > 1]
+
+
+def size(rows: Entries, seconds: int) -> Size:
+    """How many these are, and how many of them failed within the last `seconds`."""
+    since = Now() - timedelta(seconds=seconds)
+    return Size(**rows.aggregate(total=Count("id"), new=Count("id", filter=Q(failed_at__gte=since))))
 
 
 def arguments(rows: Entries) -> list[str]:
     """The names of the named arguments that the newest entries' jobs have."""
     names: set[str] = set()
     for kwargs in rows.order_by("-id").values_list("job__kwargs", flat=True)[:SAMPLE]:
-        names.update(kwargs if isinstance(kwargs, dict) else ())
+        names.update(map(encodable, kwargs) if isinstance(kwargs, dict) else ())
     return sorted(names)
 
 

@@ -1,7 +1,6 @@
 """Jobs as a file, read by a cursor of the server and sent as they come, however many they are."""
 
 import csv
-import json
 from collections.abc import Callable, Iterator
 from datetime import UTC
 from typing import Any, Final
@@ -11,6 +10,7 @@ from django.http import StreamingHttpResponse
 from django.utils import timezone
 
 from jobs import masking
+from jobs.domain.readable import dumps
 from jobs.models import Job
 
 CHUNK: Final = 1_000  # rows
@@ -60,14 +60,14 @@ def _csv(jobs: Iterator[Job]) -> Iterator[str]:
     for job in jobs:
         values = values_of(job)
         for name in ("args", "kwargs", "result"):
-            values[name] = json.dumps(values[name], ensure_ascii=False)
+            values[name] = dumps(values[name])
         yield writer.writerow([safe(value) for value in values.values()])
 
 
 def _json(jobs: Iterator[Job]) -> Iterator[str]:
     before = "[\n"
     for job in jobs:
-        yield before + json.dumps(values_of(job), ensure_ascii=False)
+        yield before + dumps(values_of(job))
         before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
 

@@ -14,6 +14,7 @@ from jobs.enqueueing import MAX_RETRIES, NAME_LIMIT
 from jobs.models.audit import Verb
 from jobs.store import audit, clock
 from jobs.web import accounts
+from jobs.web.times import span
 from jobs.web.widgets import JSONField
 
 NAME_LENGTH = NAME_LIMIT
@@ -88,7 +89,7 @@ class JobForm(PriorityForm):
 class TriageForm(forms.Form):
     """A decision about some entries of the dead letter queue."""
 
-    action = forms.ChoiceField(choices=[(name, name) for name in ("reprocess", "resolve", "notify")])
+    action = forms.ChoiceField(choices=[(name, name) for name in ("reprocess", "choose", "resolve", "notify")])
     entry = forms.TypedMultipleChoiceField(coerce=int, required=False)
     note = forms.CharField(label=_("Note"), required=False, max_length=2000)
 
@@ -101,6 +102,13 @@ class TriageForm(forms.Form):
 PACES = {"": _("all at once"), "1": _("1 per second"), "10": _("10 per second"), "50": _("50 per second")}
 
 
+def paced(pace: str, total: int) -> str:
+    """A pace and how long `total` jobs take with it until all are due."""
+    if not pace or total < 2:
+        return str(PACES[pace])
+    return str(_("%(pace)s: %(time)s in all")) % {"pace": str(PACES[pace]), "time": span(max(total / int(pace), 1))}
+
+
 class ReprocessForm(ReasonForm):
     """How the jobs of a selection run again."""
 
@@ -110,8 +118,9 @@ class ReprocessForm(ReasonForm):
     pace = forms.TypedChoiceField(label=_("Pace"), required=False, coerce=int, empty_value=None, choices=list(PACES.items()))
     trial = forms.BooleanField(label=_("One as a trial first; the others when it has completed"), required=False)
 
-    def __init__(self, data: Any, *, names: Sequence[str]) -> None:
+    def __init__(self, data: Any, *, names: Sequence[str], total: int) -> None:
         super().__init__(data)
+        self.fields["pace"].choices = [(pace, paced(pace, total)) for pace in PACES]  # type: ignore[attr-defined]
         as_now = ("", _("as it is"))
         self.fields["argument"].choices = [as_now, *((name, name) for name in names)]  # type: ignore[attr-defined]
         self.fields["priority"].choices = [as_now, *((str(n), str(n)) for n in range(9, -1, -1))]  # type: ignore[attr-defined]

@@ -45,6 +45,11 @@ class Health:
     new: int  # jobs that failed for good within GROWING
 
     @property
+    def bad(self) -> bool:
+        """Whether something fails; else it only needs a look."""
+        return any(alert.bad for alert in self.alerts)
+
+    @property
     def sentence(self) -> str:
         """The headline."""
         if not self.alerts:
@@ -57,15 +62,16 @@ def look(workers: Sequence[WorkerLine], queues: Sequence[QueueLine]) -> Health:
     """The health of the whole system as it is now."""
     redis, vitals = stats.redis_lives(), stats.vitals(GROWING)
     alerts = [
-        *_part_alerts(redis, vitals.leader, workers),
+        *part_alerts(redis, vitals.leader, workers),
         *_migration_alerts(),
         *_dead_alerts(vitals.open, vitals.new),
-        *(alert for line in queues for alert in _queue_alerts(line, workers)),
+        *queue_alerts(queues, workers),
     ]
     return Health(redis=redis, leader=vitals.leader, alerts=tuple(alerts), new=vitals.new)
 
 
-def _part_alerts(redis: bool, leader: bool, workers: Sequence[WorkerLine]) -> list[Alert]:
+def part_alerts(redis: bool, leader: bool, workers: Sequence[WorkerLine]) -> list[Alert]:
+    """Whether Redis, a worker or the leader is away."""
     found = []
     if not redis:
         advice = _("Start Redis again; accepted jobs are safe in PostgreSQL and go on by themselves.")
@@ -103,6 +109,11 @@ def _dead_alerts(dead: int, new: int) -> list[Alert]:
         fact = f"{fact} {more % {'number': f'{new:,}'}}"
     advice = _("Read the error, mend its cause, then run the jobs again or mark them as resolved.")
     return [Alert(bad=True, fact=fact, advice=advice, url=reverse("jobs:dead_letters"), link=_("Show the dead letters"))]
+
+
+def queue_alerts(queues: Sequence[QueueLine], workers: Sequence[WorkerLine]) -> list[Alert]:
+    """Queues that nobody serves, or that fall behind."""
+    return [alert for line in queues for alert in _queue_alerts(line, workers)]
 
 
 def _queue_alerts(line: QueueLine, workers: Sequence[WorkerLine]) -> list[Alert]:

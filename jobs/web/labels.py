@@ -1,6 +1,7 @@
 """The words and shapes for what people see."""
 
 import re
+import unicodedata
 from typing import Final
 
 from django.utils.functional import Promise
@@ -9,7 +10,7 @@ from django.utils.translation import pgettext_lazy
 from jobs.domain.statuses import State
 
 # Characters that change the direction of what follows them, or that nobody can see.
-HIDDEN: Final = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u0000-\u0008\u000b-\u001f\u007f]")
+HIDDEN: Final = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u0000-\u0008\u000b-\u001f\u007f\ud800-\udfff]")
 STATE_LABELS: Final[dict[State, Promise]] = {
     State.QUEUED: pgettext_lazy("state", "Queued"),
     State.SCHEDULED: pgettext_lazy("state", "Scheduled"),
@@ -20,6 +21,15 @@ STATE_LABELS: Final[dict[State, Promise]] = {
     State.FAILED: pgettext_lazy("state", "Failed"),
     State.CANCELLED: pgettext_lazy("state", "Cancelled"),
 }
+
+
+def western(text: str) -> str:
+    """The text with the digits of all scripts as 0 to 9, without spaces around it.
+
+    >>> western(" ٤٧١١ ")
+    '4711'
+    """
+    return "".join(str(unicodedata.digit(sign)) if sign.isdecimal() else sign for sign in text.strip())
 
 
 def isolated(text: str) -> str:

@@ -34,6 +34,8 @@ def done_text(action: str, number: int) -> str:
             text = ngettext("%(number)s job will run again.", "%(number)s jobs will run again.", number)
         case "priority":
             text = ngettext("The priority of %(number)s job was changed.", "The priority of %(number)s jobs was changed.", number)
+        case "queue":
+            text = ngettext("%(number)s job was moved to another queue.", "%(number)s jobs were moved to another queue.", number)
         case "fail":
             text = ngettext(
                 "%(number)s job was moved to the dead letter queue.", "%(number)s jobs were moved to the dead letter queue.", number

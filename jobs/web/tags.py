@@ -1,6 +1,5 @@
 """What the templates need: icons, states, times and values as people read them."""
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,13 +19,13 @@ from jobs.domain import tracebacks
 from jobs.domain.statuses import State
 from jobs.models.dead_letter import RESOLUTION_LABELS
 from jobs.models.job import STATUS_LABELS
-from jobs.web import marks, times
+from jobs.web import acts, marks, times, values
 from jobs.web.labels import HIDDEN, STATE_LABELS
 from jobs.web.times import clock, clock_time
 
 LONG: Final = 2_000  # letters of an error: more than a line shows
 register = template.Library()
-for _filter in (times.clock, times.span, times.seconds, times.per_minute):
+for _filter in (acts.act_text, values.call_line, values.one_line, values.pretty, times.clock, times.span, times.seconds, times.per_minute):
     register.filter(_filter)
 for _tag in (marks.spark, marks.slot_meter, marks.slot_is_long):
     register.simple_tag(_tag)
@@ -68,10 +67,22 @@ def about(number: int) -> str:
     >>> about(Number(1234)), about(Estimate(53_942))
     ('1,234', 'about 53,900')
     """
+    return _("about %(number)s") % {"number": _rounded(number)} if getattr(number, "estimated", False) else f"{number:,}"
+
+
+@register.filter
+def about_large(number: int) -> SafeString:
+    """The same where the digits are large: the word is not."""
     if not getattr(number, "estimated", False):
-        return f"{number:,}"
+        return format_html("{}", about(number))
+    before, after = _("about %(number)s").split("%(number)s")
+    small = '<span class="counts-about">{}</span>'
+    return format_html(f"{small}{{}}{small}", before, _rounded(number), after)
+
+
+def _rounded(number: int) -> str:
     unit = 10 ** max(len(str(int(number))) - 3, 0)
-    return _("about %(number)s") % {"number": f"{round(number / unit) * unit:,}"}
+    return f"{round(number / unit) * unit:,}"
 
 
 @register.filter
@@ -97,12 +108,6 @@ def job_duration(job: Any) -> str:
         return ""
     took = ((job.finished_at or timezone.now()) - job.started_at).total_seconds()
     return times.seconds(took) if job.finished_at and 0 <= took < 10 else clock(took)  # "0:00" would say nothing
-
-
-@register.filter
-def pretty(value: Any) -> str:
-    """JSON on indented lines, with letters of all languages as they are."""
-    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
 @register.filter
@@ -242,9 +247,3 @@ def notice_error(text: str) -> str:
 def remark(text: str) -> str:
     """What is to be said about an act on many jobs besides."""
     return batches.remark_text(text)
-
-
-@register.filter
-def one_line(value: Any) -> str:
-    """JSON on one line, at most 300 characters."""
-    return json.dumps(value, ensure_ascii=False, default=str)[:300]

@@ -7,13 +7,15 @@ from django.utils.translation import gettext as _
 
 
 def clock(seconds: float | None) -> str:
-    """A length of time as 0:09, 2:12 or 2:10:00.
+    """A length of time as 0:09, 2:12 or 2:10:00; from a day on in words.
 
     >>> clock(9.4), clock(132), clock(7800)
     ('0:09', '2:12', '2:10:00')
     """
     if seconds is None:
         return ""
+    if seconds >= 86_400:
+        return span(seconds)
     minutes, second = divmod(max(int(seconds), 0), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -32,6 +32,7 @@ urlpatterns = [
     path("jobs/dead-letters/reprocess/", triage.reprocess, name="dead_letters_reprocess"),
     path("jobs/dead-letters/resolve/", triage.resolve, name="dead_letters_resolve"),
     path("jobs/bulk/", bulk.bulk, name="bulk"),
+    path("jobs/find/", job_list.job_find, name="find"),
     path("jobs/export/", job_list.job_export, name="export"),
     path("jobs/batches/<int:pk>/confirm/", bulk.confirm, name="batch_confirm"),
     path("jobs/batches/", batch.batch_list, name="batches"),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from jobs.celery_app import lanes
 from jobs.domain.statuses import State
@@ -155,4 +155,4 @@ def _gates(job: Job, facts: Obstacles, place: int | None, due_in: float) -> list
 def _due(facts: Obstacles, due_in: float) -> Gate:
     if facts.replaced:
         return Gate(open=False, text=_("The tasks that it was replaced by have not ended"))
-    return Gate(open=due_in <= 0, text=_("Due") if due_in <= 0 else _("Due in %(time)s") % {"time": span(due_in)})
+    return Gate(open=due_in <= 0, text=pgettext("gate", "Due") if due_in <= 0 else _("Due in %(time)s") % {"time": span(due_in)})

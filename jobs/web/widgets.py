@@ -1,5 +1,6 @@
 """Form widgets in the desk's look."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -13,6 +14,25 @@ def dress(form: forms.BaseForm) -> None:
             field.widget.attrs.setdefault("class", "input")
         if form.is_bound and name in form.errors:
             field.widget.attrs["aria-invalid"] = "true"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What is wrong with a field; `place` is its id on the page."""
+
+    place: str
+    label: str
+    text: str
+
+
+def problems(*given: forms.BaseForm) -> list[Problem]:
+    """Those of all visible fields, in the order of the forms: for a list at the top of the page that leads to each."""
+    return [
+        Problem(place=field.auto_id, label=str(getattr(field.field, "title", None) or field.label), text=" ".join(map(str, field.errors)))
+        for form in given
+        for field in form
+        if form.is_bound and field.errors and not field.is_hidden
+    ]
 
 
 class JSONField(forms.JSONField):

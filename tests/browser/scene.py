@@ -72,6 +72,7 @@ def _rows(worker: int) -> dict[str, int]:
         options = {"headers": {"parent_id": jobs["completed"].task_id, "root_id": "gone"}}
         cursor.execute("UPDATE jobs_job SET options = %s WHERE id = %s", [json.dumps(options), jobs["failed"].id])
         cursor.execute("UPDATE jobs_job SET created_at = created_at - interval '50 s' WHERE id = %s", [jobs["retrying"].id])
+        cursor.execute("UPDATE jobs_job SET run_at = run_at - interval '54 h' WHERE id = %s", [jobs["elsewhere"].id])
         cursor.execute(HISTORY)
     control.change_priority([jobs["queued"].id, jobs["elsewhere"].id], 8, by=SARA)
     control.change_priority([jobs["scheduled"].id], 7, by=Actor(name="manage.py test_dead_letter_queue", source=Source.COMMAND))

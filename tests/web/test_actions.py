@@ -189,3 +189,17 @@ def test_the_lists_of_the_admin_ask_few_queries(staff: Client, django_assert_max
     for address in (JOBS, LETTERS):
         with django_assert_max_num_queries(14):
             assert staff.get(address).status_code == 200
+
+
+@pytest.mark.parametrize(("action", "field", "good", "bad"), [("reorder_jobs", "priority", "9", "10"), ("move_jobs", "queue", "slow", "")])
+def test_the_admin_changes_priority_and_queue(staff: Client, action: str, field: str, good: str, bad: str) -> None:
+    waiting, ended = job_in("pending"), job_in("completed")
+    ids = [waiting.id, ended.id]
+    assert f'name="{field}"' in act(staff, JOBS, action, ids, reason="the customer waits")
+    act(staff, JOBS, action, ids, confirmed="1", **{field: bad})
+    assert not Audit.objects.exists()
+    page = act(staff, JOBS, action, ids, confirmed="1", reason="the customer waits", **{field: good})
+    assert str(getattr(Job.objects.get(id=waiting.id), field)) == good
+    assert f"1 was left as it is ({ended.id})" in page
+    record = Audit.objects.get()
+    assert (record.job, record.source, record.note) == (waiting.id, "admin", "the customer waits")

@@ -15,6 +15,7 @@ from jobs.enqueueing import InvalidJob
 from jobs.models import DeadLetterQueue, ErrorGroup, Job, Worker
 from jobs.store import transitions
 from jobs.store.transitions import Failure, Run
+from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
 SCRIPT = '"><script>alert(1)</script>'
@@ -185,3 +186,21 @@ def test_nonsense_about_dead_letters_changes_nothing(staff: Client, given: dict[
     before = list(DeadLetterQueue.objects.values())
     assert staff.post("/jobs/dead-letters/act/", given).status_code in (302, 400)
     assert list(DeadLetterQueue.objects.values()) == before
+
+
+def test_half_a_character_that_a_plain_insert_brought_breaks_no_page(staff: Client) -> None:
+    odd = '{"\\ud800": "\\udc00 x", "order": "\\ud800", "n": 1e400}'
+    with connection.cursor() as cursor:
+        jobs = [job_in("failed", name=f"odd {number}") for number in range(2)]
+        cursor.execute(
+            "UPDATE jobs_job SET kwargs = %s, args = %s, progress = %s", [odd, '["\\ud800"]', '{"fraction": 0.5, "message": "\\ud800"}']
+        )
+    entry = DeadLetterQueue.objects.latest("id")
+    for address in (
+        f"/jobs/{jobs[0].pk}/", "/jobs/", "/jobs/dead-letters/", f"/jobs/dead-letters/group/{entry.fingerprint}/",
+        "/jobs/dead-letters/reprocess/", f"/jobs/create/?from={jobs[0].pk}", "/jobs/export/", "/jobs/export/?format=json",
+        f"/admin/jobs/job/{jobs[0].pk}/change/",
+    ):  # fmt: skip
+        answer = staff.get(address)
+        content = b"".join(answer.streaming_content) if answer.streaming else answer.content
+        assert (answer.status_code, len(content) > 0) == (200, True), address

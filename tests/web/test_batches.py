@@ -1,10 +1,13 @@
 """Acts on many jobs go on in the background: exactly the set asked for, at the pace asked for, after the trial."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
+from django.test import Client
 
 from jobs import batches, control
 from jobs.domain.actors import Actor, Source
@@ -140,3 +143,23 @@ def test_a_crash_in_the_middle_gives_nothing_its_turn_twice(monkeypatch: pytest.
     finish()
     batch.refresh_from_db()
     assert (batch.done, Audit.objects.count()) == (3, 3)
+
+
+def test_the_page_of_a_reprocess_says_what_became_of_its_jobs(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [job_in("failed") for _ in range(3)]
+    batch = batches.start(Verb.REPROCESS, entries(), SARA, entries=True)
+    finish()
+    admin_client.cookies["django_language"] = "en"
+
+    def page() -> str:
+        cache.clear()
+        return admin_client.get(f"/jobs/batches/{batch.pk}/").content.decode()
+
+    assert re.search(r"Queued</span> <b>3</b>", page())
+    run(jobs[0].id)
+    assert re.search(r"Queued</span> <b>2</b>.*Completed</span> <b>1</b>", page())
+    assert f'hx-get="/jobs/batches/{batch.pk}/"' in page(), "two of them have not ended"
+    control.cancel([job.id for job in jobs], SARA)
+    assert f'hx-get="/jobs/batches/{batch.pk}/"' not in page()
+    monkeypatch.setattr(batches, "FOLLOWED", 2)
+    assert "Completed</span> <b>" not in page()

@@ -1,5 +1,6 @@
 """Many jobs of the list at once: exactly those of the preview; filters in the address; the list as a file."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -185,3 +186,45 @@ def test_old_previews_are_pruned() -> None:
     batches.draft(batches.Verb.CANCEL, [1], batches.Actor(name="sara"))
     prune(connection.connection, Event())
     assert Batch.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "status", "one", "two"),
+    [
+        ("cancel", "pending", "Cancel 1 job", "Cancel 2 jobs"),
+        ("reprocess", "cancelled", "Run 1 job again", "Run 2 jobs again"),
+        ("priority", "pending", "Change the priority of 1 job", "Change the priority of 2 jobs"),
+        ("queue", "pending", "Move 1 job to another queue", "Move 2 jobs to another queue"),
+        ("delete", "completed", "Delete 1 job", "Delete 2 jobs"),
+    ],
+)
+def test_the_button_repeats_verb_and_number(staff: Client, verb: str, status: str, one: str, two: str) -> None:
+    jobs = [job_in(status) for _ in range(2)]
+    for chosen, text in ((jobs[:1], one), (jobs, two)):
+        batch = previewed(staff, verb, job=[job.id for job in chosen])
+        content = staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
+        assert f"<h1>{text}</h1>" in content
+        assert f">{text}</button>" in content
+    staff.post(f"/jobs/batches/{batch.pk}/confirm/", {"priority": "9", "queue": "slow"})
+    assert f"<h1>{two}</h1>" in staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
+    assert two in staff.get("/jobs/batches/").content.decode()
+
+
+def test_a_preview_says_when_there_is_nothing_to_do_or_somebody_else_has_to_do_it(staff: Client) -> None:
+    batch = previewed(staff, "cancel", job=[job_in("completed").id])
+    content = staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
+    assert "There is nothing to do" in content
+    assert '<button class="btn btn-l' not in content
+    batch = previewed(staff, "cancel", job=[job_in("pending").id])
+    Batch.objects.filter(pk=batch.pk).update(actor="omar")
+    content = staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
+    assert "Only <bdi>omar</bdi>, who chose these jobs, can confirm it." in content
+    assert '<button class="btn btn-l' not in content
+
+
+def test_a_preview_says_which_tasks_are_meant(staff: Client) -> None:
+    jobs = [job_in("pending"), job_in("pending"), enqueue("jobs.tasks.fail", kwargs={"message": "x"})]
+    batch = previewed(staff, "cancel", job=[job.id for job in jobs])
+    content = staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
+    assert re.search(r'jobs\.tasks\.sleep</bdi></th><td class="num"><b>2</b>', content)
+    assert re.search(r'jobs\.tasks\.fail</bdi></th><td class="num"><b>1</b>', content)

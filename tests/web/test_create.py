@@ -143,3 +143,23 @@ def test_each_argument_has_a_name_for_people(staff: Client) -> None:
     page = staff.get("/jobs/create/?task=jobs.tasks.http_request").content.decode()
     for name in ("العنوان", "الطريقة", "الترويسات", "المتن"):
         assert f"{name} <bdi" in page, name
+
+
+@pytest.mark.parametrize(("language", "said"), [("ar", "حقلان يحتاجان إلى تعديل"), ("en", "2 fields need a change")])
+def test_what_is_wrong_stands_at_the_top_and_leads_to_its_field(staff: Client, language: str, said: str) -> None:
+    staff.cookies["django_language"] = language
+    page = post(staff, **{"argument-seconds": "many", "max_retries": "-1"}).content.decode()
+    assert said in page
+    listed = re.search(r'<section class="sums".*?</section>', page, re.DOTALL)
+    assert listed
+    assert re.findall(r'<a href="#([^"]+)"', listed[0]) == ["id_argument-seconds", "id_max_retries"]
+    assert 'class="sums"' not in staff.get("/jobs/create/?task=jobs.tasks.sleep").content.decode()
+
+
+def test_each_field_names_what_is_said_about_it(staff: Client) -> None:
+    wrong = {"argument-seconds": "many", "max_retries": "-1", "priority": "12", "when": "at", "at": "x", "queue": ""}
+    for changes in (wrong, {"when": "after", "after": "-1", "unit": "x"}):
+        page = post(staff, **changes).content.decode()
+        named = {one for text in re.findall(r'aria-describedby="([^"]+)"', page) for one in text.split()}
+        assert {name for name in named if page.count(f'id="{name}"') != 1} == set()
+        assert {f"id_{name}_error" for name in changes if name not in ("when",)} <= named

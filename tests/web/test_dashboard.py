@@ -16,9 +16,10 @@ from jobs import enqueue
 from jobs.models import Job, Worker
 from jobs.store import outages, stats, transitions, types
 from jobs.store.engine import connect
-from jobs.store.locks import WORKER_CLASS
+from jobs.store.locks import LEADER, WORKER_CLASS
 from jobs.store.transitions import Failure, Run
 from jobs.web import health, times
+from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TASK = "jobs.tasks.sleep"
@@ -94,9 +95,8 @@ def test_a_queue_says_how_many_it_completes_in_a_minute(page: Any, worker: int) 
     ended(500, queue="old", ago=400)
     enqueue(TASK, kwargs={"seconds": 1}, queue="mail")
     assert {line.name: line.rate for line in stats.queues(stats.workers())} == {"celery": 12.0, "mail": 0.2}
-    rows = dict(
-        re.findall(r'<bdi class="mono" dir="ltr">(celery|mail)</bdi></a>.*?<td class="num">([\d.]+)</td></tr>', page("/jobs/queues/"))
-    )
+    cells = r'<bdi class="mono" dir="ltr">(celery|mail)</bdi></a>.*?<td class="num mid-up">([\d.]+)</td></tr>'
+    rows = dict(re.findall(cells, page("/jobs/queues/")))
     assert rows == {"celery": "12", "mail": "0.2"}
 
 
@@ -117,10 +117,8 @@ def test_a_slot_says_how_far_its_job_is(page: Any, worker: int) -> None:
     assert text.count("<meter") == 1, "the other has no limit, and nobody knows its kind"
     ended(types.ENOUGH, run=240)
     text = page()
-    assert re.search(
-        rf'<a class="slot" href="/jobs/{short.id}/".*?<meter value="0\.2\d\d" title="1 min( and \d+ s)? of 4 min that 95%', text
-    )
-    assert re.search(rf'<a class="slot slot-long" href="/jobs/{long.id}/".*?longer than usual:.*?<meter value="1\.000"', text)
+    assert re.search(rf'<a class="slot" id="slot-{short.id}".*?<meter value="0\.2\d\d" title="1 min[^"]* of 4 min that 95%', text)
+    assert re.search(rf'<a class="slot slot-long" id="slot-{long.id}".*?longer than usual:.*?<meter value="1\.000"', text)
     for address in ("/jobs/workers/", f"/jobs/workers/{worker}/"):
         assert page(address).count("<meter") == 2
 
@@ -168,3 +166,76 @@ def test_a_large_number_is_shown_in_groups() -> None:
 def test_times_are_said_as_their_examples_show() -> None:
     assert doctest.testmod(times).failed == 0
     assert doctest.testmod(times).attempted >= 2
+
+
+@pytest.fixture
+def leader() -> Iterator[None]:
+    life = connect("leads")
+    with life.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", LEADER)
+    yield
+    life.close()
+
+
+def alerts(text: str) -> list[tuple[str, str]]:
+    """Each fact with its remedy."""
+    return re.findall(r'<p><strong>(.*?)</strong></p><p class="alert-do">(.*?)</p>', text)
+
+
+def test_all_is_well(page: Any, worker: int, leader: None) -> None:
+    text = page()
+    assert alerts(text) == []
+    assert "All is well" in text
+
+
+def test_no_worker_and_what_to_do(page: Any, leader: None) -> None:
+    for address in ("/", "/jobs/workers/"):
+        ((fact, remedy),) = alerts(page(address))
+        assert fact == "No worker lives, so no job runs."
+        assert "celery -A task_queue_project worker -P gevent" in remedy
+    assert "1 matter needs you" in page()
+
+
+def test_no_leader_and_what_to_do(page: Any, worker: int) -> None:
+    for address in ("/", "/jobs/workers/"):
+        ((fact, remedy),) = alerts(page(address))
+        assert fact.startswith("No leader lives")
+        assert "python manage.py dispatch" in remedy
+
+
+def test_missing_migrations_and_what_to_do(page: Any, worker: int, leader: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stats, "migrations_missing", lambda: True)
+    ((fact, remedy),) = alerts(page())
+    assert fact == "The database lacks migrations of this version."
+    assert "python manage.py migrate" in remedy
+
+
+def test_a_slow_queue_and_one_that_nobody_serves(page: Any, worker: int, leader: None) -> None:
+    enqueue(TASK, kwargs={"seconds": 1}, name="old")
+    enqueue(TASK, kwargs={"seconds": 1}, queue="nobody")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET run_at = run_at - interval '301 s' WHERE name = 'old'")
+    for address in ("/", "/jobs/queues/"):
+        slow, unserved = alerts(page(address))
+        assert re.search("is slow: its oldest job has been waiting for 5:0", slow[0])
+        assert "Nobody serves the queue" in unserved[0]
+        assert "-Q nobody" in unserved[1]
+    assert "2 jobs wait. The oldest has been due for 5 min" in page("/jobs/queues/")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET run_at = now() - interval '200 s' WHERE name = 'old'")
+    assert len(alerts(page())) == 1
+
+
+def test_dead_letters_need_a_person(page: Any, worker: int, leader: None) -> None:
+    job_in("failed")
+    ((fact, remedy),) = alerts(page())
+    assert fact == "1 job failed for good and waits for a decision. 1 of them in the last 10 minutes: it goes on."
+    assert remedy.startswith("Read the error")
+
+
+@pytest.mark.parametrize("address", ["/", "/jobs/queues/", "/jobs/workers/"])
+def test_each_overview_renews_itself_until_it_is_paused(page: Any, worker: int, address: str) -> None:
+    assert f'hx-get="{address}"' in page(address)
+    paused = page(f"{address}?live=off")
+    assert 'id="go-on"' in paused
+    assert f'id="live" hx-get="{address}"' not in paused

@@ -56,7 +56,7 @@ def test_equal_errors_are_one_group() -> None:
     failed("order 1 has no price")
     failed("order 22 has no price")
     failed("disk full")
-    found = letters.groups(letters.entries(), 10)[0]
+    found = letters.groups(letters.entries(), 10).lines
     assert [(group.message, group.count) for group in found] == [("disk full", 1), ("order 22 has no price", 2)]
     assert [group.hours[-1] for group in found] == [1, 2]
     assert not any(group.came_back for group in found)
@@ -65,9 +65,9 @@ def test_equal_errors_are_one_group() -> None:
 def test_a_resolved_error_that_fails_again_came_back(staff: Client) -> None:
     first = failed("disk full")
     dead_letters.resolve([first.id], "sara", "bought a disk")
-    assert letters.groups(letters.entries(), 10)[0] == []
+    assert letters.groups(letters.entries(), 10).lines == ()
     failed("disk full")
-    assert letters.groups(letters.entries(), 10)[0][0].came_back
+    assert letters.groups(letters.entries(), 10).lines[0].came_back
     assert b"came back" in staff.get("/jobs/dead-letters/").content
     assert b"failed again since" in staff.get(f"/jobs/dead-letters/group/{first.fingerprint}/").content
 
@@ -76,7 +76,7 @@ def test_an_older_entry_that_is_still_open_did_not_come_back() -> None:
     first, second = failed("disk full"), failed("disk full")
     dead_letters.resolve([second.id], "sara", "one of them")
     assert first.fingerprint == second.fingerprint
-    assert not letters.groups(letters.entries(), 10)[0][0].came_back
+    assert not letters.groups(letters.entries(), 10).lines[0].came_back
 
 
 def test_the_group_page_shows_what_its_jobs_share(staff: Client) -> None:
@@ -185,7 +185,7 @@ def test_the_spark_line_counts_the_hours() -> None:
     entry = failed("disk full")
     last = timezone.now().replace(minute=30) - timedelta(hours=3)
     DeadLetterQueue.objects.filter(id=entry.id).update(failed_at=last)
-    hours = letters.groups(letters.entries(), 1)[0][0].hours
+    hours = letters.groups(letters.entries(), 1).lines[0].hours
     assert (sum(hours), hours[letters.HOURS - 4]) == (1, 1)
 
 
@@ -212,3 +212,58 @@ def test_a_dead_letter_without_a_failed_run_is_found_too(staff: Client, indexed:
     control.fail_completed([job.id], "sara")
     rows = staff.get("/jobs/dead-letters/", {"q": "ManualFailure sara"}).context["page"].rows
     assert [row.job_id for row in rows] == [job.id]
+
+
+def test_some_that_were_chosen_get_other_arguments(staff: Client) -> None:
+    entries = [failed(f"order {number} has no price", seconds=1) for number in range(3)]
+    chosen = {"action": "choose", "entry": [entries[0].id, entries[2].id]}
+    answer = staff.post("/jobs/dead-letters/act/", chosen)
+    page = staff.get(answer.headers["Location"])
+    assert "Reprocess 2 jobs" in page.content.decode()
+    fields = preview(staff, "reprocess", answer.headers["Location"].partition("?")[2])
+    staff.post("/jobs/dead-letters/reprocess/", {**fields, "argument": "seconds", "value": "7"})
+    assert [job.kwargs["seconds"] for job in Job.objects.order_by("id")] == [7, 1, 7]
+    assert statuses() == ["pending", "failed", "pending"]
+
+
+def test_nothing_chosen_is_not_everything(staff: Client) -> None:
+    failed("disk full")
+    answer = staff.post("/jobs/dead-letters/act/", {"action": "choose"}, follow=True)
+    assert "Nothing was selected." in answer.content.decode()
+    assert answer.request["PATH_INFO"] == "/jobs/dead-letters/"
+
+
+def test_the_page_begins_with_a_sentence_about_how_many_problems_there_are(staff: Client) -> None:
+    for number in range(3):
+        failed(f"order {number} has no price")
+    assert "of one kind of error" in staff.get("/jobs/dead-letters/").content.decode()
+    failed("disk full")
+    page = staff.get("/jobs/dead-letters/").content.decode()
+    assert "4 open entries of 2 kinds of errors; the most frequent one has 75% of them." in page
+
+
+def test_groups_of_each_state_are_shown_with_the_note_they_were_closed_with(staff: Client) -> None:
+    first, again = failed("disk full"), failed("no price")
+    dead_letters.resolve([first.id], "sara", "bought a disk")
+    dead_letters.reprocess([again.id], "sara")
+    page = staff.get("/jobs/dead-letters/?show=resolved").content.decode()
+    assert f'id="group-{first.fingerprint}"' in page
+    assert "<q><bdi>bought a disk</bdi></q>" in page
+    assert f'id="group-{again.fingerprint}"' not in page
+    assert f'id="group-{again.fingerprint}"' in staff.get("/jobs/dead-letters/?show=reprocessed").content.decode()
+    failed("disk full")
+    group = staff.get(f"/jobs/dead-letters/group/{first.fingerprint}/").content.decode()
+    assert "<bdi>sara</bdi> marked this error as resolved" in group
+    assert "<q><bdi>bought a disk</bdi></q>" in group
+
+
+def test_the_preview_warns_of_an_error_that_goes_on_and_says_how_long_each_pace_takes(staff: Client) -> None:
+    for number in range(20):
+        failed(f"order {number} has no price")
+    page = staff.get("/jobs/dead-letters/reprocess/?q=price").content.decode()
+    assert "20 of them failed in the last 10 minutes" in page
+    assert "10 per second: 2 s in all" in page
+    assert ">all at once</option>" in page
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_deadletterqueue SET failed_at = failed_at - interval '11 minutes'")
+    assert "in the last 10 minutes" not in staff.get("/jobs/dead-letters/reprocess/?q=price").content.decode()

@@ -40,14 +40,14 @@ def test_an_account_that_may_decide_becomes_the_owner(staff: Client, entry: Dead
     get_user_model().objects.create_user("guest", "", "x")
     assert b"I look after it" in staff.get(address(entry)).content
     assert staff.post(address(entry, "owner/"), {"owner": "omar"}).status_code == 302
-    assert letters.groups(letters.entries(), 5)[0][0].owner == "omar"
+    assert letters.groups(letters.entries(), 5).lines[0].owner == "omar"
     for page in ("/", "/jobs/dead-letters/", address(entry), LETTERS, f"{LETTERS}{entry.pk}/change/"):
         assert "omar" in staff.get(page).content.decode(), page
     for wrong in ("guest", "nobody at all", "o\0mar"):
         assert staff.post(address(entry, "owner/"), {"owner": wrong}).status_code == 422, wrong
     assert ErrorGroup.objects.get().owner == "omar"
     staff.post(address(entry, "owner/"), {"owner": ""})
-    assert letters.groups(letters.entries(), 5)[0][0].owner == ""
+    assert letters.groups(letters.entries(), 5).lines[0].owner == ""
     acts = list(Audit.objects.filter(verb="own").order_by("id").values_list("actor", "error_group", "before", "after"))
     assert acts == [
         ("sara", entry.fingerprint, {"owner": ""}, {"owner": "omar"}),
@@ -114,7 +114,7 @@ def test_a_snooze_has_an_end_in_sight(entry: DeadLetterQueue) -> None:
 
 def test_a_snooze_that_is_over_is_not_shown(staff: Client, entry: DeadLetterQueue) -> None:
     ErrorGroup.objects.create(fingerprint=entry.fingerprint, snoozed_until=timezone.now() - timedelta(minutes=1))
-    assert letters.groups(letters.entries(), 5)[0][0].snoozed_until is None
+    assert letters.groups(letters.entries(), 5).lines[0].snoozed_until is None
     assert "snoozed until" not in staff.get(address(entry)).content.decode()
     assert error_groups.wake([entry.fingerprint], "sara") == []
 

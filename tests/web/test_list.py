@@ -211,3 +211,14 @@ def test_a_filtered_list_counts_no_states(sara: Client) -> None:
         tabs = re.findall(r'id="tab-(\w+)"[^>]*>(.*?)</a>', page)
         assert [name for name, _ in tabs] == ["all", *(state.value for state in State if state is not State.REPLACED)]
         assert all(("<b>" in text) == bool(counted) for _name, text in tabs)
+
+
+def test_the_search_box_leads_straight_to_a_job_by_number_or_celery_id(sara: Client) -> None:
+    job, other = job_in("pending", name="Invoice 7"), job_in("pending")
+    arabic = str(job.pk).translate(str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩"))
+    for text in (str(job.pk), f" {job.pk} ", arabic, job.task_id):
+        assert sara.get("/jobs/find/", {"q": text}).headers["Location"] == f"/jobs/{job.pk}/"
+    for text in ("Invoice", str(other.pk + 1), "9" * 30, "", "a b", "²", "\0"):
+        answer = sara.get("/jobs/find/", {"q": text}, follow=True)
+        assert (answer.status_code, answer.request["PATH_INFO"]) == (200, "/jobs/"), text
+    assert 'action="/jobs/find/"' in sara.get("/").content.decode()

@@ -1,8 +1,10 @@
 """What a live part keeps for others: nothing of the person it was written for, and nothing for longer than a second."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -13,11 +15,13 @@ from django.test import Client
 
 from jobs.models import Batch, Job
 from jobs.web import live
+from tests.browser.scene import played
 from tests.rows import job_in
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
 HX = {"HX-Request": "true"}
+VOID = ("input", "meter", "use", "rect", "br", "wbr", "img")  # what has no end
 
 
 @pytest.fixture(autouse=True)
@@ -207,3 +211,40 @@ def test_those_who_come_while_one_reads_wait_for_his_reading() -> None:
         go.set()
         assert {one.result(20) for one in (first, *others)} == {"read"}
     assert len(read) == 1
+
+
+class Focusable(HTMLParser):
+    """The ids of everything that can have the focus; "" for what has none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.kept = 0  # depth within what htmx keeps as it is
+
+    def handle_starttag(self, tag: str, pairs: list[tuple[str, str | None]]) -> None:
+        given = dict(pairs)
+        self.kept += 1 if self.kept and tag not in VOID else 0
+        if "hx-preserve" in given and tag not in VOID:
+            self.kept = 1
+        able = tag in ("button", "select", "textarea", "summary") or (tag == "a" and "href" in given) or "tabindex" in given
+        able = able or (tag == "input" and given.get("type") != "hidden")
+        if able and "disabled" not in given and (not self.kept or "hx-preserve" in given):
+            self.ids.append(given.get("id") or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.kept -= 1 if self.kept else 0
+
+
+def test_whatever_has_the_focus_in_a_live_part_is_found_again_by_its_id() -> None:
+    client = client_of("sara", "control_job", "add_job", "delete_job", "triage_deadletterqueue", "operate_worker")
+    with played() as jobs:
+        batches = Batch.objects.exclude(state="draft").values_list("pk", flat=True)
+        parts = [
+            "/", "/jobs/", "/jobs/?status=failed", "/jobs/?q=nobody", "/jobs/workers/", "/jobs/queues/",
+            *(f"/jobs/{number}/" for number in jobs.values()), *(f"/jobs/batches/{number}/" for number in batches),
+        ]  # fmt: skip
+        for address in parts:
+            found = Focusable()
+            found.feed(part(client, address))
+            twice = [id for id, number in Counter(found.ids).items() if number > 1 or not id]
+            assert (twice, len(found.ids) > 0) == ([], True), address

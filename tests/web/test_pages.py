@@ -46,3 +46,12 @@ def test_the_line_of_a_jobs_life_is_drawn_with_a_table_behind_it(client: Client)
     assert page.count('<rect class="life-wait"') == 2  # and in the legend
     assert 'aria-label="waiting: 1 min and 30 s' in page
     assert "<td>Run 1: failed</td>" in page
+
+
+def test_the_page_of_a_job_has_everything_about_it(client: Client) -> None:
+    client.force_login(get_user_model().objects.create_superuser("root", "", "x"))
+    client.cookies["django_language"] = "en"
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, name="Nap", queue="slow", unique_key="nap-1", max_retries=2)
+    page = client.get(f"/jobs/{job.id}/").content.decode()
+    for text in (job.task_id, "nap-1", "1 h for each run", "0 / 3", "?task=jobs.tasks.sleep", "?queue=slow"):
+        assert text in page, text

@@ -42,6 +42,7 @@ TABLE: dict[str, tuple[Right, Right]] = {
     "jobs:batches": ((LOOK, {200}), None),
     "jobs:batch": ((LOOK, {200}), None),
     "jobs:export": ((LOOK, {200}), None),
+    "jobs:find": ((LOOK, {302}), None),
     "jobs:bulk": (None, (OPERATE, {400})),
     "jobs:batch_confirm": (None, (OPERATE, {302, 422})),
     "jobs:batch_stop": (None, (OPERATE, {302})),

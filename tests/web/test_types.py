@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 
+from jobs import registry
 from jobs.store import types
 
 pytestmark = pytest.mark.django_db
@@ -66,3 +67,10 @@ def test_the_numbers_are_read_from_the_index() -> None:
         cursor.execute("ANALYZE jobs_job")
         cursor.execute(f"EXPLAIN (FORMAT JSON) {types._ENDED}", {"newest": types.NEWEST})
         assert ("Seq Scan", "jobs_job") not in nodes(cursor.fetchone()[0][0]["Plan"])
+
+
+def test_the_whole_documentation_is_shown(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    monkeypatch.setattr(registry.job_types()["jobs.tasks.sleep"], "__doc__", "Sleep.\n\n    Uses <no> slot\n      of its own.\n    ")
+    page = client.get("/jobs/types/").content.decode()
+    assert '<pre class="code" dir="auto">Uses &lt;no&gt; slot\n  of its own.</pre>' in page

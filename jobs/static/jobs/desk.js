@@ -1,6 +1,8 @@
 /* Every page works without this file; it keeps a live page polite and a form from being sent twice. */
 "use strict";
 
+document.documentElement.classList.add("scripted");
+
 if (!document.cookie.includes("timezone=")) {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (zone) document.cookie = `timezone=${zone};path=/;max-age=31536000;samesite=lax`;
@@ -28,19 +30,24 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.elt.querySelector(".pick input:checked, [name=all]:checked")) event.preventDefault();
   // Somebody types.
   if (event.detail.elt.contains(document.activeElement) && document.activeElement.matches("input:not([type]), textarea")) event.preventDefault();
+  // Somebody marks a text to copy it.
+  const marked = getSelection();
+  if (!marked.isCollapsed && event.detail.elt.contains(marked.anchorNode)) event.preventDefault();
   // Somebody reads a table that would close.
   if (event.detail.elt.matches("[data-hold]:has(details[open])")) event.preventDefault();
 });
 
-// A table that somebody opened stays open while its numbers are renewed, and the row of states where it was pushed to.
-let opened = [], pushed = 0;
+// What somebody opened, scrolled or stands on stays so while a part is renewed. (htmx itself finds the focus again by its id.)
+let opened = [], pushed = [], focused = null;
 document.addEventListener("htmx:beforeSwap", () => {
   opened = [...document.querySelectorAll("details[data-keep][open]")].map((one) => one.id);
-  pushed = document.getElementById("tabs")?.scrollLeft || 0;
+  pushed = [...document.querySelectorAll("main [id]")].filter((one) => one.scrollLeft || one.scrollTop).map((one) => [one.id, one.scrollLeft, one.scrollTop]);
+  focused = document.activeElement;
 });
 document.addEventListener("htmx:afterSwap", () => {
   opened.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
-  if (pushed) document.getElementById("tabs").scrollLeft = pushed;
+  pushed.forEach(([id, left, top]) => document.getElementById(id)?.scrollTo({ left, top, behavior: "instant" }));
+  if (focused?.isConnected && focused !== document.body) focused.focus({ preventScroll: true });
 });
 
 // On a narrow screen the row of pages scrolls: show the one that is open.
@@ -64,8 +71,15 @@ document.addEventListener("submit", (event) => {
 });
 window.addEventListener("pageshow", () => document.querySelectorAll("form[data-once]").forEach((form) => delete form.dataset.sent));
 
+// A choice by the keyboard passes the others on its way: only the button goes on.
+let keyed = false;
+document.addEventListener("keydown", () => { keyed = true; }, true);
+document.addEventListener("pointerdown", () => { keyed = false; }, true);
 document.addEventListener("change", (event) => {
-  if (event.target.matches("[data-reload]")) event.target.form.requestSubmit();
+  if (event.target.matches(".tick-all input")) {
+    event.target.closest("table").querySelectorAll(".pick input[name]").forEach((one) => { one.checked = event.target.checked; });
+  }
+  if (event.target.matches("[data-reload]") && !keyed) event.target.form.requestSubmit();
 });
 
 // In a list of jobs: arrows (or j and k) go from row to row, x chooses the row.

@@ -1,5 +1,6 @@
 """Acts on many jobs: how far they are, and stopping them."""
 
+from collections import Counter
 from typing import Any
 
 from django.contrib import messages
@@ -12,6 +13,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from jobs import batches, control
+from jobs.domain.statuses import State, Status
 from jobs.models import Batch, Job
 from jobs.models.batch import BatchState
 from jobs.web.access import needs
@@ -22,6 +24,10 @@ from jobs.web.reports import page_actor
 from jobs.web.widgets import dress
 
 SAMPLE = 5
+SHOWN_AS = {
+    Status.PENDING: State.QUEUED, Status.RUNNING: State.RUNNING, Status.COMPLETED: State.COMPLETED, Status.FAILED: State.FAILED,
+    Status.CANCELLED: State.CANCELLED,
+}  # fmt: skip
 
 
 @needs("view_job")
@@ -46,22 +52,34 @@ def batch_detail(request: HttpRequest, pk: int) -> HttpResponse:
 def _context(request: HttpRequest, pk: int) -> dict[str, Any]:
     batch = get_object_or_404(Batch.objects.defer("ids").exclude(state=BatchState.DRAFT), pk=pk)
     may = request.user.has_perm(_permission(batch))
-    return {"batch": batch, "may_stop": batch.active and may, "may_undo": may and _undoable(batch)}
+    became = batches.outcome(pk)
+    return {
+        "batch": batch,
+        "may_stop": batch.active and may,
+        "may_undo": may and _undoable(batch),
+        "became": [(state.value, became[status.value]) for status, state in SHOWN_AS.items() if became[status.value]],
+        "goes_on": batch.active or became[Status.PENDING.value] + became[Status.RUNNING.value] > 0,
+    }
 
 
 def preview(request: HttpRequest, batch: Batch, form: BulkForm) -> HttpResponse:
     """How many jobs are meant, which they are, and what will be left."""
-    statuses = dict(Job.objects.filter(pk__in=batch.ids).order_by().values_list("status").annotate(Count("pk")))
-    changed = sum(number for status, number in statuses.items() if status in control.FROM[batch.what])
+    found = Job.objects.filter(pk__in=batch.ids).order_by().values_list("status", "task").annotate(Count("pk"))
+    tasks: Counter[str] = Counter()
+    for status, task, number in found:
+        tasks[task] += number if status in control.FROM[batch.what] else 0
+    changed = tasks.total()
     dress(form)
     context = {
         "batch": batch,
         "form": form,
         "changed": changed,
         "left": batch.total - changed,
+        "tasks": tasks.most_common(SAMPLE) if len(tasks) > 1 else [],
         "sample": Job.objects.filter(pk__in=batch.ids[:SAMPLE]).order_by("-pk"),
         "mine": batch.actor == request.user.get_username(),
         "background": batch.total > batches.AT_ONCE,
+        "undoable": batch.verb in batches.UNDOABLE,
     }
     return render(request, "jobs/batch/preview.html", context, status=422 if form.is_bound else 200)
 

@@ -22,7 +22,7 @@ from jobs.web.access import needs
 from jobs.web.arguments import PREFIX, ArgumentsForm, form_for
 from jobs.web.forms import JobForm
 from jobs.web.reports import page_actor
-from jobs.web.widgets import dress
+from jobs.web.widgets import dress, problems
 
 KEPT = 20  # submissions remembered in the session
 
@@ -48,6 +48,7 @@ def job_create(request: HttpRequest) -> HttpResponse:
     dress(arguments)
     context = {
         "tasks": tasks, "chosen": name, "form": form, "arguments": arguments, "priorities": [str(n) for n in range(10)], "old": old,
+        "problems": problems(arguments, form),
         **forecast.forecast(name, tasks[name], form, signature),
     }  # fmt: skip
     return render(request, "jobs/job/create.html", context, status=422 if form.is_bound else 200)
@@ -115,8 +116,8 @@ def _enqueue(request: HttpRequest, task: str, form: JobForm, arguments: Argument
 
 
 def _show(error: InvalidJob, form: JobForm, arguments: ArgumentsForm) -> None:
-    for name, problems in error.error_dict.items():
+    for name, wrong in error.error_dict.items():
         if name in ("args", "kwargs"):
-            arguments.add_error(None, problems)
+            arguments.add_error(None, wrong)
         else:
-            form.add_error({"run_at": "at"}.get(name, name if name in form.fields else None), problems)
+            form.add_error({"run_at": "at"}.get(name, name if name in form.fields else None), wrong)

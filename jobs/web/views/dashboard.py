@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
@@ -34,7 +33,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 def _live(request: HttpRequest) -> dict[str, Any]:
     # One reading serves all who look: what stands in it is in a language.
     facts: dict[str, Any] = reading(f"jobs-dashboard-{get_language()}", _facts)
-    return {**facts, "live": request.GET.get("live") != "off"}
+    return {**facts, "live": _is_live(request)}
 
 
 def _facts() -> dict[str, Any]:
@@ -52,7 +51,7 @@ def _facts() -> dict[str, Any]:
         "busy": sum(len(line.running) for line in workers),
         "queues": queues,
         "oldest": max((line for line in queues if line.oldest), key=lambda line: line.oldest_seconds, default=None),
-        "groups": letters.groups(letters.entries(), GROUPS)[0],
+        "groups": letters.groups(letters.entries(), GROUPS).lines,
     }
 
 
@@ -71,7 +70,12 @@ def _charts(request: HttpRequest) -> dict[str, Any]:
 @require_safe
 def queues(request: HttpRequest) -> HttpResponse:
     """What waits in each queue and lane, what lies in Redis, and who serves it."""
-    lines, waiting, now = stats.queues(stats.workers()), stats.lanes(), timezone.now()
+    return render_live(request, "jobs/queue/list.html", "jobs/queue/_live.html", lambda: _queues(request))
+
+
+def _queues(request: HttpRequest) -> dict[str, Any]:
+    served = stats.workers()
+    lines, waiting, now = stats.queues(served), stats.lanes(), timezone.now()
     lying = lanes.lengths([line.name for line in lines])
     rows = [
         {
@@ -89,15 +93,36 @@ def queues(request: HttpRequest) -> HttpResponse:
         }
         for line in lines
     ]
-    return render(request, "jobs/queue/list.html", {"queues": lines, "lanes": rows, "lying": lying})
+    return {
+        "queues": lines,
+        "waiting": sum(line.waiting for line in lines),
+        "oldest": max((line.oldest_seconds for line in lines), default=0),
+        "alerts": health.queue_alerts(lines, served),
+        "lanes": rows,
+        "lying": lying,
+        "live": _is_live(request),
+    }
 
 
 @needs("view_job")
 @require_safe
 def workers(request: HttpRequest) -> HttpResponse:
     """Each live worker and what its slots do."""
-    lines = stats.workers()
-    slots = sum(line.worker.concurrency for line in lines)
-    context = {"workers": lines, "slots": slots, "busy": sum(len(line.running) for line in lines), "leader": stats.leader_lives()}
-    context["usual"] = types.usual()
-    return render(request, "jobs/worker/list.html", context)
+    return render_live(request, "jobs/worker/list.html", "jobs/worker/_live.html", lambda: _workers(request))
+
+
+def _workers(request: HttpRequest) -> dict[str, Any]:
+    lines, leader = stats.workers(), stats.leader_lives()
+    return {
+        "workers": lines,
+        "slots": sum(line.worker.concurrency for line in lines),
+        "busy": sum(len(line.running) for line in lines),
+        "leader": leader,
+        "alerts": health.part_alerts(stats.redis_lives(), leader, lines),
+        "usual": types.usual(),
+        "live": _is_live(request),
+    }
+
+
+def _is_live(request: HttpRequest) -> bool:
+    return request.GET.get("live") != "off"

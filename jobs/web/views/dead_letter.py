@@ -1,6 +1,10 @@
 """The dead letter queue: read the errors, decide."""
 
+from urllib.parse import urlencode
+
+from django.contrib import messages
 from django.db.models import Prefetch
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -20,6 +24,8 @@ from jobs.web.paging import page_of
 from jobs.web.reports import page_actor, say
 
 GROUPS = 20
+SHORT = 2_000  # bytes of arguments that are shown in a line
+SHORT_KWARGS = "CASE WHEN octet_length(jobs_job.kwargs::text) <= %s THEN jobs_job.kwargs::text END"
 
 
 @needs("view_job")
@@ -29,15 +35,18 @@ def dead_letter_list(request: HttpRequest) -> HttpResponse:
     chosen = selection.read(request.GET)
     resolution = resolution_of(request)
     rows = chosen.rows(resolution)
-    groups, total = letters.groups(rows, GROUPS) if resolution is Resolution.OPEN else ([], 0)
+    groups = letters.groups(rows, GROUPS)
     context = {
         "page": page_of(light(rows), request.GET),
         "resolution": resolution.value,
         "tabs": [(item.value, text) for item, text in RESOLUTION_LABELS.items()],
         "chosen": chosen,
         "filters": dict(chosen.pairs),
-        "groups": groups,
-        "total": total,
+        "groups": groups.lines,
+        "kinds": groups.kinds,
+        "total": groups.total if resolution is Resolution.OPEN else 0,
+        "more_groups": groups.kinds - len(groups.lines),
+        "share": round(groups.most * 100 / groups.total) if groups.total else 0,
     }
     return render(request, "jobs/dead_letter/list.html", context)
 
@@ -50,7 +59,7 @@ def resolution_of(request: HttpRequest) -> Resolution:
 
 def light(rows: Entries) -> Entries:
     """The rows without what may be long; their jobs are read apart, or the planner might join them before it takes a page."""
-    jobs = Job.objects.defer("args", "kwargs", "result", "options")
+    jobs = Job.objects.defer("args", "kwargs", "result", "options").annotate(short_kwargs=RawSQL(SHORT_KWARGS, [SHORT]))
     return rows.prefetch_related(Prefetch("job", jobs)).defer("traceback")
 
 
@@ -65,10 +74,14 @@ def dead_letter_act(request: HttpRequest) -> HttpResponse:
     match action:
         case "reprocess":
             say(request, action, dead_letters.reprocess(ids, by=by, reason=form.cleaned_data["note"]))
+        case "choose" if ids:  # without any it would be all
+            return HttpResponseRedirect(f"{reverse('jobs:dead_letters_reprocess')}?{urlencode({'entry': ids}, doseq=True)}")
         case "resolve":
             say(request, action, dead_letters.resolve(ids, by=by, note=form.cleaned_data["note"]))
-        case _:
+        case "notify":
             say(request, action, dead_letters.notify(ids, by=by))
+        case _:
+            messages.warning(request, _("Nothing was selected."))
     target = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}, require_https=request.is_secure())
     return HttpResponseRedirect(target if safe else reverse("jobs:dead_letters"))

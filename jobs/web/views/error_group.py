@@ -86,7 +86,7 @@ def _page(request: HttpRequest, fingerprint: str, owner: OwnerForm | None = None
         raise Http404
     chosen = Selection(pairs=(("group", fingerprint),), until=0)
     resolution = resolution_of(request)
-    groups, _number = letters.groups(chosen.rows(), 1)
+    groups = letters.groups(chosen.rows(), 1).lines
     context: dict[str, Any] = {
         "newest": newest,
         "found": groups[0] if groups else None,

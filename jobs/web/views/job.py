@@ -44,12 +44,14 @@ def _job_context(job: Job) -> dict[str, Any]:
     failed = job.status == Status.FAILED  # else it has no open entry
     entry = DeadLetterQueue.objects.filter(job=job, resolution=Resolution.OPEN).first() if failed else None
     acts = list(Audit.objects.filter(job=job.pk)[:ACTS])
+    worker = Worker.objects.filter(id=job.worker).first() if job.worker and job.status != Status.PENDING else None
     return {
         "job": job,
         "state": job.state.value,
         "ended": Status(job.status) in ENDED,
         "answer": why(job) if job.status == Status.PENDING else None,
-        "now": _now(job, acts),
+        "now": _now(job, acts, worker),
+        "worker": worker,
         "attempts": attempts,
         "line": timeline(job, attempts[::-1], timezone.now()),
         "acts": acts,
@@ -63,13 +65,13 @@ def _job_context(job: Job) -> dict[str, Any]:
     }
 
 
-def _now(job: Job, acts: Sequence[Audit]) -> str:
-    """What a job does that does not wait, in one sentence; `acts` are those of the audit, the newest first."""
+def _now(job: Job, acts: Sequence[Audit], worker: Worker | None) -> str:
+    """What a job does that does not wait, in one sentence; `acts` are those of the audit, the newest first; `worker` ran it last."""
     if job.cancel_requested_at and job.status == Status.RUNNING:
         return _("Cancelling was asked for; the worker stops the job.")
     match Status(job.status):
         case Status.RUNNING:
-            return _running(job)
+            return _running(job, worker)
         case Status.FAILED:
             return _("It failed for good and will not run again by itself.")
         case Status.CANCELLED:
@@ -95,8 +97,7 @@ def _cancelled(job: Job, acts: Sequence[Audit]) -> str:
     return _("It was cancelled.")
 
 
-def _running(job: Job) -> str:
-    worker = Worker.objects.filter(id=job.worker or 0).first()
+def _running(job: Job, worker: Worker | None) -> str:
     if worker is None or job.started_at is None:
         return _("A worker runs it now.")
     time = span((timezone.now() - job.started_at).total_seconds())

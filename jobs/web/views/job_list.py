@@ -1,9 +1,11 @@
 """The list of jobs, and the same as a file."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.cache import cache
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -15,6 +17,7 @@ from jobs.store import counts, found, stats
 from jobs.web import download
 from jobs.web.access import needs
 from jobs.web.filters import Found, JobFilter, changed
+from jobs.web.labels import western
 from jobs.web.live import render_live
 from jobs.web.paging import Page, Reach, page_of
 from jobs.web.times import span
@@ -83,6 +86,17 @@ def _live(request: HttpRequest, live: str) -> str:
     if live:
         query["live"] = live
     return f"?{query.urlencode()}"
+
+
+@needs("view_job")
+@require_safe
+def job_find(request: HttpRequest) -> HttpResponse:
+    """From the search box: the page of the one job with this number or Celery id, else the list of what the words find."""
+    text = request.GET.get("q", "")
+    numbers = Job.objects.filter(pk__in=found.by_number_or_id(western(text))).values_list("pk", flat=True)[:2]
+    if len(numbers) == 1:
+        return HttpResponseRedirect(reverse("jobs:detail", args=[numbers[0]]))
+    return HttpResponseRedirect(f"{reverse('jobs:list')}?{urlencode({'q': text})}")
 
 
 @needs("view_job")

@@ -14,6 +14,7 @@ from jobs.store import letters
 from jobs.web import selection
 from jobs.web.access import needs
 from jobs.web.forms import ReprocessForm, ResolveForm
+from jobs.web.health import GROWING
 from jobs.web.reports import page_actor, say
 from jobs.web.selection import Selection
 from jobs.web.widgets import dress
@@ -26,8 +27,9 @@ SAMPLE = 5
 def reprocess(request: HttpRequest) -> HttpResponse:
     """Run the jobs of a selection again: with other arguments or priority, at a pace, after a trial."""
     chosen = _chosen(request)
+    size = letters.size(chosen.rows(), GROWING)
     names = letters.arguments(chosen.rows())
-    form = ReprocessForm(request.POST if request.method == "POST" else None, names=names)
+    form = ReprocessForm(request.POST if request.method == "POST" else None, names=names, total=size.total)
     if request.method == "POST" and form.is_valid() and _fits(chosen, form):
         options: dict[str, Any] = {"reason": form.cleaned_data["reason"]}
         if form.cleaned_data["argument"]:
@@ -35,7 +37,7 @@ def reprocess(request: HttpRequest) -> HttpResponse:
         if form.cleaned_data["priority"] is not None:
             options["priority"] = form.cleaned_data["priority"]
         return _go(request, Verb.REPROCESS, chosen, pace=form.cleaned_data["pace"], trial=form.cleaned_data["trial"], **options)
-    return _preview(request, "jobs/dead_letter/reprocess.html", chosen, form, tasks=letters.tasks(chosen.rows()))
+    return _preview(request, "jobs/dead_letter/reprocess.html", chosen, form, size, tasks=letters.tasks(chosen.rows()))
 
 
 @needs("triage_deadletterqueue")
@@ -46,7 +48,7 @@ def resolve(request: HttpRequest) -> HttpResponse:
     form = ResolveForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         return _go(request, Verb.RESOLVE, chosen, note=form.cleaned_data["note"])
-    return _preview(request, "jobs/dead_letter/resolve.html", chosen, form)
+    return _preview(request, "jobs/dead_letter/resolve.html", chosen, form, letters.size(chosen.rows(), GROWING))
 
 
 def _chosen(request: HttpRequest) -> Selection:
@@ -55,10 +57,10 @@ def _chosen(request: HttpRequest) -> Selection:
     return given if given.until else selection.fixed(given)
 
 
-def _preview(request: HttpRequest, template: str, chosen: Selection, form: Any, **more: Any) -> HttpResponse:
+def _preview(request: HttpRequest, template: str, chosen: Selection, form: Any, size: letters.Size, **more: Any) -> HttpResponse:
     dress(form)
     rows = chosen.rows().select_related("job").order_by("-id")
-    context = {"chosen": chosen, "total": chosen.rows().count(), "sample": rows[:SAMPLE], "form": form, **more}
+    context = {"chosen": chosen, "total": size.total, "new": size.new, "sample": rows[:SAMPLE], "form": form, **more}
     return render(request, template, context, status=422 if form.is_bound else 200)
 
 

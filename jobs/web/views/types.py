@@ -1,5 +1,6 @@
 """The types of jobs: what each task is, and how its newest jobs fared."""
 
+import inspect
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -28,6 +29,7 @@ def _row(name: str, task: Any, line: TypeLine) -> dict[str, Any]:
         "name": name,
         "known": task is not None,
         "about": _about(task),
+        "more": _more(task),
         "options": _options(task),
         "line": line,
         "signature": str(registry.signature(task)) if task is not None else "",
@@ -39,6 +41,12 @@ def _about(task: Any) -> str:
     text = (getattr(task, "__doc__", "") or "").strip()
     first = text.splitlines()[0] if text else ""
     return _(first) if first else ""
+
+
+def _more(task: Any) -> str:
+    """The rest of the docstring, as it stands in the code."""
+    _first, _line, rest = inspect.cleandoc(getattr(task, "__doc__", "") or "").partition("\n")
+    return rest.strip()
 
 
 def _options(task: Any) -> list[tuple[str, Any]]:

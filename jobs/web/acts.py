@@ -1,0 +1,33 @@
+"""What an act on many jobs is called before and while it goes on: the verb with its number, the same on headings, lists and buttons."""
+
+from django.utils.translation import ngettext
+
+from jobs.models import Batch
+from jobs.models.audit import Verb
+
+
+def act_text(batch: Batch, number: int | None = None) -> str:
+    """The verb for `number` jobs of the batch, all of them when it is None."""
+    number = batch.total if number is None else number
+    return _text(batch.what, number, entries=batch.entries) % {"number": f"{number:,}"}
+
+
+def _text(verb: Verb, number: int, *, entries: bool) -> str:
+    match verb:
+        case Verb.CANCEL:
+            return ngettext("Cancel %(number)s job", "Cancel %(number)s jobs", number)
+        case Verb.REPROCESS if entries:
+            return ngettext("Reprocess %(number)s job", "Reprocess %(number)s jobs", number)
+        case Verb.REPROCESS:
+            return ngettext("Run %(number)s job again", "Run %(number)s jobs again", number)
+        case Verb.PRIORITY:
+            return ngettext("Change the priority of %(number)s job", "Change the priority of %(number)s jobs", number)
+        case Verb.QUEUE:
+            return ngettext("Move %(number)s job to another queue", "Move %(number)s jobs to another queue", number)
+        case Verb.DELETE:
+            return ngettext("Delete %(number)s job", "Delete %(number)s jobs", number)
+        case Verb.RESOLVE:
+            return ngettext("Mark %(number)s entry as resolved", "Mark %(number)s entries as resolved", number)
+        case Verb.RESTORE:
+            return ngettext("Let %(number)s cancelled job wait again", "Let %(number)s cancelled jobs wait again", number)
+    raise ValueError(verb)

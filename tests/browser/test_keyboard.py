@@ -1,0 +1,145 @@
+"""By the keyboard alone, and what a live page leaves alone: focus, scrolled places, marked texts; nothing moves for who wants no motion."""
+
+import re
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from playwright.sync_api import Browser, Page, expect
+
+from jobs import enqueue
+from jobs.models import Job
+from tests.browser.login import log_in
+from tests.browser.scene import played
+from tests.rows import job_in
+from tests.waiting import until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+FOCUSED = """() => {
+  const one = document.activeElement, seen = [one, one.closest("label") ?? one].map((each) => getComputedStyle(each).outlineStyle);
+  return [one.id || one.name || one.textContent.trim().slice(0, 40), seen.some((style) => style !== "none")];
+}"""
+
+
+def tab_to(page: Page, wanted: str, most: int = 120) -> None:
+    """Press Tab until the element that the selector finds has the focus; whatever has it on the way must show it."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        name, shown = page.evaluate(FOCUSED)
+        assert shown, f"the focus cannot be seen on {name}"
+        if page.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
+            return
+    raise AssertionError(f"{wanted} cannot be reached by Tab")
+
+
+def renewed(page: Page) -> None:
+    """Wait until the live part was written anew."""
+    page.evaluate("document.querySelector('#live').old = true")
+    until(lambda: page.wait_for_timeout(50) or not page.evaluate("document.querySelector('#live').old"), timeout=30, what="renewal")
+
+
+@pytest.mark.parametrize("language", ["ar", "en"])
+def test_a_job_is_created_and_cancelled_with_a_reason_by_the_keyboard_alone(page: Page, language: str) -> None:
+    page.goto("/jobs/")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    expect(page.locator(".skip")).to_be_in_viewport()
+    tab_to(page, "a.btn-main[href$='/create/']")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/create/")
+    tab_to(page, "#task")
+    page.keyboard.type("jobs.tasks.sleep")
+    expect(page.locator("#task")).to_have_value("jobs.tasks.sleep")
+    tab_to(page, "form[method=get] .acts button")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    tab_to(page, "[name=argument-seconds]")
+    page.keyboard.type("60")
+    tab_to(page, "[name=name]")
+    page.keyboard.type("من لوحة المفاتيح")
+    tab_to(page, "[name=priority]")
+    page.keyboard.press("ArrowRight")
+    tab_to(page, "main form[method=post] button.btn-main")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/jobs/\d+/$"))
+    job = Job.objects.get()
+    assert (job.name, job.kwargs) == ("من لوحة المفاتيح", {"seconds": 60.0})
+    tab_to(page, "#reason")
+    page.keyboard.type("جُرِّبت")
+    tab_to(page, "#cancel")
+    page.keyboard.press("Enter")
+    expect(page.locator(".why-answer")).to_contain_text("جُرِّبت")
+    job.refresh_from_db()
+    assert job.status == "cancelled"
+
+
+def test_errors_are_reached_from_the_list_at_the_top(page: Page) -> None:
+    page.route("**/jobs/create/", lambda route: route.fulfill(response=route.fetch(), status=200))  # or the console names the 422
+    page.goto("/jobs/create/?task=jobs.tasks.sleep")
+    page.fill("[name=max_retries]", "-1")
+    page.click("main form[method=post] button.btn-main")
+    tab_to(page, "#problems a[href='#id_max_retries']")
+    page.keyboard.press("Enter")
+    expect(page.locator("#id_max_retries")).to_be_in_viewport()
+
+
+def test_the_search_box_leads_to_a_job(page: Page) -> None:
+    job = job_in("pending", name="wanted")
+    page.goto("/")
+    tab_to(page, ".find input")
+    page.keyboard.type(str(job.pk))
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/jobs/{job.pk}/")
+
+
+@pytest.mark.parametrize("place", ["#count-queued", "#all-groups", "#queue-celery", "#pause"])
+def test_the_focus_stays_where_it_is_on_the_dashboard(page: Page, place: str) -> None:
+    with played():
+        cache.clear()
+        page.goto("/")
+        page.focus(place)
+        enqueue("jobs.tasks.sleep", kwargs={"seconds": 1})  # or nothing would change
+        renewed(page)
+        expect(page.locator(place)).to_be_focused()
+
+
+def test_the_focus_and_a_scrolled_place_stay_on_the_page_of_a_job(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    job = enqueue("jobs.tasks.fail", kwargs={"message": "x" * 400}, delay=7200)
+    page.goto(f"/jobs/{job.pk}/")
+    page.focus("#job-kwargs")
+    page.evaluate("document.querySelector('#job-kwargs').scrollLeft = 70")
+    page.evaluate("scrollTo(0, 300)")
+    renewed(page)
+    expect(page.locator("#job-kwargs")).to_be_focused()
+    assert page.evaluate("[document.querySelector('#job-kwargs').scrollLeft, scrollY]") == [70, 300]
+
+
+def test_a_text_that_somebody_marks_stays_marked(page: Page) -> None:
+    job = enqueue("jobs.tasks.fail", kwargs={"message": "copy me"}, delay=7200)
+    page.goto(f"/jobs/{job.pk}/")
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('#job-kwargs'))")
+    page.wait_for_timeout(2500)  # longer than the part waits before it renews itself: that nothing comes can only be waited for
+    assert "copy me" in page.evaluate("getSelection().toString()")
+    page.evaluate("getSelection().removeAllRanges()")
+    renewed(page)
+
+
+def test_all_rows_of_a_page_are_chosen_at_once(page: Page) -> None:
+    for number in range(3):
+        job_in("failed", name=f"Invoice {number}")
+    for address in ("/jobs/", "/jobs/dead-letters/"):
+        page.goto(address)
+        page.check("#pick-all")
+        assert page.locator("tbody .pick input:checked").count() == 3
+        page.uncheck("#pick-all")
+        assert page.locator("tbody .pick input:checked").count() == 0
+
+
+def test_nothing_moves_for_who_wants_no_motion(browser: Browser, live_server: Any, page: Page) -> None:
+    context = browser.new_context(locale="ar", base_url=live_server.url, reduced_motion="reduce")
+    still = context.new_page()
+    log_in(still)
+    moving = "document.getAnimations().length"
+    assert (page.evaluate(moving) > 0, still.evaluate(moving)) == (True, 0)
+    context.close()
