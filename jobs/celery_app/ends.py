@@ -11,6 +11,7 @@ from jobs.celery_app import retries, settle
 from jobs.celery_app.body import is_kill
 from jobs.domain.errors import JobCancelled, JobInterrupted, PermanentError, TaskEnded, TaskExit
 
+_SIGNALS = 64  # the highest number of one; sys.exit(-1) is a task's own
 _OF_THE_WORKER = (WorkerShutdown, WorkerTerminate)  # what ends all of it; the job is given back
 
 
@@ -58,7 +59,7 @@ def _called(task: Any, outcome: Any, call: Callable[[], Any]) -> Any:
 
 def _is_from_outside(error: BaseException) -> bool:
     """Whether it ends more than this run: the worker, the greenlet that was killed, the process that was told to by a signal."""
-    by_signal = isinstance(error, SystemExit) and isinstance(error.code, int) and error.code < 0  # billiard's: signal - 256
+    by_signal = isinstance(error, SystemExit) and isinstance(error.code, int) and -256 < error.code <= -256 + _SIGNALS  # billiard's
     return by_signal or isinstance(error, _OF_THE_WORKER) or is_kill(error)
 
 
