@@ -24,6 +24,13 @@ from jobs.web.labels import HIDDEN, STATE_LABELS
 from jobs.web.times import clock, clock_time
 
 LONG: Final = 2_000  # letters of an error: more than a line shows
+SAID: Final = {
+    "priority": "priority",
+    "queue": "queue",
+    "own": "owner",
+    "snooze": "snoozed until",
+    "wake": "snoozed until",
+}  # by the verb itself
 register = template.Library()
 for _filter in (acts.act_text, values.call_line, values.one_line, values.pretty, times.clock, times.span, times.seconds, times.per_minute):
     register.filter(_filter)
@@ -210,7 +217,7 @@ def changes(act: Any) -> list[dict[str, Any]]:
         "snoozed until": _("Snoozed until"),
     }
     return [
-        {"label": labels.get(key, key), "old": _word(key, old), "new": _word(key, act.after.get(key))}
+        {"label": "" if SAID.get(act.verb) == key else labels.get(key, key), "old": _word(key, old), "new": _word(key, act.after.get(key))}
         for key, old in act.before.items()
         if key != "cancel asked" or act.after
     ]

@@ -119,3 +119,13 @@ def test_the_audit_needs_its_permission(client: Client) -> None:
     client.force_login(user)
     assert client.get("/jobs/audit/").status_code == 403
     assert b"/jobs/audit/" not in client.get("/jobs/").content
+
+
+def test_what_the_verb_says_is_not_said_again(staff: Client) -> None:
+    job = job_in("pending")
+    control.change_priority([job.id], 9, "sara")
+    control.cancel([job.id], "sara")
+    for address in (f"/jobs/{job.id}/", "/jobs/audit/"):
+        page = staff.get(address).content.decode()
+        assert "Priority: <bdi" not in page
+        assert 'State: <bdi class="diff-old">Pending</bdi>' in page
