@@ -22,6 +22,7 @@ from jobs.store.transitions import Failure, Run
 logger = logging.getLogger("jobs.worker")
 logging.getLogger("celery.app.trace").addFilter(masking.Filter())  # writes what tasks raise, with the traceback
 INTERRUPTED = Failure(error_class="Interrupted", message="the worker was stopped", outcome=Ending.INTERRUPTED)
+LONGEST = 100_000_000  # characters of a result: PostgreSQL cuts a connection that sends a statement of a gigabyte
 REQUEUE_S = 0.1  # seconds before a rejected job is due again
 
 
@@ -86,9 +87,12 @@ def _done(outcome: Any, won: bool) -> None:
 def encode(result: Any) -> str:
     """The result as JSON text. Raises EncodeError, which Celery turns into a failure of the task."""
     try:
-        return encoding.text(result)
+        written = encoding.text(result)
     except EncodeError as error:
         raise EncodeError(f"The task returned a value that is not JSON: {error}") from error
+    if len(written) > LONGEST:
+        raise EncodeError(f"The task returned a value of {len(written):,} characters of JSON; a row takes {LONGEST:,}")
+    return written
 
 
 def complete(outcome: Any, result: Any, children: Any = None, store: bool = True) -> None:

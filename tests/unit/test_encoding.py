@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kombu.exceptions import EncodeError
 from kombu.utils.json import loads
 
+from jobs.celery_app import settle
 from jobs.celery_app.encoding import text
 
 VALUES = st.recursive(
@@ -52,3 +53,10 @@ def test_what_has_no_json() -> None:
     for value in (object(), {1, 2}, endless, {(1, 2): 3}):
         with pytest.raises(EncodeError):
             text(value)
+
+
+def test_a_result_that_no_statement_can_carry_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settle, "LONGEST", 10)
+    assert settle.encode("12345678") == '"12345678"'
+    with pytest.raises(EncodeError, match="11 characters of JSON; a row takes 10"):
+        settle.encode("123456789")
