@@ -4,6 +4,8 @@ import re
 
 from playwright.sync_api import Page
 
+PATIENCE = 120_000  # ms: what a page may take on a machine that does much else
+
 
 def log_in(page: Page) -> None:
     """Through the form; ends at the dashboard."""

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from playwright.sync_api import Browser, Page, expect
 
 from jobs.models import DeadLetterQueue, Job
-from tests.browser.login import log_in
+from tests.browser.login import PATIENCE, log_in
 from tests.workers import running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,6 +21,7 @@ def desk(request: pytest.FixtureRequest, browser: Browser, live_server: Any) -> 
     """A page of someone who is logged in, and the language; console messages and failed requests fail the test."""
     get_user_model().objects.create_superuser("sara", "", "secret")
     context = browser.new_context(locale=request.param, base_url=live_server.url, viewport={"width": 390, "height": 800})
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     troubles: list[str] = []
     page.on("console", lambda message: troubles.append(message.text))
@@ -43,7 +44,7 @@ def test_a_job_is_followed_live_into_the_dead_letter_queue(desk: Any, tmp_path: 
     with running_worker(tmp_path / "log", JOBS_RETRY_BACKOFF="0.2"):
         create(page, language, "jobs.tasks.fail", name="من المتصفح", max_retries="1")
         page.wait_for_url(re.compile(r"/jobs/\d+/$"))
-        expect(page.locator(".state-failed").first).to_be_visible(timeout=20_000)
+        expect(page.locator(".state-failed").first).to_be_visible()
     job = Job.objects.get()
     assert (job.name, job.attempts, job.created_by and job.created_by.username) == ("من المتصفح", 2, "sara")
     page.goto("/jobs/dead-letters/")

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from jobs import enqueue
 from jobs.models import Job
-from tests.browser.login import log_in
+from tests.browser.login import PATIENCE, log_in
 from tests.browser.scene import played
 from tests.rows import job_in
 from tests.waiting import until
@@ -35,7 +35,8 @@ def tab_to(page: Page, wanted: str, most: int = 120) -> None:
 def renewed(page: Page) -> None:
     """Wait until the live part was written anew."""
     page.evaluate("document.querySelector('#live').old = true")
-    until(lambda: page.wait_for_timeout(50) or not page.evaluate("document.querySelector('#live').old"), timeout=30, what="renewal")
+    new = "!document.querySelector('#live').old"
+    until(lambda: page.wait_for_timeout(50) or page.evaluate(new), timeout=PATIENCE / 1000, what="renewal")
 
 
 @pytest.mark.parametrize("language", ["ar", "en"])
@@ -138,6 +139,7 @@ def test_all_rows_of_a_page_are_chosen_at_once(page: Page) -> None:
 
 def test_nothing_moves_for_who_wants_no_motion(browser: Browser, live_server: Any, page: Page) -> None:
     context = browser.new_context(locale="ar", base_url=live_server.url, reduced_motion="reduce")
+    context.set_default_timeout(PATIENCE)
     still = context.new_page()
     log_in(still)
     moving = "document.getAnimations().length"

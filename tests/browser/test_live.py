@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from jobs import control, enqueue
-from tests.browser.login import log_in
+from tests.browser.login import PATIENCE, log_in
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,6 +30,7 @@ def login(context: BrowserContext) -> Page:
 def context(browser: Browser, live_server: Any, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
     get_user_model().objects.create_superuser("sara", "", "secret")
     context = browser.new_context(locale="ar", base_url=live_server.url, java_script_enabled=getattr(request, "param", True))
+    context.set_default_timeout(PATIENCE)
     TROUBLES.clear()
     yield context
     context.close()
@@ -44,7 +45,7 @@ def test_the_list_shows_what_is_new_and_keeps_the_focus(context: BrowserContext)
     page.focus(f"#job-{first.id}")
     second = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, name="second")
     control.cancel([first.id], by="omar")
-    expect(page.locator(f"#job-{second.id}")).to_be_visible(timeout=15_000)
+    expect(page.locator(f"#job-{second.id}")).to_be_visible()
     expect(page.locator("#tab-cancelled b")).to_have_text("1")
     assert page.evaluate("document.activeElement.id") == f"job-{first.id}"
     assert page.input_value("#q") == "half a word"
@@ -61,7 +62,7 @@ def test_nothing_is_asked_for_while_the_tab_is_hidden(context: BrowserContext) -
     page.clock.run_for(20_000)
     assert asked == []
     page.evaluate("delete document.hidden")
-    with page.expect_response(lambda answer: answer.url.endswith("/jobs/"), timeout=15_000):
+    with page.expect_response(lambda answer: answer.url.endswith("/jobs/")):
         page.clock.run_for(3_500)
 
 
@@ -80,7 +81,7 @@ def test_a_list_that_has_not_changed_is_left_alone_and_asked_for_less_often(cont
     pauses = [after - before for (_, before), (_, after) in pairwise(answers)]
     assert max(pauses[3:]) > 1.5 * min(pauses[:2])
     control.cancel([job.id], by="omar")
-    expect(page.locator("#tab-cancelled b")).to_have_text("1", timeout=15_000)
+    expect(page.locator("#tab-cancelled b")).to_have_text("1")
     assert not page.evaluate("document.querySelector('#live').marked")
 
 
@@ -114,9 +115,9 @@ def test_an_open_table_of_a_jobs_life_stays_open_and_goes_on(context: BrowserCon
     page = login(context)
     job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1})
     page.goto(f"/jobs/{job.id}/")
-    expect(page.locator("#line-table")).to_be_visible(timeout=15_000)
+    expect(page.locator("#line-table")).to_be_visible()
     page.click("#line-table summary")
     length = page.locator("#line-table tbody td").last
     before = length.inner_text()
-    expect(length).not_to_have_text(before, timeout=15_000)
+    expect(length).not_to_have_text(before)
     expect(length).to_be_visible()

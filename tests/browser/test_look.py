@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 
 from jobs.models import Batch, DeadLetterQueue, Worker
 from jobs.store import counts
-from tests.browser.login import log_in
+from tests.browser.login import PATIENCE, log_in
 from tests.browser.scene import played
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -76,6 +76,7 @@ def desk(language: str, browser: Browser, live_server: Any) -> Iterator[Any]:
         context = browser.new_context(
             locale=language, base_url=live_server.url, color_scheme=theme, viewport={"width": width, "height": WIDTHS[width]}
         )
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page, troubles = context.new_page(), []
         page.on("console", lambda message: troubles.append(f"{page.url} {message.location}: {message.text}"))

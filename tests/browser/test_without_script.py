@@ -9,7 +9,7 @@ from django.core.cache import cache
 from playwright.sync_api import Browser, Page, expect
 
 from jobs.models import DeadLetterQueue, Job
-from tests.browser.login import log_in
+from tests.browser.login import PATIENCE, log_in
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,6 +20,7 @@ def plain(browser: Browser, live_server: Any) -> Iterator[Page]:
     cache.clear()
     get_user_model().objects.create_superuser("sara", "", "secret")
     context = browser.new_context(locale="en", base_url=live_server.url, java_script_enabled=False)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     log_in(page)
     yield page
