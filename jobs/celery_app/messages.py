@@ -82,7 +82,7 @@ def parts(row: Row, queue: str, options: dict[str, Any]) -> tuple[dict[str, Any]
         "replaced_task_nesting": 0,
         "stamped_headers": None,
         "stamps": {},
-        "headers": None,
+        "headers": {},
     } | _part(options, "headers")
     headers |= {
         "id": row.task_id,

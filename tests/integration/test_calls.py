@@ -1,5 +1,6 @@
 """What Celery code does when it calls tasks and inside them, in real workers."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def test_a_task_sees_the_call_it_was_made_by(tmp_path: Path) -> None:
         assert job_of(result).priority == 7
         by_name = current_app.send_task("t.request", kwargs={"a": 1}, routing_key="celery")
         assert by_name.get(timeout=GET)["delivery_info"]["priority"] == 0
+        assert by_name.get(timeout=GET)["headers"] is None
         assert job_of(by_name).priority == 5
         parent = (s("request") | s("request")).apply_async()
         second = parent.get(timeout=GET)
@@ -103,6 +105,29 @@ def test_retries_change_the_call_and_keep_to_their_limits(tmp_path: Path) -> Non
         assert rejected.get(timeout=GET) == "second"
         assert (job_of(rejected).attempts, job_of(rejected).runs) == (1, 2)
     assert DeadLetterQueue.objects.count() == 4
+
+
+def test_the_pauses_of_retry_backoff_are_those_of_the_row(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log"):
+        sent = [task("backs_off").delay(), task("backs_off_by_chance").delay()]
+        until(lambda: not Job.objects.filter(finished_at=None).exists(), timeout=GET)
+        steady, random = [list(Attempt.objects.filter(job=job_of(each)).order_by("run")) for each in sent]
+        assert [attempt.delay for attempt in steady] == [1, 2, 2, None]
+        for before, after in itertools.pairwise(steady):
+            waited = (after.started_at - before.finished_at).total_seconds()  # type: ignore[operator]
+            assert waited >= (before.delay or 0)
+        assert random[0].delay in (0, 1)
+
+
+@pytest.mark.parametrize("pool", ["gevent", "prefork"])
+def test_what_a_task_logs_and_prints_is_in_the_log_with_its_name_and_id(tmp_path: Path, pool: str) -> None:
+    with running_worker(tmp_path / "log", pool=pool, slots=2):
+        result = task("logs").delay("apple")
+        result.get(timeout=GET)
+        until(lambda: "prints apple" in (tmp_path / "log").read_text(), timeout=10)
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert [line for line in lines if f"t.logs[{result.id}]: says apple" in line and "INFO" in line]
+    assert [line for line in lines if "prints apple" in line and "WARNING" in line]
 
 
 def test_bases_of_ones_own_run_behind_the_claim(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import base64
 import json
 import re
+import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from jobs.models import Attempt, Job
 from jobs.store import broker
 from tests.rows import open_gate
 from tests.waiting import until
-from tests.workers import ROOT, running_worker
+from tests.workers import ROOT, environment, running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ACCEPT = {"JOBS_ACCEPT_FOREIGN": "True"}
@@ -128,3 +130,14 @@ def test_the_sql_of_the_guide_is_an_enqueue() -> None:
     columns = {row.split("|")[1].strip(" `") for row in guide.splitlines() if row.startswith("| `")}
     named = {name for each in columns for name in each.replace("`", "").split(", ")}
     assert named <= {field.column for field in Job._meta.concrete_fields}
+
+
+@pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not installed")
+def test_the_line_for_psql_in_the_guide_runs(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "any-language.md").read_text("utf-8")
+    (line,) = re.findall(r"`(psql [^`]+)`", guide)
+    done = subprocess.run(["sh", "-c", line], env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "INSERT 0 1"), done.stderr
+    with running_worker(tmp_path / "log"):
+        (job,) = jobs(1)
+    assert (job.task, job.kwargs, job.status, job.max_retries) == ("jobs.tasks.sleep", {"seconds": 1}, "completed", 3)
