@@ -1,4 +1,5 @@
-"""`make django-tasks-suite`: Django's own tests of its task backends, fetched by pip and not kept, on this backend and a real worker.
+"""`make django-tasks-suite`: Django's own tests of its task backends, fetched by pip and not kept, on this backend and a real worker,
+with servers of their own unless DATABASE_URL and REDIS_URL name some.
 
 Left out is only what is about the other backend's own limits or its own store; each with its reason.
 """
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Final
 
 import django
+
+from jobs.dev import embedded
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LISTED: Final = "tests.djangotasks.at_once.Listed"
@@ -86,8 +89,12 @@ def main() -> int:
         prepare(fetch(folder), folder / "run" / "tasks")
         environ = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.djangotasks.settings", "PYTHONPATH": f"{ROOT}{os.pathsep}{folder / 'run'}"}
         environ |= {"DJANGO_ALLOW_ASYNC_UNSAFE": "1"}  # their coroutines call plain methods, which ours answer from the database
+        environ |= {"DATA_DIR": str(folder), **embedded.start(folder, wanted=[each for each in embedded.BOTH if not os.environ.get(each)])}
         command = [sys.executable, "-m", "django", "test", "--noinput", "tasks", *sys.argv[1:]]
-        return subprocess.run(command, cwd=folder / "run", env=environ, check=False).returncode
+        try:
+            return subprocess.run(command, cwd=folder / "run", env=environ, check=False).returncode
+        finally:
+            embedded.stop(folder)
 
 
 if __name__ == "__main__":
