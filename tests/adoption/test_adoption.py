@@ -116,6 +116,18 @@ def test_the_shop_s_tests_pass_after_the_two_lines(adopted: Path, site: Path) ->
         assert "jobs.I002" in manage(adopted, environment("adopted", site), "check")  # its visibility_timeout has no effect any more
 
 
+@pytest.mark.parametrize("kind", ["stock", "adopted"])
+def test_celery_s_fixtures_for_pytest_work_before_and_after(kind: str, request: pytest.FixtureRequest, site: Path) -> None:
+    broker.client(settings.CELERY_BROKER_URL).flushdb()
+    folder: Path = request.getfixturevalue(kind)
+    shutil.copy(Path(__file__).parent / "with_fixtures.py", folder / "orders" / "test_fixtures.py")
+    environ = environment(f"fixtures_{kind}", site if kind == "adopted" else None) | {"DJANGO_SETTINGS_MODULE": "shop.settings"}
+    options = ["-q", "-p", "celery.contrib.pytest", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={folder}"]
+    command = [sys.executable, "-m", "pytest", *options, "orders/test_fixtures.py"]
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=200, check=False)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
 def test_the_desk_s_pages_work_in_the_shop(adopted: Path, site: Path) -> None:
     desk = Path(__file__).parent / "desk"
     for name, target in (("settings", "shop/desk_settings"), ("urls", "shop/desk_urls"), ("tests", "orders/desk_tests")):
