@@ -19,6 +19,7 @@ from tests.waiting import until
 PROJECT = Path(__file__).resolve().parent / "same"
 LIBRARIES = ROOT / ".libraries"  # requirements-libraries.txt, installed by make celery-suite
 KINDS = ("stock", "jobs")
+WITHOUT_LIBRARIES = ("settings", "with_options", "with_habits")
 
 
 def environ(kind: str, settings_module: str = "settings") -> dict[str, str]:
@@ -28,7 +29,7 @@ def environ(kind: str, settings_module: str = "settings") -> dict[str, str]:
         | {
             "SAME": kind,
             "NOTES_URL": os.environ["REDIS_URL"],
-            "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *([LIBRARIES] if settings_module not in ("settings", "with_options") else [])])),
+            "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *([LIBRARIES] if settings_module not in WITHOUT_LIBRARIES else [])])),
             "DJANGO_SETTINGS_MODULE": f"same.{settings_module}",
             "PYTHONWARNINGS": "ignore",
         }
@@ -102,6 +103,11 @@ def test_programs_see_the_same_with_stock_celery_and_here(pool: str, programs: s
 @pytest.mark.parametrize("programs", ["libraries", "sentry", "tenants", "tracing", "style"])
 def test_libraries_see_the_same_with_stock_celery_and_here(pool: str, programs: str, tmp_path: Path) -> None:
     assert compared(tmp_path, programs, pool, f"with_{programs}")
+
+
+@pytest.mark.compare
+def test_what_tutorials_and_answers_show_comes_to_the_same(tmp_path: Path) -> None:
+    assert len(compared(tmp_path, "habits", "gevent", "with_habits")) > 20
 
 
 @pytest.mark.compare

@@ -20,6 +20,7 @@ MODULES = {
     "prefork": ("processes",),
     "options": ("options.programs",),
     "options_of_children": ("options.programs", "options.children"),
+    "habits": ("habits.programs",),
     "libraries": ("libraries.programs",),
     "sentry": ("libraries.sentry",),
     "style": ("style.programs",),

@@ -1,0 +1,1 @@
+"""Celery code as it stands in tutorials, answers and blogs."""
