@@ -8,12 +8,15 @@ import logging
 import math
 import os
 import random
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import psycopg2
 from billiard import active_children
 from celery.worker import state
 
@@ -104,7 +107,8 @@ class Watchdog:
         if True not in said:  # the log's lock may be held by what hangs
             os.write(2, f"CRITICAL jobs.worker: {reason}; the process ends itself\n".encode())
         for child in active_children():  # of a prefork worker
-            child.kill()
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # billiard's processes have no kill()
         os._exit(SOFTWARE)
 
     def _say(self, reason: str, said: list[bool]) -> None:
@@ -131,6 +135,8 @@ class Watchdog:
                         transitions.complete(cursor, outcome.run, result=done[outcome.run])
                     else:
                         transitions.release(cursor, outcome.run, delay=APART_S, failure=settle.INTERRUPTED)
+        except psycopg2.Error:  # it is away
+            pass
         finally:
             said.append(False)
 
