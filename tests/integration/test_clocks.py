@@ -33,10 +33,13 @@ def shifted(minutes: int) -> dict[str, str]:
     return {"LD_PRELOAD": str(LIBRARY), "FAKETIME": f"{minutes:+d}m", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
+IN_CHAOS = [pytest.param(minutes, pool, marks=pytest.mark.chaos) for pool in ("prefork", "threads", "solo") for minutes in (10, -10)]
+
+
 @pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed")
-@pytest.mark.parametrize("minutes", [10, -10])
-def test_a_clock_that_is_wrong_by_ten_minutes_has_no_effect(tmp_path: Path, minutes: int) -> None:
-    with running_worker(tmp_path / "log", **shifted(minutes), JOBS_RETRY_BACKOFF="1"):
+@pytest.mark.parametrize(("minutes", "pool"), [(10, "gevent"), (-10, "gevent"), *IN_CHAOS])
+def test_a_clock_that_is_wrong_by_ten_minutes_has_no_effect(tmp_path: Path, minutes: int, pool: str) -> None:
+    with running_worker(tmp_path / "log", pool=pool, slots=2 if pool == "prefork" else 4, **shifted(minutes), JOBS_RETRY_BACKOFF="1"):
         jobs = [enqueue("t.add", args=[1, 1], delay=1), enqueue("t.send_later"), enqueue("t.permanent")]
         failing = enqueue("jobs.tasks.fail", max_retries=1)
         ended = ("completed", "failed")

@@ -39,13 +39,16 @@ def test_nobody_knows_it(tmp_path: Path) -> None:
         AsyncResult(jobs[0].task_id).get(timeout=5)
 
 
-def test_another_worker_knows_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pool", ["gevent", *(pytest.param(pool, marks=pytest.mark.chaos) for pool in ("prefork", "threads", "solo"))])
+def test_another_worker_knows_it(tmp_path: Path, pool: str) -> None:
     """One of two workers is of an older version."""
+    old_code = {"EXTRA_INSTALLED_APPS": "tests.brokenapp", "BREAK": "patience"}
     with (
-        running_worker(tmp_path / "old", "-n", "old@here", EXTRA_INSTALLED_APPS="tests.brokenapp", BREAK="patience") as old,
-        running_worker(tmp_path / "new", "-n", "new@here"),
+        running_worker(tmp_path / "old", "-n", "old@here", pool=pool, slots=2 if pool == "prefork" else 4, **old_code) as old,
+        running_worker(tmp_path / "new", "-n", "new@here", pool=pool, slots=2 if pool == "prefork" else 4),
     ):
         ids = insert("t.add", 16)
         until(lambda: Job.objects.filter(id__in=ids, status="completed").count() == 16, timeout=60)
         assert old.poll() is None
     assert not DeadLetterQueue.objects.exists()
+    assert set(Job.objects.values_list("attempts", "losses")) == {(1, 0)}, "no attempt is spent by going back"
