@@ -31,7 +31,7 @@ from jobs.conf import configuration
 from jobs.domain.errors import JobInterrupted
 from jobs.store import transitions
 from jobs.store.schema import wait_until_migrated
-from jobs.worker import ending, forks, inspection  # noqa: F401 - answers `celery inspect scheduled`
+from jobs.worker import ending, forks, inspection, stopping  # noqa: F401 - answers `celery inspect scheduled`
 from jobs.worker.process import child_engine
 from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
@@ -286,7 +286,7 @@ class LeaderChild(bootsteps.StartStopStep):
     def _tend(self) -> None:
         pause = 0.5
         while not self.ending.wait(pause):
-            if self.child is not None and self.child.poll() is not None and state.should_stop in (None, False):
+            if self.child is not None and self.child.poll() is not None and not stopping.is_told():
                 logger.error("the leader's process ended with %s; starting it again", self.child.returncode)
                 pause = min(pause * 2, 10)
                 self._spawn()

@@ -20,7 +20,7 @@ from jobs.domain import priority
 from jobs.store import broker, clock, transitions
 from jobs.store.locks import ALONE
 from jobs.store.transitions import Failure, Run
-from jobs.worker import foreign, other_consumers, unreadable
+from jobs.worker import foreign, other_consumers, stopping, unreadable
 from jobs.worker.early_claims import EarlyClaims
 from jobs.worker.popper import PAUSE_S, Popper, is_alone, read
 from jobs.worker.rate_limits import Turns
@@ -193,7 +193,7 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
             except redis.RedisError as error:
                 wait_for_redis(consumer, popper.client, error)
                 continue
-            if messages and state.should_stop not in (None, False):  # told to stop while it waited for them
+            if messages and stopping.is_told():  # told to stop while it waited for them
                 popper.put_back(key, messages)
                 continue
             queue = key[len(prefix) :].split(priority.SEPARATOR)[0]

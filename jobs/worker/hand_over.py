@@ -23,6 +23,7 @@ from jobs.celery_app import messages
 from jobs.celery_app.messages import Row
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
+from jobs.worker import stopping
 
 logger = logging.getLogger("jobs.worker")
 _TYPED = '"__type__"'  # in JSON of kombu's: a date, a UUID or the like
@@ -64,7 +65,7 @@ class HandOver:
     def queues(self, new: NewJob) -> Sequence[str]:
         """The queues that this worker serves; none if the job must wait in its row: for its time, its turn, or another worker."""
         consumer, admission = self.consumer, self.worker.admission
-        if consumer is None or self.alone or admission.closed or _is_told_to_stop():
+        if consumer is None or self.alone or admission.closed or stopping.is_told():
             return ()
         if len(admission.holders) > admission.size or gevent.getcurrent() not in admission.holders:  # pool_shrink
             return ()
@@ -96,7 +97,7 @@ class HandOver:
                 self._begin(consumer, self.waiting.popleft())
 
     def _begin(self, consumer: Any, heir: Heir) -> None:
-        if _is_told_to_stop() or not self.worker.engine.registration.held:
+        if stopping.is_told() or not self.worker.engine.registration.held:
             gevent.spawn(self._give_back, heir)
             return
         try:
@@ -135,7 +136,3 @@ def message_of(heir: Heir) -> Message:
 
 def _decoded(text: str) -> Any:
     return loads(text) if _TYPED in text else json.loads(text)
-
-
-def _is_told_to_stop() -> bool:
-    return state.should_stop not in (None, False) or state.should_terminate not in (None, False)

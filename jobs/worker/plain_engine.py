@@ -13,6 +13,7 @@ from jobs.store.canvas import Part
 from jobs.store.engine import answer, connect, is_lost, is_transient
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
+from jobs.worker import stopping
 from jobs.worker.registration import Registration
 
 PAUSE_S = 0.5
@@ -31,8 +32,8 @@ class PlainEngine:
         self.connection: Any = None
 
     def claim(self, run: Run, queue: str, priority: int) -> bool:
-        """True if this run owns the job now."""
-        if run.id in self.held or not (self.registration.held or self.registration.check()):
+        """True if this run owns the job now. A message that came while the worker was told to stop is left to another one."""
+        if stopping.is_told() or run.id in self.held or not (self.registration.held or self.registration.check()):
             return False
 
         def change(cursor: Any) -> bool:

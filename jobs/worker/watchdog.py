@@ -18,13 +18,13 @@ from typing import Any
 
 import psycopg2
 from billiard import active_children
-from celery.worker import state
 
 from jobs.celery_app import last_resort, settle
 from jobs.conf import configuration
 from jobs.domain.errors import JobInterrupted, JobTimeout
 from jobs.store import deadline, transitions
 from jobs.store.engine import connect
+from jobs.worker import stopping
 from jobs.worker.ending import SOFTWARE
 
 logger = logging.getLogger("jobs.worker")
@@ -81,7 +81,7 @@ class Watchdog:
                 outcome.body.throw(JobTimeout)
 
     def _look_at_the_stop(self, held: list[Any], now: float) -> None:
-        if self.stopping is None and (_is_set(state.should_stop) or _is_set(state.should_terminate)):
+        if self.stopping is None and stopping.is_told():
             self.stopping = now
         if self.stopping is None:
             return
@@ -139,10 +139,6 @@ class Watchdog:
             pass
         finally:
             said.append(False)
-
-
-def _is_set(flag: Any) -> bool:
-    return flag is not None and flag is not False
 
 
 def _main_thread() -> int:

@@ -91,14 +91,16 @@ def test_a_late_result_of_a_stopped_worker_is_refused_and_shown(tmp_path: Path, 
     assert "came late and was refused" in (tmp_path / "stopped").read_text()
 
 
-@pytest.mark.parametrize("how", ["twice", "SIGINT", "control"])
-@pytest.mark.parametrize("pool", POOLS)
+TOLD = [(pool, how) for pool in ("gevent", *POOLS) for how in ("twice", "SIGINT", "control") if (pool, how) != ("solo", "control")]
+
+
+@pytest.mark.parametrize(("pool", "how"), TOLD)
 def test_a_worker_that_is_told_to_stop(tmp_path: Path, pool: str, how: str) -> None:
-    """As under gevent: nothing more is admitted, running jobs have the grace, the rest runs again at once elsewhere, exit code 0."""
+    """Nothing more is admitted, though a slot is free; running jobs have the grace, the rest runs again at once elsewhere; exit code 0."""
     with (
         running_worker(tmp_path / "stays", "-n", "stays@here"),
         running_worker(
-            tmp_path / "ends", "-n", "ends@here", "-Q", "own", pool=pool, slots=2, JOBS_LEADER_CHILD="False", JOBS_SHUTDOWN_GRACE=str(GRACE)
+            tmp_path / "ends", "-n", "ends@here", "-Q", "own", pool=pool, slots=3, JOBS_LEADER_CHILD="False", JOBS_SHUTDOWN_GRACE=str(GRACE)
         ) as ends,
     ):
         short = enqueue_many("t.gate", [(("told",), {})] * (slots(pool) - 1), queue="own")
@@ -117,6 +119,17 @@ def test_a_worker_that_is_told_to_stop(tmp_path: Path, pool: str, how: str) -> N
     job, given_back = Job.objects.get(id=long), Attempt.objects.get(job=long)
     assert (job.runs, job.attempts, job.losses, given_back.outcome) == (2, 1, 0, "interrupted")
     assert (job.started_at - given_back.finished_at).total_seconds() < 2 * LOADED
+
+
+def test_solo_hears_remote_control_between_two_jobs(tmp_path: Path) -> None:
+    """It has one thread for both; a signal is heard at once."""
+    with running_worker(tmp_path / "log", "-n", "ends@here", pool="solo") as worker:
+        job = enqueue("t.gate", args=["told"]).id
+        until(lambda: running(job), timeout=30)
+        told("control", worker)
+        open_gate("told")
+        assert worker.wait(5 * LOADED) == 0
+    assert completed(job)
 
 
 @pytest.mark.parametrize("pool", ["threads", "solo"])
