@@ -3,20 +3,25 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from jobs import enqueue_many
+from jobs.conf import configuration
 from jobs.models import Job
 from tests.integration.test_election import Candidate, candidate, holders, leader
+from tests.pushes import Pushes
 from tests.waiting import until
 from tests.workers import running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LOADED = 2
+CHANGES = 10  # of leaders, to measure what they send again
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +71,24 @@ def test_two_that_believe_they_lead(tmp_path: Path) -> None:
         os.kill(first.process.pid, signal.SIGCONT)
         all_ran_once()
         assert [one.terms() for one in candidates] == [1, 1]
+
+
+@pytest.mark.chaos
+def test_changes_of_leaders_send_hardly_anything_again(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    """At most a hundredth of the window, and all of that is refused."""
+    with Pushes(settings.CELERY_BROKER_URL) as pushes, ExitStack() as stack:
+        flow(stack, tmp_path)
+        enqueue_many("t.nap", [((0.03,), {})] * 1500)
+        for _ in range(CHANGES):
+            (session,) = until(holders, timeout=10)
+            ended = Job.objects.filter(status="completed").count()
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(%s)", [session])
+            until(lambda session=session: holders() not in ([], [session]), timeout=10)  # type: ignore[misc]
+            until(lambda ended=ended: Job.objects.filter(status="completed").count() > ended + 40, timeout=30)  # type: ignore[misc]
+        assert Job.objects.filter(status="pending").count() > configuration().dispatch_window, "the window was full each time"
+        all_ran_once()
+    assert len(pushes.counted) == Job.objects.count(), "each message was seen"
+    record_property("messages sent again", pushes.again)
+    print(pushes.again, "messages sent again by", CHANGES, "changes of leaders")
+    assert pushes.again <= 0.01 * CHANGES * configuration().dispatch_window

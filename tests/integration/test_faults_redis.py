@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import connection
 
 from jobs import control, enqueue, enqueue_many
+from jobs.dev import places, redis_server
 from jobs.domain.priority import lane_key, lane_of
 from jobs.models import Job
 from jobs.store import broker, outages, stats
@@ -138,6 +139,36 @@ def test_redis_stopped_for_thirty_seconds(tmp_path: Path, own_redis: OwnRedis) -
         assert seconds_until_next_start(since) < AGAIN * LOADED
         stream.stop.set()
         complete_once(stream.ids)
+
+
+@pytest.fixture
+def other_redis(data_dir: Path) -> Iterator[OwnRedis]:
+    """A second server, empty."""
+    server = OwnRedis(data_dir / "other" / "redis")
+    yield server
+    redis_server.stop(server.folder)
+    places.remove_socket_folder(server.folder.parent / "postgres")
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("pool", ["gevent", "threads"])
+def test_redis_replaced_by_another_server(tmp_path: Path, own_redis: OwnRedis, other_redis: OwnRedis, pool: str) -> None:
+    """At the same address; then the first one again, with the messages that lay there. It ends its connections, or is cut off silently."""
+    with (
+        proxy(str(own_redis.socket)) as between,
+        running_worker(tmp_path / "log", pool=pool, REDIS_URL=f"redis://127.0.0.1:{between.port}/0") as worker,
+        naps() as stream,
+    ):
+        waiting = enqueue_many("t.nap", [((0.05,), {})] * 400)
+        for server, leave in ((other_redis, between.cut), (own_redis, between.freeze)):
+            before = Job.objects.filter(status="completed").count()
+            until(lambda before=before: Job.objects.filter(status="completed").count() > before + 10, timeout=30)  # type: ignore[misc]
+            between.target = str(server.socket)
+            assert leave() >= 2
+            assert seconds_until_next_start(now()) < AGAIN * LOADED
+        stream.stop.set()
+        complete_once([*waiting, *stream.ids])
+        assert worker.poll() is None
 
 
 @pytest.mark.chaos
