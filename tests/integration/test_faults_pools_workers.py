@@ -70,7 +70,7 @@ def test_a_stopped_worker_keeps_its_jobs(tmp_path: Path, pool: str) -> None:
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_a_late_result_of_a_stopped_worker_is_refused_and_shown(tmp_path: Path, pool: str) -> None:
+def test_a_late_result_of_other_pools_is_refused_and_shown(tmp_path: Path, pool: str) -> None:
     """Its locks are lost while it is stopped: the job runs again elsewhere, the first result comes too late."""
     with (
         running_worker(tmp_path / "other", "-n", "other@here"),
@@ -95,7 +95,7 @@ TOLD = [(pool, how) for pool in ("gevent", *POOLS) for how in ("twice", "SIGINT"
 
 
 @pytest.mark.parametrize(("pool", "how"), TOLD)
-def test_a_worker_that_is_told_to_stop(tmp_path: Path, pool: str, how: str) -> None:
+def test_a_worker_of_each_pool_that_is_told_to_stop(tmp_path: Path, pool: str, how: str) -> None:
     """Nothing more is admitted, though a slot is free; running jobs have the grace, the rest runs again at once elsewhere; exit code 0."""
     with (
         running_worker(tmp_path / "stays", "-n", "stays@here"),
