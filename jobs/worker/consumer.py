@@ -1,6 +1,7 @@
 """Celery's consumer with our fetch loop and with messages checked before anything runs."""
 
 import logging
+import random
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -143,7 +144,8 @@ class Consumer(celery.worker.consumer.Consumer):
             signals.task_unknown.send(sender=self, message=message, exc=exc, name=name, id=headers["id"])
         since = self.unknown.setdefault(run.id, now)
         if elsewhere or now - since < UNKNOWN_FOR:
-            pause = 1.0 if elsewhere else min(5.0, UNKNOWN_FOR)
+            # Not even: workers ask Redis anew each second, and would meet the job in the same order for a minute.
+            pause = random.uniform(0.5, 1.5) if elsewhere else min(5.0, UNKNOWN_FOR)
             engine.write(lambda cursor: transitions.release(cursor, run, delay=pause))
             return
         del self.unknown[run.id]

@@ -48,7 +48,7 @@ def test_another_worker_knows_it(tmp_path: Path, pool: str) -> None:
         running_worker(tmp_path / "new", "-n", "new@here", pool=pool, slots=2 if pool == "prefork" else 4),
     ):
         ids = insert("t.add", 16)
-        until(lambda: Job.objects.filter(id__in=ids, status="completed").count() == 16, timeout=60)
+        until(lambda: Job.objects.filter(id__in=ids, status="completed").count() == 16, timeout=30)
         assert old.poll() is None
     assert not DeadLetterQueue.objects.exists()
     assert set(Job.objects.values_list("attempts", "losses")) == {(1, 0)}, "no attempt is spent by going back"
