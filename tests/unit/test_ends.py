@@ -23,7 +23,7 @@ from jobs.celery_app import ends
         (Timeout(1), False),
         (GreenletExit(), False),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 def test_only_what_comes_from_outside_ends_more_than_the_run(error: BaseException, outside: bool) -> None:
     assert ends._is_from_outside(error) is outside
