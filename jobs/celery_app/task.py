@@ -181,7 +181,6 @@ def _claim(task: JobTask) -> Outcome:
     if outcome is None:
         raise Ignore
     request.eta = getattr(request, "job_eta", None)
-    request.headers = request.headers or None  # not None in the message, or Celery takes the engine's own headers for the caller's
     _ = request.children  # made now, so that Celery's copy of the request shares the list
     return outcome
 

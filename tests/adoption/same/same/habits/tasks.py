@@ -393,7 +393,7 @@ def runs_a_coroutine(n):
 def seen(self):
     request = self.request
     stamps = {name: request.stamps.get(name) for name in request.stamped_headers or []}
-    return [request.get("tenant"), request.headers and {k: v for k, v in request.headers.items() if k == "tenant"}, stamps, request.shadow]
+    return [request.get("tenant"), {k: v for k, v in (request.headers or {}).items() if k == "tenant"}, stamps, request.shadow]
 
 
 @shared_task(bind=True, base=AbortableTask)
