@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from jobs import control
 from jobs.domain.actors import Actor, Source
+from jobs.domain.outcomes import Outcome
 from jobs.domain.statuses import LIVE, Status
 from jobs.enqueueing import enqueue_many
 from jobs.models import Attempt, Job, Worker
@@ -79,7 +80,10 @@ def own_runs(ids: Sequence[int]) -> list[Run]:
 
 
 def other_runs(own: Sequence[Run]) -> list[Run]:
-    """What else ran on the same workers in that time: other jobs, and attempts that failed."""
+    """What else ran on the same workers in that time: other jobs, and attempts that failed.
+
+    Not those that were lost: when they ended nobody knows, and a worker that is started again has the name of the one before.
+    """
     if not own:
         return []
     parents = _parents()
@@ -88,7 +92,8 @@ def other_runs(own: Sequence[Run]) -> list[Run]:
     jobs = Job.objects.filter(worker__isnull=False, started_at__lt=end).exclude(finished_at__lt=begin).exclude(id__in=[r.id for r in own])
     found = {(job.id, job.started_at): _run(job, parents) for job in jobs.defer("args", "kwargs", "result", "options")}
     names = {worker.name: parents.get(worker.id, worker.id) for worker in Worker.objects.all()}
-    for attempt in Attempt.objects.filter(worker__in=list(names), started_at__lt=end, finished_at__gt=begin).select_related("job"):
+    known = Attempt.objects.exclude(outcome=Outcome.LOST).filter(worker__in=list(names), started_at__lt=end, finished_at__gt=begin)
+    for attempt in known.select_related("job"):
         key = (attempt.job_id, attempt.started_at)
         if attempt.started_at is not None and key not in found:
             found[key] = _other(attempt.job_id, attempt.started_at, attempt.finished_at, names[attempt.worker])

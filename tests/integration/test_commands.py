@@ -11,9 +11,11 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone, translation
 
 from jobs import enqueue
-from jobs.models import DeadLetterQueue, Job
+from jobs.domain.outcomes import Outcome
+from jobs.models import Attempt, DeadLetterQueue, Job, Worker
 from jobs.store import stats
 from jobs.verification import priority
+from jobs.verification.rules import Run
 from tests.workers import running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,6 +52,18 @@ def test_another_number_of_slots_fails(tmp_path: Path, slots: int, reason: str) 
 def test_broken_priorities_fail(tmp_path: Path, broken: str) -> None:
     with running_worker(tmp_path / "log", **BROKEN, BREAK=broken), pytest.raises(CommandError, match="inversion"):
         run("test_priority_concurrency", sleep=0.3)
+
+
+def test_a_run_that_was_lost_with_a_worker_is_no_busy_slot_of_the_next_one_of_that_name() -> None:
+    now = timezone.now()
+    about = {"hostname": "h", "pid": 1, "pool": "gevent", "concurrency": 4, "queues": [], "tasks": [], "versions": {}}
+    worker = Worker.objects.create(name="celery@here", **about)
+    job = enqueue("jobs.tasks.sleep", args=[1])
+    for number, outcome in enumerate((Outcome.LOST, Outcome.FAILED), 1):
+        begun = now - timedelta(seconds=number)
+        Attempt.objects.create(job=job, run=number, outcome=outcome, worker=worker.name, started_at=begun, finished_at=now)
+    own = Run(id=0, priority=5, run_at=now, due_at=now, started_at=now - timedelta(seconds=3), finished_at=now, worker=worker.id)
+    assert [run.started_at for run in priority.other_runs([own])] == [now - timedelta(seconds=2)]
 
 
 def test_dead_letters_pass_on_a_good_worker(tmp_path: Path) -> None:
