@@ -14,7 +14,7 @@ from jobs.store.transitions import KEPT_PROGRESS, Run
 # No bitmaps: of the two small partial indexes of that time they became scans of all that waits.
 SESSION = """SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off;
              SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; SET lock_timeout = '200ms'"""
-# $10: this batch was sent before and nobody knows whether it was committed; then a row with our own mark counts as won.
+# $9: this batch was sent before and nobody knows whether it was committed; then a row with our own mark counts as won.
 FLUSH = f"""PREPARE jobs_flush (bigint[], int[], text[], bigint[], int[], text[], int[], int, boolean) AS
 WITH done AS (
   UPDATE jobs_job j SET status = 'completed', finished_at = statement_timestamp(), result = d.result::json
