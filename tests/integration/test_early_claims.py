@@ -12,17 +12,17 @@ from celery import current_app
 from celery.worker import state
 
 from jobs import enqueue, enqueue_many
-from jobs.celery_app import process_engine, settle, signing
+from jobs.celery_app import settle, signing
 from jobs.models import Job
 from jobs.store.transitions import Run
 from jobs.worker.early_claims import EarlyClaims
 from jobs.worker.group_commit import GroupCommit
 from jobs.worker.registration import Registration
+from tests.green_engine import group_commit
 from tests.waiting import until
 from tests.workers import running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
-WORKER = {"name": "w", "hostname": "h", "pid": 1, "pool": "gevent", "concurrency": 4, "queues": ["celery"], "tasks": [], "versions": {}}
 
 
 @pytest.fixture(autouse=True)
@@ -32,12 +32,8 @@ def _tasks() -> None:
 
 @pytest.fixture
 def engine() -> Iterator[GroupCommit]:
-    made = GroupCommit(Registration(WORKER), 4)
-    process_engine.use(made)
-    yield made
-    process_engine.use(None)
-    made.registration.leave()
-    made.close()
+    with group_commit() as made:
+        yield made
 
 
 @pytest.fixture

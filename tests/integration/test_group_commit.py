@@ -11,18 +11,17 @@ from celery import current_app
 from django.db import connection
 
 from jobs import enqueue
-from jobs.celery_app import process_engine, settle
+from jobs.celery_app import settle
 from jobs.models import Job
 from jobs.store import transitions
 from jobs.store.canvas import Part
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
 from jobs.worker.group_commit import GroupCommit
-from jobs.worker.registration import Registration
+from tests.green_engine import group_commit
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-WORKER = {"name": "w", "hostname": "h", "pid": 1, "pool": "gevent", "concurrency": 4, "queues": ["celery"], "tasks": [], "versions": {}}
 DEEP = "[" * 20_000 + "]" * 20_000  # more levels than PostgreSQL's stack has room for
 
 
@@ -33,12 +32,8 @@ def _tasks() -> None:
 
 @pytest.fixture
 def engine() -> Iterator[GroupCommit]:
-    made = GroupCommit(Registration(WORKER), 4)
-    process_engine.use(made)
-    yield made
-    process_engine.use(None)
-    made.registration.leave()
-    made.close()
+    with group_commit() as made:
+        yield made
 
 
 def new() -> Run:
