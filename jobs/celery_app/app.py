@@ -14,7 +14,7 @@ from kombu.utils.objects import cached_property
 
 from jobs.domain import priority
 
-STEPS = ("jobs.worker.bootsteps:Engine", "jobs.worker.bootsteps:LeaderChild")
+STEPS = ("jobs.worker.bootsteps:Engine", "jobs.worker.leader_child:LeaderChild")
 
 # kombu waits 1 s in one BRPOP: a connection that is silent for 5 s is half open.
 _COMMON = {"socket_keepalive": True, "health_check_interval": 10, "socket_timeout": 5.0, "socket_connect_timeout": 3.0}

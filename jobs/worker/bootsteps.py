@@ -1,15 +1,11 @@
-"""What a worker starts and stops besides Celery's own parts."""
+"""What a worker starts and stops besides Celery's own parts; the leader beside it is `jobs.worker.leader_child`."""
 
-import atexit
 import logging
 import os
 import platform
 import socket
-import subprocess
 import sys
-import threading
 import time
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -24,14 +20,12 @@ from django.db import connections
 from django.utils.translation import gettext as _
 
 import jobs
-from jobs.celery_app import aftermath, last_resort, limits, process_engine, settle
-from jobs.celery_app.app import address
-from jobs.celery_app.deadline_board import Board
+from jobs.celery_app import aftermath, limits, process_engine, settle
 from jobs.conf import configuration
 from jobs.domain.errors import JobInterrupted
 from jobs.store import transitions
 from jobs.store.schema import wait_until_migrated
-from jobs.worker import ending, forks, inspection, stopping  # noqa: F401 - answers `celery inspect scheduled`
+from jobs.worker import forks, inspection  # noqa: F401 - answers `celery inspect scheduled`
 from jobs.worker.process import child_engine
 from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
@@ -245,63 +239,5 @@ class Engine(bootsteps.StartStopStep):
             return [transitions.Run(id=id, runs=runs) for id, runs in cursor.fetchall()]
 
         return list(worker.engine.write(read))
-
-    terminate = stop
-
-
-class LeaderChild(bootsteps.StartStopStep):
-    """A leader or standby beside each worker, with the worker's sentry. It ends when its standard input closes, as this process ends."""
-
-    requires = (Engine,)
-
-    def __init__(self, worker: Any, **kwargs: Any) -> None:
-        self.child: subprocess.Popen[bytes] | None = None
-        if configuration().leader_child:
-            last_resort.board = Board.make()  # before the pool forks its children
-        super().__init__(worker, **kwargs)
-
-    def start(self, worker: Any) -> None:
-        """Start the child and a thread that starts it again when it dies."""
-        if not configuration().leader_child:
-            return
-        self.ending = threading.Event()
-        name = connections[configuration().database].settings_dict["NAME"]
-        self.options = [f"--database-name={name}"] if name else []
-        if found := address(worker.app):
-            self.options.append(f"--app={found}")
-        self.handed: tuple[int, ...] = ()
-        if (board := last_resort.board) is not None:
-            handles = ending.handles()
-            given = {"deadlines": board.descriptor, "end": handles.end, "signals": handles.told}
-            self.options += [f"--{name}={descriptor}" for name, descriptor in given.items() if descriptor is not None]
-            self.handed = tuple(filter(None, given.values()))
-        self._spawn()
-        threading.Thread(target=self._tend, daemon=True, name="jobs-leader-child").start()
-
-    def _spawn(self) -> None:
-        path = os.pathsep.join(dict.fromkeys([os.getcwd(), *filter(None, sys.path)]))
-        command = [sys.executable, "-m", "django", "dispatch", "--parent", *self.options]
-        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=self.handed, env=os.environ | {"PYTHONPATH": path})
-
-    def _tend(self) -> None:
-        pause = 0.5
-        while not self.ending.wait(pause):
-            if self.child is not None and self.child.poll() is not None and not stopping.is_told():
-                logger.error("the leader's process ended with %s; starting it again", self.child.returncode)
-                pause = min(pause * 2, 10)
-                self._spawn()
-
-    def stop(self, worker: Any) -> None:
-        """Close the child's standard input: it ends by that, while running jobs have their grace."""
-        if self.child is None:
-            return
-        self.ending.set()
-        if self.child.stdin is not None:
-            self.child.stdin.close()
-        atexit.register(self._reap, self.child)
-
-    def _reap(self, child: "subprocess.Popen[bytes]") -> None:
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(1)
 
     terminate = stop
