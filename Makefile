@@ -13,7 +13,7 @@ DEV_STAMP := .venv/.dev-$(shell cat $(DEV_FILES) | cksum | cut -d' ' -f1)
 LIBRARIES_STAMP := .libraries/.done-$(shell cat requirements-libraries.txt | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test check demo chaos chaos-short proof versions django-tasks-suite celery-suite bench bench-short bench-canvas messages format lock clean
+.PHONY: help install up test test-slow check demo chaos chaos-short proof versions django-tasks-suite celery-suite bench bench-short bench-canvas messages format lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s%s\n", $$1, $$2}'
@@ -23,8 +23,13 @@ install: $(DEV_STAMP) ## Make .venv with everything for tests and checks
 up: $(UP_STAMP) ## Start PostgreSQL, Redis, a worker and the web pages; stop them with Ctrl-C
 	@exec $(PY) manage.py up
 
-test: $(DEV_STAMP) ## Run the tests (all but chaos), in four processes with servers of their own
+test test-slow: export PYTHONDONTWRITEBYTECODE = # hundreds of processes are started: compile once
+
+test: $(DEV_STAMP) ## Run the tests, in four processes with servers of their own
 	$(PY) -m pytest -n 4 --dist loadfile
+
+test-slow: $(DEV_STAMP) ## Run what make test leaves out: other pools, languages, themes and widths, long faults
+	$(PY) -m pytest -n 4 --dist loadfile -m "slow and not chaos and not compare"
 
 check: $(DEV_STAMP) ## Lint, types, import contracts, known vulnerabilities, migrations, translations, compose file
 	$(PY) -m ruff check .

@@ -102,6 +102,7 @@ def test_the_adopting_diff_is_two_lines(stock: Path, adopted: Path) -> None:
     assert [line[0] for line in changed] == ["-", "+", "+"]
 
 
+@pytest.mark.slow
 def test_the_shop_s_tests_pass_with_stock_celery(stock: Path) -> None:
     broker.client(settings.CELERY_BROKER_URL).flushdb()
     assert "Ran 9 tests" in manage(stock, environment("stock"), "test", "--noinput", "orders")
@@ -116,7 +117,7 @@ def test_the_shop_s_tests_pass_after_the_two_lines(adopted: Path, site: Path) ->
         assert "jobs.I002" in manage(adopted, environment("adopted", site), "check")  # its visibility_timeout has no effect any more
 
 
-@pytest.mark.parametrize("kind", ["stock", "adopted"])
+@pytest.mark.parametrize("kind", [pytest.param("stock", marks=pytest.mark.slow), "adopted"])
 def test_celery_s_fixtures_for_pytest_work_before_and_after(kind: str, request: pytest.FixtureRequest, site: Path) -> None:
     broker.client(settings.CELERY_BROKER_URL).flushdb()
     folder: Path = request.getfixturevalue(kind)
@@ -173,6 +174,7 @@ print([AsyncResult(id).get(timeout=60) for id in {ids}])
 """
 
 
+@pytest.mark.slow
 def test_an_unchanged_celery_app_runs_next_to_it_on_the_same_redis(stock: Path, adopted: Path, site: Path, tmp_path: Path) -> None:
     """Both have a queue `celery`; the key prefix keeps them apart. The way back is the same: the rows that wait are drained."""
     client = broker.client(settings.CELERY_BROKER_URL)

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from jobs.models import DeadLetterQueue, Job
 from tests.browser.login import PATIENCE, log_in
+from tests.waiting import until
 from tests.workers import running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,7 +45,8 @@ def test_a_job_is_followed_live_into_the_dead_letter_queue(desk: Any, tmp_path: 
     with running_worker(tmp_path / "log", JOBS_RETRY_BACKOFF="0.2"):
         create(page, language, "jobs.tasks.fail", name="من المتصفح", max_retries="1")
         page.wait_for_url(re.compile(r"/jobs/\d+/$"))
-        expect(page.locator(".state-failed").first).to_be_visible()
+        until(lambda: Job.objects.get().status == "failed", what="its retries are used up")
+        expect(page.locator(".runs .state-failed")).to_have_count(2)
     job = Job.objects.get()
     assert (job.name, job.attempts, job.created_by and job.created_by.username) == ("من المتصفح", 2, "sara")
     page.goto("/jobs/dead-letters/")

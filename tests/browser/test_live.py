@@ -66,6 +66,7 @@ def test_nothing_is_asked_for_while_the_tab_is_hidden(context: BrowserContext) -
         page.clock.run_for(3_500)
 
 
+@pytest.mark.slow
 def test_a_list_that_has_not_changed_is_left_alone_and_asked_for_less_often(context: BrowserContext) -> None:
     page = login(context)
     job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, delay=86_400 * 40)

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ from tests.browser.scene import played
 pytestmark = pytest.mark.django_db(transaction=True)
 PICTURES = Path(__file__).resolve().parents[2] / "test-pictures"
 WIDTHS = {390: 844, 1280: 900}
+IN_SHORT = {("ar", "light", 1280), ("en", "dark", 390)}
+LOOKS = [
+    pytest.param(*look, marks=() if look in IN_SHORT else pytest.mark.slow) for look in product(("ar", "en"), ("light", "dark"), WIDTHS)
+]
 
 
 def addresses(jobs: dict[str, int]) -> dict[str, str]:
@@ -102,8 +107,7 @@ def faults(page: Page, name: str, troubles: list[str]) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("width", list(WIDTHS))
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("language", "theme", "width"), LOOKS)
 def test_every_page_is_without_fault(desk: Any, language: str, theme: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.clear()
     page, troubles = desk(width, theme)

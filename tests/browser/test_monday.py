@@ -11,7 +11,10 @@ from jobs.models import Audit, DeadLetterQueue, Job
 from tests.waiting import until
 from tests.workers import running_worker
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.parametrize("language", ["ar", "en"])]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.parametrize("language", ["ar", pytest.param("en", marks=pytest.mark.slow)]),
+]
 KINDS = {"t.priced": 120, "jobs.tasks.fail": 50, "t.permanent": 30}
 
 

@@ -38,8 +38,10 @@ def moved(page: Page) -> list[Any]:
     return found if sum(value for value, _nodes in found) > STILL else []
 
 
-@pytest.mark.parametrize("language", ["ar", "en"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(
+    ("language", "width"),
+    [("ar", 390), pytest.param("ar", 1280, marks=pytest.mark.slow), pytest.param("en", 390, marks=pytest.mark.slow), ("en", 1280)],
+)
 def test_pages_are_light_and_stand_still(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     wrong: dict[str, Any] = {}

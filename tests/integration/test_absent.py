@@ -29,7 +29,9 @@ def _tasks() -> None:
 
 
 @pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=pytest.mark.chaos)])
-@pytest.mark.parametrize("absent", ["worker", "leader", "redis"])
+@pytest.mark.parametrize(
+    "absent", [pytest.param("worker", marks=pytest.mark.slow), pytest.param("leader", marks=pytest.mark.slow), "redis"]
+)
 def test_everything_goes_on_and_runs_later(
     tmp_path: Path, own_redis: OwnRedis, client: Client, monkeypatch: pytest.MonkeyPatch, absent: str, seconds: int
 ) -> None:

@@ -108,6 +108,7 @@ def _most_at_once(jobs: list[Job]) -> int:
     return max(counts)
 
 
+@pytest.mark.slow
 def test_queues_are_added_and_cancelled_while_a_worker_runs(tmp_path: Path) -> None:
     with running_worker(tmp_path / "log", "-Q", "celery"):
         waiting = enqueue("t.add", args=[1, 2], queue="extra").id
@@ -203,6 +204,7 @@ PeriodicTask.objects.create(interval=every, name="once", task="t.add", args="[9,
 """
 
 
+@pytest.mark.slow
 def test_the_database_scheduler_makes_one_row_a_tick(tmp_path: Path) -> None:
     apps = {"EXTRA_INSTALLED_APPS": "tests.taskapp,django_celery_beat"}
     manage = [sys.executable, "manage.py"]

@@ -119,7 +119,7 @@ def test_the_pauses_of_retry_backoff_are_those_of_the_row(tmp_path: Path) -> Non
         assert random[0].delay in (0, 1)
 
 
-@pytest.mark.parametrize("pool", ["gevent", "prefork"])
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
 def test_what_a_task_logs_and_prints_is_in_the_log_with_its_name_and_id(tmp_path: Path, pool: str) -> None:
     with running_worker(tmp_path / "log", pool=pool, slots=2):
         result = task("logs").delay("apple")
@@ -159,7 +159,7 @@ def test_time_limits_end_the_body(tmp_path: Path, pool: str) -> None:
     assert DeadLetterQueue.objects.filter(job=job_of(hard)).count() == 1
 
 
-@pytest.mark.parametrize("pool", ["gevent", "prefork"])
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
 def test_a_time_limit_spends_a_retry(tmp_path: Path, pool: str) -> None:
     with running_worker(tmp_path / "log", pool=pool, slots=2, JOBS_RETRY_BACKOFF="0.2"):
         hard = enqueue("t.slow_hard", max_retries=1).id

@@ -160,6 +160,7 @@ def test_a_group_that_cannot_be_sent_whole_is_not_sent_at_all() -> None:
     assert Job.objects.count() == 0
 
 
+@pytest.mark.slow
 def test_chords_and_chains_survive_kill_9_and_an_emptied_redis(tmp_path: Path) -> None:
     """Workers are killed again and again; each chord fires once, each chain goes on, with the right result."""
     rng = random.Random(5)
@@ -184,7 +185,7 @@ def test_chords_and_chains_survive_kill_9_and_an_emptied_redis(tmp_path: Path) -
     assert Chord.objects.filter(fired_at=None).count() == 0
 
 
-@pytest.mark.parametrize("pool", ["gevent", "solo"])
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("solo", marks=pytest.mark.slow)])
 def test_the_end_of_a_link_and_the_next_one_are_one_transaction(tmp_path: Path, pool: str) -> None:
     """`xmin` is the transaction that wrote a row as it is; the second link is not due yet, so nobody has touched it since."""
     with running_worker(tmp_path / "log", pool=pool):

@@ -37,7 +37,7 @@ IN_CHAOS = [pytest.param(minutes, pool, marks=pytest.mark.chaos) for pool in ("p
 
 
 @pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed")
-@pytest.mark.parametrize(("minutes", "pool"), [(10, "gevent"), (-10, "gevent"), *IN_CHAOS])
+@pytest.mark.parametrize(("minutes", "pool"), [(10, "gevent"), pytest.param(-10, "gevent", marks=pytest.mark.slow), *IN_CHAOS])
 def test_a_clock_that_is_wrong_by_ten_minutes_has_no_effect(tmp_path: Path, minutes: int, pool: str) -> None:
     with running_worker(tmp_path / "log", pool=pool, slots=2 if pool == "prefork" else 4, **shifted(minutes), JOBS_RETRY_BACKOFF="1"):
         jobs = [enqueue("t.add", args=[1, 1], delay=1), enqueue("t.send_later"), enqueue("t.permanent")]
@@ -55,7 +55,7 @@ def test_a_clock_that_is_wrong_by_ten_minutes_has_no_effect(tmp_path: Path, minu
 
 
 @pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed")
-@pytest.mark.parametrize("minutes", [10, -10])
+@pytest.mark.parametrize("minutes", [pytest.param(10, marks=pytest.mark.slow), -10])
 def test_what_a_producer_with_a_wrong_clock_sends_is_due_and_expires_in_time(tmp_path: Path, minutes: int) -> None:
     environ = environment(**shifted(minutes), DJANGO_SETTINGS_MODULE="task_queue_project.settings")
     subprocess.run([sys.executable, "-c", EXPIRED], cwd=ROOT, env=environ, check=True, timeout=60)

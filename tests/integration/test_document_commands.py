@@ -60,7 +60,9 @@ def test_there_are_commands() -> None:
     assert len(commands()) >= 5
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize(
+    "command", [pytest.param(one, marks=pytest.mark.slow if re.search("--timeout|--sleep", one) else ()) for one in commands()]
+)
 def test_the_command_succeeds(command: str) -> None:
     done = subprocess.run(
         words(command) + SHORTER.get(command, []),

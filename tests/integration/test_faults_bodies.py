@@ -134,7 +134,7 @@ def test_sigterm_ends_a_worker_that_cannot_hear_it(tmp_path: Path, pool: str) ->
     assert "in keep_lock" in text
 
 
-@pytest.mark.parametrize("pool", ["prefork", only_chaos("threads"), only_chaos("solo")])
+@pytest.mark.parametrize("pool", [pytest.param("prefork", marks=pytest.mark.slow), only_chaos("threads"), only_chaos("solo")])
 def test_other_pools_end_what_can_be_ended_at_its_deadline(tmp_path: Path, pool: str) -> None:
     with running_worker(tmp_path / "log", pool=pool, slots=2) as worker:
         late = enqueue("t.spin" if pool == "threads" else "t.nap", args=[60], timeout=1, max_retries=0).id

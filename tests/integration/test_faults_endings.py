@@ -64,7 +64,7 @@ def test_a_body_may_close_its_connections(tmp_path: Path) -> None:
     assert set(Job.objects.values_list("status", "runs")) == {("completed", 1)}
 
 
-@pytest.mark.parametrize("pool", ["gevent", "threads"])
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("threads", marks=pytest.mark.slow)])
 def test_a_process_that_a_job_forks_is_not_its_worker(tmp_path: Path, pool: str) -> None:
     """It reads none of the worker's answers, and does not keep the worker's lock when that is killed."""
     with (

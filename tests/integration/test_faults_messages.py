@@ -118,6 +118,7 @@ def test_a_redis_that_is_emptied_again_and_again_and_then_pauses(tmp_path: Path,
     assert set(Job.objects.values_list("runs", flat=True)) == {1}
 
 
+@pytest.mark.slow
 def test_ten_thousand_jobs_are_cancelled_at_once_while_some_run(tmp_path: Path) -> None:
     with running_worker(tmp_path / "log"):
         ids = enqueue_many("t.nap", [((60,), {})] * 10_000)

@@ -44,6 +44,7 @@ def check(poison: list[int], innocent: list[int]) -> None:
     assert set(Job.objects.filter(id__in=innocent).values_list("status", flat=True)) == {"completed"}
 
 
+@pytest.mark.slow
 def test_two_jobs_that_kill_their_worker_and_a_hundred_innocent_ones(tmp_path: Path) -> None:
     first = enqueue_many("t.nap", [((0.2,), {})] * 50)
     poison = [enqueue("t.die", args=["exit"], max_retries=0).id, enqueue("t.die", args=["kill"], max_retries=None).id]

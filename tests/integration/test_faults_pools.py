@@ -94,7 +94,10 @@ def test_without_its_lock_a_worker_admits_nothing(tmp_path: Path, short_path: Pa
     assert set(Job.objects.filter(id__in=waiting).values_list("runs", flat=True)) == {1}
 
 
-@pytest.mark.parametrize("pool", ["threads", *(pytest.param(pool, marks=pytest.mark.chaos) for pool in ("prefork", "solo"))])
+@pytest.mark.parametrize(
+    "pool",
+    [pytest.param("threads", marks=pytest.mark.slow), *(pytest.param(pool, marks=pytest.mark.chaos) for pool in ("prefork", "solo"))],
+)
 def test_redis_killed_emptied_and_stopped(tmp_path: Path, own_redis: OwnRedis, pool: str) -> None:
     def kill() -> None:
         own_redis.kill()
@@ -119,14 +122,14 @@ def test_redis_killed_emptied_and_stopped(tmp_path: Path, own_redis: OwnRedis, p
         assert worker.poll() is None
 
 
-@pytest.mark.parametrize("pool", IN_SHORT)
+@pytest.mark.parametrize("pool", [pytest.param("prefork", marks=pytest.mark.slow), *IN_SHORT[1:]])
 def test_postgresql_restarted(own_environ: dict[str, str], data_dir: Path, tmp_path: Path, pool: str) -> None:
     environ = own_environ | embedded.start(data_dir)
     server, taken = Server(data_dir), {}
     with working(server, environ, tmp_path / "log", pool) as worker, inserts(server.url) as stream:
         for name in ("fast", "immediate"):
             taken[name] = go_through(server, stream, faults(server)[name])
-        all_end_after_one_run(server, stream)
+        all_end_after_one_run(server, stream, tmp_path / "log")
         assert worker.poll() is None
     assert max(taken.values()) < AGAIN * LOADED, taken
 

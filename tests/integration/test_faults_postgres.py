@@ -1,10 +1,12 @@
 """PostgreSQL restarted, killed, away, full, out of connections, failed over: what was accepted ends, after one run."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,13 +56,22 @@ def go_through(server: Server, stream: Stream, fault: Callable[[], None]) -> flo
     return seconds_until_next_start(server, server.ask("SELECT clock_timestamp()"))
 
 
-def all_end_after_one_run(server: Server, stream: Stream) -> None:
+def ends(log: Path) -> Counter[bytes]:
+    return Counter(re.findall(rb"\[([0-9a-f-]{36})\] succeeded", log.read_bytes()))
+
+
+def all_end_after_one_run(server: Server, stream: Stream, log: Path) -> None:
+    """Each body ended once. A claim whose answer was lost is released before its body begins: one more of `runs`, no attempt spent."""
     until(lambda: len(stream.ids) > 40, timeout=60, what="jobs are accepted again")
     stream.stop.set()
     stream.thread.join()
     until(lambda: not server.ask("SELECT count(*) FROM jobs_job WHERE status IN ('pending', 'running')"), timeout=60, what="all ended")
     assert server.ask("SELECT count(*) FROM jobs_job WHERE id = ANY (%s) AND status = 'completed'", stream.ids) == len(stream.ids)
-    assert server.ask("SELECT array_agg(DISTINCT runs) FROM jobs_job") == [1]
+    assert server.ask("SELECT array_agg(DISTINCT attempts) FROM jobs_job") == [1]
+    assert server.ask("SELECT array_agg(job_id || ' ' || outcome) FROM jobs_attempt") is None
+    jobs = server.ask("SELECT count(*) FROM jobs_job")
+    until(lambda: len(ends(log)) == jobs, timeout=20, what="the log names each end")
+    assert set(ends(log).values()) == {1}
     assert server.ask("SELECT count(*) FROM jobs_deadletterqueue") == 0
 
 
@@ -82,7 +93,7 @@ def test_postgresql_is_restarted_and_loses_a_backend(server: Server, environ: di
     with working(server, environ, tmp_path / "log") as worker, inserts(server.url) as stream:
         for name, fault in faults(server).items():
             taken[name] = go_through(server, stream, fault)
-        all_end_after_one_run(server, stream)
+        all_end_after_one_run(server, stream, tmp_path / "log")
         assert worker.poll() is None
     assert max(taken.values()) < AGAIN * LOADED, taken
 
@@ -93,7 +104,7 @@ def test_twenty_restarts(server: Server, environ: dict[str, str], tmp_path: Path
     with working(server, environ, tmp_path / "log") as worker, inserts(server.url) as stream:
         for number in range(20):
             taken.append(go_through(server, stream, list(faults(server).values())[number % 2]))
-        all_end_after_one_run(server, stream)
+        all_end_after_one_run(server, stream, tmp_path / "log")
         assert worker.poll() is None
     print("seconds until a job started again:", sorted(round(value, 2) for value in taken))
     record_property("seconds until a job started again", taken)
@@ -109,7 +120,7 @@ def test_postgresql_is_away_for_twenty_seconds(server: Server, environ: dict[str
 
     with working(server, environ, tmp_path / "log") as worker, inserts(server.url) as stream:
         assert go_through(server, stream, away) < AGAIN * LOADED
-        all_end_after_one_run(server, stream)
+        all_end_after_one_run(server, stream, tmp_path / "log")
         assert worker.poll() is None
 
 
@@ -230,7 +241,7 @@ def test_a_standby_takes_over(server: Server, environ: dict[str, str], tmp_path:
                 places.run(binaries / "pg_ctl", "-D", second / "data", "-w", "promote")
 
             assert go_through(server, stream, fail_over) < AGAIN * LOADED
-            all_end_after_one_run(server, stream)
+            all_end_after_one_run(server, stream, tmp_path / "log")
             assert worker.poll() is None
     finally:
         places.run(binaries / "pg_ctl", "-D", second / "data", "-m", "immediate", "stop")

@@ -181,6 +181,7 @@ def test_connections_cut_while_popping(tmp_path: Path, own_redis: OwnRedis) -> N
         complete_once(stream.ids)
 
 
+@pytest.mark.slow
 def test_half_open_connections_are_noticed(tmp_path: Path, own_redis: OwnRedis) -> None:
     with (
         proxy(str(own_redis.socket)) as between,
@@ -206,6 +207,7 @@ def test_redis_that_is_full_refuses_messages_and_nothing_else_stops(tmp_path: Pa
         complete_once(ids[1:])
 
 
+@pytest.mark.slow
 def test_what_runs_goes_on_while_redis_is_away(tmp_path: Path, own_redis: OwnRedis) -> None:
     with running_worker(tmp_path / "log", REDIS_URL=own_redis.url):
         job = enqueue("t.longest_gap", args=[6])

@@ -176,7 +176,9 @@ def told(how: str, worker: subprocess.Popen[bytes]) -> None:
         worker.send_signal(signal.SIGTERM)
 
 
-@pytest.mark.parametrize("how", ["twice", *(pytest.param(name, marks=pytest.mark.chaos) for name in ("SIGINT", "control"))])
+@pytest.mark.parametrize(
+    "how", [pytest.param("twice", marks=pytest.mark.slow), *(pytest.param(name, marks=pytest.mark.chaos) for name in ("SIGINT", "control"))]
+)
 def test_a_worker_that_is_told_to_stop(tmp_path: Path, how: str) -> None:
     """It admits nothing more, gives its jobs the grace, releases the rest, which run again at once elsewhere, and ends with 0."""
     with (

@@ -39,7 +39,7 @@ def jobs(number: int) -> list[Job]:
     return list(Job.objects.order_by("id"))
 
 
-@pytest.mark.parametrize("pool", ["gevent", "solo"])
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("solo", marks=pytest.mark.slow)])
 def test_messages_of_another_program_run_as_jobs(tmp_path: Path, other: Any, pool: str) -> None:
     eta = datetime.now(UTC) + timedelta(seconds=1)
     with running_worker(tmp_path / "log", pool=pool, **ACCEPT):

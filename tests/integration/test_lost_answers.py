@@ -68,7 +68,7 @@ class AfterTheCommit:
             return bool(cursor.rowcount)
 
 
-@pytest.mark.parametrize("pool", ["gevent", "threads"])
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("threads", marks=pytest.mark.slow)])
 def test_an_answer_that_is_lost_after_the_commit_is_no_refusal(pool: str, tmp_path: Path, short_path: Path) -> None:  # noqa: F811
     """Each end once: what follows from it is sent once, nothing says that it came late, and a burial has its line in the log."""
     log = tmp_path / "log"

@@ -90,7 +90,7 @@ def test_a_lock_that_is_cut_is_taken_again_before_its_jobs_are_given_away(tmp_pa
     assert not Attempt.objects.exists()
 
 
-@pytest.mark.parametrize("pool", ["gevent", "threads"])
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("threads", marks=pytest.mark.slow)])
 @pytest.mark.django_db(transaction=True)
 def test_a_server_that_takes_no_writes_for_some_seconds_loses_no_outcome(tmp_path: Path, pool: str) -> None:
     with running_worker(tmp_path / "log", pool=pool) as worker:

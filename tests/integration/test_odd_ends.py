@@ -24,7 +24,7 @@ def _tasks() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("pool", ["gevent", "prefork", "threads", "solo"])
+@pytest.mark.parametrize("pool", ["gevent", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("prefork", "threads", "solo"))])
 def test_what_is_no_exception_ends_the_task_and_not_its_worker(tmp_path: Path, pool: str) -> None:
     """`sys.exit()` in a task, a cancelled coroutine, a gevent.Timeout of the task's own: slots of such jobs were never free again."""
     with running_worker(tmp_path / "log", pool=pool, slots=2):
@@ -44,7 +44,7 @@ def test_what_is_no_exception_ends_the_task_and_not_its_worker(tmp_path: Path, p
     assert DeadLetterQueue.objects.count() == len(sent) + 1
 
 
-@pytest.mark.parametrize("pool", ["gevent", "prefork"])
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
 def test_a_retry_that_nobody_planned_is_one_of_the_task_s_own(tmp_path: Path, pool: str) -> None:
     """`raise Retry()`, and a task called as a function that asks to be run again: stock Celery never runs them again."""
     with running_worker(tmp_path / "log", pool=pool, slots=2):
@@ -61,7 +61,7 @@ def test_a_retry_that_nobody_planned_is_one_of_the_task_s_own(tmp_path: Path, po
     assert DeadLetterQueue.objects.count() == 1
 
 
-@pytest.mark.parametrize("pool", ["gevent", "prefork"])
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
 def test_before_start_may_end_a_run_as_the_body_may(tmp_path: Path, pool: str) -> None:
     with running_worker(tmp_path / "log", pool=pool, slots=2):
         sent = {how: task("behind_a_gate").delay(how) for how in ("", "retry", "ignore", "reject", "again")}

@@ -54,7 +54,7 @@ FAULTS: dict[str, Callable[[OwnRedis], None]] = {
 }
 
 
-@pytest.mark.parametrize("pool", ["gevent", "threads"])
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("threads", marks=pytest.mark.slow)])
 def test_consumers_of_a_project_go_on_after_redis_was_away(pool: str, tmp_path: Path, own_redis: OwnRedis) -> None:
     with running_worker(tmp_path / "log", pool=pool, REDIS_URL=own_redis.url, WITH_ORDERS="1") as worker:
         send(own_redis, "first", *(["bad"] if pool == "gevent" else []), "second")  # elsewhere Celery's own loop ends with the error

@@ -204,7 +204,7 @@ def test_revocations_are_kept_without_a_worker(tmp_path: Path) -> None:
     assert DeadLetterQueue.objects.count() == 0
 
 
-@pytest.mark.parametrize("pool", ["gevent", "prefork"])
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
 def test_the_signal_of_a_revocation_is_sent_once_whenever_it_came(tmp_path: Path, pool: str) -> None:
     """Also for a job that no worker had seen, and for a link of a chain that was no job yet."""
     told = task("told_of")

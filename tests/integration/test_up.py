@@ -20,7 +20,6 @@ from tests.integration.test_services import kill_servers, manage, servers_of
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +118,7 @@ def test_it_starts_after_kill_9_of_everything(own_environ: dict[str, str], data_
         again.stop()
 
 
+@pytest.mark.slow
 def test_what_a_killed_supervisor_left_behind_is_ended(own_environ: dict[str, str], data_dir: Path, tmp_path: Path) -> None:
     with up(own_environ, tmp_path / "first") as first:
         first.says("ready: ")
@@ -154,6 +154,7 @@ def _answers(environ: dict[str, str]) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_servers_that_were_started_by_hand_outlive_it(own_environ: dict[str, str], data_dir: Path, tmp_path: Path) -> None:
     assert manage(own_environ, "services", "start").returncode == 0
     with up(own_environ, tmp_path / "output") as running:
@@ -181,6 +182,7 @@ def test_a_signal_during_the_start_ends_it_in_order(own_environ: dict[str, str],
     assert os.listdir(data_dir)  # what was made so far stays
 
 
+@pytest.mark.slow
 def test_an_interrupt_that_reaches_make_alone_stops_everything(own_environ: dict[str, str], data_dir: Path, tmp_path: Path) -> None:
     makefile = tmp_path / "Makefile"
     makefile.write_text(f"up:\n\t@exec {sys.executable} manage.py up\n")
