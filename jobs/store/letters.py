@@ -34,9 +34,14 @@ SELECT f.total, f.kinds, f.most, f.fingerprint, j.task, d.error_class, d.message
                       WHERE c.fingerprint = f.fingerprint AND c.resolution = 'resolved' AND c.resolved_at IS NOT NULL
                       ORDER BY c.resolved_at DESC LIMIT 1) r ON true
  ORDER BY f.newest DESC"""
+# Each part is read from the index of resolutions, and ends where nobody needs to know it exactly.
+_NUMBERS: Final = """
+SELECT r.resolution, (SELECT count(*) FROM (SELECT 1 FROM jobs_deadletterqueue WHERE resolution = r.resolution LIMIT %s) part)
+  FROM unnest(%s) AS r(resolution)"""
 
 Entries = QuerySet[DeadLetterQueue, DeadLetterQueue]
 HOURS: Final = 24  # of a spark line
+MOST: Final = 10_000  # entries that are counted for a tab
 SAMPLE: Final = 200  # newest entries of a group that are searched for what they share
 
 
@@ -109,6 +114,13 @@ def groups(rows: Entries, limit: int) -> Groups:
         return Groups()
     total, kinds, most = map(int, lines[0][:3])
     return Groups(lines=tuple(_line(*line[3:]) for line in lines), total=total, kinds=kinds, most=most)
+
+
+def numbers() -> dict[str, int]:
+    """How many entries have each resolution; MOST + 1 stands for any number above MOST."""
+    with connections[DeadLetterQueue.objects.db].cursor() as cursor:
+        cursor.execute(_NUMBERS, [MOST + 1, [item.value for item in Resolution]])
+        return dict(cursor.fetchall())
 
 
 def _line(*found: Any) -> GroupLine:

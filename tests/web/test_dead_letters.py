@@ -52,6 +52,20 @@ def preview(client: Client, verb: str, query: str) -> dict[str, Any]:
     return fields
 
 
+def test_the_tabs_have_numbers_which_end_somewhere(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for message in ("one", "two", "three", "four"):
+        entry = failed(message)
+    dead_letters.resolve([entry.id], by="sara", note="")
+    tabs = staff.get("/jobs/dead-letters/").context["tabs"]
+    assert [(value, number) for value, _text, number in tabs] == [("open", "3"), ("reprocessed", "0"), ("resolved", "1")]
+    monkeypatch.setattr(letters, "MOST", 2)
+    page = staff.get("/jobs/dead-letters/")
+    assert [number for _value, _text, number in page.context["tabs"]] == ["over 2", "0", "1"]
+    assert b"<b>over 2</b>" in page.content
+    filtered = staff.get("/jobs/dead-letters/?error_class=ValueError").context["tabs"]
+    assert [number for *_, number in filtered] == [None] * 3, "they would be those of all entries"
+
+
 def test_equal_errors_are_one_group() -> None:
     failed("order 1 has no price")
     failed("order 22 has no price")

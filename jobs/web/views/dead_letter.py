@@ -36,10 +36,11 @@ def dead_letter_list(request: HttpRequest) -> HttpResponse:
     resolution = resolution_of(request)
     rows = chosen.rows(resolution)
     groups = letters.groups(rows, GROUPS)
+    numbers = {} if chosen.pairs else {name: at_most(number, letters.MOST) for name, number in letters.numbers().items()}
     context = {
         "page": page_of(light(rows), request.GET),
         "resolution": resolution.value,
-        "tabs": [(item.value, text) for item, text in RESOLUTION_LABELS.items()],
+        "tabs": [(item.value, text, numbers.get(item.value)) for item, text in RESOLUTION_LABELS.items()],
         "chosen": chosen,
         "filters": dict(chosen.pairs),
         "groups": groups.lines,
@@ -49,6 +50,11 @@ def dead_letter_list(request: HttpRequest) -> HttpResponse:
         "share": round(groups.most * 100 / groups.total) if groups.total else 0,
     }
     return render(request, "jobs/dead_letter/list.html", context)
+
+
+def at_most(number: int, most: int) -> str:
+    """A count with separators that nobody made beyond `most`."""
+    return f"{number:,}" if number <= most else _("over %(number)s") % {"number": f"{most:,}"}
 
 
 def resolution_of(request: HttpRequest) -> Resolution:

@@ -93,7 +93,7 @@ def _page(request: HttpRequest, fingerprint: str, owner: OwnerForm | None = None
         "shared": letters.shared(DeadLetterQueue.objects.filter(fingerprint=fingerprint), masking.named),
         "page": page_of(light(chosen.rows(resolution)), request.GET),
         "resolution": resolution.value,
-        "tabs": [(item.value, text) for item, text in RESOLUTION_LABELS.items()],
+        "tabs": [(item.value, text, "") for item, text in RESOLUTION_LABELS.items()],
         "chosen": chosen,
         "acts": Audit.objects.filter(error_group=fingerprint).exclude(error_group="")[:ACTS],
         **_arranged(request, fingerprint, owner, snooze),
