@@ -78,8 +78,9 @@ def test_a_call_that_keeps_the_interpreter_lock_ends_the_process_too(tmp_path: P
 @pytest.mark.parametrize("pool", ["gevent", only_chaos("prefork"), only_chaos("solo")])
 def test_whatever_a_body_waits_for_it_is_ended_at_its_deadline(tmp_path: Path, pool: str) -> None:
     with running_worker(tmp_path / "log", pool=pool, slots=4) as worker:
-        late = enqueue_many("t.hang", [((how,), {}) for how in ("socket", "lock", "database", "program")], timeout=1, max_retries=0)
-        until(lambda: Job.objects.filter(id__in=late, status="failed").count() == 4, timeout=30)
+        ways = ["socket", "lock", "program", *(["database"] if pool != "solo" else [])]  # psycopg2 waits in C: a solo process ends itself
+        late = enqueue_many("t.hang", [((how,), {}) for how in ways], timeout=1, max_retries=0)
+        until(lambda: Job.objects.filter(id__in=late, status="failed").count() == len(ways), timeout=30)
         for job in Job.objects.filter(id__in=late):
             assert Attempt.objects.get(job=job).outcome == "timed out"
             assert 1 <= (job.finished_at - job.started_at).total_seconds() < 1 + LOADED
