@@ -36,7 +36,8 @@ SELECT f.total, f.kinds, f.most, f.fingerprint, j.task, d.error_class, d.message
  ORDER BY f.newest DESC"""
 # Each part is read from the index of resolutions, and ends where nobody needs to know it exactly.
 _NUMBERS: Final = """
-SELECT r.resolution, (SELECT count(*) FROM (SELECT 1 FROM jobs_deadletterqueue WHERE resolution = r.resolution LIMIT %s) part)
+SELECT r.resolution, (SELECT count(*) FROM (SELECT 1 FROM jobs_deadletterqueue WHERE resolution = r.resolution
+                                                   ORDER BY id DESC LIMIT %s) part)
   FROM unnest(%s) AS r(resolution)"""
 
 Entries = QuerySet[DeadLetterQueue, DeadLetterQueue]

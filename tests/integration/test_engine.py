@@ -89,8 +89,10 @@ def test_reprocess_runs_a_buried_job_again(tmp_path: Path) -> None:
         assert set(DeadLetterQueue.objects.values_list("resolution", flat=True)) == {"reprocessed", "open"}
 
 
-def test_exactly_four_at_a_time_in_strict_order_of_priority(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log"):
+@pytest.mark.parametrize("prefetch", ["1", pytest.param("0", marks=pytest.mark.slow), pytest.param("16", marks=pytest.mark.slow)])
+def test_exactly_four_at_a_time_in_strict_order_of_priority(tmp_path: Path, prefetch: str) -> None:
+    """Whatever the settings say: 0 is no limit in Celery."""
+    with running_worker(tmp_path / "log", "--prefetch-multiplier", prefetch):
         ids = enqueue_many("t.nap", [((0.05,), {})] * 80, priorities=[n % 10 for n in range(80)])
         jobs = ended(*ids)
         starts = sorted(jobs, key=lambda job: (job.started_at, -job.priority, job.id))
