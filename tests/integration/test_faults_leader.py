@@ -60,7 +60,7 @@ def test_a_leader_whose_connection_is_cut_is_replaced(tmp_path: Path) -> None:
 @pytest.mark.chaos
 def test_two_that_believe_they_lead(tmp_path: Path) -> None:
     """The stopped one goes on in the middle of its term; its session is gone, what it still sends is refused."""
-    with ExitStack() as stack:
+    with Pushes(settings.CELERY_BROKER_URL) as pushes, ExitStack() as stack:
         candidates, first, session = flow(stack, tmp_path)
         os.kill(first.process.pid, signal.SIGSTOP)
         stopped = time.monotonic()
@@ -70,6 +70,8 @@ def test_two_that_believe_they_lead(tmp_path: Path) -> None:
         os.kill(first.process.pid, signal.SIGCONT)
         all_ran_once()
         assert [one.terms() for one in candidates] == [1, 1]
+    print(pushes.again, "messages sent again")
+    assert pushes.again <= 0.01 * configuration().dispatch_window
 
 
 @pytest.mark.chaos
