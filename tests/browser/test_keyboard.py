@@ -79,6 +79,8 @@ def test_errors_are_reached_from_the_list_at_the_top(page: Page) -> None:
     page.goto("/jobs/create/?task=jobs.tasks.sleep")
     page.fill("[name=max_retries]", "-1")
     page.click("main form[method=post] button.btn-main")
+    page.locator("#problems").wait_for()
+    page.wait_for_load_state()
     tab_to(page, "#problems a[href='#id_max_retries']")
     page.keyboard.press("Enter")
     expect(page.locator("#id_max_retries")).to_be_in_viewport()
