@@ -113,6 +113,7 @@ def test_errors_reach_links_chains_and_chords_as_their_own_class(tmp_path: Path)
     assert StoredResult.objects.filter(state="FAILURE").count() >= 3
 
 
+@pytest.mark.slow
 def test_a_header_that_is_cancelled_or_lost_fails_its_chord(tmp_path: Path) -> None:
     first = chord([s("same", 1), s("same", 2)], s("total")).apply_async()
     header = first.parent.results

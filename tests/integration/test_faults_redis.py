@@ -85,6 +85,7 @@ def test_redis_restarted_twenty_times(tmp_path: Path, own_redis: OwnRedis, recor
     assert max(taken) < AGAIN * LOADED
 
 
+@pytest.mark.slow
 def test_the_leader_goes_on_without_redis(tmp_path: Path, own_redis: OwnRedis) -> None:
     """Redis is stopped: a dead worker's job is given back, a cancel works, jobs are accepted; then all of it runs."""
     with (

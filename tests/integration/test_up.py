@@ -105,6 +105,7 @@ def test_it_starts_stops_and_finds_its_data_again(own_environ: dict[str, str], d
         assert again.stop(signal.SIGINT) < 30
 
 
+@pytest.mark.slow
 def test_it_starts_after_kill_9_of_everything(own_environ: dict[str, str], data_dir: Path, tmp_path: Path) -> None:
     with up(own_environ, tmp_path / "first") as first:
         first.says("ready: ")
