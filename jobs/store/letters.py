@@ -57,7 +57,7 @@ class GroupLine:
     count: int
     first: datetime
     latest: datetime
-    hours: tuple[int, ...]  # how many in each of the last HOURS hours, the oldest first
+    hours: tuple[int, ...]  # how many in each of the last hours, the oldest first
     came_back: bool  # somebody resolved the error before, and it failed again afterwards
     resolved_at: datetime | None  # when somebody resolved it last, who, and what he wrote
     resolved_by: str
@@ -99,8 +99,8 @@ def entries(resolution: Resolution = Resolution.OPEN) -> Entries:
     return DeadLetterQueue.objects.filter(resolution=resolution)
 
 
-def groups(rows: Entries, limit: int) -> Groups:
-    """The groups of these entries, the one that failed last first, `limit` of them."""
+def groups(rows: Entries, limit: int, hours: int = HOURS) -> Groups:
+    """The groups of these entries, the one that failed last first, `limit` of them, each with so many `hours` of its spark line."""
     found = (
         rows.order_by().values("fingerprint").annotate(count=Count("id"), first=Min("failed_at"), latest=Max("failed_at"), newest=Max("id"))
     )
@@ -109,12 +109,12 @@ def groups(rows: Entries, limit: int) -> Groups:
     except EmptyResultSet:
         return Groups()
     with connections[found.db].cursor() as cursor:
-        cursor.execute(_GROUPS.format(groups=sql), [*values, limit, HOURS, HOURS])
+        cursor.execute(_GROUPS.format(groups=sql), [*values, limit, hours, hours])
         lines = cursor.fetchall()
     if not lines:
         return Groups()
     total, kinds, most = map(int, lines[0][:3])
-    return Groups(lines=tuple(_line(*line[3:]) for line in lines), total=total, kinds=kinds, most=most)
+    return Groups(lines=tuple(_line(hours, *line[3:]) for line in lines), total=total, kinds=kinds, most=most)
 
 
 def numbers() -> dict[str, int]:
@@ -124,11 +124,11 @@ def numbers() -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
-def _line(*found: Any) -> GroupLine:
+def _line(length: int, *found: Any) -> GroupLine:
     fingerprint, task, error_class, message, count, first, latest, hours, resolved_at, resolved_by, note, owner, snoozed_until = found
     return GroupLine(
         fingerprint=fingerprint, task=task, error_class=error_class, message=message, count=count, first=first, latest=latest,
-        hours=tuple((hours or {}).get(str(ago), 0) for ago in range(HOURS - 1, -1, -1)),
+        hours=tuple((hours or {}).get(str(ago), 0) for ago in range(length - 1, -1, -1)),
         came_back=resolved_at is not None and latest > resolved_at, resolved_at=resolved_at, resolved_by=resolved_by or "",
         note=note or "", owner=owner or "", snoozed_until=snoozed_until,
     )  # fmt: skip

@@ -73,6 +73,7 @@ def test_equal_errors_are_one_group() -> None:
     found = letters.groups(letters.entries(), 10).lines
     assert [(group.message, group.count) for group in found] == [("disk full", 1), ("order 22 has no price", 2)]
     assert [group.hours[-1] for group in found] == [1, 2]
+    assert [(group.count, group.hours) for group in letters.groups(letters.entries(), 10, hours=0).lines] == [(1, ()), (2, ())]
     assert not any(group.came_back for group in found)
 
 

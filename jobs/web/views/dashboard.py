@@ -51,7 +51,7 @@ def _facts() -> dict[str, Any]:
         "busy": sum(len(line.running) for line in workers),
         "queues": queues,
         "oldest": max((line for line in queues if line.oldest), key=lambda line: line.oldest_seconds, default=None),
-        "groups": letters.groups(letters.entries(), GROUPS).lines,
+        "groups": letters.groups(letters.entries(), GROUPS, hours=0).lines,
     }
 
 
