@@ -173,15 +173,9 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
     worker, channel = consumer.controller, task_consumer.channel
     deliver = channel.connection._deliver
     prefix, gathering = configuration().key_prefix, worker.engine.gathering
-    url, name = worker.app.conf.broker_url, f"jobs-pop-{worker.engine.worker_id}"
-    popper, early = Popper(broker.client(url, name=name), gathering), EarlyClaims(consumer, worker.engine)
+    popper, early = Popper(broker.client(worker.app.conf.broker_url), gathering), EarlyClaims(consumer, worker.engine)
     consumer.is_verified = early.is_verified
-
-    def wake() -> None:
-        worker.admission.changed.set()
-        broker.unblock(popper.client, name)
-
-    with worker.hand_over.serving(consumer, channel), stopping.waking(wake):
+    with worker.hand_over.serving(consumer, channel):
         while blueprint.state == bootsteps.RUN and consumer.connection:
             gathering.end()
             consumer.perform_pending_operations()

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from contextlib import suppress
 from typing import Any
 
 from celery.worker.consumer.control import Control
@@ -28,14 +27,6 @@ class Box(gPidbox):
                     shutdown.wait(PAUSE_S)
         finally:
             stopped.set()
-
-    def on_stop(self) -> None:
-        """Celery's, without the second in which it would go on listening: a message wakes it."""
-        if self._node_stopped is not None and not self._node_stopped.is_set():
-            self._node_shutdown.set()
-            with suppress(*self.c.connection_errors, *self.c.channel_errors):
-                self.c.app.control.broadcast("ping", destination=[self.c.hostname])
-        super().on_stop()
 
     def _listen(self, c: Any, shutdown: Any) -> None:
         resets = self._resets

@@ -1,14 +1,11 @@
 """A held connection to Redis: what goes wrong on it is told, and nothing of it is taken for the answer to the next question."""
 
-import threading
-
 import pytest
 import redis
 from django.conf import settings
 
 from jobs.store import broker
 from jobs.store.broker import Line
-from tests.waiting import until
 
 KEY = "test-line"
 
@@ -46,23 +43,3 @@ def test_an_answer_that_was_not_waited_for_is_nobodys() -> None:
     with pytest.raises(redis.TimeoutError):
         line.ask("BLPOP", KEY, 1)
     assert line.ask("ECHO", "mine") == b"mine"
-
-
-def test_those_of_a_name_are_woken_and_no_other() -> None:
-    answers: dict[str, object] = {}
-
-    def wait(name: str) -> None:
-        answers[name] = Line(broker.client(settings.CELERY_BROKER_URL, timeout=20, name=name)).ask("BLPOP", KEY, 15)
-
-    client = broker.client(settings.CELERY_BROKER_URL)
-    waiting = [threading.Thread(target=wait, args=(name,)) for name in ("test-woken", "test-other")]
-    for thread in waiting:
-        thread.start()
-    until(lambda: client.info("clients")["blocked_clients"] == len(waiting), what="both wait")
-    broker.unblock(client, "test-woken")
-    until(lambda: answers, timeout=10, what="it is woken before its time")
-    assert answers == {"test-woken": None}
-    client.rpush(KEY, "one")
-    for thread in waiting:
-        thread.join(20)
-    assert answers["test-other"] == [KEY.encode(), b"one"]
