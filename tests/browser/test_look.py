@@ -66,11 +66,6 @@ def addresses(jobs: dict[str, int]) -> dict[str, str]:
     }
 
 
-@pytest.fixture(params=["ar", "en"])
-def language(request: pytest.FixtureRequest) -> Any:
-    return request.param
-
-
 @pytest.fixture
 def desk(language: str, browser: Browser, live_server: Any) -> Iterator[Any]:
     """Opens pages of somebody who is logged in; what the browser complains about is collected."""
