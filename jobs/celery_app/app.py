@@ -13,11 +13,14 @@ from django.conf import settings
 from kombu.utils.objects import cached_property
 
 from jobs.domain import priority
+from jobs.store import broker
 
 STEPS = ("jobs.worker.bootsteps:Engine", "jobs.worker.leader_child:LeaderChild")
 
-# kombu waits 1 s in one BRPOP: a connection that is silent for 5 s is half open.
-_COMMON = {"socket_keepalive": True, "health_check_interval": 10, "socket_timeout": 5.0, "socket_connect_timeout": 3.0}
+# kombu waits 1 s in one BRPOP: a connection that is silent for longer than the engine's own may be is half open.
+_COMMON = {
+    "socket_keepalive": True, "health_check_interval": 10, "socket_timeout": broker.TIMEOUT_S, "socket_connect_timeout": broker.TIMEOUT_S,
+}  # fmt: skip
 
 
 class NoApp(LookupError):

@@ -1,5 +1,10 @@
-"""kombu's connections, but `celery purge` reaches the rows: what it takes out of a queue is cancelled, not sent again."""
+"""kombu's connections, but `celery purge` reaches the rows: what it takes out of a queue is cancelled, not sent again.
 
+And those of a worker that was told to stop wait no longer for a Redis that hangs: Celery's loop asks it several things, one after the
+other, before it looks whether it shall stop.
+"""
+
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
@@ -10,7 +15,15 @@ from jobs.conf import configuration
 from jobs.store import interventions
 
 BATCH: Final = 5000  # rows cancelled in one transaction
+LAST_S: Final = 0.5  # a connection that is made by a worker which stops waits so long for an answer
 _WAITING: Final = "SELECT id FROM jobs_job WHERE queue = %s AND status = 'pending' ORDER BY id LIMIT %s"
+
+
+def _never() -> bool:
+    return False
+
+
+is_stopping: Callable[[], bool] = _never  # a worker's process puts its own here
 
 
 class Connection(kombu.Connection):
@@ -41,4 +54,18 @@ def _with_rows(transport: Any) -> Any:
             super()._purge(queue)  # their messages; should one be left, its claim is refused
             return cancelled
 
+        def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+            found: dict[str, Any] = super()._connparams(asynchronous=asynchronous)
+            return found | {"connection_class": _hasty(found["connection_class"])}
+
     return type(transport.__name__, (transport,), {"Channel": Channel, "__module__": __name__})
+
+
+def _hasty(connection: Any) -> Any:
+    class Connection(connection):
+        def connect(self) -> None:
+            if is_stopping():
+                self.socket_timeout = self.socket_connect_timeout = LAST_S
+            super().connect()
+
+    return Connection

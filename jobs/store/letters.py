@@ -38,7 +38,7 @@ SELECT f.total, f.kinds, f.most, f.fingerprint, j.task, d.error_class, d.message
 _NUMBERS: Final = """
 SELECT r.resolution, (SELECT count(*) FROM (SELECT 1 FROM jobs_deadletterqueue WHERE resolution = r.resolution
                                                    ORDER BY id DESC LIMIT %s) part)
-  FROM unnest(%s) AS r(resolution)"""
+  FROM unnest(%s::text[]) AS r(resolution)"""
 
 Entries = QuerySet[DeadLetterQueue, DeadLetterQueue]
 HOURS: Final = 24  # of a spark line

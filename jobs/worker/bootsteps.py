@@ -79,6 +79,7 @@ class Engine(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
         self.told = 0.0  # time.monotonic() when the worker was told to stop
+        self.watchdog: Watchdog | None = None
         worker.admission = worker.engine = None
         if getattr(worker, "autoscale", None):
             raise SystemExit(
@@ -128,7 +129,8 @@ class Engine(bootsteps.StartStopStep):
         self.watch = Watch(worker.engine, partial(aftermath.run, worker.app, worker.engine, eventer=lambda: _eventer(worker)))
         self.watch.start()
         if isinstance(worker, celery.apps.worker.Worker):  # a process of its own, not one inside another program
-            Watchdog(worker.engine).start()
+            self.watchdog = Watchdog(worker.engine)
+            self.watchdog.start()
 
     def _register(self, description: dict[str, Any]) -> Registration:
         """Wait for PostgreSQL and its tables; a signal ends the wait."""
@@ -193,7 +195,8 @@ class Engine(bootsteps.StartStopStep):
 
     def close(self, worker: Any) -> None:
         """Nothing more is admitted."""
-        self.told = self.told or time.monotonic()
+        heard = self.watchdog.stopping if self.watchdog else None  # Celery's loop may have waited for Redis since
+        self.told = self.told or heard or time.monotonic()
         if worker.admission is not None:
             worker.admission.closed = True
 

@@ -15,13 +15,13 @@ from celery.utils.functional import LRUCache
 from celery.worker import state
 from django.utils.translation import gettext
 
-from jobs.celery_app import process_engine, signing
+from jobs.celery_app import process_engine, signing, transport
 from jobs.conf import configuration
 from jobs.domain import priority
 from jobs.store import broker, clock, transitions
 from jobs.store.locks import ALONE
 from jobs.store.transitions import Failure, Run
-from jobs.worker import foreign, other_consumers, stopping, unreadable
+from jobs.worker import farewell, foreign, other_consumers, stopping, unreadable
 from jobs.worker.early_claims import EarlyClaims
 from jobs.worker.popper import PAUSE_S, Popper, is_alone, read
 from jobs.worker.rate_limits import Turns
@@ -39,17 +39,29 @@ class Consumer(celery.worker.consumer.Consumer):
     """Verifies each message; under gevent pops exactly as many as slots are free."""
 
     class Blueprint(celery.worker.consumer.Consumer.Blueprint):
-        """Celery's, with a remote control that survives Redis."""
+        """Celery's, with a remote control that survives Redis, and with a heart that does not wait for it."""
 
         default_steps = tuple(
-            "jobs.worker.remote_control:RemoteControl" if step.endswith(":Control") else step
+            {"Control": "jobs.worker.remote_control:RemoteControl", "Heart": "jobs.worker.heart:Heart"}.get(step.partition(":")[2], step)
             for step in celery.worker.consumer.Consumer.Blueprint.default_steps
         )
 
+        def send_all(self, parent: Any, method: str, *args: Any, **kwargs: Any) -> None:
+            """Celery's; once a worker stops that Redis does not answer, without the steps that would ask it."""
+            steps = parent.steps
+            if parent.is_unheard:
+                parent.steps = [step for step in steps if not farewell.is_said_by(step)]
+            try:
+                super().send_all(parent, method, *args, **kwargs)
+            finally:
+                parent.steps = steps
+
     remote_control: Any = None  # under gevent
+    is_unheard = False  # the worker stops, and Redis does not answer
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        transport.is_stopping = stopping.is_told
         self.turns: dict[str, Turns] = defaultdict(Turns)  # of tasks with a rate limit
         self.is_verified: Callable[[Any], bool] = lambda headers: False  # known to be ours already
         self.take: Callable[[Any], None] = lambda message: None  # a message that was made in this process
@@ -66,6 +78,13 @@ class Consumer(celery.worker.consumer.Consumer):
         conn.ensure_connection(told, interval_start=2 * PAUSE_S, interval_step=0, callback=state.maybe_shutdown)
         self.first_connection_attempt = False
         return conn
+
+    def stop(self) -> None:
+        """End for good."""
+        self.is_unheard = not farewell.is_heard(self.app)
+        if self.is_unheard:
+            farewell.omit(self)
+        super().stop()
 
     def add_task_queue(self, queue: str, *args: Any, **options: Any) -> None:
         """`celery control add_consumer`: the leader sends to the queues that the worker's row names."""
