@@ -36,10 +36,12 @@ SELECT count(*) FILTER (WHERE attempts = 0 AND run_at <= clock_timestamp()),
                                ORDER BY finished_at LIMIT {_MOST}) part), {_ROWS}
   FROM (SELECT attempts, run_at FROM jobs_job WHERE status = 'pending'
          ORDER BY queue, priority DESC, run_at, id LIMIT {_MOST}) part"""
+# The same blocks each time: others would come from the disk, and the number would jump.
 _SAMPLE: Final = """
 SELECT CASE WHEN status <> 'pending' THEN status WHEN attempts > 0 THEN 'retrying'
             WHEN run_at >= '9999-01-01+0' THEN 'replaced'
-            WHEN run_at > clock_timestamp() THEN 'scheduled' ELSE 'queued' END, count(*) FROM jobs_job TABLESAMPLE SYSTEM (%s) GROUP BY 1"""
+            WHEN run_at > clock_timestamp() THEN 'scheduled' ELSE 'queued' END, count(*)
+  FROM jobs_job TABLESAMPLE SYSTEM (%s) REPEATABLE (1) GROUP BY 1"""
 
 
 class Number(int):
