@@ -7,7 +7,6 @@ claims of the same batch and with the same timestamp, so PostgreSQL never shows 
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -16,14 +15,15 @@ import psycopg2
 from gevent.event import Event
 
 from jobs.store import late, links, transitions
-from jobs.store.canvas import Part
-from jobs.store.engine import answer, connect, is_lost, is_transient, unless_locked
+from jobs.store.engine import connect, is_lost, unless_locked
 from jobs.store.insert import NewJob
 from jobs.store.links import Linked
 from jobs.store.transitions import Run
 from jobs.worker import flush
-from jobs.worker.flush import Change, Counted
+from jobs.worker.counting import Counting
+from jobs.worker.flush import Change
 from jobs.worker.gathering import Gathering
+from jobs.worker.own_writes import OwnWrites
 from jobs.worker.registration import Registration
 
 logger = logging.getLogger("jobs.worker")
@@ -34,26 +34,25 @@ LONG_S = 0.02
 LOOKS = 10
 
 
-class GroupCommit:
+class GroupCommit(Counting):
     """The only connections over which a gevent worker moves its rows."""
 
     green = True
 
     def __init__(self, registration: Registration, slots: int) -> None:
+        super().__init__()
         self.slots = slots
         self.registration, self.worker_id = registration, registration.id
+        self._own = OwnWrites(self.worker_id)
+        self.write = self._own.write
         self.held: dict[int, Any] = {}
         self.handed: dict[int, Run] = {}
         self.linking: set[str | None] = set()  # task_ids of jobs that may run here, which only PostgreSQL knows yet
         self.early: dict[int, Change] = {}  # claims that were asked for, and whose tasks have not begun
         self.claims: list[Change] = []
         self.completions: list[Change] = []
-        self.counted: list[Counted] = []
-        self.alone = 0  # completions that their own tasks write just now
-        self.deferred: list[Change] = []  # claims that wait for those
         self.look_again = 0.0  # time.monotonic() before which no job is handed on
         self.connection: Any = None
-        self.idle: list[Any] = []
         self.wake = Event()
         self.gathering = Gathering()
         self.on_completing: Callable[[], None] = lambda: None  # frees the slot of the calling greenlet
@@ -169,67 +168,12 @@ class GroupCommit:
         self.wake.set()
         return bool(change.answer.get())
 
-    def complete_counted(self, run: Run, result: str | None, part: Part, body: Callable[[Any], bool]) -> bool:
-        """The same for a header task of a chord. The one that completes the chord is written alone, with the chord's body."""
-        change = Counted(run, result, part, body)
-        self.counted.append(change)
-        self.on_completing()
-        self.wake.set()
-        try:
-            won = change.answer.get()
-            if change.alone:
-                self.on_parked(gevent.getcurrent())
-                won = self._write_counted(change)
-            return bool(won)
-        finally:
-            change.left = True
-            if change.alone:
-                self._written_alone(change)
-
-    def _written_alone(self, change: Counted) -> None:
-        """Its slot is free now: the claims that were put off for it go on."""
-        self.held.pop(change.run.id, None)
-        self.alone -= 1
-        self.claims, self.deferred = self.deferred + self.claims, []
-        self.wake.set()
-
-    def _write_counted(self, change: Counted) -> Any:
-        return self.write(change.body, written=lambda cursor: late.was_written(cursor, change.run), doubt=change.doubt)
-
-    def write(
-        self, change: Callable[[Any], Any], *, single: bool = False, written: Callable[[Any], Any] | None = None, doubt: bool = False
-    ) -> Any:
-        """Run `change` in a transaction of its own, until PostgreSQL has answered. `single`: it is one statement.
-
-        `written` is asked when a change is refused after the connection was lost (`doubt`: before this call): was it committed then?
-        """
-        while True:
-            connection = None
-            try:
-                connection = self.idle.pop() if self.idle else self._plain()
-                connection.autocommit = single
-                with nullcontext() if single else connection, connection.cursor() as cursor:
-                    found = answer(cursor, change, written, doubt)
-                self.idle.append(connection)
-                return found
-            except psycopg2.Error as error:
-                if connection is not None and is_transient(error) and not is_lost(error):
-                    self.idle.append(connection)
-                elif connection is not None:
-                    connection.close()
-                if not is_transient(error):
-                    raise
-                doubt = doubt or is_lost(error)
-                gevent.sleep(PAUSE_S)
-
     def close(self) -> None:
         """End the connections that nobody uses."""
-        for connection in filter(None, [self.connection, *self.idle]):
-            connection.close()
-        self.connection, self.idle = None, []
-
-    def _plain(self) -> Any:
-        return connect(f"jobs-engine {self.worker_id}")
+        self._own.close()
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = None
 
     def _run(self) -> None:
         while True:
@@ -287,40 +231,6 @@ class GroupCommit:
             for change in claims:
                 self._answer(change, change.run.id in (claimed or ()))
             return
-
-    def _flush_counted(self, counted: list[Counted]) -> None:
-        """Complete and count them in one statement; each on its own when a chord is complete by it, or something goes wrong."""
-        try:
-            with self._connected().cursor() as cursor:
-                cursor.execute(
-                    flush.EXECUTE_COUNT,
-                    (
-                        [c.run.id for c in counted], [c.run.runs for c in counted], [c.result for c in counted],
-                        [c.part.chord for c in counted], [c.part.place for c in counted], [c.part.result for c in counted],
-                    ),
-                )  # fmt: skip
-                done = cursor.fetchone()[0] or ()
-        except Exception as error:  # whatever it is, each goes on its own: without this loop the worker would live and take nothing
-            if is_lost(error) and self.connection is not None:
-                self.connection.close()
-                self.connection = None
-            for change in counted:
-                change.doubt = is_lost(error)
-                if change.left:
-                    self.on_parked(gevent.spawn(self._counted_alone, change))
-                else:
-                    change.alone = True
-                    self.alone += 1
-                    change.answer.set(None)
-            return
-        for change in counted:
-            self._answer(change, change.run.id in done, ended=True)
-
-    def _counted_alone(self, change: Counted) -> None:
-        try:
-            self._answer(change, bool(self._write_counted(change)), ended=True)
-        except Exception as error:  # whatever it is, the task that waits for the answer must hear of it
-            change.answer.set_exception(error)
 
     def _apart(self, completions: list[Change], claims: list[Change], *, doubt: bool = True) -> None:
         """A locked row or a bad value among them: its neighbours may not wait for it. Refused claims are dispatched again."""
