@@ -12,10 +12,11 @@ class Beats(heartbeat.Heart):
     def _send(self, event: str, retry: bool = False) -> Any:
         """A beat that Redis does not take is dropped, the next one comes. Events of tasks that it did not take go behind one it took."""
         sent = super()._send(event, retry=False)
-        kept = self.eventer._outbound_buffer
-        missed = [unsent for unsent in kept if unsent[1].startswith("worker.")]
-        for unsent in missed:
-            kept.remove(unsent)
+        with self.eventer.mutex:  # tasks' threads put theirs there as well
+            kept = self.eventer._outbound_buffer
+            missed = [unsent for unsent in kept if unsent[1].startswith("worker.")]
+            for unsent in missed:
+                kept.remove(unsent)
         if kept and not missed:
             self.eventer.flush(groups=False)
         return sent
