@@ -1,6 +1,8 @@
 """Consumers of a project's own (`app.steps["consumer"]`, ConsumerStep) where there are greenlets: the fetch loop reads tasks only."""
 
 import logging
+import traceback
+from contextlib import suppress
 from typing import Any
 
 from celery import bootsteps
@@ -31,8 +33,19 @@ def _deliver(consumer: Any, connection: Any, steps: list[Any], blueprint: Any) -
         except errors as error:
             logger.info("consumers of the project's own: %s", error)
             _renew(consumer, steps, blueprint, errors)
-        except Exception:  # a callback of the project's; the next message is another one
-            logger.exception("a consumer of the project's own has failed")
+        except Exception as error:
+            if _is_of_a_message(error):  # a callback of the project's; the next message is another one
+                logger.exception("a consumer of the project's own has failed")
+                continue
+            logger.info("consumers of the project's own: kombu has lost a connection (%r)", error)
+            _renew(consumer, steps, blueprint, errors)
+
+
+def _is_of_a_message(error: Exception) -> bool:
+    """Whether it comes from the delivery of a message. Else from kombu itself: a lost connection's descriptor, which a new connection
+    has taken over, still leads to the old channel then, and would again and again.
+    """
+    return any(frame.f_globals.get("__name__") == "kombu.messaging" for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _renew(consumer: Any, steps: list[Any], blueprint: Any, errors: tuple[type[BaseException], ...]) -> None:
@@ -45,6 +58,18 @@ def _renew(consumer: Any, steps: list[Any], blueprint: Any, errors: tuple[type[B
             for step in steps:
                 step.stop(consumer)
                 step.start(consumer)
+            _forget_lost(consumer.connection.transport.cycle)
         except errors:
             continue
         return
+
+
+def _forget_lost(cycle: Any) -> None:
+    """Look no longer at descriptors of channels that have lost their connection; they are looked at anew with their next one."""
+    for descriptor, (channel, kind) in list(cycle._fd_to_chan.items()):
+        client = channel.client if kind == "BRPOP" else channel.subclient
+        if client.connection is None:
+            with suppress(KeyError, ValueError, OSError):
+                cycle.poller.unregister(descriptor)
+            del cycle._fd_to_chan[descriptor]
+            cycle._chan_to_sock.pop((channel, client, kind), None)
