@@ -22,7 +22,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--system", choices=("jobs", "early", "late"), default="jobs", help="early, late: stock Celery, acks_late or not")
     parser.add_argument("--only", default="", help="kinds of faults, with commas between; default: all")
     parser.add_argument("--break", dest="broken", default="", choices=("", "rescue", "claim", "resync", "delay"), help="switch a rule off")
-    parser.add_argument("--drain", type=float, default=180.0, help="seconds in which what is left must end")
+    parser.add_argument("--drain", type=float, default=60.0, help="at the end: seconds without progress that end the run")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--keep", action="store_true", help="keep logs and ledger")
     given = parser.parse_args(arguments)

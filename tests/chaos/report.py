@@ -17,7 +17,7 @@ def show(record: Record, ledger: Ledger, times: dict[str, list[float]], verdict:
     bodies = sum(map(len, ledger.bodies.values()))
     print(f"\n{made} jobs accepted in {seconds:.0f} s ({made / seconds:.0f}/s), {bodies} bodies run, {len(record.strikes)} faults")
     print(f"{len(ledger.unknown)} requests got no answer, {len(ledger.rolled_back)} were rolled back")
-    print(f"all had ended {record.drained:.1f} s after the last" if record.drained is not None else "not all ended in the time given")
+    print(f"all had ended {record.drained:.1f} s after the last" if record.drained is not None else "not all ended")
     for kind, count in Counter(strike.kind for strike in record.strikes if strike.detail.startswith("not done")).items():
         print(f"  not done: {kind} {count} times")
     print("\nrecovery (s)          n    p50    p99    max")

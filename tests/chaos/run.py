@@ -1,5 +1,6 @@
 """One run: servers, ledger, workers, producer; the plan is carried out; what is left gets time to end; then the verdict is taken."""
 
+import math
 import os
 import shutil
 import sys
@@ -30,7 +31,7 @@ class Options:
     system: str = "jobs"
     only: tuple[str, ...] = ()
     broken: str = ""
-    drain: float = 180.0  # seconds in which the rest must end
+    drain: float = 60.0  # seconds without progress after which what is left counts as lost
     say: Callable[[str], None] = print
 
 
@@ -144,9 +145,12 @@ class Run:
         striker.finish()
 
     def _drain(self, begin: float) -> float | None:
-        """Seconds until nothing is left. Stock Celery: until it has been quiet for long enough."""
+        """Seconds until nothing is left; None when what is left did not become less for `drain` seconds. A slow machine that still has
+        a backlog gets its time. Stock Celery: until it has been quiet for long enough.
+        """
         quiet = STOCK_QUIET.get(self.options.system, 0.0)
-        while (now := time.time()) - begin < self.options.drain + 2 * quiet:
+        least, until = math.inf, begin + self.options.drain + 2 * quiet
+        while (now := time.time()) < until:
             self.crew.tend()
             if self.postgres:
                 with self.postgres.cursor() as cursor:
@@ -154,6 +158,8 @@ class Run:
                     left = cursor.fetchone()[0]
                 if not left:
                     return now - begin
+                if left < least:
+                    least, until = left, now + self.options.drain
             elif now - max(ledger.last(self.ledger.path, "start", "end"), begin) > quiet:
                 return now - begin - quiet
             time.sleep(0.25)
