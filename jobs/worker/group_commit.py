@@ -226,10 +226,10 @@ class GroupCommit(Counting):
                     continue
                 self._apart(completions, claims, doubt=resent)
                 return
+            for change in claims:  # first, as they are switched to in this order: the bodies begin before Celery has its turn with the ends
+                self._answer(change, change.run.id in (claimed or ()))
             for change in completions:
                 self._answer(change, change.run.id in (done or ()), ended=True)
-            for change in claims:
-                self._answer(change, change.run.id in (claimed or ()))
             return
 
     def _apart(self, completions: list[Change], claims: list[Change], *, doubt: bool = True) -> None:
