@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from greenlet import GreenletExit, getcurrent
@@ -34,8 +34,7 @@ class Body:
         """Whether its greenlet has ended, so that nothing is to come of it any more."""
         return self.greenlet is not None and bool(self.greenlet.dead)
 
-    @contextmanager
-    def running(self, seconds: float | None) -> Iterator[None]:
+    def running(self, seconds: float | None) -> AbstractContextManager[None]:
         """The body of a task with so many seconds (None: no limit). Without greenlets a signal interrupts it where it runs in the
         main thread (prefork, solo); into other threads an exception is thrown, which they meet at their next line of Python.
         """
@@ -43,7 +42,11 @@ class Body:
             self.ends = time.monotonic() + seconds
             last_resort.earlier(self.ends)
         self.thread = threading.get_ident()
-        by_signal = self.greenlet is None and _can_signal()
+        return self._in_thread(seconds) if self.greenlet is None else _InGreenlet(self)
+
+    @contextmanager
+    def _in_thread(self, seconds: float | None) -> Iterator[None]:
+        by_signal = _can_signal()
         try:
             if by_signal:
                 _in_main[:] = [self]
@@ -79,6 +82,21 @@ class Body:
         """In gevent's loop: into the greenlet, unless its body has ended since; its end may not be interrupted."""
         if self.thread:
             self.greenlet.throw(error)
+
+
+class _InGreenlet:
+    """What is thrown into a greenlet comes from its own thread: there is nothing to lock, and nothing can come after the end."""
+
+    __slots__ = ("body",)
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        self.body.thread, self.body.ends = 0, None
 
 
 def is_kill(error: BaseException | None) -> bool:

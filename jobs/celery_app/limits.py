@@ -24,20 +24,30 @@ def applied(task: Any, request: Any) -> AbstractContextManager[Any]:
     own = None if hard else request.job_timeout
     if not (own or hard or soft):
         return nullcontext()
-    return _limited(own, hard, soft) if process_engine.is_green() else _renamed(hard)
+    return _Limited(own, hard, soft) if process_engine.is_green() else _renamed(hard)
 
 
-@contextmanager
-def _limited(own: float | None, hard: float | None, soft: float | None) -> Iterator[None]:
-    from gevent import Timeout
+class _Limited:
+    """gevent's timers: the job's own limit, or Celery's hard one, and the soft one inside it."""
 
-    try:
-        with Timeout(own or hard) as timer, Timeout(soft, SoftTimeLimitExceeded(soft) if soft else None):
-            yield
-    except Timeout as expired:
-        if expired is not timer:
-            raise
-        raise (JobTimeout(f"the job ran longer than {own} s") if own else TimeLimitExceeded(hard)) from None
+    __slots__ = ("hard", "own", "soft", "timers")
+
+    def __init__(self, own: float | None, hard: float | None, soft: float | None) -> None:
+        self.own, self.hard, self.soft = own, hard, soft
+        self.timers: list[Any] = []
+
+    def __enter__(self) -> None:
+        from gevent import Timeout
+
+        self.timers = [Timeout.start_new(self.own or self.hard)]
+        if self.soft:
+            self.timers.append(Timeout.start_new(self.soft, SoftTimeLimitExceeded(self.soft)))
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        for timer in self.timers:
+            timer.close()
+        if error is not None and error is self.timers[0]:
+            raise (JobTimeout(f"the job ran longer than {self.own} s") if self.own else TimeLimitExceeded(self.hard)) from None
 
 
 @contextmanager
