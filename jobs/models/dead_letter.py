@@ -59,6 +59,7 @@ class DeadLetterQueue(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["fingerprint", "-id"], name="jobs_dlq_group"),
             models.Index(fields=["fingerprint", "failed_at"], name="jobs_dlq_times"),
+            models.Index(fields=["fingerprint"], include=["failed_at", "id", "job"], condition=Q(resolution="open"), name="jobs_dlq_open"),
             models.Index(fields=["fingerprint", "resolved_at"], name="jobs_dlq_resolved", condition=Q(resolution="resolved")),
             models.Index(fields=["resolution", "-id"], name="jobs_dlq_resolution_ix"),
             models.Index(

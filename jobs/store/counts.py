@@ -13,7 +13,7 @@ EXACT: Final = 10_000
 _KEPT: Final = 1.0  # seconds
 _KEPT_ESTIMATE: Final = 3.0  # seconds: a sample is dear, and no better when it is newer
 _KEY: Final = "jobs-counts"
-_SAMPLED: Final = 20_000  # rows that an estimate looks at
+_SAMPLED: Final = 10_000  # rows that an estimate looks at
 # Each part is read from an index, in its order, and ends after EXACT rows.
 _MOST: Final = EXACT + 1
 # As the planner reckons, for the table has grown since it was analysed.

@@ -21,10 +21,11 @@ WITH found AS (SELECT *, sum(part.count) OVER () AS total, count(*) OVER () AS k
                  FROM ({groups}) part ORDER BY newest DESC LIMIT %s)
 SELECT f.total, f.kinds, f.most, f.fingerprint, j.task, d.error_class, d.message, f.count, f.first, f.latest,
        (SELECT json_object_agg(part.ago, part.number) FROM (
-          SELECT extract(epoch FROM date_trunc('hour', statement_timestamp()) - date_trunc('hour', failed_at))::int / 3600 AS ago,
-                 count(*) AS number
-            FROM jobs_deadletterqueue h WHERE h.fingerprint = f.fingerprint
-             AND failed_at >= date_trunc('hour', statement_timestamp()) - make_interval(hours => %s - 1) GROUP BY 1) part
+          SELECT extract(epoch FROM date_bin('1 hour', statement_timestamp(), 'epoch') - at)::int / 3600 AS ago, number
+            FROM (SELECT date_bin('1 hour', failed_at, 'epoch') AS at, count(*) AS number
+                    FROM jobs_deadletterqueue d WHERE d.fingerprint = f.fingerprint
+                     AND failed_at >= date_bin('1 hour', statement_timestamp(), 'epoch') - make_interval(hours => %s - 1)
+                   GROUP BY 1) h) part
          WHERE part.ago BETWEEN 0 AND %s - 1),
        r.resolved_at, r.resolved_by, r.note,
        g.owner, CASE WHEN g.snoozed_until > statement_timestamp() THEN g.snoozed_until END

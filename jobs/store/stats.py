@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import redis
 from celery import current_app
@@ -28,7 +28,7 @@ _MIGRATED = "jobs-migrated"
 _OPEN = "jobs-open-dead-letters"
 RECENT = 300.0  # seconds that the pace is taken from
 _KEPT = 1.0  # seconds
-NEWEST = 10_000  # dead letters that are looked at for how many are new
+NEWEST: Final = 10_000  # dead letters that are counted
 _LEADERS = (
     "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()"
     " WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %s AND l.objid = %s"
@@ -96,13 +96,14 @@ def in_state(state: State) -> Q:
 
 
 def open_dead_letters() -> int:
-    """How many dead letters wait for a person, a second old at most: one reading serves all viewers."""
-    return int(cache.get_or_set(_OPEN, DeadLetterQueue.objects.filter(resolution=Resolution.OPEN).count, _KEPT) or 0)
+    """How many dead letters wait for a person, a second old at most: one reading serves all viewers. NEWEST + 1 stands for more."""
+    newest = DeadLetterQueue.objects.filter(resolution=Resolution.OPEN).order_by("-id")[: NEWEST + 1]
+    return int(cache.get_or_set(_OPEN, newest.count, _KEPT) or 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
-    """Whether a leader lives; how many dead letters wait for a person, and how many of the newest NEWEST are new."""
+    """Whether a leader lives; how many dead letters wait for a person, and how many of them are new; NEWEST + 1 stands for more."""
 
     leader: bool
     open: int
@@ -113,9 +114,8 @@ def vitals(seconds: int) -> Vitals:
     """As it is now; new is what failed within the last `seconds`."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT ({_LEADERS}), (SELECT count(*) FROM jobs_deadletterqueue WHERE resolution = 'open'),
-                       (SELECT count(*) FROM (SELECT failed_at FROM jobs_deadletterqueue WHERE resolution = 'open' ORDER BY id DESC
-                                               LIMIT {NEWEST}) part WHERE failed_at > clock_timestamp() - make_interval(secs => %s))""",
+            f"""SELECT ({_LEADERS}), count(*), count(*) FILTER (WHERE failed_at > clock_timestamp() - make_interval(secs => %s))
+                  FROM (SELECT failed_at FROM jobs_deadletterqueue WHERE resolution = 'open' ORDER BY id DESC LIMIT {NEWEST + 1}) part""",
             [*locks.LEADER, seconds],
         )
         leaders, waiting, new = cursor.fetchone()

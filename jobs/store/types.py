@@ -7,7 +7,7 @@ from typing import Final
 from django.core.cache import cache
 from django.db import connection
 
-NEWEST: Final = 20_000  # completed jobs that are looked at; the window is as long as these last, a day at most
+NEWEST: Final = 10_000  # completed jobs that are looked at; the window is as long as these last, a day at most
 _ENDED = """
 WITH c AS (SELECT task, finished_at, extract(epoch FROM finished_at - started_at)::float AS run FROM jobs_job
             WHERE status = 'completed' AND finished_at > statement_timestamp() - interval '24 hours'
@@ -20,7 +20,7 @@ SELECT (SELECT start FROM w), task, sum(completed), sum(failed),
        percentile_cont(0.5) WITHIN GROUP (ORDER BY run), percentile_cont(0.95) WITHIN GROUP (ORDER BY run)
   FROM ended GROUP BY task"""
 _USUAL: Final = "jobs-usual"
-LATEST: Final = 5_000  # completed jobs that what is usual is taken from
+LATEST: Final = 2_000  # completed jobs that what is usual is taken from
 ENOUGH: Final = 20  # completed jobs that say what is usual
 _WAITING = "SELECT task, count(*) FROM (SELECT task FROM jobs_job WHERE status = 'pending' LIMIT %s) waiting GROUP BY task"
 

@@ -25,10 +25,14 @@ def desk(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _open_dead_letters(request: HttpRequest) -> int:
+def _open_dead_letters(request: HttpRequest) -> str:
+    """As short as it must be there; empty where there are none."""
     if not request.user.is_authenticated:
-        return 0
+        return ""
     try:
-        return stats.open_dead_letters()
+        number = stats.open_dead_letters()
     except DatabaseError:
-        return 0  # an error page must not fail for a number
+        return ""  # an error page must not fail for a number
+    if number > stats.NEWEST:
+        return f"{stats.NEWEST:,}+"
+    return f"{number:,}" if number else ""

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from jobs.store import outages, stats
 from jobs.store.stats import QueueLine, WorkerLine
-from jobs.web.labels import ltr
+from jobs.web.labels import at_most, ltr
 from jobs.web.times import clock, clock_time
 
 GROWING: Final = 600  # seconds in which a new dead letter means that its error goes on
@@ -101,12 +101,12 @@ def _dead_alerts(dead: int, new: int) -> list[Alert]:
         return []
     fact = ngettext(
         "%(number)s job failed for good and waits for a decision.", "%(number)s jobs failed for good and wait for a decision.", dead
-    ) % {"number": f"{dead:,}"}
+    ) % {"number": at_most(dead, stats.NEWEST)}
     if new:
         more = ngettext(
             "%(number)s of them in the last 10 minutes: it goes on.", "%(number)s of them in the last 10 minutes: it goes on.", new
         )
-        fact = f"{fact} {more % {'number': f'{new:,}'}}"
+        fact = f"{fact} {more % {'number': at_most(new, stats.NEWEST)}}"
     advice = _("Read the error, mend its cause, then run the jobs again or mark them as resolved.")
     return [Alert(bad=True, fact=fact, advice=advice, url=reverse("jobs:dead_letters"), link=_("Show the dead letters"))]
 

@@ -5,6 +5,7 @@ import unicodedata
 from typing import Final
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 
 from jobs.domain.statuses import State
@@ -30,6 +31,11 @@ def western(text: str) -> str:
     '4711'
     """
     return "".join(str(unicodedata.digit(sign)) if sign.isdecimal() else sign for sign in text.strip())
+
+
+def at_most(number: int, most: int) -> str:
+    """A count with separators that nobody made beyond `most`."""
+    return f"{number:,}" if number <= most else _("over %(number)s") % {"number": f"{most:,}"}
 
 
 def isolated(text: str) -> str:

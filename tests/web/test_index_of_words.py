@@ -31,8 +31,27 @@ def test_an_error_is_found_though_it_came_after_the_job_was_indexed(sara: Client
     assert found(sara) == [job.pk]
 
 
-def found(client: Client) -> list[int]:
-    return [job.pk for job in client.get("/jobs/?q=ValueError").context["page"].rows]
+def test_words_that_most_jobs_have_are_not_counted_and_the_newest_are_shown(sara: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO jobs_job (name, task, status, finished_at) SELECT 'often' || CASE n %% 400 WHEN 0 THEN ' rare' ELSE '' END,"
+            " 'some.task', 'completed', now() FROM generate_series(1, %s) n RETURNING id",
+            [2 * search.MOST + 400],
+        )
+        numbers = [row[0] for row in cursor.fetchall()]
+        cursor.execute("INSERT INTO jobs_search (job, words) SELECT id, array_to_tsvector(string_to_array(name, ' ')) FROM jobs_job")
+        cursor.execute("ANALYZE jobs_search")
+    assert search.find("'often':*") == search.Hits(numbers=None, behind=False)
+    rare = search.find("'often':* & 'rare':*").numbers
+    assert rare is not None
+    assert sorted(rare) == numbers[399::400]
+    shown = found(sara, "often")
+    assert len(shown) > 20
+    assert shown == numbers[: -len(shown) - 1 : -1]
+
+
+def found(client: Client, words: str = "ValueError") -> list[int]:
+    return [job.pk for job in client.get("/jobs/", {"q": words}).context["page"].rows]
 
 
 def test_the_walk_finds_what_was_missed_and_removes_what_is_gone() -> None:

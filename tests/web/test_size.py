@@ -1,12 +1,13 @@
 """The lists stay quick when they are long: the number of queries is that of an empty list, and no query reads all jobs."""
 
+import re
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.cache import cache
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -126,6 +127,39 @@ def test_a_page_of_the_list_is_read_from_an_index(staff: Client) -> None:
     read = nodes(plan(shown[0]))
     assert ("Seq Scan", "jobs_job") not in read
     assert not [kind for kind, _ in read if "Sort" in kind]
+
+
+def test_more_dead_letters_than_ten_thousand_are_not_counted_on_every_page(staff: Client) -> None:
+    fill()
+    cache.clear()
+    staff.cookies["django_language"] = "en"
+    assert ">10,000+</bdi>" in staff.get("/jobs/").content.decode()
+    assert "over 10,000 jobs failed for good" in staff.get("/").content.decode()
+
+
+def indexes(sql: str) -> set[str]:
+    """What is read of indexes where reading the whole table is not an answer."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+        cursor.execute(f"EXPLAIN {sql}")
+        return set(re.findall(r"(?:using|Index Scan on) (\w+)", "\n".join(row[0] for row in cursor.fetchall())))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_groups_of_open_dead_letters_are_counted_in_an_index_that_has_all_of_it(staff: Client) -> None:
+    fill()
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM (ANALYZE) jobs_deadletterqueue")
+    counted = [sql for sql in queries(staff, "/jobs/dead-letters/") if "WITH found" in sql]
+    assert len(counted) == 1
+    assert "jobs_dlq_open" in indexes(counted[0])
+
+
+def test_words_of_dead_letters_are_looked_for_among_the_jobs_that_failed(staff: Client) -> None:
+    fill()
+    asked = [sql for sql in queries(staff, "/jobs/dead-letters/?q=ValueError") if "jobs_search" in sql and "SELECT job FROM" in sql]
+    assert len(asked) == 2  # the groups and the page
+    assert [indexes(sql) & {"jobs_search_failed", "jobs_search_words"} for sql in asked] == [{"jobs_search_failed"}] * 2
 
 
 def test_the_queues_are_found_without_reading_their_jobs(client: Client) -> None:

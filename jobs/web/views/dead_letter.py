@@ -20,6 +20,7 @@ from jobs.store.letters import Entries
 from jobs.web import selection
 from jobs.web.access import needs
 from jobs.web.forms import TriageForm
+from jobs.web.labels import at_most
 from jobs.web.paging import page_of
 from jobs.web.reports import page_actor, say
 
@@ -50,11 +51,6 @@ def dead_letter_list(request: HttpRequest) -> HttpResponse:
         "share": round(groups.most * 100 / groups.total) if groups.total else 0,
     }
     return render(request, "jobs/dead_letter/list.html", context)
-
-
-def at_most(number: int, most: int) -> str:
-    """A count with separators that nobody made beyond `most`."""
-    return f"{number:,}" if number <= most else _("over %(number)s") % {"number": f"{most:,}"}
 
 
 def resolution_of(request: HttpRequest) -> Resolution:
