@@ -30,6 +30,8 @@ logger = logging.getLogger("jobs.worker")
 # Seconds that a job which lost two workers waits for its neighbours to end, and that it then runs alone. One that lasts longer
 # would keep the other slots empty for as long; a job that kills its worker mostly does so at once.
 ALONE_S = 20.0
+# Sent for each job. Without its cache Celery looks for the receivers of each under a lock, which costs more under gevent.
+OFTEN = (signals.task_received, signals.task_prerun, signals.task_success, signals.task_postrun)
 UNKNOWN_FOR = 60.0  # seconds before a job whose task nobody knows is buried
 _KNOWN = """SELECT EXISTS (SELECT 1 FROM jobs_worker
  WHERE id <> %s AND tasks::jsonb @> to_jsonb(%s::text) AND queues::jsonb @> to_jsonb(%s::text))"""
@@ -62,6 +64,8 @@ class Consumer(celery.worker.consumer.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         transport.is_stopping = stopping.is_told
+        for signal in OFTEN:
+            signal.use_caching = True
         self.turns: dict[str, Turns] = defaultdict(Turns)  # of tasks with a rate limit
         self.is_verified: Callable[[Any], bool] = lambda headers: False  # known to be ours already
         self.take: Callable[[Any], None] = lambda message: None  # a message that was made in this process
