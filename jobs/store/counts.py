@@ -35,7 +35,7 @@ SELECT count(*) FILTER (WHERE attempts = 0 AND run_at <= clock_timestamp()),
        (SELECT count(*) FROM (SELECT 1 FROM jobs_job WHERE status = 'cancelled' AND finished_at IS NOT NULL
                                ORDER BY finished_at LIMIT {_MOST}) part), {_ROWS}
   FROM (SELECT attempts, run_at FROM jobs_job WHERE status = 'pending'
-         ORDER BY queue, priority DESC, run_at, id LIMIT {_MOST}) part"""
+         ORDER BY queue LIMIT {_MOST}) part"""
 # The same blocks each time: others would come from the disk, and the number would jump.
 _SAMPLE: Final = """
 SELECT CASE WHEN status <> 'pending' THEN status WHEN attempts > 0 THEN 'retrying'

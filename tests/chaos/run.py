@@ -17,6 +17,7 @@ from tests.chaos.servers import Postgres, Redis
 
 SLOTS = 4
 GRACE = 5.0  # JOBS_SHUTDOWN_GRACE of the workers
+STOCK_DRAIN = 180.0  # seconds that stock Celery has for what is left, beyond twice the following
 STOCK_QUIET = {"early": 20.0, "late": 80.0}  # seconds without an event after which stock Celery will do nothing more
 
 
@@ -145,22 +146,30 @@ class Run:
         striker.finish()
 
     def _drain(self, begin: float) -> float | None:
-        """Seconds until nothing is left; None when what is left did not become less for `drain` seconds. A slow machine that still has
-        a backlog gets its time. Stock Celery: until it has been quiet for long enough.
+        """Seconds until nothing is left; None when what is left did not become less for `drain` seconds: a slow machine that still has
+        a backlog gets its time. Stock Celery, see `_quiet`.
         """
-        quiet = STOCK_QUIET.get(self.options.system, 0.0)
-        least, until = math.inf, begin + self.options.drain + 2 * quiet
-        while (now := time.time()) < until:
+        if self.postgres is None:
+            return self._quiet(begin)
+        least, progress = math.inf, begin
+        while (now := time.time()) - progress < self.options.drain:
             self.crew.tend()
-            if self.postgres:
-                with self.postgres.cursor() as cursor:
-                    cursor.execute("SELECT count(*) FROM jobs_job WHERE finished_at IS NULL OR status = 'failed' AND name = 'heal'")
-                    left = cursor.fetchone()[0]
-                if not left:
-                    return now - begin
-                if left < least:
-                    least, until = left, now + self.options.drain
-            elif now - max(ledger.last(self.ledger.path, "start", "end"), begin) > quiet:
+            with self.postgres.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM jobs_job WHERE finished_at IS NULL OR status = 'failed' AND name = 'heal'")
+                left = cursor.fetchone()[0]
+            if not left:
+                return now - begin
+            if left < least:
+                least, progress = left, now
+            time.sleep(0.25)
+        return None
+
+    def _quiet(self, begin: float) -> float | None:
+        """Seconds until stock Celery did nothing more; None when it went on for too long."""
+        quiet = STOCK_QUIET[self.options.system]
+        while (now := time.time()) - begin < STOCK_DRAIN + 2 * quiet:
+            self.crew.tend()
+            if now - max(ledger.last(self.ledger.path, "start", "end"), begin) > quiet:
                 return now - begin - quiet
             time.sleep(0.25)
         return None

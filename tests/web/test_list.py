@@ -42,7 +42,8 @@ def test_each_filter_finds_its_job_and_no_other(sara: Client, indexed: bool, mos
         index_everything()
     wanted = {
         "q=invoice": [named], "q=20418+INV": [named], "q=الفاتورة": [named],
-        "q=4711": [named], "q=ValueError": [failed], "q=%2B%2B": [], "q=nothinglikeit": [], "queue=other": [plain],
+        "q=4711": [named], "q=471": [], "q=ValueErr": [failed], "q=ValueError": [failed], "q=%2B%2B": [], "q=nothinglikeit": [],
+        "queue=other": [plain],
         "task=jobs.tasks.sleep&queue=other": [plain],
         "task=no.such": [], "task=jobs.tasks.fail": [named], "priority=9": [named], "creator=sara": [named], "creator=x": [],
         "error=ValueError": [failed], "error=ValueErr": [], "status=failed": [failed], "status=completed": [done],
