@@ -28,7 +28,7 @@ def main() -> None:
     from django.test.utils import CaptureQueriesContext
 
     settings.ALLOWED_HOSTS = ["testserver"]
-    from jobs.store import stats
+    from jobs.store import stats, types
 
     user = get_user_model().objects.filter(is_superuser=True).first()
     if user is None:
@@ -44,6 +44,7 @@ def main() -> None:
         for _ in range(ROUNDS):
             cache.clear()  # nothing that is kept for other viewers
             stats.migrations_missing()  # looked at once in a minute
+            types.usual()  # as this
             with CaptureQueriesContext(connection) as captured:
                 begun, before = time.perf_counter(), processor.spent()
                 answer = client.get(address)

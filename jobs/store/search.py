@@ -16,6 +16,7 @@ MOST: Final = 10_000  # jobs that are found one by one; what more jobs have is l
 CHUNK: Final = 500  # rows of one step
 LATE: Final = 5_000  # numbers below the newest indexed one whose transaction may have ended later
 UNINDEXED: Final = 1_000  # of the newest jobs, looked at one by one
+MOST_FAILED: Final = 25_000  # the same of jobs that failed
 SAMPLE: Final = 2_000  # of the newest jobs in the index: where they say that far more than MOST have the words, nobody counts them
 _ONLY_ONE: Final = (7304, 1)  # advisory lock of the process that fills
 # Of the index; it stands in migration 0018, letter for letter, as the condition of an index of its own.
@@ -39,6 +40,9 @@ WITH seen AS (SELECT max(job) AS newest, count(*) FILTER (WHERE words @@ %(query
 SELECT newest, many, (SELECT array_agg(job) FROM (SELECT job FROM jobs_search
                                                    WHERE NOT (SELECT many FROM seen) AND words @@ %(query)s::tsquery LIMIT {MOST + 1}) hit)
   FROM seen"""
+_FIND_FAILED: Final = f"""
+SELECT (SELECT max(job) FROM jobs_search),
+       (SELECT array_agg(job) FROM (SELECT job FROM jobs_search WHERE words @@ %s::tsquery AND {FAILED} LIMIT {MOST_FAILED + 1}) hit)"""
 _NEWER_ERRORS: Final = (
     "SELECT a.id, a.job_id, a.error_class, a.message FROM jobs_attempt a JOIN jobs_search s ON s.job = a.job_id WHERE a.id > s.attempt"
 )
@@ -115,12 +119,15 @@ def find(query: str) -> Hits:
         return Hits(numbers=numbers if few and len(numbers) <= MOST else None, behind=len(rows) >= UNINDEXED)
 
 
-def find_unindexed(query: str) -> list[int]:
-    """Those of the newest jobs that the index has not yet, UNINDEXED at most, for a tsquery."""
+def find_failed(query: str) -> tuple[list[int], bool]:
+    """The numbers of the jobs that failed in some run, for a tsquery, and whether these are all: else only what the index has not yet."""
     with connections[configuration().database].cursor() as cursor:
-        cursor.execute("SELECT coalesce(max(job), 0) FROM jobs_search")
-        rows = _newest(cursor, cursor.fetchone()[0])
-        return _matching(cursor, rows, query) if rows else []
+        cursor.execute(_FIND_FAILED, [query])
+        newest, hits = cursor.fetchone()
+        numbers: list[int] = hits or []
+        every = len(numbers) <= MOST_FAILED
+        rows = _newest(cursor, newest or 0)
+        return (numbers if every else []) + (_matching(cursor, rows, f"{query} & {words.FAILED}") if rows else []), every
 
 
 def _newest(cursor: Any, indexed: int) -> list[Any]:
