@@ -6,6 +6,7 @@ from typing import Any, Final
 from jobs.domain.priority import priority_of
 from jobs.leader.window import MARK, Lane
 from jobs.store.locks import ALONE
+from jobs.store.many import array
 
 Place = tuple[str, int]  # run_at and id of the last row that was picked from a lane
 START: Final[Place] = ("-infinity", 0)
@@ -47,17 +48,12 @@ def values_of_due(rooms: Mapping[Lane, int], after: Mapping[Lane, Place], marks:
     """What DUE is given: for each lane how many rows, and behind which place."""
     places = [after.get(lane, START) for lane in rooms]
     return [
-        [queue for queue, _ in rooms], _numbers(priority_of(lane) for _, lane in rooms), [place[0] for place in places],
-        _numbers(place[1] for place in places), _numbers(rooms.values()), _numbers(marks),
+        [queue for queue, _ in rooms], array(priority_of(lane) for _, lane in rooms), [place[0] for place in places],
+        array(place[1] for place in places), array(rooms.values()), array(marks),
     ]  # fmt: skip
 
 
 def values_of_next(lanes: Iterable[Lane]) -> list[Any]:
     """What NEXT is given."""
     lanes = list(lanes)
-    return [[queue for queue, _ in lanes], _numbers(priority_of(lane) for _, lane in lanes)]
-
-
-def _numbers(values: Iterable[int]) -> str:
-    """An array in PostgreSQL's text form: psycopg2 adapts a list element by element, which took longer than the query."""
-    return "{" + ",".join([f"{value:d}" for value in values]) + "}"
+    return [[queue for queue, _ in lanes], array(priority_of(lane) for _, lane in lanes)]

@@ -1,10 +1,19 @@
-"""Statements over many rows of values, through psycopg2 or psycopg 3 alike."""
+"""Statements over many values, through psycopg2 or psycopg 3 alike."""
 
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import Any, Final
 
 PLACE: Final = "VALUES %s"
+
+
+def array(numbers: Iterable[int]) -> str:
+    """An array in PostgreSQL's text form, for psycopg2 adapts a list element by element, which takes longer; only numbers get through.
+
+    >>> array([4, 7])
+    '{4,7}'
+    """
+    return "{" + ",".join([f"{number:d}" for number in numbers]) + "}"
 
 
 def execute_many(

@@ -14,6 +14,7 @@ from jobs.domain import words
 from jobs.domain.statuses import State
 from jobs.models import Job, Worker
 from jobs.store import counts, found, search
+from jobs.store.many import array
 from jobs.store.stats import in_state
 from jobs.web.labels import STATE_LABELS
 
@@ -77,7 +78,7 @@ class JobFilter(forms.Form):
         hits = search.find(query) if query else None
         if hits is not None and (hits.numbers is not None) and (data["q"] or not hits.behind):
             numbers = hits.numbers + found.by_number_or_id(data["q"])
-            rows = rows.filter(RawSQL(_NUMBERED, [f"{{{','.join(map(str, numbers))}}}"], output_field=BooleanField()))
+            rows = rows.filter(RawSQL(_NUMBERED, [array(numbers)], output_field=BooleanField()))
         elif hits is not None and data["q"]:
             rows = rows.filter(RawSQL(_INDEXED, [query], output_field=BooleanField()))
         elif data["q"]:  # nothing but signs

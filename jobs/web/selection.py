@@ -11,6 +11,7 @@ from jobs.domain import words
 from jobs.models.dead_letter import Resolution
 from jobs.store import letters, search
 from jobs.store.letters import Entries
+from jobs.store.many import array
 
 _OF_JOBS = "jobs_deadletterqueue.job_id = ANY (%s::bigint[])"
 # As an array, not as a join: each job's entry is looked up in an index, where PostgreSQL would read all entries otherwise.
@@ -60,7 +61,7 @@ def _found(text: str) -> Q:
     if not query:
         return number
     jobs, every = search.find_failed(query)
-    found = Q(RawSQL(_OF_JOBS, [f"{{{','.join(map(str, jobs))}}}"], output_field=BooleanField()))
+    found = Q(RawSQL(_OF_JOBS, [array(jobs)], output_field=BooleanField()))
     return number | found if every else number | found | Q(RawSQL(_INDEXED, [query], output_field=BooleanField()))
 
 

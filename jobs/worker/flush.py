@@ -6,6 +6,7 @@ from typing import Any
 from gevent.event import AsyncResult
 
 from jobs.store.canvas import Part
+from jobs.store.many import array
 from jobs.store.tell import tell
 from jobs.store.transitions import KEPT_PROGRESS, Run
 
@@ -79,13 +80,8 @@ def batch(completions: Sequence[Change], claims: Sequence[Change], worker: int, 
     The arrays of numbers are put into the statement here, and only they: psycopg2 adapts a list element by element, which took longer.
     """
     statement = _EXECUTE % (
-        _numbers([c.run.id for c in completions]), _numbers([c.run.runs for c in completions]),
-        _numbers([c.run.id for c in claims]), _numbers([c.run.runs for c in claims]), _numbers([c.priority for c in claims]),
+        array([c.run.id for c in completions]), array([c.run.runs for c in completions]),
+        array([c.run.id for c in claims]), array([c.run.runs for c in claims]), array([c.priority for c in claims]),
         worker, resent,
     )  # fmt: skip
     return statement, ([c.result for c in completions], [c.queue for c in claims])
-
-
-def _numbers(values: list[int]) -> str:
-    """An array in PostgreSQL's text form; nothing but numbers gets through."""
-    return "{" + ",".join([f"{value:d}" for value in values]) + "}"
