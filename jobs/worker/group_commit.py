@@ -2,6 +2,9 @@
 
 There is no timer: a lone job is sent at once. A caller gets its answer after the commit. Completions are written before the
 claims of the same batch and with the same timestamp, so PostgreSQL never shows more running jobs than there are slots.
+
+What a batch has claimed begins at once. What it has ended is told while PostgreSQL has the next batch: Celery's work after the
+end of a task holds nothing up.
 """
 
 import logging
@@ -51,6 +54,7 @@ class GroupCommit(Counting):
         self.early: dict[int, Change] = {}  # claims that were asked for, and whose tasks have not begun
         self.claims: list[Change] = []
         self.completions: list[Change] = []
+        self.ended: list[tuple[Change, bool]] = []  # committed, or refused, and their tasks do not know it yet
         self.look_again = 0.0  # time.monotonic() before which no job is handed on
         self.connection: Any = None
         self.wake = Event()
@@ -179,9 +183,10 @@ class GroupCommit(Counting):
         while True:
             self.wake.wait()
             self.wake.clear()
-            while self.claims or self.completions or self.counted:
+            while self._has_more():
                 if self.completions or self.counted:
                     self.gathering.wait()
+                self._tell()
                 claims, self.claims = self.claims, []
                 completions, self.completions = self.completions, []
                 if self.counted:
@@ -193,6 +198,20 @@ class GroupCommit(Counting):
                 except Exception:  # without this loop the worker would live and take nothing
                     logger.exception("a batch could not be sent; its changes go one by one")
                     self._apart(completions, claims)
+
+    def _has_more(self) -> bool:
+        """Whether there is something to send. Where nothing follows at once, the ends are told."""
+        if self.ended and not (self.claims or self.completions or self.counted):
+            gevent.sleep(0)  # what was claimed begins, and may have ended
+            if not (self.claims or self.completions or self.counted):
+                self._tell()
+        return bool(self.claims or self.completions or self.counted)
+
+    def _tell(self) -> None:
+        """Their tasks go on at the next switch to the hub: when the next batch has left."""
+        for change, won in self.ended:
+            change.answer.set(won)
+        self.ended.clear()
 
     def _within_slots(self, completions: list[Change], claims: list[Change]) -> list[Change]:
         """The claims there is room for. More come only when a completion had to wait for a lock after its slot was freed."""
@@ -226,10 +245,11 @@ class GroupCommit(Counting):
                     continue
                 self._apart(completions, claims, doubt=resent)
                 return
-            for change in claims:  # first, as they are switched to in this order: the bodies begin before Celery has its turn with the ends
+            for change in claims:
                 self._answer(change, change.run.id in (claimed or ()))
             for change in completions:
-                self._answer(change, change.run.id in (done or ()), ended=True)
+                self.held.pop(change.run.id, None)
+                self.ended.append((change, change.run.id in (done or ())))
             return
 
     def _apart(self, completions: list[Change], claims: list[Change], *, doubt: bool = True) -> None:

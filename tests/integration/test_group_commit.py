@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import gevent
 import psycopg2
@@ -85,6 +86,42 @@ def test_a_header_task_that_cannot_be_sent_is_that_jobs_own_trouble(engine: Grou
     assert engine.complete_counted(run, "1", part, lambda cursor: transitions.complete(cursor, run, result="1"))
     assert Job.objects.get(id=run.id).status == "completed"
     goes_on(engine)
+
+
+def order_of(engine: GroupCommit, monkeypatch: pytest.MonkeyPatch, seconds: float | None) -> list[str]:
+    """What happens when one job ends and another begins, whose body lasts so long; None: no time, it only ends."""
+    order: list[str] = []
+    send = GroupCommit._send
+
+    def spied(*args: Any) -> Any:
+        order.append("sent")
+        return send(*args)
+
+    first, second = claimed(engine), new()
+    monkeypatch.setattr(GroupCommit, "_send", spied)
+
+    def end() -> None:
+        engine.complete(first, "1")
+        order.append("first told")
+
+    def begin() -> None:
+        engine.claim(second, "celery", 5)
+        order.append("second begun")
+        if seconds is not None:
+            gevent.sleep(seconds)
+        engine.complete(second, "2")
+        order.append("second told")
+
+    gevent.joinall([gevent.spawn(end), gevent.spawn(begin)], raise_error=True)
+    return order
+
+
+def test_an_end_is_told_while_the_next_batch_is_on_its_way(engine: GroupCommit, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert order_of(engine, monkeypatch, None) == ["sent", "second begun", "sent", "first told", "second told"]
+
+
+def test_an_end_is_told_at_once_where_no_batch_follows(engine: GroupCommit, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert order_of(engine, monkeypatch, 0.2) == ["sent", "second begun", "first told", "sent", "second told"]
 
 
 class Ended:
