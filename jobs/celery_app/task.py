@@ -50,6 +50,7 @@ class JobTask(DjangoTask):
     """A Celery task with a row behind each of its runs. `timeout` is its time limit in seconds; None means none."""
 
     abstract = True
+    Request = "jobs.celery_app.request:Request"
     timeout: int | None = None
 
     @property

@@ -149,26 +149,9 @@ class Engine(bootsteps.StartStopStep):
                 pause()
 
     def _admit(self, worker: Any) -> None:
-        from gevent.pool import Group
+        from jobs.worker.greenlets import Greenlets
 
-        greenlets = worker.pool._pool = Group()  # no limit of its own: a few more only wait for their commit
-
-        def put(*args: Any, **kwargs: Any) -> Any:
-            greenlet = greenlets.spawn(*args, **kwargs)
-            worker.admission.enter(greenlet)
-            return greenlet
-
-        worker.pool._quick_put = put
-        apply = worker.pool.on_apply  # with no limit of the pool's: those of `limits` can be caught and settled
-        worker.pool.on_apply = lambda *args, **options: apply(*args, **options | {"timeout": 0})
-        terminate = worker.pool.terminate_job
-
-        def terminate_job(pid: int, signal: Any = None) -> None:
-            if (greenlet := worker.pool._pool_map.get(pid)) is not None:
-                greenlet.terminated = True  # from outside, not by its own body
-            terminate(pid, signal)
-
-        worker.pool.terminate_job = terminate_job
+        Greenlets(worker.admission).serve(worker.pool)
         worker.engine.on_completing = worker.admission.leave_current
         worker.engine.on_parked = worker.admission.enter
         worker.engine.may_hand_on, worker.engine.on_handed = worker.hand_over.queues, worker.hand_over.take

@@ -9,9 +9,12 @@ from typing import Any
 
 import gevent
 from celery.fixups.django import DjangoFixup, DjangoWorkerFixup
+from django.core.cache import caches
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from gevent.monkey import get_original
+
+from jobs.worker.greenlets import TaskGreenlet
 
 _IDLE = 0  # libpq's PQTRANS_IDLE, in psycopg2 and psycopg alike
 
@@ -71,9 +74,11 @@ class Kept:
 def keep_connections(app: Any, count: int) -> None:
     """From now on every PostgreSQL alias keeps up to count sessions in this process.
 
-    And Celery closes the connections of those greenlets only that have any: a task has a greenlet of its own, and mostly none.
+    And Celery closes the connections and caches of those greenlets only that have any: a task has a greenlet of its own, and mostly
+    none.
     """
-    create = connections.create_connection
+    create, create_cache = connections.create_connection, caches.create_connection
+    shared: list[Any] = caches.all(initialized_only=True)  # opened outside of tasks, which inherit these; not so connections
 
     def create_kept(alias: str) -> BaseDatabaseWrapper:
         made: Any = create(alias)
@@ -82,17 +87,30 @@ def keep_connections(app: Any, count: int) -> None:
             made.__class__ = type("DatabaseWrapper", (Kept, type(made)), {"keep": count, "__module__": type(made).__module__})
         return made
 
+    def create_marked(alias: str) -> Any:
+        current = gevent.getcurrent()
+        if isinstance(current, TaskGreenlet):
+            current.has_caches = True
+        else:
+            shared.append(alias)
+        return create_cache(alias)
+
     connections.create_connection = create_kept  # type: ignore[method-assign]
+    caches.create_connection = create_marked  # type: ignore[method-assign]
     for fixup in app._fixups:
         if isinstance(fixup, DjangoFixup):
-            _close_only_where_opened(fixup.worker_fixup)
+            _close_only_where_opened(fixup.worker_fixup, shared)
 
 
-def _close_only_where_opened(fixup: DjangoWorkerFixup) -> None:
-    close = fixup._close_database
+def _close_only_where_opened(fixup: DjangoWorkerFixup, shared: list[Any]) -> None:
+    close, close_caches = fixup._close_database, fixup.close_cache
 
     def close_opened(**options: Any) -> None:
         if getattr(gevent.getcurrent(), "has_connections", False):
             close(**options)
 
-    fixup._close_database = close_opened
+    def close_opened_caches() -> None:
+        if shared or getattr(gevent.getcurrent(), "has_caches", False):
+            close_caches()
+
+    fixup._close_database, fixup.close_cache = close_opened, close_opened_caches

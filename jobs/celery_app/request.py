@@ -1,0 +1,16 @@
+"""Celery's request for a message; where tasks run in this process, with the arguments that were read when the message came."""
+
+from typing import Any
+
+import celery.worker.request
+
+from jobs.celery_app import process_engine
+
+
+class Request(celery.worker.request.Request):
+    """Celery hands the text of the message to its pool, which may be another process, and reads it there again."""
+
+    def __init__(self, message: Any, *args: Any, decoded: bool = False, **options: Any) -> None:
+        if process_engine.is_green() and not decoded:
+            options["body"], decoded = message.payload, True
+        super().__init__(message, *args, decoded=decoded, **options)
