@@ -69,6 +69,7 @@ class Consumer(celery.worker.consumer.Consumer):
         self.turns: dict[str, Turns] = defaultdict(Turns)  # of tasks with a rate limit
         self.is_verified: Callable[[Any], bool] = lambda headers: False  # known to be ours already
         self.take: Callable[[Any], None] = lambda message: None  # a message that was made in this process
+        self.receive: Callable[[Any], None] = lambda message: None  # one that came, and that kombu has no account of
         self.unknown: LRUCache = LRUCache(limit=10_000)  # job: when it was first seen here with a task that is not known
         if getattr(self.controller, "admission", None) is not None:
             self.loop = fetch_loop
@@ -114,8 +115,7 @@ class Consumer(celery.worker.consumer.Consumer):
 
         self.take = take
 
-        def on_task_received(message: Any) -> Any:
-            message.ack_log_error(logger, self.connection_errors)
+        def receive(message: Any) -> Any:
             message.ack_log_error = message.reject_log_error = _acknowledged
             headers = message.headers or {}
             body = message.body.decode("utf-8", "replace") if isinstance(message.body, bytes) else str(message.body)
@@ -129,6 +129,12 @@ class Consumer(celery.worker.consumer.Consumer):
             else:
                 logger.error("refused a message that is not signed by this project (task %r)", str(headers.get("task"))[:200])
             return None
+
+        self.receive = receive
+
+        def on_task_received(message: Any) -> Any:
+            message.ack_log_error(logger, self.connection_errors)
+            return receive(message)
 
         return on_task_received
 
@@ -194,7 +200,6 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
     other_consumers.start(consumer, connection, task_consumer.channel, blueprint)
     consumer.on_ready()
     worker, channel = consumer.controller, task_consumer.channel
-    deliver = channel.connection._deliver
     prefix, gathering = configuration().key_prefix, worker.engine.gathering
     popper, early = Popper(broker.client(worker.app.conf.broker_url), gathering), EarlyClaims(consumer, worker.engine)
     consumer.is_verified = early.is_verified
@@ -221,17 +226,31 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
             if messages and stopping.is_told():  # told to stop while it waited for them
                 popper.put_back(key, messages)
                 continue
-            queue = key[len(prefix) :].split(priority.SEPARATOR)[0]
             taken = sorted(filter(None, map(read, messages)), key=is_alone)
             early.ask(taken)
             gathering.end()
             time.sleep(0)  # the claims leave before Celery has its turn
             for message in taken:
-                start = partial(deliver, message, queue)
+                start = partial(deliver, consumer, task_consumer, message)
                 if is_alone(message):
                     run_alone(consumer, worker, start)
                 else:
                     start()
+
+
+def deliver(consumer: Any, task_consumer: Any, text: dict[str, Any]) -> None:
+    """Hand a message on as kombu does, but for its account of what is not acknowledged: it left Redis when it was popped."""
+    channel = task_consumer.channel
+    try:
+        message = channel.Message(text, channel=channel)
+    except Exception:  # whatever a decoder of bodies meets
+        logger.error("refused what is no message: %r", str(text)[:200])
+        return
+    message.accept = task_consumer.accept
+    if message.errors:
+        message._reraise_error(consumer.on_decode_error)
+    else:
+        consumer.receive(message)
 
 
 def run_alone(consumer: Any, worker: Any, start: Callable[[], None]) -> None:

@@ -104,7 +104,7 @@ def message(number: int, task: str = "t.same", **headers: Any) -> dict[str, Any]
         "max_retries": 3, "job_timeout": None, "autoretry": True, "alone": False,
     } | headers  # fmt: skip
     body = json.dumps([[1], {}, {}])
-    return {"headers": values | {"sig": signing.sign(values, body)}, "body": body}
+    return {"headers": values | {"sig": signing.sign(values, body)}, "body": body, "properties": {"delivery_tag": f"{number}.1"}}
 
 
 def test_only_what_will_be_run_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,13 +116,14 @@ def test_only_what_will_be_run_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
     forged["body"] = json.dumps([[2], {}, {}])
     unsigned = message(8)
     del unsigned["headers"]["sig"]
-    plain = message(1)
+    plain, encoded = message(1), message(8)
+    encoded["properties"]["body_encoding"] = "base64"
     state.revoked.add("id 2")
     try:
         claims.ask(
             [
                 plain, message(2), message(3, "t.add"), message(4, "t.nap"), message(5, "t.nobody"), message(6, alone=True),
-                message(7, expires="2030-01-01T00:00:00"), unsigned, forged,
+                message(7, expires="2030-01-01T00:00:00"), encoded, unsigned, forged,
             ]
         )  # fmt: skip
     finally:

@@ -1,7 +1,9 @@
 """Messages in Redis that say what is true no more: of a queue the job has left, of arguments it has no longer; and a Redis that refuses."""
 
+import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import current_app
@@ -45,13 +47,38 @@ def test_jobs_that_are_moved_out_of_a_busy_queue_do_not_wait_for_it(tmp_path: Pa
     assert set(Job.objects.values_list("runs", flat=True)) == {1}
 
 
-def all_sent(queue: str, count: int) -> bool:
+def lane(queue: str) -> tuple[Any, str]:
+    """A client, and the list in which messages of the usual priority lie."""
     from django.conf import settings
 
     from jobs.domain.priority import DEFAULT, lane_key, lane_of
     from jobs.store import broker
 
-    return int(broker.client(settings.CELERY_BROKER_URL).llen("jobs:" + lane_key(queue, lane_of(DEFAULT)))) >= count
+    return broker.client(settings.CELERY_BROKER_URL), "jobs:" + lane_key(queue, lane_of(DEFAULT))
+
+
+def all_sent(queue: str, count: int) -> bool:
+    client, key = lane(queue)
+    return int(client.llen(key)) >= count
+
+
+def test_a_message_whose_body_is_not_in_its_encoding(tmp_path: Path) -> None:
+    """Somebody has altered it in Redis: it is refused with a line, and the leader sends the job again."""
+    log = tmp_path / "log"
+    with running_worker(log):
+        busy = enqueue_many("t.gate", [(("altered",), {})] * 4)
+        until(lambda: ended("running", *busy), timeout=30)
+        job = enqueue("t.add", args=[1, 2]).id
+        until(lambda: all_sent("celery", 1), timeout=20)
+        client, key = lane("celery")
+        message = json.loads(client.lindex(key, 0))
+        message["properties"]["body_encoding"] = "base64"
+        client.lset(key, 0, json.dumps(message | {"body": "a"}))
+        client.rpush(key, json.dumps(message))  # signed as it is, but this text is none in base64 either
+        open_gate("altered")
+        until(lambda: ended("completed", job, *busy), timeout=30)
+    assert log.read_text().count("refused what is no message") == 2
+    assert Job.objects.get(id=job).runs == 1
 
 
 def test_a_job_that_was_cancelled_and_sent_again_runs_with_what_it_was_sent_with_last(tmp_path: Path) -> None:
