@@ -10,6 +10,7 @@ from typing import Any
 import gevent
 from celery.fixups.django import DjangoFixup, DjangoWorkerFixup
 from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from gevent.monkey import get_original
@@ -78,7 +79,8 @@ def keep_connections(app: Any, count: int) -> None:
     none.
     """
     create, create_cache = connections.create_connection, caches.create_connection
-    shared: list[Any] = caches.all(initialized_only=True)  # opened outside of tasks, which inherit these; not so connections
+    # Opened outside of tasks, by Django's checks for one: tasks inherit these, not so connections.
+    shared = [cache for cache in caches.all(initialized_only=True) if _is_closable(cache)]
 
     def create_kept(alias: str) -> BaseDatabaseWrapper:
         made: Any = create(alias)
@@ -88,12 +90,14 @@ def keep_connections(app: Any, count: int) -> None:
         return made
 
     def create_marked(alias: str) -> Any:
-        current = gevent.getcurrent()
+        made, current = create_cache(alias), gevent.getcurrent()
+        if not _is_closable(made):
+            return made
         if isinstance(current, TaskGreenlet):
             current.has_caches = True
         else:
-            shared.append(alias)
-        return create_cache(alias)
+            shared.append(made)
+        return made
 
     connections.create_connection = create_kept  # type: ignore[method-assign]
     caches.create_connection = create_marked  # type: ignore[method-assign]
@@ -102,7 +106,12 @@ def keep_connections(app: Any, count: int) -> None:
             _close_only_where_opened(fixup.worker_fixup, shared)
 
 
-def _close_only_where_opened(fixup: DjangoWorkerFixup, shared: list[Any]) -> None:
+def _is_closable(cache: Any) -> bool:
+    """Whether closing it does anything; most of Django's do nothing."""
+    return type(cache).close is not BaseCache.close
+
+
+def _close_only_where_opened(fixup: DjangoWorkerFixup, shared: list[BaseCache]) -> None:
     close, close_caches = fixup._close_database, fixup.close_cache
 
     def close_opened(**options: Any) -> None:

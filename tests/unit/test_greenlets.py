@@ -127,3 +127,21 @@ def test_caches_opened_outside_of_tasks_are_closed_after_each(closed: list[str])
     pool.run(task)
     pool._pool.join()
     assert closed == ["default", "default"]
+
+
+def test_caches_that_closing_does_nothing_to_are_left_alone(closed: list[str], settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django's checks open all of them before a worker starts."""
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    caches["default"].set("a", 1)
+    django = fixup()
+    monkeypatch.setattr("django.core.cache.close_caches", lambda: closed.append("all"))
+    pool = Pool()
+
+    def task() -> Any:
+        caches["default"].get("a")
+        django.close_cache()
+        return 0, None, 0.0
+
+    pool.run(task)
+    pool._pool.join()
+    assert not closed
