@@ -4,6 +4,7 @@ Each task runs in a greenlet of its own and Celery closes its connections afterw
 and the task about 5 ms. What a task has left in its session (settings, temporary tables, advisory locks) goes with it.
 """
 
+import inspect
 import threading
 from typing import Any
 
@@ -113,10 +114,12 @@ def _is_closable(cache: Any) -> bool:
 
 def _close_only_where_opened(fixup: DjangoWorkerFixup, shared: list[BaseCache]) -> None:
     close, close_caches = fixup._close_database, fixup.close_cache
+    # Celery 5.5 and 5.6 leave open what is younger than CONN_MAX_AGE; here nobody would use it again.
+    always = {"force": True} if "force" in inspect.signature(close).parameters else {}
 
-    def close_opened(**options: Any) -> None:
+    def close_opened(**_: Any) -> None:
         if getattr(gevent.getcurrent(), "has_connections", False):
-            close(**options)
+            close(**always)
 
     def close_opened_caches() -> None:
         if shared or getattr(gevent.getcurrent(), "has_caches", False):
