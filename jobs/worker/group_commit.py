@@ -201,10 +201,14 @@ class GroupCommit(Counting):
 
     def _has_more(self) -> bool:
         """Whether there is something to send. Where nothing follows at once, the ends are told."""
-        if self.ended and not (self.claims or self.completions or self.counted):
+        if self.ended and not self._gathered:
             gevent.sleep(0)  # what was claimed begins, and may have ended
-            if not (self.claims or self.completions or self.counted):
+            if not self._gathered:
                 self._tell()
+        return self._gathered
+
+    @property
+    def _gathered(self) -> bool:
         return bool(self.claims or self.completions or self.counted)
 
     def _tell(self) -> None:
