@@ -28,7 +28,7 @@ def applied(task: Any, request: Any) -> AbstractContextManager[Any]:
 
 
 class _Limited:
-    """gevent's timers: the job's own limit, or Celery's hard one, and the soft one inside it."""
+    """Timers of the loop: the job's own limit, or Celery's hard one, and the soft one inside it. A gevent.Timeout for each costs more."""
 
     __slots__ = ("hard", "own", "soft", "timers")
 
@@ -37,17 +37,30 @@ class _Limited:
         self.timers: list[Any] = []
 
     def __enter__(self) -> None:
-        from gevent import Timeout
+        from gevent import get_hub, getcurrent
 
-        self.timers = [Timeout.start_new(self.own or self.hard)]
+        throw, timer = getcurrent().throw, get_hub().loop.timer
+        limit = self.own or self.hard
+        self.timers = [timer(limit)] if limit else []
+        if limit:
+            self.timers[0].start(throw, _Over(self))
         if self.soft:
-            self.timers.append(Timeout.start_new(self.soft, SoftTimeLimitExceeded(self.soft)))
+            self.timers.append(timer(self.soft))
+            self.timers[-1].start(throw, SoftTimeLimitExceeded(self.soft))
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         for timer in self.timers:
             timer.close()
-        if error is not None and error is self.timers[0]:
+        if isinstance(error, _Over) and error.limits is self:
             raise (JobTimeout(f"the job ran longer than {self.own} s") if self.own else TimeLimitExceeded(self.hard)) from None
+
+
+class _Over(BaseException):
+    """Thrown into a body whose time is over: `except Exception` does not catch it."""
+
+    def __init__(self, limits: _Limited) -> None:
+        super().__init__()
+        self.limits = limits
 
 
 @contextmanager

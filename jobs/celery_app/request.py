@@ -14,3 +14,16 @@ class Request(celery.worker.request.Request):
         if process_engine.is_green() and not decoded:
             options["body"], decoded = message.payload, True
         super().__init__(message, *args, decoded=decoded, **options)
+
+    def acknowledge(self) -> None:
+        """A message that a green worker has popped is gone from Redis; elsewhere Celery's way leads to the same."""
+        if process_engine.is_green():
+            self.acknowledged = True
+        else:
+            super().acknowledge()
+
+    def send_event(self, type: str, **fields: Any) -> None:
+        """Nothing while the events of tasks are off; Celery asks after it has put the event together."""
+        groups = getattr(self._eventer, "groups", None)
+        if not groups or "task" in groups:
+            super().send_event(type, **fields)

@@ -25,7 +25,7 @@ from jobs.conf import configuration
 from jobs.domain.errors import JobInterrupted
 from jobs.store import transitions
 from jobs.store.schema import wait_until_migrated
-from jobs.worker import forks, inspection  # noqa: F401 - answers `celery inspect scheduled`
+from jobs.worker import forks, inspection, stacks  # noqa: F401 - answers `celery inspect scheduled`
 from jobs.worker.process import child_engine
 from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
@@ -91,6 +91,7 @@ class Engine(bootsteps.StartStopStep):
         """Before the consumer is made, so that it finds the admission."""
         green = worker.pool_cls.__module__.endswith("gevent")
         process_engine.attach(child_engine)
+        stacks.quicken(worker.app)
         if green:
             from psycogreen.gevent import patch_psycopg
 

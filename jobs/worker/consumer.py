@@ -203,6 +203,8 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
     prefix, gathering = configuration().key_prefix, worker.engine.gathering
     popper, early = Popper(broker.client(worker.app.conf.broker_url), gathering), EarlyClaims(consumer, worker.engine)
     consumer.is_verified = early.is_verified
+    queues: list[str] = []
+    keys: list[str] = []
     with worker.hand_over.serving(consumer, channel):
         while blueprint.state == bootsteps.RUN and consumer.connection:
             gathering.end()
@@ -216,8 +218,9 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
                     worker.admission.changed.clear()
                     worker.admission.changed.wait(0.2)
                 continue
-            queues = list(channel._active_queues)
-            keys = [prefix + priority.lane_key(queue, lane) for lane in priority.LANES for queue in queues]
+            if queues != channel._active_queues:
+                queues = list(channel._active_queues)
+                keys = [prefix + priority.lane_key(queue, lane) for lane in priority.LANES for queue in queues]
             try:
                 key, messages = popper.pop(keys, free)
             except redis.RedisError as error:

@@ -14,7 +14,7 @@ class EarlyClaims:
     """Of the messages that one fetch loop reads."""
 
     def __init__(self, consumer: Any, engine: Any) -> None:
-        self.consumer, self.engine = consumer, engine
+        self.consumer, self.engine, self.tasks = consumer, engine, consumer.app.tasks
         self.verified: dict[int, dict[str, Any]] = {}  # headers by their identity: what was verified here, and not yet taken in
 
     def ask(self, messages: Iterable[dict[str, Any]]) -> None:
@@ -29,7 +29,7 @@ class EarlyClaims:
             return
         self.verified[id(headers)] = headers
         consumer, task = self.consumer, headers["task"]
-        if task not in consumer.strategies or consumer.app.tasks[task].Strategy != celery.Task.Strategy:
+        if task not in consumer.strategies or self.tasks[task].Strategy != celery.Task.Strategy:
             return
         if consumer.task_buckets.get(task) is not None or headers.get("expires") or headers["alone"]:
             return

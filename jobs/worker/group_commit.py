@@ -55,6 +55,7 @@ class GroupCommit(Counting):
         self.claims: list[Change] = []
         self.completions: list[Change] = []
         self.ended: list[tuple[Change, bool]] = []  # committed, or refused, and their tasks do not know it yet
+        self.was_held = True  # this worker's lock, when the last claims were answered
         self.look_again = 0.0  # time.monotonic() before which no job is handed on
         self.connection: Any = None
         self.wake = Event()
@@ -81,14 +82,14 @@ class GroupCommit(Counting):
         except BaseException:  # killed while claiming; should the claim be won, the watch finds a row that nobody holds
             self.held.pop(run.id, None)
             raise
-        if won and not self.registration.held:  # the lock was lost meanwhile
+        if won and not self.was_held:  # the lock was lost meanwhile
             self._release(run)
             return False
         return won
 
     def ask(self, run: Run, queue: str, priority: int) -> None:
         """Claim a job whose task will ask for the answer by `claim`."""
-        if run.id not in self.held and self.registration.held:
+        if run.id not in self.held:
             self.early[run.id] = self._claim(run, queue, priority)
 
     def _claim(self, run: Run, queue: str, priority: int) -> Change:
@@ -249,6 +250,8 @@ class GroupCommit(Counting):
                     continue
                 self._apart(completions, claims, doubt=resent)
                 return
+            if claims:
+                self.was_held = self.registration.held
             for change in claims:
                 self._answer(change, change.run.id in (claimed or ()))
             for change in completions:
