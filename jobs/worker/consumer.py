@@ -11,9 +11,11 @@ from typing import Any
 import celery.worker.consumer
 import redis
 from celery import bootsteps, signals
+from celery.exceptions import InvalidTaskError
 from celery.utils.functional import LRUCache
 from celery.worker import state
 from django.utils.translation import gettext
+from kombu.exceptions import ContentDisallowed, DecodeError
 
 from jobs.celery_app import process_engine, signing, transport
 from jobs.conf import configuration
@@ -23,6 +25,7 @@ from jobs.store.locks import ALONE
 from jobs.store.transitions import Failure, Run
 from jobs.worker import farewell, foreign, other_consumers, stopping, unreadable
 from jobs.worker.early_claims import EarlyClaims
+from jobs.worker.popped import Popped
 from jobs.worker.popper import PAUSE_S, Popper, is_alone, read
 from jobs.worker.rate_limits import Turns
 
@@ -115,6 +118,18 @@ class Consumer(celery.worker.consumer.Consumer):
 
         self.take = take
 
+        def start(message: Any) -> Any:
+            """What Celery's handler does with a message of a task that it knows, without a promise to acknowledge it."""
+            strategy = self.strategies.get(message.headers["task"])
+            if strategy is None or self.loop is not fetch_loop:
+                return handle(message)
+            try:
+                return strategy(message, None, _acknowledged, _acknowledged, self.on_task_message)
+            except (InvalidTaskError, ContentDisallowed) as error:
+                return self.on_invalid_task(None, message, error)
+            except DecodeError as error:
+                return self.on_decode_error(message, error)
+
         def receive(message: Any) -> Any:
             message.ack_log_error = message.reject_log_error = _acknowledged
             headers = message.headers or {}
@@ -123,7 +138,7 @@ class Consumer(celery.worker.consumer.Consumer):
                 if headers.get("expires"):  # Celery compares it with this host's clock
                     headers["expires"] = clock.shifted(headers["expires"], self.controller.engine.registration.skew)
                 reason = unreadable.problem(message) or unreadable.strategy(self.app.tasks.get(headers["task"]))
-                return unreadable.refuse(message, reason) if reason else handle(message)
+                return unreadable.refuse(message, reason) if reason else start(message)
             if configuration().accept_foreign and "sig" not in headers:
                 foreign.take_in(self.app, message)
             else:
@@ -243,9 +258,8 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
 
 def deliver(consumer: Any, task_consumer: Any, text: dict[str, Any]) -> None:
     """Hand a message on as kombu does, but for its account of what is not acknowledged: it left Redis when it was popped."""
-    channel = task_consumer.channel
     try:
-        message = channel.Message(text, channel=channel)
+        message = Popped(text, channel=task_consumer.channel)
     except Exception:  # whatever a decoder of bodies meets
         logger.error("refused what is no message: %r", str(text)[:200])
         return

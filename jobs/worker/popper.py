@@ -53,7 +53,7 @@ class Popper:
 def read(text: Any) -> dict[str, Any] | None:
     """A message of Celery's form; None, with a line in the log, for anything else that lies in a lane."""
     try:
-        message = json.loads(text)
+        message = json.loads(text.decode())  # of bytes it would guess the encoding
         whole = isinstance(message["headers"], dict) and isinstance(message["body"], str) and message["properties"]["delivery_tag"]
     except (ValueError, TypeError, KeyError, RecursionError):
         whole = None
