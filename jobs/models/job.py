@@ -89,14 +89,17 @@ class Job(models.Model):
         ]
         constraints: ClassVar = [
             models.CheckConstraint(name="jobs_job_priority", condition=Q(priority__gte=0, priority__lte=9)),
-            models.CheckConstraint(name="jobs_job_status", condition=Q(status__in=[status.value for status in Status])),
             models.CheckConstraint(name="jobs_job_max_retries", condition=Q(max_retries__isnull=True) | Q(max_retries__gte=0)),
             models.CheckConstraint(name="jobs_job_timeout", condition=Q(timeout__isnull=True) | Q(timeout__gte=1)),
             models.CheckConstraint(name="jobs_job_counts", condition=Q(attempts__gte=0, runs__gte=F("attempts"), losses__gte=0)),
+            # The statuses, and which have an end. PostgreSQL reads each constraint anew for each statement: one is cheaper than two.
             models.CheckConstraint(
-                name="jobs_job_ended_at",
-                condition=Q(status__in=["completed", "failed", "cancelled"], finished_at__isnull=False)
-                | Q(status__in=["pending", "running"], finished_at__isnull=True),
+                name="jobs_job_state",
+                condition=models.Case(
+                    models.When(finished_at__isnull=True, then=Q(status__in=["pending", "running"])),
+                    default=Q(status__in=["completed", "failed", "cancelled"]),
+                    output_field=models.BooleanField(),
+                ),
             ),
             models.CheckConstraint(
                 name="jobs_job_running",

@@ -36,7 +36,7 @@ def whole(status: str) -> dict[str, Any]:
 def test_drawing_table_and_database_know_the_same_statuses() -> None:
     drawn = {name for line in re.findall(r"(\S+) --> (\S+):", DRAWING) for name in line} - {"[*]"}
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'jobs_job_status'")
+        cursor.execute("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'jobs_job_state'")
         checked = set(re.findall(r"'(\w+)'", cursor.fetchone()[0]))
     table = {status.value for row in TRANSITIONS.values() for status in row.sources | row.targets}
     assert drawn == checked == table == {status.value for status in Status}
