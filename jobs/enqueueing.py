@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import repeat
 from typing import Any, Final
@@ -116,11 +115,11 @@ def _due(run_at: Any, delay: Any, errors: dict[str, str]) -> Any:
     return timezone.make_aware(run_at) if run_at is not None and timezone.is_naive(run_at) else run_at
 
 
-def _common(
-    errors: dict[str, str], task: str, *, max_retries: Any = 3, run_at: Any = None, delay: Any = None, queue: Any = None,
-    unique_key: Any = None, timeout: Any = UNSET, created_by: Any = None,
+def _new(
+    errors: dict[str, str], own: Mapping[str, Any], task: str, *, max_retries: Any = 3, run_at: Any = None, delay: Any = None,
+    queue: Any = None, unique_key: Any = None, timeout: Any = UNSET, created_by: Any = None,
 ) -> NewJob:  # fmt: skip
-    """What every row of one request shares."""
+    """The row with its own values and those that every row of one request shares."""
     timeout = configuration().default_timeout if timeout is UNSET else timeout
     queue = registry.default_queue() if queue is None else queue
     _text(queue, "queue", errors, 100)
@@ -134,7 +133,7 @@ def _common(
         errors["timeout"] = _("The time limit is a whole number of seconds, 1 or more.")
     return NewJob(
         task=task, queue=queue, run_at=_due(run_at, delay, errors), max_retries=max_retries, timeout=timeout, unique_key=unique_key,
-        created_by_id=getattr(created_by, "pk", None),
+        created_by_id=getattr(created_by, "pk", None), **own,
     )  # fmt: skip
 
 
@@ -144,10 +143,10 @@ def validate(task: Any, *, args: Any = None, kwargs: Any = None, name: Any = "",
     task = getattr(task, "name", task)
     args_text, kwargs_text = _call(_known(task, errors), args, kwargs, errors)
     _own(name, priority, errors)
-    common = _common(errors, task, **options)
+    new = _new(errors, {"args": args_text, "kwargs": kwargs_text, "name": name, "priority": priority}, task, **options)
     if errors:
         raise InvalidJob(errors)
-    return replace(common, args=args_text, kwargs=kwargs_text, name=name, priority=priority)
+    return new
 
 
 def enqueue(task: Any, **options: Any) -> Job:
@@ -172,7 +171,7 @@ def enqueue_many(
     errors: dict[str, str] = {}
     task = getattr(task, "name", task)
     found = _known(task, errors)
-    common = _common(errors, task, **options)
+    common = _new(errors, {}, task, **options)
     if common.unique_key is not None:
         errors["unique_key"] = _("Jobs that are made together cannot share a unique key.")
     if errors:

@@ -23,16 +23,15 @@ def get(name: str) -> Any | None:
     return current_app.tasks.get(name) or job_types().get(name)
 
 
-_queue: list[tuple[tuple[int, dict[str, Any]], str]] = []
+_queue: list[Any] = [None, {}, ""]  # the configuration, what had been changed in it, the name
 
 
 def default_queue() -> str:
     """Celery's `task_default_queue`, looked up again when the configuration was changed: Celery takes 10 microseconds for it."""
     conf = current_app.conf
-    under = (id(conf), dict(conf.changes))
-    if not _queue or _queue[0][0] != under:
-        _queue[:] = [(under, str(conf.task_default_queue))]
-    return _queue[0][1]
+    if _queue[0] is not conf or _queue[1] != conf.changes:
+        _queue[:] = [conf, dict(conf.changes), str(conf.task_default_queue)]
+    return str(_queue[2])
 
 
 @lru_cache(maxsize=8192)

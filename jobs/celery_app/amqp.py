@@ -1,6 +1,7 @@
 """A finished Celery message becomes a row: `.delay()`, `apply_async`, `send_task` and canvas all end here."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -11,7 +12,6 @@ from celery import signals
 from django.db import transaction
 from kombu.exceptions import SerializerNotInstalled
 from kombu.serialization import registry
-from kombu.utils.uuid import uuid
 
 from jobs.celery_app import destinations, given, sending, transport
 from jobs.celery_app.encoding import text
@@ -34,6 +34,15 @@ _PUBLISHING = frozenset(("exchange_type", "retry", "retry_policy", "compression"
     "content_type",
     "content_encoding",
 }
+
+
+def _random_id() -> str:
+    """A random UUID (RFC 9562, version 4) as text; to make the object first takes three times as long."""
+    made = bytearray(os.urandom(16))
+    made[6] = made[6] & 0x0F | 0x40
+    made[8] = made[8] & 0x3F | 0x80
+    digits = made.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 class _Given(str):
@@ -163,12 +172,12 @@ class AMQP(celery.app.amqp.AMQP):
 
     def accept_alike(self, copies: Copies, args: Any, kwargs: Any) -> str:
         """Insert a copy of a row with other arguments and an id of its own, which is returned. Not inside a task."""
-        if not isinstance(args, list | tuple | None):
+        if args is not None and not isinstance(args, list | tuple):
             raise TypeError("task args must be a list or tuple")
-        if not isinstance(kwargs, Mapping | None):
+        if kwargs is not None and not isinstance(kwargs, dict | Mapping):
             raise TypeError("task keyword arguments must be a mapping")
-        task_id = str(uuid())
-        texts = text(list(args or ())), text(dict(kwargs or {}))
+        task_id = _random_id()
+        texts = text(list(args or ())), text(dict(kwargs)) if kwargs else "{}"
         with caller.cursor() as cursor:
             copies.insert(cursor, task_id, *texts)
         return task_id

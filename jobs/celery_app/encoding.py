@@ -4,18 +4,19 @@ PostgreSQL refuses `NaN` and `Infinity`, which Python writes: {"__type__": "floa
 """
 
 import math
-from typing import Any
+from typing import Any, Final
 
 from kombu.exceptions import EncodeError
-from kombu.utils.json import dumps, register_type
+from kombu.utils.json import JSONEncoder, dumps, register_type
 
+_encode: Final = JSONEncoder().encode  # as `dumps`, which makes one for each value
 register_type(float, "float", repr, float)  # for the reading: kombu's encoder never asks about a float
 
 
 def text(value: Any) -> str:
     """The JSON text. Raises kombu's EncodeError for a value that has none, as Celery does."""
     try:
-        written = dumps(value)
+        written = _encode(value)
         if "NaN" in written or "Infinity" in written:
             written = dumps(_known(value), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:

@@ -24,11 +24,14 @@ class Shape:
 
     copies: Copies
     ignored: bool | None
+    conf: Any
+    changes: dict[str, Any]
     made_under: tuple[Any, ...]
 
 
 _shapes: dict[str, Shape] = {}
 _WAY: Final = ((celery.Task, "apply_async"), (celery.Celery, "send_task"))
+_own: list[Any] = [None, None]  # what was found there and is Celery's own
 
 
 def _forget(**_: Any) -> None:
@@ -38,9 +41,8 @@ def _forget(**_: Any) -> None:
 setting_changed.connect(_forget)
 
 
-def _made_under(app: Any, task: Any) -> tuple[Any, ...]:
-    conf = app.conf
-    return (id(conf), dict(conf.changes), os.getpid(), task.max_retries, getattr(task, "timeout", None), task.ignore_result)
+def _made_under(task: Any) -> tuple[Any, ...]:
+    return (os.getpid(), task.max_retries, getattr(task, "timeout", None), task.ignore_result)
 
 
 def is_alike(app: Any, task: Any) -> bool:
@@ -63,17 +65,23 @@ def is_alike(app: Any, task: Any) -> bool:
 
 def _is_patched() -> bool:
     """Whether a library has put its own function around Celery's (sentry-sdk, ddtrace, New Relic): it adds headers to each call."""
+    found = [celery.Task.apply_async, celery.Celery.send_task]
+    if found[0] is _own[0] and found[1] is _own[1]:
+        return False
     for owner, name in _WAY:
         method = vars(owner)[name]
         if type(method) is not FunctionType or method.__globals__["__name__"] != owner.__module__:
             return True
+    _own[:] = found
     return False
 
 
 def shape_of(app: Any, task: Any) -> Shape | None:
     """The kept row, None when there is none that still holds."""
     shape = _shapes.get(task.name)
-    return shape if shape is not None and shape.made_under == _made_under(app, task) else None
+    if shape is None or shape.conf is not app.conf or shape.changes != shape.conf.changes or shape.made_under != _made_under(task):
+        return None
+    return shape
 
 
 def keep(app: Any, task: Any, new: NewJob, ignored: bool | None) -> None:
@@ -85,4 +93,4 @@ def keep(app: Any, task: Any, new: NewJob, ignored: bool | None) -> None:
         or task._get_exec_options().get("expires") is not None
     ):
         return
-    _shapes[task.name] = Shape(Copies(new), ignored, _made_under(app, task))
+    _shapes[task.name] = Shape(Copies(new), ignored, app.conf, dict(app.conf.changes), _made_under(task))

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from jobs.models import Job
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class NewJob:
-    """What is stored of a request; args, kwargs and options are JSON texts, run_at None means now."""
+    """What is stored of a request; args, kwargs and options are JSON texts, run_at None means now. To freeze it costs as much as to encode
+    its arguments; nobody changes one.
+    """
 
     task: str
     args: str = "[]"
@@ -44,6 +46,8 @@ _COLUMNS = tuple(item.name for item in fields(NewJob))
 _LEFT_OUT = {"name": "", "run_at": None, "unique_key": None, "created_by_id": None, "options": None, "task_id": None}
 _OWN = ("name", "args", "kwargs", "priority")  # what the rows of one call of insert_many do not share
 _OWN_OF_COPIES = ("task_id", "args", "kwargs")
+_EMPTY = tuple(_LEFT_OUT.get(name, _LEFT_OUT) for name in _COLUMNS)  # no value equals that dictionary
+_JSON = ("args", "kwargs", "options")
 _read_values = attrgetter(*_COLUMNS)
 _MADE = ("id", "task_id", "run_at", "created_at")  # by the database
 _DEFAULTS: dict[str, Any] = {
@@ -66,8 +70,9 @@ _AGAIN = """ ON CONFLICT (task_id) DO UPDATE SET
 _WHICH = " RETURNING id, xmax <> 0"  # whether the job was there already
 
 
-def _columns(new: NewJob) -> tuple[str, ...]:
-    return tuple(name for name, value in zip(_COLUMNS, _read_values(new), strict=True) if name not in _LEFT_OUT or value != _LEFT_OUT[name])
+def _given(new: NewJob) -> dict[str, Any]:
+    """The columns that are not left to their defaults, with their values."""
+    return {name: value for name, value, empty in zip(_COLUMNS, _read_values(new), _EMPTY, strict=True) if value != empty}
 
 
 def _model() -> "type[Job]":
@@ -90,8 +95,8 @@ def _statement(columns: tuple[str, ...]) -> str:
 
 
 def _insert(cursor: Any, new: NewJob, ending: str = "") -> None:
-    columns = _columns(new)
-    cursor.execute(_statement(columns) + ending, [getattr(new, column) for column in columns])
+    given = _given(new)
+    cursor.execute(_statement(tuple(given)) + ending, list(given.values()))
 
 
 def insert(new: NewJob) -> "Job":
@@ -111,12 +116,26 @@ def insert(new: NewJob) -> "Job":
                 return _model().from_db(alias, names, row)
 
 
+@cache
+def _layout() -> tuple[list[Any], list[int], list[int], list[int]]:
+    """A row as the model takes it, and where in it NewJob's columns are, those that the database makes, and those of JSON."""
+    names, _ = _fields()
+    given, by_database, json_texts = ([names.index(name) for name in some] for some in (_COLUMNS, _MADE, _JSON))
+    return [_DEFAULTS.get(name) for name in names], given, by_database, json_texts
+
+
 def _inserted(alias: str, new: NewJob, made: Sequence[Any]) -> "Job":
     """The row as it is now; to read back all its columns costs a sixth of the insert."""
-    values = _DEFAULTS | dict(zip(_COLUMNS, _read_values(new), strict=True)) | dict(zip(_MADE, made, strict=True))
-    for name in ("args", "kwargs", "options"):
-        values[name] = None if values[name] is None else json.loads(values[name])
-    return _model().from_db(alias, _fields()[0], [values[name] for name in _fields()[0]])
+    defaults, given, by_database, json_texts = _layout()
+    values = defaults.copy()
+    for place, value in zip(given, _read_values(new), strict=True):
+        values[place] = value
+    for place, value in zip(by_database, made, strict=True):
+        values[place] = value
+    for place in json_texts:
+        text = values[place]
+        values[place] = {} if text == "{}" else None if text is None else json.loads(text)
+    return _model().from_db(alias, _fields()[0], values)
 
 
 def insert_many(common: NewJob, calls: Iterable[tuple[str, str, str, int]], count: int) -> list[int]:
@@ -124,7 +143,7 @@ def insert_many(common: NewJob, calls: Iterable[tuple[str, str, str, int]], coun
 
     What the iterable raises while the rows are on their way goes through, and none of them is inserted.
     """
-    constant = {name: getattr(common, name) for name in _columns(common) if name not in _OWN}
+    constant = {name: value for name, value in _given(common).items() if name not in _OWN}
     columns = ", ".join(("id", *_OWN, *constant))
     alias = configuration().database
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
@@ -214,7 +233,7 @@ class Copies:
     """Rows like one, each with its own arguments and task_id: what is put together once for all of them."""
 
     def __init__(self, new: NewJob) -> None:
-        common = {name: getattr(new, name) for name in _columns(new) if name not in _OWN_OF_COPIES}
+        common = {name: value for name, value in _given(new).items() if name not in _OWN_OF_COPIES}
         self._statement = _statement((*_OWN_OF_COPIES, *common))
         self._common = tuple(common.values())
 
