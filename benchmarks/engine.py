@@ -33,23 +33,27 @@ for _ in range(int(sys.argv[1])):
 
 
 def snapshot(bench: Bench, rounds: int, jobs: int, seconds: float) -> None:
-    """Drains after so many seconds of churn, without and with a REPEATABLE READ transaction open all the while."""
-    medians = []
-    for held in (False, True):
-        bench.empty()
-        keeper = psycopg2.connect(bench.environ["DATABASE_URL"])
+    """Drains in turns on two systems, in one of which a REPEATABLE READ transaction is open from the start; those after `seconds` count."""
+    with guard.scratch("snapshot") as folder:
+        held = Bench(folder, guard.environment(folder))
+        keeper = psycopg2.connect(held.environ["DATABASE_URL"])
         keeper.set_session(isolation_level="REPEATABLE READ")
-        with bench.workers(1):
-            if held:
-                keeper.cursor().execute("SELECT count(*) FROM auth_user")
+        with bench.workers(1), held.workers(1):
+            keeper.cursor().execute("SELECT count(*) FROM auth_user")
             end, churned = time.monotonic() + seconds, 0
             while time.monotonic() < end:
-                bench.drained(jobs)
+                bench.drained(jobs), held.drained(jobs)
                 churned += jobs
-            found = [bench.drained(jobs) for _ in range(rounds)]
+            pairs = []
+            for place in range(rounds):
+                turns = (bench, held) if place % 2 else (held, bench)
+                found = {id(system): system.drained(jobs) for system in turns}
+                pairs.append((found[id(bench)], found[id(held)]))
         keeper.close()
-        medians.append(show(f"{'with' if held else 'without'} an open transaction, after {churned:,} jobs, jobs/s", found))
-    print(f"ratio {medians[1] / medians[0]:.2f}")
+    print(f"after {churned:,} jobs in each")
+    show("without an open transaction, jobs/s", [free for free, _ in pairs])
+    show("with one, jobs/s", [slow for _, slow in pairs])
+    show("with one, against its neighbour", [slow / free for free, slow in pairs], 2)
 
 
 def backlog(bench: Bench, rounds: int, jobs: int, waiting: Sequence[int]) -> None:

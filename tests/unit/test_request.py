@@ -41,3 +41,35 @@ def test_a_body_is_read_once_where_the_task_runs_in_this_process(green: bool) ->
         assert request.body == BODY
         assert request.content_type == "application/json"
     assert request.args == [[1]]
+
+
+class Eventer:
+    """Celery's dispatcher of events, as far as a request knows it."""
+
+    def __init__(self, groups: set[str], *, enabled: bool = True) -> None:
+        self.groups, self.enabled = groups, enabled
+        self.sent: list[tuple[str, dict[str, Any]]] = []
+
+    def send(self, kind: str, **fields: Any) -> None:
+        self.sent.append((kind, fields))
+
+
+@pytest.mark.parametrize(("groups", "told"), [({"worker"}, False), ({"worker", "task"}, True), (set(), True)])
+def test_events_of_tasks_are_sent_once_they_are_on(groups: set[str], told: bool) -> None:
+    request = made()
+    request._eventer = Eventer(groups)
+    request.send_event("task-started", more=1)
+    assert request._eventer.sent == ([("task-started", {"uuid": "x", "more": 1})] if told else [])
+    request._eventer.groups.add("task")  # `celery control enable_events`
+    request.send_event("task-succeeded")
+    assert request._eventer.sent[-1] == ("task-succeeded", {"uuid": "x"})
+
+
+def test_a_message_is_acknowledged_once(green: bool) -> None:
+    asked: list[Any] = []
+    request = made()
+    request._on_ack = lambda *args: asked.append(args)
+    request.acknowledge()
+    request.acknowledge()
+    assert request.acknowledged
+    assert len(asked) == (0 if green else 1)

@@ -1,0 +1,61 @@
+"""A popped message reads its body as kombu does."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kombu.exceptions import ContentDisallowed, DecodeError
+from kombu.serialization import registry
+from kombu.transport import virtual
+from kombu.utils import json
+
+from jobs.worker.popped import JSON, Popped
+
+BODIES = (
+    '[[1, "a", null], {}, {"callbacks": null}]',
+    '[[{"__type__": "datetime", "__value__": "2026-01-02T03:04:05+00:00"}, {"__type__": "float", "__value__": "inf"}], {}, {}]',
+    "[[123456789012345678901234567890, 1e400], {}, {}]",
+    '"text"',
+)
+BAD = ("", "[1", '{"__type__": "unknown", "__value__": 1}', "[" * 100_000, '[["\\ud800"]]')
+
+
+def message(kind: Any, body: str, *, content_type: str = JSON, accept: Any = (JSON,)) -> Any:
+    made = kind(
+        {"body": body, "content-type": content_type, "content-encoding": "utf-8", "headers": {}, "properties": {"delivery_tag": "1.1"}},
+        channel=SimpleNamespace(decode_body=lambda body, encoding: body),
+    )
+    made.accept = accept
+    return made
+
+
+def read(kind: Any, *args: Any, **options: Any) -> Any:
+    try:
+        return message(kind, *args, **options).payload
+    except (DecodeError, ContentDisallowed) as error:
+        return type(error), str(error)
+
+
+@pytest.mark.parametrize("body", [*BODIES, *BAD], ids=lambda body: body[:20])
+def test_what_comes_out_is_what_kombu_reads(body: str) -> None:
+    assert read(Popped, body) == read(virtual.Message, body)
+
+
+def test_content_that_is_not_accepted_is_refused() -> None:
+    assert read(Popped, "[1]", accept={"application/x-yaml"})[0] is ContentDisallowed
+    assert read(Popped, "[1]", content_type="application/x-yaml")[0] is ContentDisallowed
+    assert read(Popped, "[1]", accept=None) == [1]
+
+
+def test_it_is_read_once() -> None:
+    found = message(Popped, "[[], {}, {}]")
+    assert found.payload is found.payload is found.decode()
+
+
+def test_a_projects_own_reader_of_json_is_asked() -> None:
+    registry.register("json", json.dumps, lambda text: ["theirs", json.loads(text)], content_type=JSON, content_encoding="utf-8")
+    try:
+        assert read(Popped, "[1]") == ["theirs", [1]]
+    finally:
+        registry.register("json", json.dumps, json.loads, content_type=JSON, content_encoding="utf-8")
+    assert read(Popped, "[1]") == [1]
