@@ -245,7 +245,8 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
                 popper.put_back(key, messages)
                 continue
             taken = sorted(filter(None, map(read, messages)), key=is_alone)
-            early.ask(taken)
+            if worker.engine.registration.held:  # else none is claimed; it may have waited for a second
+                early.ask(taken)
             gathering.end()
             time.sleep(0)  # the claims leave before Celery has its turn
             for message in taken:
