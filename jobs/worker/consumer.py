@@ -5,12 +5,10 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import celery.worker.consumer
-import redis
-from celery import bootsteps, signals
+from celery import signals
 from celery.exceptions import InvalidTaskError
 from celery.utils.functional import LRUCache
 from celery.worker import state
@@ -19,20 +17,14 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 
 from jobs.celery_app import process_engine, signing, transport
 from jobs.conf import configuration
-from jobs.domain import priority
-from jobs.store import broker, clock, transitions
-from jobs.store.locks import ALONE
+from jobs.store import clock, transitions
 from jobs.store.transitions import Failure, Run
-from jobs.worker import farewell, foreign, other_consumers, stopping, unreadable
-from jobs.worker.early_claims import EarlyClaims
-from jobs.worker.popped import Popped
-from jobs.worker.popper import PAUSE_S, Popper, is_alone, read
+from jobs.worker import farewell, foreign, stopping, unreadable
+from jobs.worker.fetching import fetch_loop
+from jobs.worker.popper import PAUSE_S
 from jobs.worker.rate_limits import Turns
 
 logger = logging.getLogger("jobs.worker")
-# Seconds that a job which lost two workers waits for its neighbours to end, and that it then runs alone. One that lasts longer
-# would keep the other slots empty for as long; a job that kills its worker mostly does so at once.
-ALONE_S = 20.0
 # Sent for each job. Without its cache Celery looks for the receivers of each under a lock, which costs more under gevent.
 OFTEN = (signals.task_received, signals.task_prerun, signals.task_success, signals.task_postrun)
 UNKNOWN_FOR = 60.0  # seconds before a job whose task nobody knows is buried
@@ -206,110 +198,3 @@ def _is_known(cursor: Any, but: int, task: str, queue: str) -> bool:
 
 def _acknowledged(*_: Any, **__: Any) -> None:
     """Nothing: a message is gone from Redis once it is here, also for tasks with acks_late; the row is what brings a job back."""
-
-
-def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: Any, hub: Any, qos: Any, *_: Any, **__: Any) -> None:
-    """In place of Celery's synloop: from the highest lane that has any, as many messages as there are free slots."""
-    task_consumer.on_message = consumer.create_task_handler()
-    task_consumer.consume()
-    other_consumers.start(consumer, connection, task_consumer.channel, blueprint)
-    consumer.on_ready()
-    worker, channel = consumer.controller, task_consumer.channel
-    prefix, gathering = configuration().key_prefix, worker.engine.gathering
-    popper, early = Popper(broker.client(worker.app.conf.broker_url), gathering), EarlyClaims(consumer, worker.engine)
-    consumer.is_verified = early.is_verified
-    queues: list[str] = []
-    keys: list[str] = []
-    with worker.hand_over.serving(consumer, channel):
-        while blueprint.state == bootsteps.RUN and consumer.connection:
-            gathering.end()
-            consumer.perform_pending_operations()
-            if not worker.admission.free:
-                gathering.begin()
-            free = worker.admission.wait(1.0)
-            state.maybe_shutdown()  # after SIGTERM no further message is taken
-            if not free or not worker.engine.registration.held:
-                if free:
-                    worker.admission.changed.clear()
-                    worker.admission.changed.wait(0.2)
-                continue
-            if queues != channel._active_queues:
-                queues = list(channel._active_queues)
-                keys = [prefix + priority.lane_key(queue, lane) for lane in priority.LANES for queue in queues]
-            try:
-                key, messages = popper.pop(keys, free)
-            except redis.RedisError as error:
-                wait_for_redis(consumer, popper.client, error)
-                continue
-            if messages and stopping.is_told():  # told to stop while it waited for them
-                popper.put_back(key, messages)
-                continue
-            taken = sorted(filter(None, map(read, messages)), key=is_alone)
-            if worker.engine.registration.held:  # else none is claimed; it may have waited for a second
-                early.ask(taken)
-            gathering.end()
-            time.sleep(0)  # the claims leave before Celery has its turn
-            for message in taken:
-                start = partial(deliver, consumer, task_consumer, message)
-                if is_alone(message):
-                    run_alone(consumer, worker, start)
-                else:
-                    start()
-
-
-def deliver(consumer: Any, task_consumer: Any, text: dict[str, Any]) -> None:
-    """Hand a message on as kombu does, but for its account of what is not acknowledged: it left Redis when it was popped."""
-    try:
-        message = Popped(text, channel=task_consumer.channel)
-    except Exception:  # whatever a decoder of bodies meets
-        logger.error("refused what is no message: %r", str(text)[:200])
-        return
-    message.accept = task_consumer.accept
-    if message.errors:
-        message._reraise_error(consumer.on_decode_error)
-    else:
-        consumer.receive(message)
-
-
-def run_alone(consumer: Any, worker: Any, start: Callable[[], None]) -> None:
-    """A job that lost its worker twice: nothing else may run here while it does. The lock keeps the leader from sending another,
-    or this one again; where it is refused, the message is one too many. Long jobs bound this: see ALONE_S.
-    """
-    registration = worker.engine.registration
-    if not registration.lock(ALONE):
-        return
-    worker.hand_over.alone = True
-    try:
-        if _wait_until_empty(consumer, worker) and registration.held:
-            start()
-            _wait_until_empty(consumer, worker)
-    finally:
-        worker.hand_over.alone = False
-        registration.unlock(ALONE)
-
-
-def _wait_until_empty(consumer: Any, worker: Any) -> bool:
-    """Until no job runs here, at most ALONE_S. False when the lock was lost meanwhile. Raises WorkerShutdown when told to stop."""
-    end = time.monotonic() + ALONE_S
-    while worker.admission.holders and time.monotonic() < end:
-        consumer.perform_pending_operations()
-        state.maybe_shutdown()
-        worker.admission.changed.clear()
-        worker.admission.changed.wait(PAUSE_S)
-    return bool(worker.engine.registration.held)
-
-
-def wait_for_redis(consumer: Any, client: Any, error: redis.RedisError) -> None:
-    """Until Redis answers again. Raises WorkerShutdown when told to stop."""
-    logger.error("Redis does not answer (%s); what runs goes on", error)
-    while True:
-        consumer.perform_pending_operations()
-        state.maybe_shutdown()
-        time.sleep(PAUSE_S)  # also before one that answers: a replica, say, goes on refusing what is asked of it
-        try:
-            client.ping()
-        except redis.RedisError:
-            continue
-        break
-    if consumer.remote_control is not None:
-        consumer.remote_control.reset()

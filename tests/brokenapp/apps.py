@@ -25,10 +25,10 @@ class BrokenConfig(AppConfig):
             case "delays":
                 retry.delay = lambda *args, **options: 0.3
             case "patience":  # nothing breaks, but a test need not take a minute
-                from jobs.worker import consumer
+                from jobs.worker import consumer, fetching
 
                 consumer.UNKNOWN_FOR = 4.0
-                consumer.ALONE_S = 2.0
+                fetching.ALONE_S = 2.0
             case "loop":
                 from jobs.worker import consumer
 
