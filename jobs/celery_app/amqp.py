@@ -174,7 +174,7 @@ class AMQP(celery.app.amqp.AMQP):
         """Insert a copy of a row with other arguments and an id of its own, which is returned. Not inside a task."""
         if args is not None and not isinstance(args, list | tuple):
             raise TypeError("task args must be a list or tuple")
-        if kwargs is not None and not isinstance(kwargs, dict | Mapping):
+        if kwargs is not None and not isinstance(kwargs, Mapping):
             raise TypeError("task keyword arguments must be a mapping")
         task_id = _random_id()
         texts = text(list(args or ())), text(dict(kwargs)) if kwargs else "{}"
