@@ -34,6 +34,10 @@ LOOK: Final = 0.5  # seconds between two looks at workers, deadlines and what el
 DEAR: Final = 0.02  # seconds; a look that takes longer (an old snapshot is open somewhere) is made as at rest
 REST: Final = 1.0  # the same while nothing runs, so that nothing is to be rescued
 BURST: Final = 0.01  # seconds between two wakings; below it inserts need not notify
+BUSY: Final = 0.05  # seconds; one that has less until half of the window is worked off stays awake
+AWAKE: Final = 0.02  # the most seconds between two looks of one that is awake
+CALM: Final = 0.1  # the most seconds that it sleeps while more is due than there is room for: jobs may become quicker
+UNKNOWN: Final = 1000.0  # messages a second that are believed to leave Redis, until more is due than there is room for
 WITHOUT: Final = 0.25  # seconds between two ticks while Redis does not answer
 CROWDED: Final = 256  # messages that have left Redis before it is asked which of them are claimed
 
@@ -52,10 +56,11 @@ class Leader:
         self.after: dict[Lane, pick.Place] = {}
         self.asleep = False
         self.polls = 0
-        self.rate = 1000.0  # messages a second that leave Redis
+        self.rate = UNKNOWN  # messages a second that leave Redis
         self.measured = time.monotonic()
         self.pace = LOOK
         self.looked = self.synced = self.notified = 0.0
+        self.awake_until = 0.0  # inserts come one upon the other
         self.suspect: Sent | None = None
         self.look_for_suspect = True
 
@@ -135,7 +140,12 @@ class Leader:
         for lane, rows in batch.items():
             self.window.add(lane, [row.sent for row in rows])
         gone, now = self.window.lengths(lanes, answers[len(pushes) :]), time.monotonic()
-        self.rate += 0.2 * (gone / max(now - self.measured, 1e-4) - self.rate)
+        if self.load.crowded:
+            found = gone / max(now - self.measured, 1e-4)
+            is_quicker = found > self.rate and self.window.held() < configuration().dispatch_window / 4
+            self.rate += (1.0 if is_quicker else 0.2) * (found - self.rate)
+        else:  # what left now and then says nothing of what is to come
+            self.rate = UNKNOWN
         self.measured = now
         if len(self.window.left) > CROWDED:
             self.window.settle(self.pending(list(self.window.left)))
@@ -194,16 +204,19 @@ class Leader:
                 batch.setdefault((queue, lane_of(row.priority)), []).append(row)
 
     def wait(self, more: bool) -> None:
-        """Until a job is inserted or becomes due; if more is due, until about half of the window has been worked off."""
+        """Until a job is inserted or becomes due; if more is due, at most until about half of the window has been worked off."""
         if not self.link.is_open:
             self.wake()
             self.link.answers.wait(WITHOUT)
             return
+        longest = REST
         if more:
-            self.wake()
             half = configuration().dispatch_window * max(len(self.rescue.live), 1) / 2
-            time.sleep(min(max((self.window.held() - half) / max(self.rate, 1.0), 0.002), 0.02))
-            return
+            longest = min((self.window.held() - half) / max(self.rate, 1.0), CALM)
+            if longest < BUSY or time.monotonic() < self.awake_until:
+                self.wake()
+                time.sleep(min(max(longest, 0.002), AWAKE))
+                return
         if not self.asleep:  # from now on an insert notifies; look once more, then sleep
             self.cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", SLEEPING)
             self.asleep = self.cursor.fetchone()[0]
@@ -212,10 +225,11 @@ class Leader:
                 self.polls = min(self.polls + 1, 5)
             return
         self.polls = 0
-        if self.connection.notifies or select.select([self.connection], [], [], self.pause())[0]:
+        if self.connection.notifies or select.select([self.connection], [], [], min(self.pause(), longest))[0]:
             self.connection.poll()
             now = time.monotonic()
             if now - self.notified < BURST:
+                self.awake_until = now + CALM
                 self.wake()
             self.notified = now
         self.connection.notifies.clear()

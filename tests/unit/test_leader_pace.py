@@ -1,4 +1,4 @@
-"""How often the leader looks at what runs."""
+"""How often the leader looks at what runs, and how it waits while more is due than there is room for."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -42,3 +42,72 @@ def test_a_look_is_made_oftener_while_something_runs_and_it_is_cheap(
     assert (load.acts.is_set(), load.notices.is_set(), leader.look_for_suspect) == (seen.acts, seen.notices, seen.suspects)
     load.clear()
     assert [load.acts.is_set(), load.notices.is_set()] == [False, False]
+
+
+class Waits:
+    """A leader with more due than there is room for, at a clock that only its waits move."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, lying: int, rate: float, insert_after: float = 9.0) -> None:
+        self.now, self.insert_after, self.waits = 100.0, insert_after, list[tuple[str, float]]()
+        monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=lambda s: self._pass("awake", s)))
+        monkeypatch.setattr(dispatch, "select", SimpleNamespace(select=self._select))
+        self.leader = dispatch.Leader(mock.MagicMock(notifies=[]), mock.MagicMock(is_open=True), Load(), again=False)
+        self.leader.cursor.fetchone.return_value = (True,)  # the lock of those who sleep
+        self.leader.rescue.live = {1: ["celery"]}
+        self.leader.window.add(("celery", 4), [(id, 0, 5) for id in range(lying)])
+        self.leader.looked, self.leader.rate = self.now, rate
+        monkeypatch.setattr(self.leader, "pause", lambda: dispatch.LOOK)
+
+    def _pass(self, how: str, seconds: float) -> None:
+        self.now += seconds
+        self.waits.append((how, round(seconds, 4)))
+
+    def _select(self, connections: Any, _write: Any, _error: Any, seconds: float) -> tuple[list[Any], list[Any], list[Any]]:
+        self._pass("asleep", min(seconds, self.insert_after))
+        return (connections if self.insert_after < seconds else [], [], [])
+
+    def wait(self, times: int) -> list[tuple[str, float]]:
+        for _ in range(times):
+            self.leader.wait(True)
+        return self.waits
+
+
+@pytest.mark.parametrize(
+    ("lying", "rate", "waits"),
+    [
+        (64, 2000.0, [("awake", 0.016)] * 2),  # half of 64 in 16 ms
+        (32, 100.0, [("awake", 0.002)] * 2),
+        (64, 1000.0, [("awake", dispatch.AWAKE)] * 2),  # in 32 ms
+        (64, 400.0, [("asleep", 0.08)]),  # the first call asks for the lock, and looks once more
+        (64, 10.0, [("asleep", dispatch.CALM)]),  # at most: what comes next may be quicker
+    ],
+)
+def test_it_sleeps_until_half_of_the_window_is_worked_off(
+    monkeypatch: pytest.MonkeyPatch, lying: int, rate: float, waits: list[tuple[str, float]]
+) -> None:
+    assert Waits(monkeypatch, lying=lying, rate=rate).wait(2) == waits
+
+
+def test_inserts_that_come_one_upon_the_other_wake_it_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks often for a while, which tells those who insert that they need not notify."""
+    waits = Waits(monkeypatch, lying=64, rate=10.0, insert_after=0.001)
+    assert waits.wait(3) == [("asleep", 0.001)] * 2
+    assert waits.leader.asleep is False
+    awake = round(dispatch.CALM / dispatch.AWAKE)
+    assert waits.wait(awake)[2:] == [("awake", dispatch.AWAKE)] * awake
+    assert ("asleep", 0.001) in waits.wait(3)[2 + awake :]
+
+
+@pytest.mark.parametrize(("left", "believed"), [(60, 600.0), (10, 200.0 + 0.2 * (100.0 - 200.0))])
+def test_a_window_that_is_found_nearly_empty_was_worked_off_quicker_than_believed(
+    monkeypatch: pytest.MonkeyPatch, left: int, believed: float
+) -> None:
+    """Then the pace is what was found; else it is smoothed, as single looks tell little."""
+    waits = Waits(monkeypatch, lying=64, rate=200.0)
+    waits.leader.load.crowded, waits.leader.measured, waits.now = True, 100.0, 100.1
+    waits.leader.link.line.ask_all.return_value = [64 - left]  # type: ignore[attr-defined]
+    waits.leader.push({})
+    assert waits.leader.rate == pytest.approx(believed)
+    waits.leader.load.crowded = False
+    waits.leader.push({})
+    assert waits.leader.rate == dispatch.UNKNOWN  # lone jobs now and then say nothing of a flood
