@@ -25,7 +25,7 @@ from jobs.conf import configuration
 from jobs.domain.errors import JobInterrupted
 from jobs.store import transitions
 from jobs.store.schema import wait_until_migrated
-from jobs.worker import forks, inspection, stacks  # noqa: F401 - answers `celery inspect scheduled`
+from jobs.worker import fetching_elsewhere, forks, inspection, stacks  # noqa: F401 - answers `celery inspect scheduled`
 from jobs.worker.process import child_engine
 from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
@@ -103,9 +103,12 @@ class Engine(bootsteps.StartStopStep):
             keep_connections(worker.app, 2 * worker.concurrency)  # a slot is free before its task has closed its connection
             worker.admission = Admission(worker.concurrency)
         else:
-            logger.warning(
-                "pool %s: exactly %s at a time, but fetched messages keep their place before a higher priority; -P gevent is strict",
-                worker.pool_cls.__module__, _slots(worker),
+            slots, ahead = _slots(worker), fetching_elsewhere.multiplier(worker)
+            logger.log(
+                logging.WARNING if ahead > 1 else logging.INFO,
+                "pool %s: exactly %s at a time; %s -P gevent is strict", worker.pool_cls.__module__, slots,
+                f"up to {slots * (ahead - 1)} more are fetched and keep their place before a higher priority (worker_prefetch_multiplier)."
+                if ahead > 1 else "jobs that are fetched at the same moment may begin in either order.",
             )  # fmt: skip
 
     def start(self, worker: Any) -> None:

@@ -27,21 +27,23 @@ from jobs.worker.rate_limits import Turns
 logger = logging.getLogger("jobs.worker")
 # Sent for each job. Without its cache Celery looks for the receivers of each under a lock, which costs more under gevent.
 OFTEN = (signals.task_received, signals.task_prerun, signals.task_success, signals.task_postrun)
+OURS = {
+    "Control": "jobs.worker.remote_control:RemoteControl",
+    "Heart": "jobs.worker.heart:Heart",
+    "Tasks": "jobs.worker.fetching_elsewhere:Tasks",
+}
 UNKNOWN_FOR = 60.0  # seconds before a job whose task nobody knows is buried
 _KNOWN = """SELECT EXISTS (SELECT 1 FROM jobs_worker
  WHERE id <> %s AND tasks::jsonb @> to_jsonb(%s::text) AND queues::jsonb @> to_jsonb(%s::text))"""
 
 
 class Consumer(celery.worker.consumer.Consumer):
-    """Verifies each message; under gevent pops exactly as many as slots are free."""
+    """Verifies each message; pops exactly as many as slots are free."""
 
     class Blueprint(celery.worker.consumer.Consumer.Blueprint):
-        """Celery's, with a remote control that survives Redis, and with a heart that does not wait for it."""
+        """Celery's, with a remote control that survives Redis, a heart that does not wait for it, and messages for free slots only."""
 
-        default_steps = tuple(
-            {"Control": "jobs.worker.remote_control:RemoteControl", "Heart": "jobs.worker.heart:Heart"}.get(step.partition(":")[2], step)
-            for step in celery.worker.consumer.Consumer.Blueprint.default_steps
-        )
+        default_steps = tuple(OURS.get(step.partition(":")[2], step) for step in celery.worker.consumer.Consumer.Blueprint.default_steps)
 
         def send_all(self, parent: Any, method: str, *args: Any, **kwargs: Any) -> None:
             """Celery's; once a worker stops that Redis does not answer, without the steps that would ask it."""

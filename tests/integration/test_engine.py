@@ -140,7 +140,7 @@ def test_shutdown_releases_what_still_runs_without_spending_the_attempt(tmp_path
 
 @pytest.mark.parametrize(("pool", "slots"), [("prefork", 2), ("threads", 3), ("solo", 1)])
 def test_other_pools_run_jobs_too(tmp_path: Path, pool: str, slots: int) -> None:
-    """Exactly as many at once as there are slots, and a warning at the start about what is less strict."""
+    """Exactly as many at once as there are slots; the log says at the start what is less strict."""
     with running_worker(tmp_path / "log", pool=pool, slots=max(slots, 2), **FAST):
         assert until(lambda: list(Worker.objects.filter(parent=None).values_list("concurrency", flat=True)), timeout=10) == [slots]
         naps = enqueue_many("t.nap", [((0.3,), {})] * (slots * 4))
@@ -150,7 +150,7 @@ def test_other_pools_run_jobs_too(tmp_path: Path, pool: str, slots: int) -> None
         assert [job.result for job in jobs] == [1 + n for n in range(20)]
         assert (failed.status, failed.attempts) == ("failed", 2)
         assert at_once([*ended(*naps), *jobs]) == slots
-    assert f"exactly {slots} at a time, but fetched messages keep their place" in (tmp_path / "log").read_text()
+    assert f"exactly {slots} at a time; jobs that are fetched at the same moment" in (tmp_path / "log").read_text()
 
 
 def at_once(jobs: list[Job]) -> int:

@@ -1,0 +1,77 @@
+"""Under pools other than gevent, where Celery's own loop reads Redis: a message is taken only while a slot is free.
+
+Else the worker would take all that waits: a message is gone from Redis once it is here, so nothing counts against Celery's prefetch.
+"""
+
+import os
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+import celery.worker.consumer.tasks
+from celery.worker import state
+
+FULL_S: Final = 0.1  # seconds between two looks for a free slot, where nothing wakes the loop when a task has ended
+
+
+class Tasks(celery.worker.consumer.tasks.Tasks):
+    """Celery's step, with another answer to whether the next message may be read."""
+
+    waker: "Waker | None" = None
+
+    def start(self, c: Any) -> None:
+        """For each new connection."""
+        super().start(c)
+        if c.controller.admission is not None:
+            return
+        qos, ahead, may_read = c.task_consumer.channel.qos, multiplier(c.controller), c.task_consumer.channel.qos.can_consume
+        qos.can_consume = lambda: has_room(c.pool.num_processes * ahead) and may_read()
+        if c.hub is None:
+            drain = c.connection.drain_events
+            c.connection.drain_events = lambda timeout=None: drain(timeout=timeout if qos.can_consume() else FULL_S)
+
+    def register_with_event_loop(self, c: Any, hub: Any) -> None:
+        """Tasks end in other threads here, which does not end the loop's wait by itself."""
+        if not hasattr(c.pool, "executor"):
+            return
+        if self.waker is None:
+            self.waker = Waker(c.pool)
+        hub.add_reader(self.waker.reader, self.waker.drain)
+
+
+def multiplier(worker: Any) -> int:
+    """How many messages a worker may hold for each slot, the one that runs included. 0, which is no limit in Celery, is 1."""
+    return max(int(worker.prefetch_multiplier), 1)
+
+
+def has_room(most: int) -> bool:
+    """Whether fewer tasks are here, running or on their way to the pool."""
+    here = len(state.reserved_requests)
+    if here < most:  # Celery before 5.7 forgets what is reserved when it loses Redis; it runs on
+        here += sum(request not in state.reserved_requests for request in list(state.active_requests))
+    return here < most
+
+
+class Waker:
+    """A pipe that is written to when a thread of the pool has ended a task."""
+
+    def __init__(self, pool: Any) -> None:
+        self.reader, self.writer = os.pipe()
+        os.set_blocking(self.reader, False)
+        os.set_blocking(self.writer, False)
+        pool.on_apply = partial(self._apply, pool.on_apply)
+
+    def drain(self) -> None:
+        """Forget what was written: the loop is awake."""
+        with suppress(BlockingIOError):
+            while os.read(self.reader, 4096):
+                pass
+
+    def _apply(self, on_apply: Any, *args: Any, **kwargs: Any) -> Any:
+        result = on_apply(*args, **kwargs)
+        result.f.add_done_callback(self._wake)
+        return result
+
+    def _wake(self, _: Any) -> None:
+        with suppress(BlockingIOError):  # full: it will wake by what is in it
+            os.write(self.writer, b"\0")
