@@ -4,6 +4,7 @@ Else the worker would take all that waits: a message is gone from Redis once it 
 """
 
 import os
+import threading
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -31,9 +32,7 @@ class Tasks(celery.worker.consumer.tasks.Tasks):
             c.connection.drain_events = lambda timeout=None: drain(timeout=timeout if qos.can_consume() else FULL_S)
 
     def register_with_event_loop(self, c: Any, hub: Any) -> None:
-        """Tasks end in other threads here, which does not end the loop's wait by itself."""
-        if not hasattr(c.pool, "executor"):
-            return
+        """Where tasks end in other threads, that does not end the loop's wait by itself."""
         if self.waker is None:
             self.waker = Waker(c.pool)
         hub.add_reader(self.waker.reader, self.waker.drain)
@@ -45,17 +44,19 @@ def multiplier(worker: Any) -> int:
 
 
 def has_room(most: int) -> bool:
-    """Whether fewer tasks are here, running or on their way to the pool."""
-    here = len(state.reserved_requests)
-    if here < most:  # Celery before 5.7 forgets what is reserved when it loses Redis; it runs on
-        here += sum(request not in state.reserved_requests for request in list(state.active_requests))
+    """Whether fewer tasks are here, running or on their way to the pool. Asked several times for each message."""
+    reserved, active = state.reserved_requests, state.active_requests
+    here = len(reserved)
+    if here < len(active):  # Celery before 5.7 forgets what is reserved when it loses Redis, and it runs on
+        here += sum(request not in reserved for request in list(active))
     return here < most
 
 
 class Waker:
-    """A pipe that is written to when a thread of the pool has ended a task."""
+    """A pipe that is written to when another thread than the loop's has told of the end of a task."""
 
     def __init__(self, pool: Any) -> None:
+        self.loop = threading.get_ident()
         self.reader, self.writer = os.pipe()
         os.set_blocking(self.reader, False)
         os.set_blocking(self.writer, False)
@@ -67,11 +68,14 @@ class Waker:
             while os.read(self.reader, 4096):
                 pass
 
-    def _apply(self, on_apply: Any, *args: Any, **kwargs: Any) -> Any:
-        result = on_apply(*args, **kwargs)
-        result.f.add_done_callback(self._wake)
-        return result
+    def _apply(self, on_apply: Any, *args: Any, callback: Any = None, error_callback: Any = None, **options: Any) -> Any:
+        ends = {"callback": callback, "error_callback": error_callback}
+        return on_apply(*args, **options, **{name: end and partial(self._told, end) for name, end in ends.items()})
 
-    def _wake(self, _: Any) -> None:
-        with suppress(BlockingIOError):  # full: it will wake by what is in it
-            os.write(self.writer, b"\0")
+    def _told(self, callback: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return callback(*args, **kwargs)
+        finally:
+            if threading.get_ident() != self.loop:
+                with suppress(BlockingIOError):  # full: it will wake by what is in it
+                    os.write(self.writer, b"\0")
