@@ -5,6 +5,7 @@ Else the worker would take all that waits: a message is gone from Redis once it 
 
 import os
 import threading
+import weakref
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -61,6 +62,7 @@ class Waker:
         os.set_blocking(self.reader, False)
         os.set_blocking(self.writer, False)
         pool.on_apply = partial(self._apply, pool.on_apply)
+        weakref.finalize(self, _close, self.reader, self.writer).atexit = False  # with the pool; its threads may end after the rest
 
     def drain(self) -> None:
         """Forget what was written: the loop is awake."""
@@ -79,3 +81,8 @@ class Waker:
             if threading.get_ident() != self.loop:
                 with suppress(BlockingIOError):  # full: it will wake by what is in it
                     os.write(self.writer, b"\0")
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
