@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from annotated_types import Ge, Le
 from celery import Task, shared_task
 from django.core.exceptions import ValidationError
-from django.core.mail import BadHeaderError, EmailMessage
+from django.core.mail import EmailMessage
 from django.core.management import call_command
 from django.core.validators import validate_email
 from django.utils.translation import gettext as _
@@ -88,11 +88,9 @@ def send_email(
             validate_email(address)
         except ValidationError:
             raise PermanentError(_("%(address)s is not an e-mail address") % {"address": address}) from None
-    try:
-        sent = EmailMessage(subject=subject, body=body, to=recipients).send()
-    except BadHeaderError:
-        raise PermanentError(_("a subject must be one line")) from None
-    return {"sent": sent, "to": recipients}
+    if "\n" in subject or "\r" in subject:
+        raise PermanentError(_("a subject must be one line"))
+    return {"sent": EmailMessage(subject=subject, body=body, to=recipients).send(), "to": recipients}
 
 
 @shared_task(name="jobs.tasks.management_command")

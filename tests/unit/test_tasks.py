@@ -99,7 +99,8 @@ def test_send_email_sends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("to", "subject"), [("", "x"), ("nobody", "x"), ("a@example.org,@", "x"), ("a@example.org", "x\nBcc: b@example.org")]
+    ("to", "subject"),
+    [("", "x"), ("nobody", "x"), ("a@example.org,@", "x"), ("a@example.org", "x\nBcc: b@example.org"), ("a@example.org", "x\ry")],
 )
 def test_send_email_refuses_what_no_server_could_send(to: str, subject: str) -> None:
     with pytest.raises(PermanentError):
