@@ -26,7 +26,8 @@ class Tasks(celery.worker.consumer.tasks.Tasks):
         super().start(c)
         if c.controller.admission is not None:
             return
-        qos, ahead, may_read = c.task_consumer.channel.qos, multiplier(c.controller), c.task_consumer.channel.qos.can_consume
+        qos, ahead = c.task_consumer.channel.qos, multiplier(c.controller)
+        may_read = qos.can_consume
         qos.can_consume = lambda: has_room(c.pool.num_processes * ahead) and may_read()
         if c.hub is None:
             drain = c.connection.drain_events

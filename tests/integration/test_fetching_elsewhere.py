@@ -43,7 +43,7 @@ def test_no_more_is_fetched_than_there_are_free_slots(tmp_path: Path, pool: str,
         jobs = ended(*low)
         assert at_once([*jobs, high]) == slots
     span = Job.objects.filter(id__in=low).aggregate(first=Min("started_at"), last=Max("finished_at"))
-    assert (span["last"] - span["first"]).total_seconds() < 15  # 2 where nothing else runs; 40 if each had to wait for the next look
+    assert (span["last"] - span["first"]).total_seconds() < 15  # 2 of naps; 40 if each had to wait for the loop's next look of its own
 
 
 def test_who_asks_for_it_has_more_fetched(tmp_path: Path) -> None:
