@@ -33,6 +33,7 @@ RESYNC: Final = 1.0  # seconds between two readings of the lanes, and between tw
 LOOK: Final = 0.5  # seconds between two looks at workers, deadlines and what else may ask for something
 DEAR: Final = 0.02  # seconds; a look that takes longer (an old snapshot is open somewhere) is made as at rest
 REST: Final = 1.0  # the same while nothing runs, so that nothing is to be rescued
+AFTER: Final = 0.1  # seconds that a look is put off at most, so that what has just been inserted goes first
 BURST: Final = 0.01  # seconds between two wakings; below it inserts need not notify
 BUSY: Final = 0.05  # seconds; one that has less until half of the window is worked off stays awake
 AWAKE: Final = 0.02  # the most seconds between two looks of one that is awake
@@ -61,6 +62,7 @@ class Leader:
         self.pace = LOOK
         self.looked = self.synced = self.notified = 0.0
         self.awake_until = 0.0  # inserts come one upon the other
+        self.is_told = False  # of an insert, since the last tick
         self.suspect: Sent | None = None
         self.look_for_suspect = True
 
@@ -82,7 +84,8 @@ class Leader:
     def tick(self) -> bool:
         """Look, rescue, and fill the window while Redis answers. True if more is due than there was room for."""
         now = time.monotonic()
-        if now - self.looked >= self.pace:
+        put_off, self.is_told = AFTER if self.is_told else 0.0, False
+        if now - self.looked >= self.pace + put_off:
             self.looked = now
             self.look()
         self.outage.look(now)
@@ -227,6 +230,7 @@ class Leader:
         self.polls = 0
         if self.connection.notifies or select.select([self.connection], [], [], min(self.pause(), longest))[0]:
             self.connection.poll()
+            self.is_told = True
             now = time.monotonic()
             if now - self.notified < BURST:
                 self.awake_until = now + CALM

@@ -25,7 +25,7 @@ from jobs.conf import configuration
 from jobs.domain.errors import JobInterrupted
 from jobs.store import transitions
 from jobs.store.schema import wait_until_migrated
-from jobs.worker import fetching_elsewhere, forks, inspection, stacks  # noqa: F401 - answers `celery inspect scheduled`
+from jobs.worker import fetching_elsewhere, forks, heap, inspection, stacks  # noqa: F401 - answers `celery inspect scheduled`
 from jobs.worker.process import child_engine
 from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
@@ -37,6 +37,11 @@ logger = logging.getLogger("jobs.worker")
 def _slots(worker: Any) -> int:
     """How many jobs run at once."""
     return 1 if worker.pool_cls.__module__.endswith("solo") else int(worker.concurrency)
+
+
+def _is_alone(worker: Any) -> bool:
+    """Whether this process is a worker and nothing else, not another program with one inside."""
+    return isinstance(worker, celery.apps.worker.Worker)
 
 
 def _describe(worker: Any, green: bool) -> dict[str, Any]:
@@ -110,6 +115,8 @@ class Engine(bootsteps.StartStopStep):
                 f"up to {slots * (ahead - 1)} more are fetched and keep their place before a higher priority (worker_prefetch_multiplier)."
                 if ahead > 1 else "jobs that are fetched at the same moment may begin in either order.",
             )  # fmt: skip
+        if _is_alone(worker):
+            heap.freeze()  # the pool has not forked yet
 
     def start(self, worker: Any) -> None:
         """Register, then take the pool's count of slots into our own hands."""
@@ -132,7 +139,7 @@ class Engine(bootsteps.StartStopStep):
         self._steer(worker)
         self.watch = Watch(worker.engine, partial(aftermath.run, worker.app, worker.engine, eventer=lambda: _eventer(worker)))
         self.watch.start()
-        if isinstance(worker, celery.apps.worker.Worker):  # a process of its own, not one inside another program
+        if _is_alone(worker):
             self.watchdog = Watchdog(worker.engine)
             self.watchdog.start()
 

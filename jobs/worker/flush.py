@@ -10,31 +10,46 @@ from jobs.store.many import array
 from jobs.store.tell import tell
 from jobs.store.transitions import KEPT_PROGRESS, Run
 
-# A generic plan, and only index scans: a plan made while the table was empty must not stay. For the same reason each row is asked
-# for by `= ANY` too: with the join alone such a plan reads the whole index and looks each row up in the batch.
+# A generic plan, and only index scans: a plan made while the table was empty must not stay.
 # No bitmaps: of the two small partial indexes of that time they became scans of all that waits.
 SESSION = """SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off;
              SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; SET lock_timeout = '200ms'"""
-# $9: this batch was sent before and nobody knows whether it was committed; then a row with our own mark counts as won.
-FLUSH = f"""PREPARE jobs_flush (bigint[], int[], text[], bigint[], int[], text[], int[], int, boolean) AS
+
+
+def _given(values: int, ids: int) -> str:
+    """Of the array $values, the element that stands where the row's id stands in the array $ids; a process holds a job once only."""
+    return f"(${values})[array_position(${ids}, j.id)]"
+
+
+def _claimed(ids: int, runs: int, queues: int, priorities: int, worker: int, resent: int) -> str:
+    """The UPDATE of claims, by the numbers of its parameters."""
+    return f"""
+  UPDATE jobs_job j SET status = 'running', runs = {_given(runs, ids)},
+         attempts = attempts + CASE WHEN j.status = 'pending' THEN 1 ELSE 0 END, worker = ${worker}, started_at = statement_timestamp(),
+         progress = {KEPT_PROGRESS}, deadline_at = statement_timestamp() + make_interval(secs => j.timeout)
+   WHERE j.id = ANY (${ids}) AND (j.status = 'pending' AND j.runs = {_given(runs, ids)} - 1 AND j.run_at <= statement_timestamp()
+         AND j.queue = {_given(queues, ids)} AND j.priority = {_given(priorities, ids)}
+         OR ${resent} AND j.status = 'running' AND j.runs = {_given(runs, ids)} AND j.worker = ${worker})"""
+
+
+# The last parameter: this batch was sent before and nobody knows whether it was committed; then a row with our own mark counts as won.
+_FLUSH = f"""PREPARE jobs_flush (bigint[], int[], text[], bigint[], int[], text[], int[], int, boolean) AS
 WITH done AS (
-  UPDATE jobs_job j SET status = 'completed', finished_at = statement_timestamp(), result = d.result::json
-    FROM unnest($1, $2, $3) AS d (id, runs, result)
-   WHERE j.id = ANY ($1) AND j.id = d.id AND j.runs = d.runs AND (j.status = 'running' OR $9 AND j.status = 'completed') AND j.worker = $8
+  UPDATE jobs_job j SET status = 'completed', finished_at = statement_timestamp(), result = {_given(3, 1)}::json
+   WHERE j.id = ANY ($1) AND j.runs = {_given(2, 1)} AND (j.status = 'running' OR $9 AND j.status = 'completed') AND j.worker = $8
   RETURNING j.id, j.task_id),
-claimed AS (
-  UPDATE jobs_job j SET status = 'running', runs = c.runs, attempts = attempts + CASE WHEN j.status = 'pending' THEN 1 ELSE 0 END,
-         worker = $8, started_at = statement_timestamp(), progress = {KEPT_PROGRESS},
-         deadline_at = statement_timestamp() + make_interval(secs => j.timeout)
-    FROM unnest($4, $5, $6, $7) AS c (id, runs, queue, priority)
-   WHERE j.id = ANY ($4) AND j.id = c.id AND (j.status = 'pending' AND j.runs = c.runs - 1 AND j.run_at <= statement_timestamp()
-         AND j.queue = c.queue AND j.priority = c.priority OR $9 AND j.status = 'running' AND j.runs = c.runs AND j.worker = $8)
+claimed AS ({_claimed(4, 5, 6, 7, 8, 9)}
      AND (SELECT count(*) FROM done) >= 0
   RETURNING j.id)
 SELECT (SELECT array_agg(id) FROM done), (SELECT array_agg(id) FROM claimed), (SELECT count({tell("task_id")}) FROM done)"""
+# Where nothing has ended, as when a lone job comes to an idle worker: to begin the larger statement costs more than to do what it says.
+_CLAIM = f"""PREPARE jobs_claim (bigint[], int[], text[], int[], int, boolean) AS
+WITH claimed AS ({_claimed(1, 2, 3, 4, 5, 6)}
+  RETURNING j.id)
+SELECT NULL::bigint[], array_agg(id) FROM claimed"""
 # Header tasks of chords, completed and counted. It fails, by a division by zero, when not all can be counted so: a chord is complete
 # by it or was never sent whole, or a task was counted before.
-COUNT = f"""PREPARE jobs_count (bigint[], int[], text[], text[], int[], text[]) AS
+_COUNT = f"""PREPARE jobs_count (bigint[], int[], text[], text[], int[], text[]) AS
 WITH given AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6) AS g (job, run, result, chord, place, value)),
 done AS (
   UPDATE jobs_job j SET status = 'completed', finished_at = clock_timestamp(), result = g.result::json FROM given g
@@ -49,7 +64,9 @@ counted AS (
 SELECT (SELECT array_agg(id) FROM done), (SELECT count({tell("task_id")}) FROM done),
        1 / CASE WHEN (SELECT coalesce(sum(n), 0) FROM counted) = (SELECT count(*) FROM done) THEN 1 ELSE 0 END"""
 EXECUTE_COUNT = "EXECUTE jobs_count (%s::bigint[], %s::int[], %s::text[], %s::text[], %s::int[], %s::text[])"
+PREPARE = f"{_FLUSH};\n{_CLAIM};\n{_COUNT}"
 _EXECUTE = "EXECUTE jobs_flush ('%s', '%s', %%s::text[], '%s', '%s', %%s::text[], '%s', %d, '%s')"
+_EXECUTE_CLAIM = "EXECUTE jobs_claim ('%s', '%s', %%s::text[], '%s', %d, '%s')"
 
 
 class Change:
@@ -74,14 +91,14 @@ class Counted(Change):
         self.doubt = False  # it was sent, and nobody knows whether it was committed
 
 
-def batch(completions: Sequence[Change], claims: Sequence[Change], worker: int, *, resent: bool) -> tuple[str, tuple[Any, Any]]:
-    """The statement that sends one batch, and its parameters.
+def batch(completions: Sequence[Change], claims: Sequence[Change], worker: int, *, resent: bool) -> tuple[str, tuple[Any, ...]]:
+    """The statement that sends one batch, and its parameters. It answers the ids that were completed and those that were claimed.
 
     The arrays of numbers are put into the statement here, and only they: psycopg2 adapts a list element by element, which took longer.
     """
-    statement = _EXECUTE % (
-        array([c.run.id for c in completions]), array([c.run.runs for c in completions]),
-        array([c.run.id for c in claims]), array([c.run.runs for c in claims]), array([c.priority for c in claims]),
-        worker, resent,
-    )  # fmt: skip
-    return statement, ([c.result for c in completions], [c.queue for c in claims])
+    claimed = array([c.run.id for c in claims]), array([c.run.runs for c in claims]), array([c.priority for c in claims])
+    queues = [c.queue for c in claims]
+    if not completions:
+        return _EXECUTE_CLAIM % (*claimed, worker, resent), (queues,)
+    completed = array([c.run.id for c in completions]), array([c.run.runs for c in completions])
+    return _EXECUTE % (*completed, *claimed, worker, resent), ([c.result for c in completions], queues)

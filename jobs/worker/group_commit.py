@@ -240,7 +240,7 @@ class GroupCommit(Counting):
         resent = False
         while True:
             try:
-                done, claimed, _ = self._send(completions, claims, resent)
+                done, claimed, *_ = self._send(completions, claims, resent)
             except psycopg2.Error as error:
                 if is_lost(error):
                     if self.connection is not None:
@@ -288,6 +288,5 @@ class GroupCommit(Counting):
             self.connection = connect(f"jobs-commit {self.worker_id}")
             with self.connection.cursor() as cursor:
                 cursor.execute(flush.SESSION)
-                cursor.execute(flush.FLUSH)
-                cursor.execute(flush.COUNT)
+                cursor.execute(flush.PREPARE)
         return self.connection

@@ -1,5 +1,6 @@
 """One rule broken at a time, in a worker of a run; the verdict must see it."""
 
+import re
 from typing import Any
 
 
@@ -14,11 +15,10 @@ def claim() -> None:
     """A claim takes the job whatever became of it meanwhile."""
     from jobs.worker import flush
 
-    guard = "j.status = 'pending' AND j.runs = c.runs - 1 AND j.run_at <= statement_timestamp()"
-    assert guard in flush.FLUSH
-    started = "worker = $8, started_at = statement_timestamp()"
-    assert started in flush.FLUSH
-    flush.FLUSH = flush.FLUSH.replace(guard, "true").replace(started, f"{started}, finished_at = NULL")
+    guard = r"j\.status = 'pending' AND j\.runs = \(\$\d\)\[array_position\(\$\d, j\.id\)\] - 1 AND j\.run_at <= statement_timestamp\(\)"
+    unguarded, guards = re.subn(guard, "true", flush.PREPARE)
+    flush.PREPARE, starts = re.subn("started_at = statement_timestamp\\(\\)", r"\g<0>, finished_at = NULL", unguarded)
+    assert guards == starts == 2
 
 
 def resync() -> None:

@@ -36,18 +36,20 @@ def test_a_plan_of_the_empty_table_does_not_read_the_full_one() -> None:
         try:
             cursor.execute("TRUNCATE jobs_job CASCADE")
             cursor.execute(flush.SESSION)
-            cursor.execute(flush.FLUSH)
-            cursor.execute(flush.COUNT)
-            statement, values = flush.batch([Change(Run(id=1, runs=1), "1")], [Change(Run(id=2, runs=1), queue="celery")], 7, resent=False)
+            cursor.execute(flush.PREPARE)
+            nobody = [Change(Run(id=1, runs=1), queue="celery")]
             count = ([1], [1], ["1"], ["no-such-chord"], [0], ["1"])
-            cursor.execute(statement, values)
+            cursor.execute(*flush.batch([Change(Run(id=2, runs=1), "1")], nobody, 7, resent=False))
+            cursor.execute(*flush.batch([], nobody, 7, resent=False))
             cursor.execute(flush.EXECUTE_COUNT, count)
             ids = enqueue_many("jobs.tasks.sleep", [((0,), {})] * 3000)
-            start, end = Change(Run(id=ids[-1], runs=1), queue="celery", priority=5), Change(Run(id=ids[0], runs=1), "1")
+            end = Change(Run(id=ids[0], runs=1), "1")
+            start, lone = (Change(Run(id=id, runs=1), queue="celery", priority=5) for id in ids[-2:])
             assert rows_read_in_vain(cursor, *flush.batch([end], [start], 7, resent=False)) <= 10
+            assert rows_read_in_vain(cursor, *flush.batch([], [lone], 7, resent=False)) == 0
             assert rows_read_in_vain(cursor, flush.EXECUTE_COUNT, ([ids[0]], *count[1:])) <= 10
-            cursor.execute("SELECT status FROM jobs_job WHERE id = %s", [ids[-1]])
-            assert cursor.fetchone()[0] == Status.RUNNING.value
+            cursor.execute("SELECT status FROM jobs_job WHERE id = ANY (%s)", [ids[-2:]])
+            assert cursor.fetchall() == [(Status.RUNNING.value,)] * 2
         finally:
             cursor.execute("ALTER TABLE jobs_job RESET (autovacuum_enabled)")
 

@@ -41,7 +41,7 @@ class TwoConnections(RuleBasedStateMachine):
         self.own = engine.connect("proof worker")
         with self.own.cursor() as cursor:
             cursor.execute(flush.SESSION + "; SET lock_timeout = '15ms'")
-            cursor.execute(flush.FLUSH)
+            cursor.execute(flush.PREPARE)
         self.own.autocommit = False
         self.observer = engine.connect("proof observer")
         with connection.cursor() as cursor:

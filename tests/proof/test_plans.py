@@ -130,11 +130,11 @@ def test_a_batch_of_claims_and_completions_reads_their_rows_only() -> None:
         waiting = cursor.fetchall()
         cursor.execute("SELECT id FROM jobs_job WHERE status = 'running' AND worker = 1 LIMIT 4")
         running = [row[0] for row in cursor.fetchall()]
-        cursor.execute(flush.FLUSH)
+        cursor.execute(flush.PREPARE)
         ends = [Change(Run(id=id, runs=1), "1") for id in running]
         starts = [Change(Run(id=id, runs=1), queue="celery", priority=priority) for id, priority in waiting]
         plan = explain(*flush.batch(ends, starts, 1, resent=False), WORKER)
-        cursor.execute("DEALLOCATE jobs_flush")
+        cursor.execute("DEALLOCATE jobs_flush; DEALLOCATE jobs_claim; DEALLOCATE jobs_count")
     assert (len(waiting), len(running)) == (4, 4)
     assert plan.indexes >= {"jobs_job_pkey"}
     assert plan.scanned == set()

@@ -36,11 +36,11 @@ def failure(outcome: Outcome) -> Failure:
 
 def batch(cursor: Any, *, completions: list[Run], claims: list[Run]) -> tuple[Any, Any]:
     """The statement of the gevent worker."""
-    cursor.execute(flush.FLUSH)
+    cursor.execute(flush.PREPARE)
     ends, starts = [Change(run, "1") for run in completions], [Change(run, queue="celery", priority=5) for run in claims]
     cursor.execute(*flush.batch(ends, starts, 1, resent=False))
-    done, claimed, _ = cursor.fetchone()
-    cursor.execute("DEALLOCATE jobs_flush")
+    done, claimed, *_ = cursor.fetchone()
+    cursor.execute("DEALLOCATE jobs_flush; DEALLOCATE jobs_claim; DEALLOCATE jobs_count")
     return done, claimed
 
 

@@ -1,5 +1,6 @@
 """Tasks that behave in the ways jobs can behave."""
 
+import gc
 import itertools
 import os
 import time
@@ -243,3 +244,9 @@ def close(how: str) -> int:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     return 1
+
+
+@shared_task(name="t.heap")
+def heap() -> list[int]:
+    """How many objects of this process the collector leaves alone, and how many it looks at."""
+    return [gc.get_freeze_count(), len(gc.get_objects())]

@@ -51,7 +51,7 @@ class Waits:
         self.now, self.insert_after, self.waits = 100.0, insert_after, list[tuple[str, float]]()
         monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=lambda s: self._pass("awake", s)))
         monkeypatch.setattr(dispatch, "select", SimpleNamespace(select=self._select))
-        self.leader = dispatch.Leader(mock.MagicMock(notifies=[]), mock.MagicMock(is_open=True), Load(), again=False)
+        self.leader = dispatch.Leader(mock.MagicMock(notifies=[]), mock.MagicMock(is_open=True, away_since=None), Load(), again=False)
         self.leader.cursor.fetchone.return_value = (True,)  # the lock of those who sleep
         self.leader.rescue.live = {1: ["celery"]}
         self.leader.window.add(("celery", 4), [(id, 0, 5) for id in range(lying)])
@@ -96,6 +96,23 @@ def test_inserts_that_come_one_upon_the_other_wake_it_no_longer(monkeypatch: pyt
     awake = round(dispatch.CALM / dispatch.AWAKE)
     assert waits.wait(awake)[2:] == [("awake", dispatch.AWAKE)] * awake
     assert ("asleep", 0.001) in waits.wait(3)[2 + awake :]
+
+
+@pytest.mark.parametrize(("told", "late", "looks"), [(False, 0.0, 1), (True, 0.0, 0), (True, dispatch.AFTER + 0.01, 1)])
+def test_what_was_just_inserted_goes_before_a_look(monkeypatch: pytest.MonkeyPatch, told: bool, late: float, looks: int) -> None:
+    """Those who insert all the time do not keep it from looking."""
+    waits = Waits(monkeypatch, lying=0, rate=0.0, insert_after=0.0 if told else 9.0)
+    seen: list[float] = []
+    monkeypatch.setattr(waits.leader, "look", lambda: seen.append(waits.now))
+    monkeypatch.setattr(waits.leader, "fill", lambda now: False)
+    waits.leader.asleep = True
+    waits.leader.wait(False)
+    assert waits.leader.is_told is told
+    waits.now = waits.leader.looked + waits.leader.pace + late
+    waits.leader.tick()
+    assert len(seen) == looks
+    waits.leader.tick()  # nobody has told it anything since
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize(("left", "believed"), [(60, 600.0), (10, 200.0 + 0.2 * (100.0 - 200.0))])

@@ -33,6 +33,7 @@ class Command(BaseCommand):
         from jobs.celery_app.deadline_board import Board
         from jobs.conf import configuration
         from jobs.leader import dispatch
+        from jobs.worker import heap
         from jobs.worker.ending import Handles
         from jobs.worker.sentry import Sentry
 
@@ -57,6 +58,7 @@ class Command(BaseCommand):
             except (OSError, ValueError) as error:
                 raise CommandError(f"--deadlines: {error}") from error
             threading.Thread(target=sentry.run, daemon=True, name="jobs-sentry").start()
+        heap.freeze()
         dispatch.run(stop)
 
 
