@@ -1,7 +1,6 @@
 """A finished Celery message becomes a row: `.delay()`, `apply_async`, `send_task` and canvas all end here."""
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -15,8 +14,10 @@ from kombu.serialization import registry
 
 from jobs.celery_app import destinations, given, sending, transport
 from jobs.celery_app.encoding import text
+from jobs.celery_app.messages import SAID_ANYWAY
 from jobs.conf import configuration
 from jobs.domain import priority as priorities
+from jobs.domain import task_ids
 from jobs.store import caller, clock
 from jobs.store.insert import Copies, NewJob
 
@@ -36,15 +37,6 @@ _PUBLISHING = frozenset(("exchange_type", "retry", "retry_policy", "compression"
 }
 
 
-def _random_id() -> str:
-    """A random UUID (RFC 9562, version 4) as text; to make the object first takes three times as long."""
-    made = bytearray(os.urandom(16))
-    made[6] = made[6] & 0x0F | 0x40
-    made[8] = made[8] & 0x3F | 0x80
-    digits = made.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
 class _Given(str):
     """A repr of the arguments that the caller has written, mostly to hide something; all others are made from the row."""
 
@@ -53,6 +45,7 @@ def _options(headers: dict[str, Any], properties: dict[str, Any], embed: dict[st
     kept = {
         key: value for key, value in headers.items()
         if value is not None and key not in _DERIVED and (key not in _REPRS or isinstance(value, _Given))
+        and (key not in SAID_ANYWAY or value != SAID_ANYWAY[key])
     }  # fmt: skip
     if kept.get("root_id") == headers["id"]:
         del kept["root_id"]
@@ -176,7 +169,7 @@ class AMQP(celery.app.amqp.AMQP):
             raise TypeError("task args must be a list or tuple")
         if kwargs is not None and not isinstance(kwargs, Mapping):
             raise TypeError("task keyword arguments must be a mapping")
-        task_id = _random_id()
+        task_id = task_ids.make()
         texts = text(list(args or ())), text(dict(kwargs)) if kwargs else "{}"
         with caller.cursor() as cursor:
             copies.insert(cursor, task_id, *texts)

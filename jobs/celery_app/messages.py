@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from jobs import masking
 
+# What `parts` says where a row does not: rows leave it out.
+SAID_ANYWAY: Final = {"timelimit": [None, None], "replaced_task_nesting": 0, "stamps": {}}
 _EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _LONGEST: Final = 200  # characters of argsrepr and kwargsrepr
 _PLAIN: Final = json.dumps(_EMBED)

@@ -15,6 +15,7 @@ from django.db import transaction
 from jobs.celery_app import ends, limits, plain, progress, settle
 from jobs.celery_app.body import Body
 from jobs.conf import configuration
+from jobs.domain import task_ids
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
 
@@ -67,10 +68,12 @@ class JobTask(DjangoTask):
         """Celery's, with a row for the message. Returns an AsyncResult; the row is in the caller's transaction."""
         app = self._get_app()
         if rest or options or not plain.is_alike(app, self):
+            if not rest and options.get("task_id") is None:
+                options["task_id"] = task_ids.make()
             return super().apply_async(args, kwargs, *rest, **options)
         shape = plain.shape_of(app, self)
         if shape is None:
-            result = super().apply_async(args, kwargs)
+            result = super().apply_async(args, kwargs, task_id=task_ids.make())
             new = app.amqp.accepted_here()
             if new is not None and new.task_id == result.id:
                 plain.keep(app, self, new, result.ignored)

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Func, GeneratedField, Q, Value
-from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -23,10 +22,18 @@ class ClockTimestamp(Func):
 
 
 class RandomUUID(Func):
-    """A random UUID made by PostgreSQL, as text."""
+    """A random UUID made by PostgreSQL. For migrations before 0020."""
 
     function = "gen_random_uuid"
     output_field = models.UUIDField()
+
+
+class TaskId(Func):
+    """As `jobs.domain.task_ids`, made by PostgreSQL: a random UUID whose first half is the time in milliseconds, and the version 7."""
+
+    template = """overlay(overlay(gen_random_uuid()::text PLACING '-7' FROM 14 FOR 2) PLACING overlay(
+        lpad(to_hex((date_part('epoch', clock_timestamp()) * 1000)::bigint), 12, '0') PLACING '-' FROM 9 FOR 0) FROM 1 FOR 13)"""
+    output_field = models.TextField()
 
 
 STATUS_LABELS = {
@@ -42,7 +49,7 @@ class Job(models.Model):
     """One job. Every column but task has a default in the database, so a plain SQL INSERT is an enqueue."""
 
     id = models.BigAutoField(_("number"), primary_key=True)
-    task_id = models.TextField(_("Celery id"), db_collation="C", db_default=Cast(RandomUUID(), models.TextField()), editable=False)
+    task_id = models.TextField(_("Celery id"), db_collation="C", db_default=TaskId(), editable=False)
     name = models.TextField(_("name"), blank=True, db_default="")
     task = models.TextField(_("task"))
     args = JSONTextField(_("positional arguments"), blank=True, db_default=Value([], JSONTextField()))

@@ -1,5 +1,7 @@
 """How rows come in: one by one, in bulk, and by Celery's calls, whose short way must make the rows that Celery's own way makes."""
 
+import time
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +14,7 @@ from jobs import enqueue, enqueue_many
 from jobs.celery_app import plain
 from jobs.models import Job
 from jobs.store import insert
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OWN = ("id", "task_id", "created_at", "run_at")
@@ -33,6 +36,31 @@ def _no_kept_shapes() -> Iterator[None]:
 def columns(task_id: str) -> dict[str, Any]:
     row = Job.objects.filter(task_id=task_id).values().get()
     return {name: value for name, value in row.items() if name not in OWN}
+
+
+def test_ids_of_every_door_lie_side_by_side() -> None:
+    """In the order in which the jobs came, so that the index of ids is read and written at one place."""
+    add, found = current_app.tasks["t.add"], list[str]()
+    for door in (
+        lambda: add.delay(1, 2).id, lambda: add.delay(1, 2).id, lambda: add.apply_async((1, 2), countdown=9).id,
+        lambda: add.s(1, 2).apply_async().id, lambda: enqueue("t.add", args=[1, 2]).task_id,
+        lambda: Job.objects.get(id=enqueue_many("t.add", [((1, 2), {})])[0]).task_id,
+    ):  # fmt: skip
+        found.append(door())
+        assert uuid.UUID(found[-1]).version == 7
+        until(lambda: time.time_ns() // 1_000_000 > int(found[-1].replace("-", "")[:12], 16), timeout=1, every=0.0005)
+    assert found == sorted(found)
+    assert abs(Job.objects.get(task_id=found[-1]).created_at.timestamp() - int(found[-1].replace("-", "")[:12], 16) / 1000) < 1
+
+
+def test_a_row_says_nothing_that_every_message_says() -> None:
+    add = current_app.tasks["t.add"]
+    for result in (add.delay(1, 2), add.delay(1, 2), add.apply_async((1, 2), time_limit=None)):
+        options = Job.objects.get(task_id=result.id).options
+        assert set(options) == {"headers"}
+        assert set(options["headers"]) == {"origin", "ignore_result"}
+    options = Job.objects.get(task_id=add.apply_async((1, 2), time_limit=9, stamped_headers=["a"], a=1).id).options
+    assert options["headers"]["timelimit"] == [9, None]
 
 
 @pytest.mark.parametrize("task", ["t.add", "t.plain", "t.retry_inside"])

@@ -1,13 +1,27 @@
-"""The ids of plain calls are what Celery's are: random UUIDs."""
+"""The ids of jobs are UUIDs that follow each other."""
 
+import itertools
+import time
 import uuid
 
-from jobs.celery_app import amqp
+from jobs.domain import task_ids
 
 
-def test_they_are_random_uuids() -> None:
-    made = [amqp._random_id() for _ in range(1000)]
+def test_they_are_uuids_of_version_7() -> None:
+    made = [task_ids.make() for _ in range(1000)]
     assert len(set(made)) == len(made)
     for text in made:
         read = uuid.UUID(text)
-        assert (str(read), read.version, read.variant) == (text, 4, uuid.RFC_4122)
+        assert (str(read), read.version, read.variant) == (text, 7, uuid.RFC_4122)
+
+
+def test_a_later_one_sorts_behind_an_earlier_one() -> None:
+    """By the millisecond, as text and as bytes."""
+    made = []
+    for _ in range(5):
+        made.append(task_ids.make())
+        before = time.time_ns() // 1_000_000
+        while time.time_ns() // 1_000_000 == before:
+            pass
+    assert all(first < second for first, second in itertools.pairwise(made))
+    assert abs(int(made[-1].replace("-", "")[:12], 16) / 1000 - time.time()) < 10
