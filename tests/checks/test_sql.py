@@ -20,7 +20,12 @@ ALLOWED = {
     "jobs/store/tell.py": {"update": "a statement of jobs.store", "tell('task_id')": "SQL of this file"},
     "jobs/store/links.py": {"tell('task_id')": TELL},
     "jobs/store/transitions.py": {"changed": "columns of this file", "tell('id')": TELL},
-    "jobs/worker/flush.py": {"tell('task_id')": TELL},
+    "jobs/worker/flush.py": {
+        "tell('task_id')": TELL, **dict.fromkeys(("_claimed(1, 2, 3, 4, 5, 6)", "_claimed(4, 5, 6, 7, 8, 9)"), "SQL of this file"),
+        **dict.fromkeys(
+            ("_given(2, 1)", "_given(3, 1)", "_given(runs, ids)", "_given(queues, ids)", "_given(priorities, ids)"), "SQL of this file"
+        ), **dict.fromkeys(("ids", "worker", "resent"), "numbers of parameters"),
+    },
     "jobs/worker/registration.py": {"columns": "the keys of the worker's own description", "marks": "marks for parameters"},
 }  # fmt: skip
 

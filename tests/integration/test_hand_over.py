@@ -87,11 +87,14 @@ def test_other_pools_hand_nothing_on(tmp_path: Path, pool: str) -> None:
 
 
 def test_what_outranks_a_link_goes_before_it(tmp_path: Path) -> None:
-    """One slot: the higher priority and the older job of the same go first; the lower one waits until the chain has ended."""
+    """One slot: the higher priority and the older job of the same go first; the lower one waits until the chain has ended.
+
+    They last long enough for the leader to hear of the link: a slot takes what lies in Redis at that moment.
+    """
     with running_worker(tmp_path / "log", slots=1):
         result = slow(3, 1.0).apply_async()
         until(lambda: Job.objects.filter(status="running").exists(), timeout=GET)
-        low, same, high = (enqueue("t.add", args=[1, 2], priority=priority).id for priority in (4, 5, 6))
+        low, same, high = (enqueue("t.nap", args=[0.5], priority=priority).id for priority in (4, 5, 6))
         assert result.get(timeout=GET) == 3
         until(lambda: not Job.objects.filter(finished_at=None).exists(), timeout=GET)
         first, second, third = (job.id for job in jobs_of(result))
