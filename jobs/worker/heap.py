@@ -1,7 +1,7 @@
 """What a process has loaded by its start stays until its end: the collector need not look through it again and again.
 
-A full collection goes through every object that it knows, and no job moves meanwhile: in a worker that has only loaded Django and
-Celery it took 80 ms on the machine of benchmarks/RESULTS.md, some seconds after each start and now and then afterwards.
+A full collection goes through every object that it knows, and no job moves meanwhile: 80 ms in a worker that has loaded little more
+than Django and Celery (benchmarks/RESULTS.md).
 """
 
 import gc
