@@ -39,7 +39,7 @@ def _slots(worker: Any) -> int:
     return 1 if worker.pool_cls.__module__.endswith("solo") else int(worker.concurrency)
 
 
-def _is_alone(worker: Any) -> bool:
+def _is_own_process(worker: Any) -> bool:
     """Whether this process is a worker and nothing else, not another program with one inside."""
     return isinstance(worker, celery.apps.worker.Worker)
 
@@ -115,7 +115,7 @@ class Engine(bootsteps.StartStopStep):
                 f"up to {slots * (ahead - 1)} more are fetched and keep their place before a higher priority (worker_prefetch_multiplier)."
                 if ahead > 1 else "jobs that are fetched at the same moment may begin in either order.",
             )  # fmt: skip
-        if _is_alone(worker):
+        if _is_own_process(worker):
             heap.freeze()  # the pool has not forked yet
 
     def start(self, worker: Any) -> None:
@@ -139,7 +139,7 @@ class Engine(bootsteps.StartStopStep):
         self._steer(worker)
         self.watch = Watch(worker.engine, partial(aftermath.run, worker.app, worker.engine, eventer=lambda: _eventer(worker)))
         self.watch.start()
-        if _is_alone(worker):
+        if _is_own_process(worker):
             self.watchdog = Watchdog(worker.engine)
             self.watchdog.start()
 

@@ -1,7 +1,6 @@
 """The collector does not look through all that a worker has loaded while its jobs wait."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.mark.parametrize("pool", ["gevent", "prefork"])
-def test_what_was_loaded_at_the_start_is_left_alone(tmp_path: Path, settings: Any, pool: str) -> None:
+def test_what_was_loaded_at_the_start_is_left_alone(tmp_path: Path, pool: str) -> None:
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
 
     with running_worker(tmp_path / "log", pool=pool):

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from jobs import enqueue, enqueue_many
-from jobs.celery_app import plain
+from jobs.celery_app import messages, plain
 from jobs.models import Job
 from jobs.store import insert
 from tests.waiting import until
@@ -59,6 +59,8 @@ def test_a_row_says_nothing_that_every_message_says() -> None:
         options = Job.objects.get(task_id=result.id).options
         assert set(options) == {"headers"}
         assert set(options["headers"]) == {"origin", "ignore_result"}
+    row = messages.Row(1, "id", "t.add", "[]", "{}", 0, 0, 3, None, False, None, 5)
+    assert messages.parts(row, "celery", {})[0].items() >= messages.SAID_ANYWAY.items()
     options = Job.objects.get(task_id=add.apply_async((1, 2), time_limit=9, stamped_headers=["a"], a=1).id).options
     assert options["headers"]["timelimit"] == [9, None]
 
