@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 APART: Final = 1.0  # seconds between two sightings of a free lock
 # Seconds after an own reconnect, or a start of the server, in which nobody is declared dead: live workers take their locks again
-# within a fraction of a second (watch.SOON_S). Longer would keep the jobs of dead workers waiting while the server restarts often.
+# within a fraction of a second (jobs.worker.watch). Longer would keep the jobs of dead workers waiting while the server restarts often.
 SETTLE: Final = 3.0
 MOST: Final = 500  # rows a round
 # Rows that someone has locked wait for the next round: the leader waits for none of them.

@@ -1,11 +1,15 @@
 """The watch over a process's own rows: its lock, cancellations asked for, rows that nobody holds."""
 
 import logging
+import select
+import socket
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+
+from psycopg2 import InterfaceError
 
 from jobs.domain.errors import JobCancelled
 from jobs.store import transitions
@@ -13,7 +17,7 @@ from jobs.store.engine import unless_locked
 
 logger = logging.getLogger("jobs.worker")
 EACH_S = 1.0  # between two looks at the rows
-SOON_S = 0.2  # between two looks at the lock's connection, which cost no round trip
+SOON_S = 0.2  # between two tries to take a lock again whose connection was cut
 
 
 class Watch:
@@ -25,6 +29,7 @@ class Watch:
         self.left: set[transitions.Run] = set()
         self.dead: set[int] = set()  # jobs whose greenlet was dead at the last look
         self.stopping = threading.Event()
+        self.bell, self.rope = socket.socketpair()  # to be waited for together with the lock's connection
         self.thread = threading.Thread(target=self._run, daemon=True, name="jobs-watch")
 
     def start(self) -> None:
@@ -34,11 +39,17 @@ class Watch:
     def stop(self) -> None:
         """Look no more; when this returns the lock is not taken again."""
         self.stopping.set()
+        self.rope.send(b"\0")
         self.thread.join(5)
+        self.bell.close()
+        self.rope.close()
 
     def _run(self) -> None:
         looked, registration = 0.0, self.engine.registration
-        while not self.stopping.wait(SOON_S):
+        while not self.stopping.is_set():
+            self._wait(looked + EACH_S)
+            if self.stopping.is_set():
+                return
             due = time.monotonic() - looked >= EACH_S
             try:
                 if (due or not registration.held) and registration.check() and due:
@@ -48,6 +59,20 @@ class Watch:
                         self.tell()
             except Exception:  # the watch must outlive whatever it meets
                 logger.exception("the watch over this worker's rows failed; it goes on")
+                self.stopping.wait(SOON_S)
+
+    def _wait(self, end: float) -> None:
+        """Until this moment (of time.monotonic()), or told to stop, or until the lock's connection can be read: one that was cut can be."""
+        registration = self.engine.registration
+        try:
+            if registration.held:
+                told = select.select([registration.connection, self.bell], [], [], max(end - time.monotonic(), 0.0))[0]
+                if not told or self.bell in told or not registration.held:
+                    return
+                # else somebody else is about to read the answer to a statement of his own
+        except (OSError, ValueError, TypeError, InterfaceError):  # closed meanwhile, or its number is too large for select()
+            pass
+        self.stopping.wait(SOON_S)
 
     def look(self) -> None:
         """See to what the registration has just looked at."""

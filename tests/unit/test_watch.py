@@ -1,0 +1,95 @@
+"""The watch sleeps until its look is due, its lock's connection has something to say or it is told to stop; it never spins."""
+
+import socket
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jobs.worker.watch import EACH_S, SOON_S, Watch
+from tests.waiting import until
+
+
+class Registration:
+    """One end of a socket pair in place of the session with the lock."""
+
+    running: Any = ()
+    untold = False
+
+    def __init__(self) -> None:
+        self.connection, self.server = socket.socketpair()
+        self.is_cut = self.fails = False
+        self.asked, self.checks = 0, list[float]()
+
+    @property
+    def held(self) -> bool:
+        self.asked += 1
+        return not self.is_cut
+
+    def check(self) -> bool:
+        self.checks.append(time.monotonic())
+        if self.fails:
+            raise RuntimeError("nobody knows why")
+        if self.is_cut:
+            self.connection.close()
+            self.connection, self.server = socket.socketpair()
+            self.is_cut = False
+        return True
+
+
+@pytest.fixture
+def registration() -> Iterator[Registration]:
+    made = Registration()
+    yield made
+    made.connection.close()
+    made.server.close()
+
+
+@pytest.fixture
+def watch(registration: Registration) -> Iterator[Watch]:
+    made = Watch(SimpleNamespace(registration=registration, held={}, unbegun=set()))
+    made.start()
+    yield made
+    if not made.stopping.is_set():
+        made.stop()
+
+
+def test_a_cut_connection_is_seen_before_the_look_is_due(watch: Watch, registration: Registration) -> None:
+    until(lambda: registration.checks, timeout=5)
+    registration.is_cut = True
+    registration.server.close()
+    begun = time.monotonic()
+    until(lambda: len(registration.checks) > 1, timeout=5, every=0.001)
+    assert registration.checks[1] - begun < EACH_S / 2
+    assert registration.held
+
+
+def test_at_rest_it_wakes_for_its_looks_only(watch: Watch, registration: Registration) -> None:
+    until(lambda: len(registration.checks) >= 3, timeout=10)
+    assert registration.asked <= 3 * len(registration.checks) + 3
+    assert all(later - earlier > 0.9 * EACH_S for earlier, later in zip(registration.checks, registration.checks[1:], strict=False))
+
+
+def test_the_answer_to_somebody_elses_statement_is_left_to_him(watch: Watch, registration: Registration) -> None:
+    """It may lie there for a while, when he is not switched to."""
+    registration.server.send(b"an answer")
+    until(lambda: len(registration.checks) >= 2, timeout=10)
+    assert registration.asked < 40
+
+
+def test_what_fails_is_tried_again_at_a_pace(watch: Watch, registration: Registration, caplog: pytest.LogCaptureFixture) -> None:
+    registration.fails = True
+    until(lambda: len(registration.checks) >= 4, timeout=10)
+    assert registration.checks[3] - registration.checks[1] > 1.5 * SOON_S
+    registration.fails = False
+    assert "it goes on" in caplog.text
+
+
+def test_it_stops_at_once(watch: Watch, registration: Registration) -> None:
+    until(lambda: registration.checks, timeout=5)
+    begun = time.monotonic()
+    watch.stop()
+    assert time.monotonic() - begun < EACH_S / 2
+    assert not watch.thread.is_alive()
