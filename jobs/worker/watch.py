@@ -29,11 +29,11 @@ class Watch:
         self.left: set[transitions.Run] = set()
         self.dead: set[int] = set()  # jobs whose greenlet was dead at the last look
         self.stopping = threading.Event()
-        self.bell, self.rope = socket.socketpair()  # to be waited for together with the lock's connection
         self.thread = threading.Thread(target=self._run, daemon=True, name="jobs-watch")
 
     def start(self) -> None:
         """Begin to look."""
+        self.bell, self.rope = socket.socketpair()  # the one is waited for together with the lock's connection, the other pulled to stop
         self.thread.start()
 
     def stop(self) -> None:
