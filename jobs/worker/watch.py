@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -39,7 +40,8 @@ class Watch:
     def stop(self) -> None:
         """Look no more; when this returns the lock is not taken again."""
         self.stopping.set()
-        self.rope.send(b"\0")
+        with suppress(OSError):  # it was stopped before
+            self.rope.send(b"\0")
         self.thread.join(5)
         self.bell.close()
         self.rope.close()

@@ -93,3 +93,4 @@ def test_it_stops_at_once(watch: Watch, registration: Registration) -> None:
     watch.stop()
     assert time.monotonic() - begun < EACH_S / 2
     assert not watch.thread.is_alive()
+    watch.stop()  # a worker that is told twice
