@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from jobs import registry
 from jobs.conf import configuration
+from jobs.domain import task_ids
 from jobs.domain.priority import DEFAULT, HIGHEST, LOWEST
 from jobs.models import Job
 from jobs.store import clock
@@ -143,7 +144,8 @@ def validate(task: Any, *, args: Any = None, kwargs: Any = None, name: Any = "",
     task = getattr(task, "name", task)
     args_text, kwargs_text = _call(_known(task, errors), args, kwargs, errors)
     _own(name, priority, errors)
-    new = _new(errors, {"args": args_text, "kwargs": kwargs_text, "name": name, "priority": priority}, task, **options)
+    own = {"args": args_text, "kwargs": kwargs_text, "name": name, "priority": priority, "task_id": task_ids.make()}
+    new = _new(errors, own, task, **options)
     if errors:
         raise InvalidJob(errors)
     return new

@@ -6,12 +6,26 @@ touches a page of its own in a large table, and after a checkpoint PostgreSQL wr
 
 import os
 import time
+from typing import Final
+
+_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def make() -> str:
     """A UUID of version 7 (RFC 9562) as text: 48 bits of milliseconds since 1970, 74 random ones."""
-    random = bytearray(os.urandom(10))
-    random[0] = random[0] & 0x0F | 0x70
-    random[2] = random[2] & 0x3F | 0x80
-    digits = f"{time.time_ns() // 1_000_000:012x}{random.hex()}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return _put_together(_now(), os.urandom(10).hex())
+
+
+def make_many(count: int) -> list[str]:
+    """As many of them, of one millisecond."""
+    now, digits = _now(), os.urandom(10 * count).hex()
+    return [_put_together(now, digits[place : place + 20]) for place in range(0, 20 * count, 20)]
+
+
+def _now() -> str:
+    milliseconds = f"{time.time_ns() // 1_000_000:012x}"
+    return f"{milliseconds[:8]}-{milliseconds[8:]}"
+
+
+def _put_together(now: str, random: str) -> str:
+    return f"{now}-7{random[:3]}-{_VARIANT[random[3]]}{random[4:7]}-{random[7:19]}"
