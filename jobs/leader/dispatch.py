@@ -228,7 +228,8 @@ class Leader:
                 self.polls = min(self.polls + 1, 5)
             return
         self.polls = 0
-        if self.connection.notifies or select.select([self.connection], [], [], min(self.pause(), longest))[0]:
+        longest = min(self.pause(), longest)  # it asks PostgreSQL: what is told meanwhile comes with the answer, and select sees it no more
+        if self.connection.notifies or select.select([self.connection], [], [], longest)[0]:
             self.connection.poll()
             self.is_told = True
             now = time.monotonic()

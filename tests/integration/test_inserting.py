@@ -9,6 +9,7 @@ import pytest
 from celery import current_app, shared_task, signals
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models.signals import post_init
 
 from jobs import enqueue, enqueue_many
 from jobs.celery_app import messages, plain
@@ -115,11 +116,32 @@ def test_a_call_that_does_not_fit_raises_the_same_both_ways(args: Any, kwargs: A
     assert Job.objects.count() == 2
 
 
-def test_what_enqueue_returns_is_the_row() -> None:
-    given = enqueue("t.plain", args=["ا"], kwargs={"y": {"k": 1}}, name="name", priority=2, max_retries=None, timeout=None, unique_key="k")
-    stored = Job.objects.get(id=given.id)
-    for field in Job._meta.concrete_fields:
-        assert getattr(given, field.attname) == getattr(stored, field.attname), field.attname
+@pytest.mark.parametrize("watched", [False, True])
+def test_what_enqueue_returns_is_the_row(watched: bool, django_assert_num_queries: Any) -> None:
+    seen: list[Any] = []
+
+    def told(instance: Job, **_: Any) -> None:
+        seen.append(instance)
+
+    if watched:
+        post_init.connect(told, sender=Job)
+    try:
+        with django_assert_num_queries(1):
+            given = enqueue(
+                "t.plain", args=["ا"], kwargs={"y": {"k": 1}}, name="name", priority=2, max_retries=None, timeout=None, unique_key="k"
+            )
+            row = {field.attname: getattr(given, field.attname) for field in Job._meta.concrete_fields}
+    finally:
+        post_init.disconnect(told, sender=Job)
+    assert seen == [given] * watched
+    assert row == Job.objects.values(*row).get()
+    assert (given._state.db, given._state.adding, given.created_by) == ("default", False, None)
+    with pytest.raises(TypeError, match="verb"):
+        given.save()
+    Job.objects.filter(id=given.id).update(name="another")
+    given.refresh_from_db()
+    assert given.name == "another"
+    assert uuid.UUID(given.task_id).version == 7
 
 
 NASTY = ["", "tab\there", "line\nend\r", "back\\slash\\", "\\N", "\\.", "عربي 'quoted\" ", "\x01\x7f", "x" * 255]

@@ -4,11 +4,13 @@ import itertools
 import time
 import uuid
 
+import pytest
+
 from jobs.domain import task_ids
 
 
-def test_they_are_uuids_of_version_7() -> None:
-    made = [task_ids.make() for _ in range(1000)]
+@pytest.mark.parametrize("made", [[task_ids.make() for _ in range(1000)], task_ids.make_many(1000)], ids=["one by one", "together"])
+def test_they_are_uuids_of_version_7(made: list[str]) -> None:
     assert len(set(made)) == len(made)
     for text in made:
         read = uuid.UUID(text)
