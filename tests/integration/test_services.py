@@ -1,5 +1,6 @@
 """The embedded servers: started, found again, stopped; after kill -9, cut-off beginnings and stale files."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -53,8 +54,12 @@ def servers_of(data_dir: Path) -> Iterator[psutil.Process]:
 def kill_servers(data_dir: Path) -> None:
     """kill -9, children of the postmaster included."""
     for process in list(servers_of(data_dir)):
-        for member in [process, *process.children(recursive=True)]:
-            member.kill()
+        members = [process]
+        with contextlib.suppress(psutil.NoSuchProcess):
+            members += process.children(recursive=True)
+        for member in members:
+            with contextlib.suppress(psutil.NoSuchProcess):  # the postmaster's end is that of its children
+                member.kill()
     until(lambda: not list(servers_of(data_dir)))
 
 
