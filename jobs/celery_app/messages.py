@@ -52,6 +52,11 @@ def _repr(text: str, task: str = "") -> str:
         return masking.text(text[: 2 * _LONGEST])[:_LONGEST]
 
 
+def reprs(row: Row) -> tuple[str, str]:
+    """The row's positional and named arguments for people, without secrets."""
+    return _repr(row.args, row.task), "{}" if row.kwargs == "{}" else _repr(row.kwargs)
+
+
 def _part(options: dict[str, Any], name: str) -> dict[str, Any]:
     value = options.get(name)
     return value if isinstance(value, dict) else {}
@@ -60,6 +65,7 @@ def _part(options: dict[str, Any], name: str) -> dict[str, Any]:
 def parts(row: Row, queue: str, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The headers (without the signature) and the properties of the message for the row's next run; `options` is the column, parsed."""
     runs = row.runs + 1
+    args, kwargs = reprs(row)
     properties = {"correlation_id": row.task_id, "reply_to": "", "priority": 0 if options else row.priority} | _part(options, "properties")
     properties |= {
         "delivery_mode": 2,
@@ -77,8 +83,8 @@ def parts(row: Row, queue: str, options: dict[str, Any]) -> tuple[dict[str, Any]
         "timelimit": [None, None],
         "root_id": row.task_id,
         "parent_id": None,
-        "argsrepr": _repr(row.args, row.task),
-        "kwargsrepr": _repr(row.kwargs),
+        "argsrepr": args,
+        "kwargsrepr": kwargs,
         "origin": "jobs",
         "ignore_result": None,  # as the task says
         "replaced_task_nesting": 0,

@@ -5,26 +5,34 @@ import hmac
 from collections.abc import Mapping
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 
 
 @lru_cache(maxsize=4)
-def _key(secret: str) -> bytes:
-    return hashlib.sha256(b"jobs.message\0" + secret.encode()).digest()
+def _keyed(secret: str) -> hmac.HMAC:
+    """To be copied: OpenSSL looks up the algorithm and reads the key once."""
+    return hmac.new(hashlib.sha256(b"jobs.message\0" + secret.encode()).digest(), digestmod="sha256")
 
 
 # What says which run of which job this is, what is run, and how: a header altered alone must not run another task.
-_SIGNED = itemgetter(
+SIGNED: Final = (
     "job_id", "runs", "id", "task", "job_queue", "job_priority", "retries", "max_retries", "job_timeout", "autoretry", "alone"
-)
+)  # fmt: skip
+_signed = itemgetter(*SIGNED)
 
 
 def sign(headers: Mapping[str, Any], body: str) -> str:
     """The signature of one dispatched message. Raises KeyError when one of the headers is missing."""
-    text = f"{_SIGNED(headers)}\0{body}".encode("utf-8", "surrogatepass")
-    return hmac.digest(_key(settings.SECRET_KEY), text, "sha256").hex()
+    return sign_values(_signed(headers), body)
+
+
+def sign_values(values: tuple[Any, ...], body: str) -> str:
+    """The same of what SIGNED names, in its order."""
+    mac = _keyed(settings.SECRET_KEY).copy()
+    mac.update(f"{values}\0{body}".encode("utf-8", "surrogatepass"))
+    return mac.hexdigest()
 
 
 def verify(headers: Mapping[str, Any], body: str) -> bool:

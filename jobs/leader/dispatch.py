@@ -79,7 +79,13 @@ class Leader:
             for queue in set(queues):
                 serving[queue] += 1
         size = configuration().dispatch_window
-        return {(queue, lane): max(size * number - self.window.used(queue, lane), 0) for lane in LANES for queue, number in serving.items()}
+        left = {queue: size * number for queue, number in serving.items()}
+        rooms: dict[Lane, int] = {}
+        for lane in LANES:  # what a queue has in its higher lanes is not there for the lower ones
+            for queue in left:
+                left[queue] -= self.window.used((queue, lane))
+                rooms[queue, lane] = max(left[queue], 0)
+        return rooms
 
     def tick(self) -> bool:
         """Look, rescue, and fill the window while Redis answers. True if more is due than there was room for."""

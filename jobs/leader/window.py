@@ -5,8 +5,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any, Final
 
-from jobs.domain.priority import LANES
-
 Lane = tuple[str, int]  # queue, lane
 Sent = tuple[int, int, int]  # id, runs and priority of the row when it was sent
 # The same in SQL, of a row j: with another priority it is another mark, so that it is sent again at once.
@@ -44,9 +42,9 @@ class Window:
                 gone += 1
         return gone
 
-    def used(self, queue: str, lane: int) -> int:
-        """How many lie in the same and the higher lanes of the queue."""
-        return sum(len(self.lying.get((queue, other), ())) for other in LANES[: lane + 1])
+    def used(self, lane: Lane) -> int:
+        """How many lie in this lane."""
+        return len(self.lying.get(lane, ()))
 
     def held(self) -> int:
         """How many lie in all lanes."""

@@ -1,0 +1,72 @@
+"""What the leader pushes: the short way writes the message that the long way writes."""
+
+import hashlib
+import hmac
+import json
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.conf import settings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.celery_app import signing
+from jobs.celery_app.messages import Row
+from jobs.domain.priority import LANES
+from jobs.leader import dispatch, publish
+from jobs.leader.load import Load
+
+WHOLE = st.integers(0, 2**31 - 1)
+JSON = st.recursive(st.none() | st.booleans() | WHOLE | st.floats(allow_nan=False) | st.text(), st.lists, max_leaves=5)
+ROWS = st.builds(
+    Row, id=st.integers(1, 2**63 - 1), task_id=st.text(), task=st.text(), args=st.lists(JSON).map(json.dumps),
+    kwargs=st.dictionaries(st.text(), JSON).map(json.dumps), runs=WHOLE, attempts=WHOLE, max_retries=st.none() | WHOLE,
+    timeout=st.none() | WHOLE, autoretry=st.booleans(), options=st.none(), priority=st.integers(0, 9), alone=st.booleans(),
+)  # fmt: skip
+
+
+OPTIONS = st.sampled_from(
+    [
+        None, "{}", "null", "[]", '{"headers": {}}', '{"headers": null}', '{"headers": {"origin": "gen1@\\u00fc", "ignore_result": false}}',
+        '{"headers": {"id": "x"}}', '{"headers": {"sig": "x"}}', '{"headers": {"root_id": "x", "parent_id": "y"}}',
+        '{"properties": {"priority": 3}}', '{"embed": {"chain": []}}',
+        '{"headers": {"a": NaN}}', '{"headers": {"a": 1}, "more": {}}',
+    ]
+)  # fmt: skip
+
+
+@given(ROWS, OPTIONS, st.text(), st.integers(0, 9))
+def test_both_ways_write_the_same_message(row: Row, options: str | None, queue: str, lane: int) -> None:
+    row = replace(row, options=options)
+    short, long = publish.message(row, (queue, lane)), publish._put_together(row, queue)
+    assert json.loads(short, parse_constant=str) == json.loads(long, parse_constant=str)
+
+
+@pytest.mark.parametrize(
+    ("options", "is_short"), [(None, True), ('{"headers": {"origin": "x"}}', True), ('{"headers": {"root_id": "x"}}', False)]
+)
+def test_the_short_way_is_taken(monkeypatch: pytest.MonkeyPatch, options: str | None, is_short: bool) -> None:
+    monkeypatch.setattr(publish, "_put_together", lambda row, queue: "put together")
+    row = Row(1, "a", "b", "[]", "{}", 0, 0, 3, None, True, options, 5)
+    assert (publish.message(row, ("celery", 4)) != "put together") == is_short
+
+
+@given(st.text(), st.integers(1, 9))
+def test_a_signature_is_an_hmac_of_sha_256(body: str, number: int) -> None:
+    headers: dict[str, Any] = dict.fromkeys(signing.SIGNED, number)
+    key = hashlib.sha256(b"jobs.message\0" + settings.SECRET_KEY.encode()).digest()
+    text = f"{(number,) * len(signing.SIGNED)}\0{body}".encode("utf-8", "surrogatepass")
+    assert signing.sign(headers, body) == hmac.digest(key, text, "sha256").hex()
+
+
+def test_what_lies_in_a_lane_leaves_less_room_there_and_in_the_lower_ones_of_its_queue() -> None:
+    leader = dispatch.Leader(mock.MagicMock(), mock.MagicMock(), Load(), again=False)
+    leader.rescue.live = {1: ["celery", "mail"], 2: ["celery"]}
+    leader.window.add(("celery", 2), [(id, 0, 7) for id in range(100)])
+    leader.window.add(("celery", 4), [(id, 0, 5) for id in range(60)])
+    rooms = leader.rooms()
+    assert [lane for _, lane in rooms] == sorted([*LANES, *LANES])
+    assert [rooms["celery", lane] for lane in LANES] == [128, 128, 28, 28, 0, 0, 0, 0, 0, 0]
+    assert [rooms["mail", lane] for lane in LANES] == [64] * 10
