@@ -1,4 +1,4 @@
-"""Completions wait a moment for the claims that follow them: one transaction instead of two."""
+"""Completions wait a moment for the claims that follow them, unless as many are there already: one transaction instead of two."""
 
 from gevent.event import Event
 

@@ -185,7 +185,7 @@ class GroupCommit(Counting):
             self.wake.wait()
             self.wake.clear()
             while self._has_more():
-                if self.completions or self.counted:
+                if len(self.completions) + len(self.counted) > len(self.claims):
                     self.gathering.wait()
                 self._tell()
                 claims, self.claims = self.claims, []

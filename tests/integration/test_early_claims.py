@@ -87,6 +87,20 @@ def test_nothing_begins_without_the_lock(engine: GroupCommit, run: Run, monkeypa
     assert row(run) == ("pending", 1)
 
 
+def test_an_end_whose_claim_is_there_does_not_wait_for_another(engine: GroupCommit, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While that claim was asked for all slots were taken again, so the fetch loop waits, and looks when another job ends."""
+    waits = []
+    monkeypatch.setattr(engine.gathering, "wait", lambda: waits.append((len(engine.completions), len(engine.claims))))
+    second = Run(id=enqueue("t.same", args=[2]).id, runs=1)
+    assert engine.claim(run, "celery", 5)
+    engine.ask(second, "celery", 5)
+    assert engine.complete(run, "1")
+    assert engine.claim(second, "celery", 5)
+    assert (row(run), row(second), waits) == (("completed", 1), ("running", 1), [])
+    assert engine.complete(second, "2")
+    assert waits == [(1, 0)]
+
+
 class Asked:
     """An engine that notes what it is asked for."""
 
