@@ -8,7 +8,7 @@ from jobs.celery_app import process_engine
 from jobs.worker.group_commit import GroupCommit
 from jobs.worker.registration import Registration
 
-_WORKER: Final[dict[str, Any]] = {
+WORKER: Final[dict[str, Any]] = {
     "name": "w", "hostname": "h", "pid": 1, "pool": "gevent", "concurrency": 4, "queues": ["celery"], "tasks": [], "versions": {},
 }  # fmt: skip
 
@@ -16,7 +16,7 @@ _WORKER: Final[dict[str, Any]] = {
 @contextmanager
 def group_commit() -> Iterator[GroupCommit]:
     """A registered one with four slots, in use until the block ends."""
-    made = GroupCommit(Registration(_WORKER), 4)
+    made = GroupCommit(Registration(WORKER), 4)
     process_engine.use(made)
     try:
         yield made

@@ -26,11 +26,10 @@ from jobs.worker import flush
 from jobs.worker.counting import Counting
 from jobs.worker.flush import Change
 from jobs.worker.gathering import Gathering
-from jobs.worker.own_writes import OwnWrites
+from jobs.worker.own_writes import PAUSE_S, OwnWrites
 from jobs.worker.registration import Registration
 
 logger = logging.getLogger("jobs.worker")
-PAUSE_S = 0.25
 # While an old transaction is open, the look at what is due reads through all that was claimed since. Where it takes long, it is taken
 # for a tenth of the time at most; the links in between wait for the leader, as any job.
 LONG_S = 0.02
@@ -46,7 +45,7 @@ class GroupCommit(Counting):
         super().__init__()
         self.slots = slots
         self.registration, self.worker_id = registration, registration.id
-        self._own = OwnWrites(self.worker_id)
+        self._own = OwnWrites(partial(connect, f"jobs-engine {self.worker_id}"), gevent.sleep)
         self.write = self._own.write
         self.held: dict[int, Any] = {}
         self.handed: dict[int, Run] = {}

@@ -1,23 +1,23 @@
 """Changes that go in a transaction of their own, over connections that are kept for the next one."""
 
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-import gevent
 import psycopg2
 
-from jobs.store.engine import answer, connect, is_lost, is_transient
+from jobs.store.engine import answer, is_lost, is_transient
 
 PAUSE_S = 0.25
 
 
 class OwnWrites:
-    """Under gevent; any number at once, each over a connection of its own."""
+    """Any number at once, by greenlets or threads, each over a connection of its own: none waits for what another one writes."""
 
-    def __init__(self, worker_id: int) -> None:
-        self.worker_id = worker_id
-        self.idle: list[Any] = []
+    def __init__(self, connect: Callable[[], Any], sleep: Callable[[float], object] = time.sleep) -> None:
+        self._connect, self._sleep = connect, sleep
+        self._idle: list[Any] = []
 
     def write(
         self, change: Callable[[Any], Any], *, single: bool = False, written: Callable[[Any], Any] | None = None, doubt: bool = False
@@ -29,23 +29,29 @@ class OwnWrites:
         while True:
             connection = None
             try:
-                connection = self.idle.pop() if self.idle else connect(f"jobs-engine {self.worker_id}")
+                connection = self._taken()
                 connection.autocommit = single
                 with nullcontext() if single else connection, connection.cursor() as cursor:
                     found = answer(cursor, change, written, doubt)
-                self.idle.append(connection)
+                self._idle.append(connection)
                 return found
             except psycopg2.Error as error:
                 if connection is not None and is_transient(error) and not is_lost(error):
-                    self.idle.append(connection)
+                    self._idle.append(connection)
                 elif connection is not None:
                     connection.close()
                 if not is_transient(error):
                     raise
                 doubt = doubt or is_lost(error)
-                gevent.sleep(PAUSE_S)
+                self._sleep(PAUSE_S)  # the server is away: the outcome is kept and written after
+
+    def _taken(self) -> Any:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect()
 
     def close(self) -> None:
-        """End the connections that nobody uses."""
-        while self.idle:
-            self.idle.pop().close()
+        """End the connections that nobody uses; a worker inside another program (Celery's testing tools) leaves none behind."""
+        while self._idle:
+            self._idle.pop().close()

@@ -1,26 +1,22 @@
-"""The engine of processes without greenlets (prefork children, threads, solo): one statement at a time."""
+"""The engine of processes without greenlets (prefork children, threads, solo): each job moves its own row."""
 
-import threading
-import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import psycopg2
 
 from jobs.store import late, links, prepared
 from jobs.store.canvas import Part
-from jobs.store.engine import answer, connect, is_lost, is_transient
+from jobs.store.engine import connect
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
 from jobs.worker import stopping
+from jobs.worker.own_writes import OwnWrites
 from jobs.worker.registration import Registration
-
-PAUSE_S = 0.5
 
 
 class PlainEngine:
-    """One connection, used by one thread at a time."""
+    """A connection for each thread that writes just now."""
 
     green = False
 
@@ -28,8 +24,8 @@ class PlainEngine:
         self.registration, self.worker_id = registration, registration.id
         self.held: dict[int, Any] = {}
         self.unbegun: set[Run] = set()  # none: a task claims its own job as it begins
-        self.lock = threading.Lock()
-        self.connection: Any = None
+        self._own = OwnWrites(self._connect)
+        self.write, self.close = self._own.write, self._own.close
 
     def claim(self, run: Run, queue: str, priority: int) -> bool:
         """True if this run owns the job now. A message that came while the worker was told to stop is left to another one."""
@@ -64,45 +60,13 @@ class PlainEngine:
 
         return bool(self.write(change, single=True, written=written))
 
-    def write(
-        self, change: Callable[[Any], Any], *, single: bool = False, written: Callable[[Any], Any] | None = None, doubt: bool = False
-    ) -> Any:
-        """Run `change` in one transaction, until PostgreSQL has answered. `single`: it is one statement.
-
-        `written` is asked when a change is refused after the connection was lost (`doubt`: before this call): was it committed then?
-        """
-        while True:
-            used = None
-            try:
-                with self.lock:
-                    if self.connection is None:
-                        self.connection = self._connect()
-                    used = self.connection
-                    used.autocommit = single
-                    with nullcontext() if single else used, used.cursor() as cursor:
-                        return answer(cursor, change, written, doubt)
-            except psycopg2.Error as error:
-                if not is_transient(error):
-                    raise
-                if is_lost(error):
-                    doubt = True
-                    if used is not None and self.connection is used:  # not one that another thread has just opened
-                        self.close()
-                time.sleep(PAUSE_S)  # the server is away: the outcome is kept and written after
-
     def _connect(self) -> Any:
         connection = connect(f"jobs-engine {self.worker_id}")
         try:
             with connection.cursor() as cursor:
                 cursor.execute(prepared.PREPARE)
-                cursor.execute("SET lock_timeout = '200ms'")  # who waits for a row holds up what the other threads have to write
+                cursor.execute("SET lock_timeout = '200ms'")  # who waits for a row keeps its slot from other jobs
         except BaseException:
             connection.close()
             raise
         return connection
-
-    def close(self) -> None:
-        """End the connection; a worker inside another program (Celery's testing tools) leaves none behind."""
-        if self.connection is not None:
-            self.connection.close()
-            self.connection = None

@@ -1,0 +1,76 @@
+"""The engine of threads: what one of them writes holds up no other."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from jobs.store.transitions import Run
+from jobs.worker.plain_engine import PlainEngine
+from jobs.worker.registration import Registration
+from tests.green_engine import WORKER
+from tests.waiting import until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def engine() -> Iterator[PlainEngine]:
+    made = PlainEngine(Registration(WORKER | {"pool": "threads"}))
+    yield made
+    made.registration.leave()
+    made.close()
+
+
+def sessions(engine: PlainEngine) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [f"jobs-engine {engine.worker_id}"])
+        return int(cursor.fetchone()[0])
+
+
+def one(cursor: Any) -> int:
+    cursor.execute("SELECT 1")
+    return int(cursor.fetchone()[0])
+
+
+def test_a_thread_that_writes_does_not_wait_for_one_whose_write_takes_long(engine: PlainEngine) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def long(cursor: Any) -> int:
+        begun.set()
+        assert go_on.wait(10)
+        return one(cursor)
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(engine.write, long)
+        try:
+            assert begun.wait(5)
+            assert threads.submit(engine.write, one, single=True).result(timeout=5) == 1
+            assert not first.done()
+        finally:
+            go_on.set()
+        assert first.result(timeout=5) == 1
+        assert [threads.submit(engine.write, one).result(timeout=5) for _ in range(5)] == [1] * 5
+    assert sessions(engine) == 2, "they are kept for the next write, and no more are opened"
+    engine.close()
+    until(lambda: sessions(engine) == 0)
+
+
+def test_a_write_that_is_broken_off_leaves_no_session_and_no_half_of_itself(engine: PlainEngine) -> None:
+    def broken(cursor: Any) -> None:
+        cursor.execute("UPDATE jobs_worker SET name = 'half' WHERE id = %s", [engine.worker_id])
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        engine.write(broken)
+    until(lambda: sessions(engine) == 0)
+
+    def name(cursor: Any) -> str:
+        cursor.execute("SELECT name FROM jobs_worker WHERE id = %s", [engine.worker_id])
+        return str(cursor.fetchone()[0])
+
+    assert engine.write(name) == "w"
+    assert not engine.claim(Run(id=1, runs=1), "celery", 5), "there is no such job, and the session serves"
