@@ -43,7 +43,7 @@ class OwnWrites:
                 if not is_transient(error):
                     raise
                 doubt = doubt or is_lost(error)
-                self._sleep(PAUSE_S)  # the server is away: the outcome is kept and written after
+                self._sleep(PAUSE_S)  # the server is away, or somebody keeps a row: the outcome is kept and written after
 
     def _taken(self) -> Any:
         try:
