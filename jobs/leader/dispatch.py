@@ -23,6 +23,7 @@ from jobs.leader.link import Link
 from jobs.leader.load import Load, tell
 from jobs.leader.outage import Outage
 from jobs.leader.rescue import Rescue
+from jobs.leader.told import Told
 from jobs.leader.window import Lane, Sent, Window
 from jobs.store.locks import SLEEPING
 from jobs.store.schema import wait_until_migrated
@@ -34,6 +35,7 @@ LOOK: Final = 0.5  # seconds between two looks at workers, deadlines and what el
 DEAR: Final = 0.02  # seconds; a look that takes longer (an old snapshot is open somewhere) is made as at rest
 REST: Final = 1.0  # the same while nothing runs, so that nothing is to be rescued
 AFTER: Final = 0.1  # seconds that a look is put off at most, so that what has just been inserted goes first
+QUIET: Final = 0.02  # seconds after it was told that a look due then waits as well: what was sent is being claimed
 BURST: Final = 0.01  # seconds between two wakings; below it inserts need not notify
 BUSY: Final = 0.05  # seconds; one that has less until half of the window is worked off stays awake
 AWAKE: Final = 0.02  # the most seconds between two looks of one that is awake
@@ -63,6 +65,8 @@ class Leader:
         self.looked = self.synced = self.notified = 0.0
         self.awake_until = 0.0  # inserts come one upon the other
         self.is_told = False  # of an insert, since the last tick
+        self.told = Told()
+        self.next_due: float | None = None  # when (monotonic) the next job becomes due, None: to be asked
         self.suspect: Sent | None = None
         self.look_for_suspect = True
 
@@ -96,7 +100,7 @@ class Leader:
             self.look()
         self.outage.look(now)
         try:
-            return self.link.is_open and self.fill(now)
+            return self.link.is_open and not self.send_told(now) and self.fill(now)
         except redis.RedisError as error:
             self.link.lost(error)
             self.synced = 0.0  # whatever was sent last may lie there or not: read the lanes first
@@ -108,7 +112,7 @@ class Leader:
         seen = look.look(self.cursor)
         is_dear = time.monotonic() - begun > DEAR
         self.pace = LOOK if not self.link.is_open or (seen.holders and not is_dear) else REST
-        self.look_for_suspect = seen.suspects
+        self.look_for_suspect, self.told.is_private = seen.suspects, seen.is_private
         tell(self.load.acts, seen.acts)
         tell(self.load.notices, seen.notices)
         if self.rescue.look(seen):
@@ -121,25 +125,9 @@ class Leader:
         lanes = sorted({(queue, lane) for queue in queues for lane in LANES} | set(self.window.lying))
         lying = self.link.line.ask_all([("LRANGE", publish.key(lane), 0, -1) for lane in lanes])
         left = self.window.resync(dict(zip(lanes, lying, strict=True)))
-        if lost := self.window.forget(self.pending(left)):
+        if lost := self.window.forget(pick.pending(self.cursor, left)):
             logger.warning("%s messages were lost with Redis; sending them again", lost)
-        self.window.drop(self.moved())
-
-    def moved(self) -> set[tuple[int, str]]:
-        """Of what lies in Redis: jobs, and the queue, that wait in another queue by now. No worker can claim them by that message."""
-        lying = [(sent[0], queue) for (queue, _), rows in self.window.lying.items() for sent in rows]
-        if not lying:
-            return set()
-        self.cursor.execute(pick.MOVED, [list(column) for column in zip(*lying, strict=True)])
-        return set(self.cursor.fetchall())
-
-    def pending(self, sent: list[Sent]) -> set[Sent]:
-        """Those that are not claimed yet."""
-        if not sent:
-            return set()
-        ids = [id for id, _, _ in sent]
-        self.cursor.execute("SELECT id, runs, priority FROM jobs_job WHERE id = ANY (%s) AND status = 'pending'", [ids])
-        return set(sent) & set(self.cursor.fetchall())
+        self.window.drop(pick.moved(self.cursor, self.window))
 
     def push(self, batch: dict[Lane, list[Row]]) -> None:
         """Push, and learn in the same way how much has left Redis."""
@@ -157,7 +145,17 @@ class Leader:
             self.rate = UNKNOWN
         self.measured = now
         if len(self.window.left) > CROWDED:
-            self.window.settle(self.pending(list(self.window.left)))
+            self.window.settle(pick.pending(self.cursor, list(self.window.left)))
+
+    def send_told(self, now: float) -> bool:
+        """Send the one job that was told, if all else that is due was sent before. True if nothing is left to be asked for."""
+        taken = self.told.take(self.rooms()) if self.told.job else None
+        if taken is None or self.load.crowded or not self.synced:
+            return False
+        lane, row = taken
+        if not self.window.has(row.sent):
+            self.push({lane: [row]})
+        return now != self.looked
 
     def fill(self, now: float) -> bool:
         """Fill the window. True if more is due than there was room for. Raises redis.RedisError."""
@@ -167,7 +165,7 @@ class Leader:
             self.resync()
         if self.load.crowded:  # else there is room enough, as it was when something was pushed last
             self.push({})
-        rooms = self.rooms()
+        rooms, self.next_due = self.rooms(), None
         found: dict[Lane, list[tuple[str, Row]]] = defaultdict(list)
         for queue, due_at, *values in self.due(rooms):
             row = Row(*values)
@@ -238,6 +236,7 @@ class Leader:
         if self.connection.notifies or select.select([self.connection], [], [], longest)[0]:
             self.connection.poll()
             self.is_told = True
+            self.told.hear(self.connection.notifies)
             now = time.monotonic()
             if now - self.notified < BURST:
                 self.awake_until = now + CALM
@@ -248,12 +247,9 @@ class Leader:
     def pause(self) -> float:
         """Seconds until the next chore or the next job that becomes due."""
         now = time.monotonic()
-        pause = self.looked + self.pace - now
-        if rooms := self.rooms():
-            self.cursor.execute(pick.NEXT, pick.values_of_next(rooms))
-            after = self.cursor.fetchone()[0]
-            pause = pause if after is None else min(pause, after)
-        return max(pause, 0.0)
+        if self.next_due is None:
+            self.next_due = now + pick.until_due(self.cursor, self.rooms())
+        return max(min(max(self.looked + self.pace, self.notified + QUIET), self.next_due) - now, 0.0)
 
     def wake(self) -> None:
         """Inserts need not notify any more."""

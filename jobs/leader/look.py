@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from jobs.leader.notices import OUTBOX
+from jobs.leader.told import IS_PRIVATE
 from jobs.store.locks import HELD_WORKERS
 
 LATE: Final = "deadline_at < clock_timestamp() - interval '2 s'"
@@ -18,7 +19,7 @@ SELECT (SELECT json_agg(json_build_array(id, parent, queues)) FROM jobs_worker),
        EXISTS (SELECT FROM jobs_batch WHERE state IN ('trial', 'running')),
        EXISTS (SELECT FROM jobs_deadletterqueue WHERE {OUTBOX}),
        extract(epoch FROM clock_timestamp() - greatest(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter)))::float,
-       ARRAY({HELD_WORKERS})
+       ARRAY({HELD_WORKERS}), {IS_PRIVATE}
   FROM (SELECT array_agg(DISTINCT worker) AS workers, bool_or({LATE}) AS late FROM jobs_job WHERE status = 'running') running"""
 
 
@@ -34,13 +35,14 @@ class Seen:
     notices: bool  # a notice may be due
     age: float  # seconds since the server's start or crash
     held: set[int]  # workers whose process lives
+    is_private: bool  # nobody may connect who may not read and insert jobs
 
 
 def look(cursor: Any) -> Seen:
     """Look now."""
     cursor.execute(LOOK)
-    workers, holders, late, suspects, acts, notices, age, held = cursor.fetchone()
+    workers, holders, late, suspects, acts, notices, age, held, is_private = cursor.fetchone()
     return Seen(
         workers={id: (parent, list(queues or ())) for id, parent, queues in workers or ()}, holders=set(holders), late=late,
-        suspects=suspects, acts=acts, notices=notices, age=age, held=set(held),
+        suspects=suspects, acts=acts, notices=notices, age=age, held=set(held), is_private=is_private,
     )  # fmt: skip

@@ -1,10 +1,11 @@
 """What the leader asks for at each tick: the rows that are due, and when the next one will be."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from math import inf
 from typing import Any, Final
 
 from jobs.domain.priority import priority_of
-from jobs.leader.window import MARK, Lane
+from jobs.leader.window import MARK, Lane, Sent, Window
 from jobs.store.locks import ALONE
 from jobs.store.many import array
 
@@ -39,7 +40,7 @@ SELECT j.queue, {_COLUMNS} FROM jobs_job j
          AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
  ORDER BY j.priority DESC, j.run_at LIMIT 1"""
 
-MOVED: Final = """
+_MOVED: Final = """
 SELECT lying.id, lying.queue FROM unnest(%s::bigint[], %s::text[]) AS lying (id, queue), jobs_job j
  WHERE j.id = lying.id AND j.queue <> lying.queue"""
 
@@ -53,7 +54,33 @@ def values_of_due(rooms: Mapping[Lane, int], after: Mapping[Lane, Place], marks:
     ]  # fmt: skip
 
 
-def values_of_next(lanes: Iterable[Lane]) -> list[Any]:
+def values_of_next(lanes: Collection[Lane]) -> list[Any]:
     """What NEXT is given."""
-    lanes = list(lanes)
     return [[queue for queue, _ in lanes], array(priority_of(lane) for _, lane in lanes)]
+
+
+def until_due(cursor: Any, lanes: Collection[Lane]) -> float:
+    """Seconds until the next job of these lanes becomes due; inf when none waits for its time."""
+    if not lanes:
+        return inf
+    cursor.execute(NEXT, values_of_next(lanes))
+    seconds = cursor.fetchone()[0]
+    return inf if seconds is None else float(seconds)
+
+
+def pending(cursor: Any, sent: list[Sent]) -> set[Sent]:
+    """Those that are not claimed yet."""
+    if not sent:
+        return set()
+    ids = [id for id, _, _ in sent]
+    cursor.execute("SELECT id, runs, priority FROM jobs_job WHERE id = ANY (%s) AND status = 'pending'", [ids])
+    return set(sent) & set(cursor.fetchall())
+
+
+def moved(cursor: Any, window: Window) -> set[tuple[int, str]]:
+    """Of what lies in Redis: jobs, and the queue, that wait in another queue by now. No worker can claim them by that message."""
+    lying = [(sent[0], queue) for (queue, _), rows in window.lying.items() for sent in rows]
+    if not lying:
+        return set()
+    cursor.execute(_MOVED, [list(column) for column in zip(*lying, strict=True)])
+    return set(cursor.fetchall())

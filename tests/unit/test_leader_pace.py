@@ -1,5 +1,7 @@
 """How often the leader looks at what runs, and how it waits while more is due than there is room for."""
 
+from dataclasses import replace
+from math import inf
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -10,8 +12,11 @@ from jobs.leader import dispatch
 from jobs.leader.load import Load
 from jobs.leader.look import Seen
 
-IDLE = Seen(workers={1: (None, ["celery"])}, holders=set(), late=False, suspects=False, acts=False, notices=False, age=60.0, held={1})
-BUSY = Seen(workers={1: (None, ["celery"])}, holders={1}, late=False, suspects=True, acts=True, notices=True, age=60.0, held={1})
+IDLE = Seen(
+    workers={1: (None, ["celery"])}, holders=set(), late=False, suspects=False, acts=False, notices=False, age=60.0, held={1},
+    is_private=False,
+)  # fmt: skip
+BUSY = replace(IDLE, holders={1}, suspects=True, acts=True, notices=True, is_private=True)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +45,7 @@ def test_a_look_is_made_oftener_while_something_runs_and_it_is_cheap(
     assert leader.pace == pace
     assert leader.rescue.live == {1: ["celery"]}
     assert (load.acts.is_set(), load.notices.is_set(), leader.look_for_suspect) == (seen.acts, seen.notices, seen.suspects)
+    assert leader.told.is_private == seen.is_private
     load.clear()
     assert [load.acts.is_set(), load.notices.is_set()] == [False, False]
 
@@ -113,6 +119,23 @@ def test_what_was_just_inserted_goes_before_a_look(monkeypatch: pytest.MonkeyPat
     assert len(seen) == looks
     waits.leader.tick()  # nobody has told it anything since
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("looked", "due", "pause"),
+    [
+        (0.0, inf, dispatch.REST),
+        (-2.0, inf, dispatch.QUIET),
+        (-2.0, 0.005, 0.005),
+        (dispatch.QUIET - dispatch.REST + 0.1, inf, dispatch.QUIET + 0.1),
+    ],
+)
+def test_a_look_waits_until_what_was_just_sent_is_claimed(monkeypatch: pytest.MonkeyPatch, looked: float, due: float, pause: float) -> None:
+    """Seconds from the moment at which it was told, and the pause then; what becomes due does not wait."""
+    leader = dispatch.Leader(mock.MagicMock(), mock.MagicMock(), Load(), again=False)
+    monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=lambda: 100.0))
+    leader.notified, leader.looked, leader.pace, leader.next_due = 100.0, 100.0 + looked, dispatch.REST, 100.0 + due
+    assert leader.pause() == pytest.approx(pause)
 
 
 @pytest.mark.parametrize(("left", "believed"), [(60, 600.0), (10, 200.0 + 0.2 * (100.0 - 200.0))])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jobs.celery_app import signing
 from jobs.celery_app.messages import Row
 from jobs.domain.priority import LANES
-from jobs.leader import dispatch, publish
+from jobs.leader import dispatch, publish, told
 from jobs.leader.load import Load
 
 WHOLE = st.integers(0, 2**31 - 1)
@@ -70,3 +70,36 @@ def test_what_lies_in_a_lane_leaves_less_room_there_and_in_the_lower_ones_of_its
     assert [lane for _, lane in rooms] == sorted([*LANES, *LANES])
     assert [rooms["celery", lane] for lane in LANES] == [128, 128, 28, 28, 0, 0, 0, 0, 0, 0]
     assert [rooms["mail", lane] for lane in LANES] == [64] * 10
+
+
+def told_of(queue: str, row: Row) -> str:
+    """What the trigger of migration 0021 says of a row."""
+    columns = [
+        row.id, row.task_id, row.task, row.args, row.kwargs, row.runs, row.attempts, row.max_retries, row.timeout, row.autoretry,
+        row.options, row.priority,
+    ]  # fmt: skip
+    return json.dumps([queue, *columns])
+
+
+@given(ROWS, OPTIONS, st.text())
+def test_a_row_that_is_told_is_read(row: Row, options: str | None, queue: str) -> None:
+    row = replace(row, options=options, alone=False)
+    assert told.read(told_of(queue, row)) == (queue, row)
+
+
+@given(st.text() | JSON.map(json.dumps) | st.lists(JSON, min_size=13, max_size=13).map(json.dumps))
+def test_what_tells_no_row_is_not_read(text: str) -> None:
+    assert told.read(text) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "value"), [(0, 1), (1, "1"), (1, None), (2, 7), (4, [0]), (8, "3"), (10, 1), (11, {}), (12, 10), (12, -1)]
+)
+def test_a_row_of_another_kind_is_not_read(place: int, value: Any) -> None:
+    values = ["celery", 1, "id", "t", "[]", "{}", 0, 0, 3, None, True, None, 5]
+    assert told.read(json.dumps(values)) is not None
+    values[place] = value
+    assert told.read(json.dumps(values)) is None
+    assert told.read(json.dumps(values[:-1])) is None
+    assert told.read(json.dumps([*values, 1])) is None
+    assert told.read("[" * 100_000) is None
