@@ -33,6 +33,8 @@ CORE: Final = (
     "tests/integration/test_purge.py",
     "tests/integration/test_foreign.py",
     "tests/integration/test_inserting.py",
+    "tests/integration/test_short.py",
+    "tests/integration/test_told.py",
     "tests/adoption/test_adoption.py",
 )
 # Where Django's own connection writes many rows, is waited with, or is kept for the next task.

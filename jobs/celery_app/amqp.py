@@ -171,8 +171,7 @@ class AMQP(celery.app.amqp.AMQP):
             raise TypeError("task keyword arguments must be a mapping")
         task_id = task_ids.make()
         texts = text(list(args or ())), text(dict(kwargs)) if kwargs else "{}"
-        with caller.cursor() as cursor:
-            copies.insert(cursor, task_id, *texts)
+        copies.insert(task_id, *texts)
         return task_id
 
     def _priority(self, asked: Any) -> int:

@@ -7,13 +7,16 @@ these: they await nothing and are committed at once, over a connection of the th
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, Final
 
 from django.db import connections, transaction
 
 from jobs.conf import configuration
+from jobs.store import short
+
+_NOTHING: Final = nullcontext()
 
 
 def cursor() -> AbstractContextManager[Any]:
@@ -21,10 +24,16 @@ def cursor() -> AbstractContextManager[Any]:
     return _in_a_coroutine() if is_in_a_coroutine() else _own().cursor()
 
 
+def first_row(statement: str, values: Sequence[Any]) -> Any:
+    """Execute in the caller's transaction; the first row of the answer, None where there is none."""
+    with _outside() if is_in_a_coroutine() else _NOTHING:
+        return short.first_row(_own(), statement, values)
+
+
 @contextmanager
 def atomic() -> Iterator[Any]:
     """A cursor in a transaction of its own, or in a savepoint of the caller's."""
-    with _outside() if is_in_a_coroutine() else nullcontext(), transaction.atomic(using=configuration().database), _own().cursor() as own:
+    with _outside() if is_in_a_coroutine() else _NOTHING, transaction.atomic(using=configuration().database), _own().cursor() as own:
         yield own
 
 

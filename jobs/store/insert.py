@@ -16,7 +16,9 @@ from psycopg2.extensions import get_wait_callback
 from jobs.conf import configuration
 from jobs.domain import task_ids
 from jobs.domain.statuses import Status
+from jobs.store import caller
 from jobs.store.many import execute_many
+from jobs.store.short import first_row
 
 if TYPE_CHECKING:
     from jobs.models import Job
@@ -52,7 +54,7 @@ _OWN_OF_COPIES = ("task_id", "args", "kwargs")
 _EMPTY = tuple(_LEFT_OUT.get(name, _LEFT_OUT) for name in _COLUMNS)  # no value equals that dictionary
 _JSON = ("args", "kwargs", "options")
 _read_values = attrgetter(*_COLUMNS)
-_read_json = JSONDecoder().decode
+_read_json = JSONDecoder().scan_once  # type: ignore[attr-defined]  # from a place on; the texts are this project's own, so nothing stands before or after the value
 _MADE = ("id", "run_at", "created_at")  # by the database
 _DEFAULTS: dict[str, Any] = {
     "status": Status.PENDING.value, "attempts": 0, "runs": 0, "losses": 0, "last_error": "", "cancel_requested_by": "",
@@ -61,6 +63,8 @@ _DEFAULTS: dict[str, Any] = {
     ),
 }  # fmt: skip
 _UNIQUE = " ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND status IN ('pending', 'running') DO NOTHING"
+_MAKE = f" RETURNING {', '.join(_MADE)}"
+_MAKE_UNIQUE = _UNIQUE + _MAKE
 # A task_id whose job has ended runs again as that job; one whose job has not ended is not run twice.
 # A cancelled job's message may still lie in Redis, with what it was called with before: `runs` goes up, so that it claims nothing.
 _AGAIN = """ ON CONFLICT (task_id) DO UPDATE SET
@@ -98,42 +102,42 @@ def _statement(columns: tuple[str, ...]) -> str:
     return f"INSERT INTO jobs_job ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
 
 
-def _insert(cursor: Any, new: NewJob, ending: str = "") -> None:
+def _inserting(new: NewJob, ending: str) -> tuple[str, list[Any]]:
     given = _given(new)
-    cursor.execute(_statement(tuple(given)) + ending, list(given.values()))
+    return _statement(tuple(given)) + ending, list(given.values())
 
 
 def insert(new: NewJob) -> "Job":
     """Insert one with a task_id in the caller's transaction. With a unique_key held by a job that has not ended, that job is returned."""
     alias = configuration().database
-    with connections[alias].cursor() as cursor:
-        while True:
-            _insert(cursor, new, f"{'' if new.unique_key is None else _UNIQUE} RETURNING {', '.join(_MADE)}")
-            made = cursor.fetchone()
-            if made is not None:
-                return _inserted(alias, new, made)
-            # The key is taken; if its job ends before this statement, the next round inserts.
-            names, columns = _fields()
-            cursor.execute(f"SELECT {columns} FROM jobs_job WHERE unique_key = %s AND status IN ('pending', 'running')", [new.unique_key])
-            row = cursor.fetchone()
-            if row is not None:
-                return _model().from_db(alias, names, row)
+    while True:
+        made = first_row(connections[alias], *_inserting(new, _MAKE if new.unique_key is None else _MAKE_UNIQUE))
+        if made is not None:
+            return _inserted(alias, new, made)
+        # The key is taken; if its job ends before this statement, the next round inserts.
+        names, columns = _fields()
+        held = f"SELECT {columns} FROM jobs_job WHERE unique_key = %s AND status IN ('pending', 'running')"
+        row = first_row(connections[alias], held, [new.unique_key])
+        if row is not None:
+            return _model().from_db(alias, names, row)
 
 
 def _inserted(alias: str, new: NewJob, made: Sequence[Any]) -> "Job":
     """The row as it is now, made as Django makes one that was pickled. To read back all columns costs a sixth of the insert; the
     model's own `from_db` a thirtieth more than this.
     """
-    values = _DEFAULTS | dict(zip(_COLUMNS, _read_values(new), strict=True)) | dict(zip(_MADE, made, strict=True))
+    values = _DEFAULTS.copy()
+    values.update(zip(_COLUMNS, _read_values(new), strict=True))
+    values["id"], values["run_at"], values["created_at"] = made
     for name in _JSON:
         text = values[name]
-        values[name] = {} if text == "{}" else None if text is None else _read_json(text)
+        values[name] = {} if text == "{}" else None if text is None else _read_json(text, 0)[0]
     model = _model()
     if pre_init.has_listeners(model) or post_init.has_listeners(model):
         names, _ = _fields()
         return model.from_db(alias, names, [values[name] for name in names])
     job = model.__new__(model)
-    job.__dict__.update(values)
+    job.__dict__ = values
     state = job._state = ModelState()
     state.db, state.adding = alias, False
     return job
@@ -224,7 +228,7 @@ def _json(text: str) -> str:
 
 def insert_sent(cursor: Any, new: NewJob) -> bool:
     """Insert what Celery code sends. False: a job with this task_id has not ended, so it is not run twice."""
-    _insert(cursor, new, _AGAIN + _WHICH)
+    cursor.execute(*_inserting(new, _AGAIN + _WHICH))
     rows = cursor.fetchall()
     _close_entries(cursor, rows)
     return bool(rows)
@@ -238,9 +242,9 @@ class Copies:
         self._statement = _statement((*_OWN_OF_COPIES, *common))
         self._common = tuple(common.values())
 
-    def insert(self, cursor: Any, task_id: str, args: str, kwargs: str) -> None:
-        """Insert one whose id was made just now."""
-        cursor.execute(self._statement, (task_id, args, kwargs, *self._common))
+    def insert(self, task_id: str, args: str, kwargs: str) -> None:
+        """Insert one whose id was made just now, in the caller's transaction."""
+        caller.first_row(self._statement, (task_id, args, kwargs, *self._common))
 
 
 _MANY = (
