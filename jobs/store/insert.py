@@ -54,7 +54,8 @@ _OWN_OF_COPIES = ("task_id", "args", "kwargs")
 _EMPTY = tuple(_LEFT_OUT.get(name, _LEFT_OUT) for name in _COLUMNS)  # no value equals that dictionary
 _JSON = ("args", "kwargs", "options")
 _read_values = attrgetter(*_COLUMNS)
-_read_json = JSONDecoder().scan_once  # type: ignore[attr-defined]  # from a place on; the texts are this project's own, so nothing stands before or after the value
+# From a place on; the texts are this project's own, so nothing stands before the value.
+_read_json = JSONDecoder().scan_once  # type: ignore[attr-defined]
 _MADE = ("id", "run_at", "created_at")  # by the database
 _DEFAULTS: dict[str, Any] = {
     "status": Status.PENDING.value, "attempts": 0, "runs": 0, "losses": 0, "last_error": "", "cancel_requested_by": "",
