@@ -76,6 +76,7 @@ _AGAIN = """ ON CONFLICT (task_id) DO UPDATE SET
     last_error = '', cancel_requested_at = NULL, cancel_requested_by = ''
   WHERE jobs_job.status IN ('completed', 'failed', 'cancelled') OR jobs_job.status = 'pending' AND jobs_job.run_at = '9999-01-01+0'"""
 
+_ONCE = " ON CONFLICT (task_id) DO NOTHING"
 _WHICH = " RETURNING id, xmax <> 0"  # whether the job was there already
 
 
@@ -229,6 +230,9 @@ def _json(text: str) -> str:
 
 def insert_sent(cursor: Any, new: NewJob) -> bool:
     """Insert what Celery code sends. False: a job with this task_id has not ended, so it is not run twice."""
+    cursor.execute(*_inserting(new, _ONCE))  # nearly always: an INSERT that may become an UPDATE wakes the leader as one
+    if cursor.rowcount:
+        return True
     cursor.execute(*_inserting(new, _AGAIN + _WHICH))
     rows = cursor.fetchall()
     _close_entries(cursor, rows)

@@ -67,6 +67,8 @@ INSERTS = {
     "enqueue": lambda: enqueue("t.collect", args=[0], kwargs={"ü": "قيمة\n\"'"}, priority=9),
     "enqueue with a key": lambda: enqueue("jobs.tasks.sleep", args=[0], unique_key="one"),
     "delay": lambda: current_app.tasks["jobs.tasks.sleep"].delay(0.5),
+    "apply_async": lambda: current_app.tasks["jobs.tasks.sleep"].apply_async((0,), priority=7, shadow="x"),
+    "apply_async with an id": lambda: current_app.tasks["jobs.tasks.sleep"].apply_async((0,), task_id="mine"),
     "enqueue_many": lambda: enqueue_many("jobs.tasks.sleep", [((0,), {})]),
     "a plain INSERT": lambda: connection.cursor().execute("INSERT INTO jobs_job (task, max_retries, timeout) VALUES ('t', NULL, NULL)"),
 }
@@ -137,9 +139,10 @@ def test_what_may_be_an_update_has_to_be_asked_for(listener: Listener) -> None:
     with connection.cursor() as cursor:
         assert interventions.change_priority(cursor, [waiting.id], 9) == [waiting.id]
         assert listener.heard() == [""]
-        for id in (ended.task_id, "new"):  # a task_id that has a job: that one runs again
-            insert_sent(cursor, NewJob(task="t.add", task_id=id))
-            assert listener.heard() == [""]
+        assert insert_sent(cursor, NewJob(task="t.add", task_id=ended.task_id)), "a task_id that has a job: that one runs again"
+        assert listener.heard() == [""]
+        assert not insert_sent(cursor, NewJob(task="t.add", task_id=waiting.task_id))
+        assert listener.heard() == [""]
     assert enqueue("jobs.tasks.sleep", args=[0], unique_key="k").id
     assert len(listener.heard()) == 1
     assert enqueue("jobs.tasks.sleep", args=[0], unique_key="k").id
@@ -296,3 +299,12 @@ def test_nobody_else_may_connect(listener: Listener, reader: Any) -> None:
         finally:
             cursor.execute(f"GRANT CONNECT ON DATABASE {name} TO PUBLIC")
     assert len(listener.heard()[0]) > 0
+
+
+def test_who_may_only_insert_inserts(listener: Listener, reader: Any) -> None:
+    """The trigger asks for nothing that such a role may not see."""
+    with connection.cursor() as cursor:
+        cursor.execute("GRANT INSERT ON jobs_job TO jobs_reader")
+    reader.cursor().execute("INSERT INTO jobs_job (task) VALUES ('t.add')")
+    assert listener.heard() == [""]
+    assert Job.objects.get().task == "t.add"
