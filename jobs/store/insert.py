@@ -130,7 +130,7 @@ def _inserted(alias: str, new: NewJob, made: Sequence[Any]) -> "Job":
     """
     values = _DEFAULTS.copy()
     values.update(zip(_COLUMNS, _read_values(new), strict=True))
-    values["id"], values["run_at"], values["created_at"] = made
+    values.update(zip(_MADE, made, strict=True))
     for name in _JSON:
         text = values[name]
         values[name] = {} if text == "{}" else None if text is None else _read_json(text, 0)[0]

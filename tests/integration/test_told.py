@@ -214,6 +214,9 @@ def test_what_was_told_is_sent_without_a_question(leader: dispatch.Leader) -> No
         third = enqueue("jobs.tasks.sleep", args=[0])
         assert hear(leader) is full, "while more is due than there is room for, PostgreSQL says what goes first"
         assert leader.link.line.pushed[-1][1] == third.id  # type: ignore[attr-defined]
+    leader.synced = 0.0
+    enqueue("jobs.tasks.sleep", args=[0])
+    assert hear(leader), "what lies in Redis is not known since it was away"
 
 
 def test_two_that_tell_at_once_go_by_their_priority(leader: dispatch.Leader) -> None:
