@@ -13,26 +13,26 @@ from typing import Any, Final
 from django.db.backends import utils
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
+from jobs.store.kept import KeptCursor
+
 _KEPT: Final = "_jobs_cursor"
-_LONGEST: Final = 10_000  # bytes: a cursor that remembers a longer statement is not kept
 _REPLACED: Final = ("cursor", "_cursor", "_prepare_cursor", "make_cursor")
 _way: list[Any] = []  # what Django's way was when it was last found to be Django's own
 
 
 def first_row(db: Any, statement: str, values: Sequence[Any]) -> Any:
     """Execute it over Django's connection; the first row of the answer, None where there is none. Raises what Django's cursor raises."""
-    cursor = db.__dict__.pop(_KEPT, None)  # so that nobody who is called meanwhile uses it too
+    kept = db.__dict__.pop(_KEPT, None)  # so that nobody who is called meanwhile uses it too
     if not _is_short(db):
         with db.cursor() as own:
             own.execute(statement, values)
             return own.fetchone() if own.description else None
     with db.wrap_database_errors:
-        if cursor is None or cursor.connection is not db.connection:
-            cursor = db.create_cursor()
-        cursor.execute(statement, values)
-        row = cursor.fetchone() if cursor.description else None
-        if len(cursor.query) < _LONGEST:
-            db.__dict__[_KEPT] = cursor
+        if kept is None or kept.cursor.connection is not db.connection:
+            kept = KeptCursor(db.create_cursor())
+        row = kept.first_row(statement, values)
+        if not kept.is_long:
+            db.__dict__[_KEPT] = kept
     return row
 
 

@@ -16,6 +16,7 @@ ALLOWED = {
     "jobs/celery_app/control.py": {"condition": "one of two texts in this file"},
     "jobs/store/canvas.py": {"tell('task_id')": TELL, "table": OWN, "key": OWN, "column": OWN},
     "jobs/store/insert.py": {"', '.join(columns)": OWN, "', '.join(['%s'] * len(columns))": "marks for parameters", "columns": OWN},
+    "jobs/store/kept.py": {"body": "a statement of jobs.store", "name": "a digest of it"},
     "jobs/store/results.py": {"BUCKET.format('id')": "SQL of jobs.store.tell"},
     "jobs/store/tell.py": {"update": "a statement of jobs.store", "tell('task_id')": "SQL of this file"},
     "jobs/store/links.py": {"tell('task_id')": TELL},

@@ -131,3 +131,23 @@ def test_without_a_direct_address_the_check_says_what_to_set(through: str) -> No
     with_it = manage(environment(DATABASE_URL=through, DATABASE_DIRECT_URL=environment()["DATABASE_URL"]), "check", "--database", "default")
     assert with_it.returncode == 0, with_it.stderr
     assert manage(dict(os.environ), "check", "--database", "default").returncode == 0
+
+
+def test_who_inserts_through_it_unaware_loses_nothing(through: str) -> None:
+    """What these prepare may be gone at the next insert, or be there already: another client of the same session made it."""
+    code = (
+        "import django, sys; django.setup()\n"
+        "from jobs import enqueue; from django.db import connection; from jobs.store import kept\n"
+        "connection.ensure_connection(); print('ready', flush=True); sys.stdin.read()\n"
+        "for number in range(50): enqueue('jobs.tasks.sleep', args=[0], name='x'); enqueue('jobs.tasks.sleep', args=[0])\n"
+        "print(len(kept._gone))\n"
+    )
+    command, environ = [sys.executable, "-c", code], environment(DATABASE_URL=through)
+    producers = [subprocess.Popen(command, cwd=ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(5)]
+    for producer in producers:
+        assert producer.stdout is not None
+        assert producer.stdout.readline() == b"ready\n"
+    said = [producer.communicate(timeout=60)[0] for producer in producers]
+    assert [producer.returncode for producer in producers] == [0] * 5
+    assert Job.objects.count() == 500
+    assert set(said) <= {b"0\n", b"1\n"}, "one that was gone is enough to give up"

@@ -18,6 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from jobs import enqueue
 from jobs.models import Job
 from jobs.store import engine, short
+from jobs.store.kept import KeptCursor
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -58,7 +59,7 @@ def test_the_cursor_is_kept_with_its_connection(insert: Callable[[], None]) -> N
     insert()
     insert()
     assert kept() is not first
-    assert kept().connection is db().connection
+    assert kept().cursor.connection is db().connection
     with transaction.atomic():
         insert()
         transaction.set_rollback(True)
@@ -138,13 +139,13 @@ def test_who_is_called_meanwhile_has_another_cursor(insert: Callable[[], None]) 
     inner: list[Any] = []
 
     class Interrupted:
-        connection, query, description, fetchone = db().connection, b"", True, kept().fetchone
+        connection, query, description, fetchone = db().connection, b"", True, kept().cursor.fetchone
 
-        def execute(self, statement: str, values: Any, own: Any = kept()) -> None:  # noqa: B008 - the cursor of this moment
+        def execute(self, statement: str, values: Any, own: Any = kept().cursor) -> None:  # noqa: B008 - the cursor of this moment
             own.execute(statement, values)
             inner.append(short.first_row(db(), "SELECT %s", ["inner"]))
 
-    db().__dict__["_jobs_cursor"] = Interrupted()
+    db().__dict__["_jobs_cursor"] = KeptCursor(Interrupted())
     assert short.first_row(db(), "SELECT %s", ["outer"]) == ("outer",)
     assert inner == [("inner",)]
 
