@@ -14,6 +14,7 @@ import redis
 from benchmarks import guard
 
 PATIENCE: Final = 600  # seconds for one drain
+SESSIONS: Final = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE %s"
 
 
 class Bench:
@@ -76,20 +77,20 @@ class Bench:
 
     @contextlib.contextmanager
     def workers(self, number: int, pool: str = "gevent") -> Iterator[list[psutil.Process]]:
-        """So many workers, each having run a job or not, and their processes."""
+        """So many workers that have run some jobs, each with its leader or standby, and their processes."""
         with contextlib.ExitStack() as stack:
             found = [
                 stack.enter_context(guard.worker(self.environ, "task_queue_project", self.folder / f"worker{place}.log", pool))
                 for place in range(number)
             ]
             deadline = time.monotonic() + 60
-            while self.ask("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'jobs-worker-life%%'") < number:
+            while min(self.ask(SESSIONS, f"{name}%") for name in ("jobs-worker-life", "jobs leader")) < number:
                 if any(process.poll() is not None for process in found) or time.monotonic() > deadline:
                     raise guard.GuardError(
                         "a worker did not start:\n" + (self.folder / "worker0.log").read_text("utf-8", "replace")[-2000:]
                     )
                 time.sleep(0.2)
-            self.drained(500)
+            self.drained(500 * number)
             yield [psutil.Process(process.pid) for process in found]
 
     def spent(self, workers: Sequence[psutil.Process]) -> dict[str, float]:

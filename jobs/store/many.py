@@ -16,6 +16,15 @@ def array(numbers: Iterable[int]) -> str:
     return "{" + ",".join([f"{number:d}" for number in numbers]) + "}"
 
 
+def text_array(texts: Iterable[str | None]) -> str:
+    """The same of texts; None is NULL. It is a value to be quoted, as any text.
+
+    >>> print(text_array(["a", None, 'say "no"', "C:\\\\"]))
+    {"a",NULL,"say \\"no\\"","C:\\\\"}
+    """
+    return "{" + ",".join(["NULL" if text is None else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts]) + "}"
+
+
 def execute_many(
     cursor: Any, sql: str, rows: Iterable[Sequence[Any]], *, template: str | None = None, page: int = 1000, fetch: bool = False
 ) -> list[Any]:

@@ -16,7 +16,7 @@ _TELL: Final = f"pg_notify('{ENDED}', left({{0}}, {LONGEST}))::text"
 
 def ended(update: str) -> str:
     """The statement for an UPDATE of jobs_job, which tells the waiters as well; its rows are the ids that were changed."""
-    return f"WITH ended AS ({update} RETURNING id, task_id) SELECT id, {tell('task_id')} FROM ended"
+    return f"{update} RETURNING id, {tell('task_id')}"
 
 
 def tell(task_id: str) -> str:

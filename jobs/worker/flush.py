@@ -1,12 +1,12 @@
 """The statements of a group commit, and what they are given: claims and completions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from gevent.event import AsyncResult
 
 from jobs.store.canvas import Part
-from jobs.store.many import array
+from jobs.store.many import array, text_array
 from jobs.store.tell import tell
 from jobs.store.transitions import KEPT_PROGRESS, Run
 
@@ -21,32 +21,29 @@ def _given(values: int, ids: int) -> str:
     return f"(${values})[array_position(${ids}, j.id)]"
 
 
-def _claimed(ids: int, runs: int, queues: int, priorities: int, worker: int, resent: int) -> str:
-    """The UPDATE of claims, by the numbers of its parameters."""
-    return f"""
-  UPDATE jobs_job j SET status = 'running', runs = {_given(runs, ids)},
-         attempts = attempts + CASE WHEN j.status = 'pending' THEN 1 ELSE 0 END, worker = ${worker}, started_at = statement_timestamp(),
-         progress = {KEPT_PROGRESS}, deadline_at = statement_timestamp() + make_interval(secs => j.timeout)
-   WHERE j.id = ANY (${ids}) AND (j.status = 'pending' AND j.runs = {_given(runs, ids)} - 1 AND j.run_at <= statement_timestamp()
-         AND j.queue = {_given(queues, ids)} AND j.priority = {_given(priorities, ids)}
-         OR ${resent} AND j.status = 'running' AND j.runs = {_given(runs, ids)} AND j.worker = ${worker})"""
+def _move(name: str, ends: str, other_end: str, other_claim: str) -> str:
+    """Ends and claims as one UPDATE: PostgreSQL reads the table's constraints anew for each. `ends` says of a row that it is to end."""
+    return f"""PREPARE {name} (bigint[], int[], text[], bigint[], int[], text[], int[], int) AS
+UPDATE jobs_job j SET status = CASE WHEN {ends} THEN 'completed' ELSE 'running' END, worker = $8,
+       finished_at = CASE WHEN {ends} THEN statement_timestamp() END, result = CASE WHEN {ends} THEN {_given(3, 1)}::json ELSE j.result END,
+       runs = j.runs + CASE j.status WHEN 'pending' THEN 1 ELSE 0 END,
+       attempts = j.attempts + CASE j.status WHEN 'pending' THEN 1 ELSE 0 END,
+       started_at = CASE WHEN {ends} THEN j.started_at ELSE statement_timestamp() END,
+       progress = CASE WHEN {ends} THEN j.progress ELSE {KEPT_PROGRESS} END,
+       deadline_at = CASE WHEN {ends} THEN j.deadline_at ELSE statement_timestamp() + make_interval(secs => j.timeout) END
+ WHERE j.id = ANY ($1 || $4) AND CASE WHEN {ends} THEN
+         j.runs = {_given(2, 1)} AND (j.status = 'running'{other_end}) AND j.worker = $8
+       ELSE j.status = 'pending' AND j.runs = {_given(5, 4)} - 1 AND j.run_at <= statement_timestamp()
+         AND j.queue = {_given(6, 4)} AND j.priority = {_given(7, 4)}{other_claim} END
+RETURNING j.id, j.status = 'completed', CASE j.status WHEN 'completed' THEN {tell("j.task_id")} END"""
 
 
-# The last parameter: this batch was sent before and nobody knows whether it was committed; then a row with our own mark counts as won.
-_FLUSH = f"""PREPARE jobs_flush (bigint[], int[], text[], bigint[], int[], text[], int[], int, boolean) AS
-WITH done AS (
-  UPDATE jobs_job j SET status = 'completed', finished_at = statement_timestamp(), result = {_given(3, 1)}::json
-   WHERE j.id = ANY ($1) AND j.runs = {_given(2, 1)} AND (j.status = 'running' OR $9 AND j.status = 'completed') AND j.worker = $8
-  RETURNING j.id, j.task_id),
-claimed AS ({_claimed(4, 5, 6, 7, 8, 9)}
-     AND (SELECT count(*) FROM done) >= 0
-  RETURNING j.id)
-SELECT (SELECT array_agg(id) FROM done), (SELECT array_agg(id) FROM claimed), (SELECT count({tell("task_id")}) FROM done)"""
-# Where nothing has ended, as when a lone job comes to an idle worker: to begin the larger statement costs more than to do what it says.
-_CLAIM = f"""PREPARE jobs_claim (bigint[], int[], text[], int[], int, boolean) AS
-WITH claimed AS ({_claimed(1, 2, 3, 4, 5, 6)}
-  RETURNING j.id)
-SELECT NULL::bigint[], array_agg(id) FROM claimed"""
+_MOVE = _move("jobs_move", "j.status = 'running'", "", "")
+# This batch was sent before and nobody knows whether it was committed: a row with our own mark counts as won.
+_MOVE_AGAIN = _move(
+    "jobs_move_again", "j.id = ANY ($1)", " OR j.status = 'completed'",
+    f" OR j.status = 'running' AND j.runs = {_given(5, 4)} AND j.worker = $8",
+)  # fmt: skip
 # Header tasks of chords, completed and counted. It fails, by a division by zero, when not all can be counted so: a chord is complete
 # by it or was never sent whole, or a task was counted before.
 _COUNT = f"""PREPARE jobs_count (bigint[], int[], text[], text[], int[], text[]) AS
@@ -64,9 +61,9 @@ counted AS (
 SELECT (SELECT array_agg(id) FROM done), (SELECT count({tell("task_id")}) FROM done),
        1 / CASE WHEN (SELECT coalesce(sum(n), 0) FROM counted) = (SELECT count(*) FROM done) THEN 1 ELSE 0 END"""
 EXECUTE_COUNT = "EXECUTE jobs_count (%s::bigint[], %s::int[], %s::text[], %s::text[], %s::int[], %s::text[])"
-PREPARE = f"{_FLUSH};\n{_CLAIM};\n{_COUNT}"
-_EXECUTE = "EXECUTE jobs_flush ('%s', '%s', %%s::text[], '%s', '%s', %%s::text[], '%s', %d, '%s')"
-_EXECUTE_CLAIM = "EXECUTE jobs_claim ('%s', '%s', %%s::text[], '%s', %d, '%s')"
+PREPARE = f"{_MOVE};\n{_MOVE_AGAIN};\n{_COUNT}"
+_EXECUTE = "EXECUTE {} ('%s', '%s', %%s, '%s', '%s', %%s, '%s', %d)"
+_EXECUTE_MOVE, _EXECUTE_AGAIN = _EXECUTE.format("jobs_move"), _EXECUTE.format("jobs_move_again")
 
 
 class Change:
@@ -92,13 +89,19 @@ class Counted(Change):
 
 
 def batch(completions: Sequence[Change], claims: Sequence[Change], worker: int, *, resent: bool) -> tuple[str, tuple[Any, ...]]:
-    """The statement that sends one batch, and its parameters. It answers the ids that were completed and those that were claimed.
+    """The statement that sends one batch, and its parameters; `answer` reads what comes back.
 
     The arrays of numbers are put into the statement here, and only they: psycopg2 adapts a list element by element, which took longer.
     """
-    claimed = array([c.run.id for c in claims]), array([c.run.runs for c in claims]), array([c.priority for c in claims])
-    queues = [c.queue for c in claims]
-    if not completions:
-        return _EXECUTE_CLAIM % (*claimed, worker, resent), (queues,)
     completed = array([c.run.id for c in completions]), array([c.run.runs for c in completions])
-    return _EXECUTE % (*completed, *claimed, worker, resent), ([c.result for c in completions], queues)
+    claimed = array([c.run.id for c in claims]), array([c.run.runs for c in claims]), array([c.priority for c in claims])
+    statement = _EXECUTE_AGAIN if resent else _EXECUTE_MOVE
+    return statement % (*completed, *claimed, worker), (text_array([c.result for c in completions]), text_array([c.queue for c in claims]))
+
+
+def answer(rows: Iterable[tuple[int, bool, str | None]]) -> tuple[set[int], set[int]]:
+    """The ids that were completed, and those that were claimed."""
+    found: tuple[set[int], set[int]] = set(), set()
+    for id, completed, _ in rows:
+        found[0 if completed else 1].add(id)
+    return found

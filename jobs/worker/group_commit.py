@@ -1,7 +1,7 @@
 """The engine of a gevent worker: claims and completions that gather during one round trip leave together in the next.
 
-There is no timer: a lone job is sent at once. A caller gets its answer after the commit. Completions are written before the
-claims of the same batch and with the same timestamp, so PostgreSQL never shows more running jobs than there are slots.
+There is no timer: a lone job is sent at once. A caller gets its answer after the commit. Completions and the claims that take their
+slots are written by one statement, so PostgreSQL never shows more running jobs than there are slots.
 
 What a batch has claimed begins at once. What it has ended is told while PostgreSQL has the next batch: Celery's work after the
 end of a task holds nothing up.
@@ -239,7 +239,7 @@ class GroupCommit(Counting):
         resent = False
         while True:
             try:
-                done, claimed, *_ = self._send(completions, claims, resent)
+                done, claimed = self._send(completions, claims, resent)
             except psycopg2.Error as error:
                 if is_lost(error):
                     if self.connection is not None:
@@ -252,10 +252,10 @@ class GroupCommit(Counting):
             if claims:
                 self.was_held = self.registration.held
             for change in claims:
-                self._answer(change, change.run.id in (claimed or ()))
+                self._answer(change, change.run.id in claimed)
             for change in completions:
                 self.held.pop(change.run.id, None)
-                self.ended.append((change, change.run.id in (done or ())))
+                self.ended.append((change, change.run.id in done))
             return
 
     def _apart(self, completions: list[Change], claims: list[Change], *, doubt: bool = True) -> None:
@@ -277,10 +277,10 @@ class GroupCommit(Counting):
         except Exception as error:  # as above
             change.answer.set_exception(error)
 
-    def _send(self, completions: list[Change], claims: list[Change], resent: bool) -> Any:
+    def _send(self, completions: list[Change], claims: list[Change], resent: bool) -> tuple[set[int], set[int]]:
         with self._connected().cursor() as cursor:
             cursor.execute(*flush.batch(completions, claims, self.worker_id, resent=resent))
-            return cursor.fetchone()
+            return flush.answer(cursor.fetchall())
 
     def _connected(self) -> Any:
         if self.connection is None:

@@ -8,24 +8,27 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|COPY|SET|CREATE|ALTER|DROP|WHERE|EXECUTE|PREPARE|LISTEN|NOTIFY)\b")
+SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|COPY|SET|CREATE|ALTER|DROP|WHERE|EXECUTE|PREPARE|LISTEN|NOTIFY|RETURNING)\b")
 CONSTANT = re.compile(r"(\w+\.)*_?[A-Z][A-Z_0-9]*(\[\d\])?( \+ 1)?")
 OWN = "names of columns or tables that are written in this file"
 TELL = "SQL of jobs.store.tell"
 ALLOWED = {
     "jobs/celery_app/control.py": {"condition": "one of two texts in this file"},
     "jobs/store/canvas.py": {"tell('task_id')": TELL, "table": OWN, "key": OWN, "column": OWN},
-    "jobs/store/insert.py": {"', '.join(columns)": OWN, "', '.join(['%s'] * len(columns))": "marks for parameters", "columns": OWN},
+    "jobs/store/insert.py": {
+        **dict.fromkeys(("', '.join(columns)", "columns", "', '.join(_MADE)"), OWN),
+        "', '.join(['%s'] * len(columns))": "marks for parameters",
+    },
     "jobs/store/kept.py": {"body": "a statement of jobs.store", "name": "a digest of it"},
     "jobs/store/results.py": {"BUCKET.format('id')": "SQL of jobs.store.tell"},
     "jobs/store/tell.py": {"update": "a statement of jobs.store", "tell('task_id')": "SQL of this file"},
     "jobs/store/links.py": {"tell('task_id')": TELL},
     "jobs/store/transitions.py": {"changed": "columns of this file", "tell('id')": TELL},
     "jobs/worker/flush.py": {
-        "tell('task_id')": TELL, **dict.fromkeys(("_claimed(1, 2, 3, 4, 5, 6)", "_claimed(4, 5, 6, 7, 8, 9)"), "SQL of this file"),
-        **dict.fromkeys(
-            ("_given(2, 1)", "_given(3, 1)", "_given(runs, ids)", "_given(queues, ids)", "_given(priorities, ids)"), "SQL of this file"
-        ), **dict.fromkeys(("ids", "worker", "resent"), "numbers of parameters"),
+        "tell('task_id')": TELL, "tell('j.task_id')": TELL, "name": "a name of this file", **dict.fromkeys(
+            ("ends", "other_end", "other_claim", *(f"_given({values}, {ids})" for values, ids in ((2, 1), (3, 1), (5, 4), (6, 4), (7, 4)))),
+            "SQL of this file",
+        ),
     },
     "jobs/worker/registration.py": {"columns": "the keys of the worker's own description", "marks": "marks for parameters"},
 }  # fmt: skip

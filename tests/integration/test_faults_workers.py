@@ -79,7 +79,7 @@ def test_without_its_lock_a_worker_admits_nothing(tmp_path: Path, short_path: Pa
     assert max(Job.objects.filter(id__in=waiting).values_list("runs", flat=True)) == 1
 
 
-GEVENT = ("gevent", b"jobs-commit", b"SELECT")
+GEVENT = ("gevent", b"jobs-commit", b"UPDATE 1")
 THREADS = ("threads", b"jobs-engine", b"UPDATE 1")
 
 

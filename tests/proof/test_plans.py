@@ -134,7 +134,7 @@ def test_a_batch_of_claims_and_completions_reads_their_rows_only() -> None:
         ends = [Change(Run(id=id, runs=1), "1") for id in running]
         starts = [Change(Run(id=id, runs=1), queue="celery", priority=priority) for id, priority in waiting]
         plan = explain(*flush.batch(ends, starts, 1, resent=False), WORKER)
-        cursor.execute("DEALLOCATE jobs_flush; DEALLOCATE jobs_claim; DEALLOCATE jobs_count")
+        cursor.execute("DEALLOCATE jobs_move; DEALLOCATE jobs_move_again; DEALLOCATE jobs_count")
     assert (len(waiting), len(running)) == (4, 4)
     assert plan.indexes >= {"jobs_job_pkey"}
     assert plan.scanned == set()

@@ -34,14 +34,14 @@ def failure(outcome: Outcome) -> Failure:
     return Failure(error_class="Broken", message="no", outcome=outcome)
 
 
-def batch(cursor: Any, *, completions: list[Run], claims: list[Run]) -> tuple[Any, Any]:
+def batch(cursor: Any, *, completions: list[Run], claims: list[Run]) -> tuple[set[int], set[int]]:
     """The statement of the gevent worker."""
     cursor.execute(flush.PREPARE)
     ends, starts = [Change(run, "1") for run in completions], [Change(run, queue="celery", priority=5) for run in claims]
     cursor.execute(*flush.batch(ends, starts, 1, resent=False))
-    done, claimed, *_ = cursor.fetchone()
-    cursor.execute("DEALLOCATE jobs_flush; DEALLOCATE jobs_claim; DEALLOCATE jobs_count")
-    return done, claimed
+    found = flush.answer(cursor.fetchall())
+    cursor.execute("DEALLOCATE jobs_move; DEALLOCATE jobs_move_again; DEALLOCATE jobs_count")
+    return found
 
 
 def resolve(cursor: Any, run: Run) -> list[int]:

@@ -150,7 +150,7 @@ class Machine(TwoConnections):
             if not batch:
                 return transitions.claim(cursor, run, worker=WORKER, queue="celery", priority=seen.priority)
             cursor.execute(*flush.batch([], [Change(run, queue="celery", priority=seen.priority)], WORKER, resent=resent))
-            return bool(cursor.fetchone()[1])
+            return bool(flush.answer(cursor.fetchall())[1])
 
         self._do(actor, id, verb, expected)
 
@@ -166,7 +166,7 @@ class Machine(TwoConnections):
             if not batch:
                 return transitions.complete(cursor, run, result="1")
             cursor.execute(*flush.batch([Change(run, "1")], [], WORKER, resent=resent))
-            return bool(cursor.fetchone()[0])
+            return bool(flush.answer(cursor.fetchall())[0])
 
         self._do(actor, id, verb, expected)
 
