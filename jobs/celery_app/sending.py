@@ -14,7 +14,7 @@ from celery.app.task import Context
 from kombu.utils.json import loads
 
 from jobs.store import caller, canvas
-from jobs.store.insert import NewJob, insert_sent, insert_sent_many
+from jobs.store.insert import NewJob, insert_call, insert_sent_many
 
 Change = Callable[[Any], Any]  # is given the cursor of the transaction
 _here = threading.local()
@@ -72,8 +72,7 @@ def send(app: Any, producer: Any, new: NewJob, group: str | None) -> None:
     elif isinstance(producer, Batch):
         producer.add(new, at_once=group in _streams)
     else:
-        with caller.cursor() as cursor:
-            insert_sent(cursor, new)
+        insert_call(new)
 
 
 def apply(app: Any, cursor: Any, changes: Sequence[NewJob | Change]) -> None:
@@ -148,8 +147,7 @@ class Batch:
         if not rows:
             return
         if len(rows) == 1:
-            with caller.cursor() as cursor:
-                insert_sent(cursor, rows[0])
+            insert_call(rows[0])
             return
         with caller.atomic() as cursor:
             insert_sent_many(cursor, rows)

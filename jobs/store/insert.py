@@ -77,6 +77,7 @@ _AGAIN = """ ON CONFLICT (task_id) DO UPDATE SET
   WHERE jobs_job.status IN ('completed', 'failed', 'cancelled') OR jobs_job.status = 'pending' AND jobs_job.run_at = '9999-01-01+0'"""
 
 _ONCE = " ON CONFLICT (task_id) DO NOTHING"
+_ONCE_MADE = f"{_ONCE} RETURNING id"
 _WHICH = " RETURNING id, xmax <> 0"  # whether the job was there already
 
 
@@ -237,6 +238,13 @@ def insert_sent(cursor: Any, new: NewJob) -> bool:
     rows = cursor.fetchall()
     _close_entries(cursor, rows)
     return bool(rows)
+
+
+def insert_call(new: NewJob) -> None:
+    """The same in the transaction of a caller that sends nothing else."""
+    if caller.first_row(*_inserting(new, _ONCE_MADE)) is None:
+        with caller.cursor() as cursor:
+            insert_sent(cursor, new)
 
 
 class Copies:

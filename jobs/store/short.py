@@ -22,18 +22,23 @@ _way: list[Any] = []  # what Django's way was when it was last found to be Djang
 
 def first_row(db: Any, statement: str, values: Sequence[Any]) -> Any:
     """Execute it over Django's connection; the first row of the answer, None where there is none. Raises what Django's cursor raises."""
-    kept = db.__dict__.pop(_KEPT, None)  # so that nobody who is called meanwhile uses it too
     if not _is_short(db):
         with db.cursor() as own:
             own.execute(statement, values)
             return own.fetchone() if own.description else None
-    with db.wrap_database_errors:
-        if kept is None or kept.cursor.connection is not db.connection:
-            kept = KeptCursor(db.create_cursor())
-        row = kept.first_row(statement, values)
-        if not kept.is_long:
-            db.__dict__[_KEPT] = kept
-    return row
+    kept = db.__dict__.pop(_KEPT, None)  # so that nobody who is called meanwhile uses it too
+    if kept is None or kept.connection is not db.connection:
+        kept = KeptCursor(db.create_cursor, db.connection)
+    try:
+        with db.wrap_database_errors:
+            return kept.first_row(statement, values)
+    finally:
+        db.__dict__[_KEPT] = kept
+
+
+def forget(db: Any) -> None:
+    """Its session is about to be emptied, as by DISCARD ALL."""
+    db.__dict__.pop(_KEPT, None)
 
 
 def _is_short(db: Any) -> bool:

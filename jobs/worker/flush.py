@@ -16,34 +16,31 @@ SESSION = """SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
              SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; SET lock_timeout = '200ms'"""
 
 
-def _given(values: int, ids: int) -> str:
-    """Of the array $values, the element that stands where the row's id stands in the array $ids; a process holds a job once only."""
-    return f"(${values})[array_position(${ids}, j.id)]"
+def _move(name: str, other_end: str, other_claim: str) -> str:
+    """Ends, and the claims that take their slots, as one UPDATE: PostgreSQL reads the table's constraints anew for each.
 
-
-def _move(name: str, ends: str, other_end: str, other_claim: str) -> str:
-    """Ends and claims as one UPDATE: PostgreSQL reads the table's constraints anew for each. `ends` says of a row that it is to end."""
-    return f"""PREPARE {name} (bigint[], int[], text[], bigint[], int[], text[], int[], int) AS
-UPDATE jobs_job j SET status = CASE WHEN {ends} THEN 'completed' ELSE 'running' END, worker = $8,
-       finished_at = CASE WHEN {ends} THEN statement_timestamp() END, result = CASE WHEN {ends} THEN {_given(3, 1)}::json ELSE j.result END,
-       runs = j.runs + CASE j.status WHEN 'pending' THEN 1 ELSE 0 END,
+    A row without a queue is an end. The rows are changed in the order given, ends first, so that who follows the changes one by one
+    (a trigger, logical decoding) counts no more running jobs than there are slots: `= ANY` keeps the planner from turning the join round.
+    """
+    return f"""PREPARE {name} (bigint[], int[], text[], text[], int[], int) AS
+UPDATE jobs_job j SET status = CASE WHEN g.queue IS NULL THEN 'completed' ELSE 'running' END, runs = g.run, worker = $6,
        attempts = j.attempts + CASE j.status WHEN 'pending' THEN 1 ELSE 0 END,
-       started_at = CASE WHEN {ends} THEN j.started_at ELSE statement_timestamp() END,
-       progress = CASE WHEN {ends} THEN j.progress ELSE {KEPT_PROGRESS} END,
-       deadline_at = CASE WHEN {ends} THEN j.deadline_at ELSE statement_timestamp() + make_interval(secs => j.timeout) END
- WHERE j.id = ANY ($1 || $4) AND CASE WHEN {ends} THEN
-         j.runs = {_given(2, 1)} AND (j.status = 'running'{other_end}) AND j.worker = $8
-       ELSE j.status = 'pending' AND j.runs = {_given(5, 4)} - 1 AND j.run_at <= statement_timestamp()
-         AND j.queue = {_given(6, 4)} AND j.priority = {_given(7, 4)}{other_claim} END
-RETURNING j.id, j.status = 'completed', CASE j.status WHEN 'completed' THEN {tell("j.task_id")} END"""
+       result = CASE WHEN g.queue IS NULL THEN g.result::json ELSE j.result END,
+       finished_at = CASE WHEN g.queue IS NULL THEN statement_timestamp() END,
+       started_at = CASE WHEN g.queue IS NULL THEN j.started_at ELSE statement_timestamp() END,
+       progress = CASE WHEN g.queue IS NULL THEN j.progress ELSE {KEPT_PROGRESS} END,
+       deadline_at = CASE WHEN g.queue IS NULL THEN j.deadline_at ELSE statement_timestamp() + make_interval(secs => j.timeout) END
+  FROM unnest($1, $2, $3, $4, $5) AS g (id, run, result, queue, priority)
+ WHERE j.id = ANY (ARRAY[g.id]) AND CASE WHEN g.queue IS NULL THEN
+         j.runs = g.run AND j.worker = $6 AND (j.status = 'running'{other_end})
+       ELSE j.status = 'pending' AND j.runs = g.run - 1 AND j.run_at <= statement_timestamp()
+         AND j.queue = g.queue AND j.priority = g.priority{other_claim} END
+RETURNING j.id, g.queue IS NULL, CASE WHEN g.queue IS NULL THEN {tell("j.task_id")} END"""
 
 
-_MOVE = _move("jobs_move", "j.status = 'running'", "", "")
+_MOVE = _move("jobs_move", "", "")
 # This batch was sent before and nobody knows whether it was committed: a row with our own mark counts as won.
-_MOVE_AGAIN = _move(
-    "jobs_move_again", "j.id = ANY ($1)", " OR j.status = 'completed'",
-    f" OR j.status = 'running' AND j.runs = {_given(5, 4)} AND j.worker = $8",
-)  # fmt: skip
+_MOVE_AGAIN = _move("jobs_move_again", " OR j.status = 'completed'", " OR j.status = 'running' AND j.runs = g.run AND j.worker = $6")
 # Header tasks of chords, completed and counted. It fails, by a division by zero, when not all can be counted so: a chord is complete
 # by it or was never sent whole, or a task was counted before.
 _COUNT = f"""PREPARE jobs_count (bigint[], int[], text[], text[], int[], text[]) AS
@@ -62,7 +59,7 @@ SELECT (SELECT array_agg(id) FROM done), (SELECT count({tell("task_id")}) FROM d
        1 / CASE WHEN (SELECT coalesce(sum(n), 0) FROM counted) = (SELECT count(*) FROM done) THEN 1 ELSE 0 END"""
 EXECUTE_COUNT = "EXECUTE jobs_count (%s::bigint[], %s::int[], %s::text[], %s::text[], %s::int[], %s::text[])"
 PREPARE = f"{_MOVE};\n{_MOVE_AGAIN};\n{_COUNT}"
-_EXECUTE = "EXECUTE {} ('%s', '%s', %%s, '%s', '%s', %%s, '%s', %d)"
+_EXECUTE = "EXECUTE {} ('%s', '%s', %%s, %%s, '%s', %d)"
 _EXECUTE_MOVE, _EXECUTE_AGAIN = _EXECUTE.format("jobs_move"), _EXECUTE.format("jobs_move_again")
 
 
@@ -93,10 +90,15 @@ def batch(completions: Sequence[Change], claims: Sequence[Change], worker: int, 
 
     The arrays of numbers are put into the statement here, and only they: psycopg2 adapts a list element by element, which took longer.
     """
-    completed = array([c.run.id for c in completions]), array([c.run.runs for c in completions])
-    claimed = array([c.run.id for c in claims]), array([c.run.runs for c in claims]), array([c.priority for c in claims])
-    statement = _EXECUTE_AGAIN if resent else _EXECUTE_MOVE
-    return statement % (*completed, *claimed, worker), (text_array([c.result for c in completions]), text_array([c.queue for c in claims]))
+    ends, starts = sorted(completions, key=_id), sorted(claims, key=_id)  # so that two who change the same rows hardly block each other
+    both, no_queue = [*ends, *starts], [None] * len(ends)
+    numbers = array([c.run.id for c in both]), array([c.run.runs for c in both]), array([c.priority for c in both])
+    texts = text_array([c.result for c in ends]), text_array([*no_queue, *[str(c.queue) for c in starts]])
+    return (_EXECUTE_AGAIN if resent else _EXECUTE_MOVE) % (*numbers, worker), texts
+
+
+def _id(change: Change) -> int:
+    return change.run.id
 
 
 def answer(rows: Iterable[tuple[int, bool, str | None]]) -> tuple[set[int], set[int]]:

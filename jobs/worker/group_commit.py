@@ -1,7 +1,7 @@
 """The engine of a gevent worker: claims and completions that gather during one round trip leave together in the next.
 
-There is no timer: a lone job is sent at once. A caller gets its answer after the commit. Completions and the claims that take their
-slots are written by one statement, so PostgreSQL never shows more running jobs than there are slots.
+There is no timer: a lone job is sent at once. A caller gets its answer after the commit. Completions are written before the
+claims of the same batch and with the same timestamp, so PostgreSQL never shows more running jobs than there are slots.
 
 What a batch has claimed begins at once. What it has ended is told while PostgreSQL has the next batch: Celery's work after the
 end of a task holds nothing up.

@@ -16,6 +16,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from gevent.monkey import get_original
 
+from jobs.store import short
 from jobs.worker.greenlets import TaskGreenlet
 
 _IDLE = 0  # libpq's PQTRANS_IDLE, in psycopg2 and psycopg alike
@@ -52,6 +53,7 @@ class Kept:
 
     def _close(self: Any) -> None:
         if self._is_clean():
+            short.forget(self)
             try:
                 with self.connection.cursor() as cursor:
                     cursor.execute("DISCARD ALL")

@@ -25,10 +25,8 @@ ALLOWED = {
     "jobs/store/links.py": {"tell('task_id')": TELL},
     "jobs/store/transitions.py": {"changed": "columns of this file", "tell('id')": TELL},
     "jobs/worker/flush.py": {
-        "tell('task_id')": TELL, "tell('j.task_id')": TELL, "name": "a name of this file", **dict.fromkeys(
-            ("ends", "other_end", "other_claim", *(f"_given({values}, {ids})" for values, ids in ((2, 1), (3, 1), (5, 4), (6, 4), (7, 4)))),
-            "SQL of this file",
-        ),
+        "tell('task_id')": TELL, "tell('j.task_id')": TELL,
+        **dict.fromkeys(("name", "other_end", "other_claim"), "texts of this file"),
     },
     "jobs/worker/registration.py": {"columns": "the keys of the worker's own description", "marks": "marks for parameters"},
 }  # fmt: skip

@@ -99,3 +99,31 @@ def test_a_batch_of_nothing_moves_nothing() -> None:
             cursor.execute(*flush.batch([], [], ME, resent=resent))
             assert flush.answer(cursor.fetchall()) == (set(), set())
     assert rows() == before
+
+
+@pytest.mark.parametrize("resent", [False, True])
+def test_ends_are_changed_before_the_claims_that_take_their_slots(resent: bool) -> None:
+    """As a trigger for each row sees it, or who decodes the log; also by a plan that was made while there were no jobs."""
+    with closing(engine.connect("test of a batch")) as session, session.cursor() as cursor:
+        cursor.execute("TRUNCATE jobs_job CASCADE")
+        cursor.execute(flush.SESSION)
+        cursor.execute(flush.PREPARE)
+        cursor.execute(*flush.batch([], [Change(Run(id=1, runs=1), queue="celery")], ME, resent=resent))
+        waiting = [made("runs = 0") for _ in range(40)]  # numbers below and above those that run
+        running = [made(f"{RUNNING}, worker = {ME}, runs = 1, attempts = 1") for _ in range(4)]
+        waiting += [made("runs = 0") for _ in range(40)]
+        cursor.execute(
+            """CREATE TABLE seen (place serial, status text);
+               CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS
+                 'BEGIN INSERT INTO seen (status) VALUES (NEW.status); RETURN NULL; END';
+               CREATE TRIGGER see AFTER UPDATE ON jobs_job FOR EACH ROW EXECUTE FUNCTION see()"""
+        )
+        try:
+            ends = [Change(Run(id=id, runs=1)) for id in reversed(running)]
+            starts = [Change(Run(id=id, runs=1), queue="celery", priority=5) for id in (waiting[50], waiting[0], waiting[60], waiting[1])]
+            cursor.execute(*flush.batch(ends, starts, ME, resent=resent))
+            assert flush.answer(cursor.fetchall()) == (set(running), {waiting[place] for place in (0, 1, 50, 60)})
+            cursor.execute("SELECT status FROM seen ORDER BY place")
+            assert [status for (status,) in cursor.fetchall()] == ["completed"] * 4 + ["running"] * 4
+        finally:
+            cursor.execute("DROP TRIGGER see ON jobs_job; DROP FUNCTION see; DROP TABLE seen")

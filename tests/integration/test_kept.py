@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.db import IntegrityError, connections, transaction
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
@@ -99,7 +100,7 @@ def test_one_that_is_gone_is_done_without(insert: Callable[[], None], gone: str)
 
 def test_a_name_that_another_client_of_the_pooler_has_prepared(insert: Callable[[], None]) -> None:
     [(_, times)] = prepared()
-    db().__dict__["_jobs_cursor"] = kept.KeptCursor(db().create_cursor())
+    db().__dict__["_jobs_cursor"] = kept.KeptCursor(db().create_cursor, db().connection)
     for _ in range(kept.OFTEN):
         insert()
     assert [count for _, count in prepared()] == [times + 1]
@@ -140,6 +141,27 @@ def test_errors_are_the_same(insert: Callable[[], None]) -> None:
     with pytest.raises(IntegrityError, match="jobs_job_priority"):
         short.first_row(db(), statement, ["t", 77])
     assert not kept._gone
+    times = dict(prepared())
+    assert short.first_row(db(), statement, ["t", 7])
+    assert sum(dict(prepared()).values()) == sum(times.values()) + 1, "an error makes nothing forgotten"
+
+
+def test_a_long_one_in_between_makes_nothing_forgotten(insert: Callable[[], None]) -> None:
+    [(_, times)] = prepared()
+    short.first_row(db(), "SELECT length(%s)", ["x" * 20_000])
+    insert()
+    assert [count for _, count in prepared()] == [times + 1]
+
+
+def test_a_call_with_options_is_prepared_too() -> None:
+    """One whose task_id exists takes the statement that may change the row."""
+    task = current_app.tasks["jobs.tasks.sleep"]
+    for number in range(2 * kept.OFTEN):
+        task.apply_async((0,), priority=3, task_id=f"the-{number}")
+    [(_, times)] = prepared()
+    task.apply_async((0,), priority=3, task_id="the-1")
+    assert prepared()[0][1] == times + 1
+    assert Job.objects.count() == 2 * kept.OFTEN
 
 
 def test_what_cannot_be_prepared_is_executed_as_it_is() -> None:

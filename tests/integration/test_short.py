@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from celery import current_app
 from django.core.exceptions import SynchronousOnlyOperation
-from django.db import IntegrityError, InterfaceError, OperationalError, connections, transaction
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connections, transaction
 from django.db.backends import utils
 from django.db.backends.base.base import BaseDatabaseWrapper as Base
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
@@ -59,7 +59,7 @@ def test_the_cursor_is_kept_with_its_connection(insert: Callable[[], None]) -> N
     insert()
     insert()
     assert kept() is not first
-    assert kept().cursor.connection is db().connection
+    assert kept().connection is db().connection
     with transaction.atomic():
         insert()
         transaction.set_rollback(True)
@@ -99,7 +99,6 @@ def test_errors_are_django_s(insert: Callable[[], None]) -> None:
     wrong = "INSERT INTO jobs_job (task, priority) VALUES (%s, %s)"
     with pytest.raises(IntegrityError, match="jobs_job_priority"):
         short.first_row(db(), wrong, ["t", 77])
-    assert kept() is None
     insert()
     with pytest.raises(IntegrityError), transaction.atomic():
         short.first_row(db(), wrong, ["t", 77])
@@ -139,23 +138,26 @@ def test_who_is_called_meanwhile_has_another_cursor(insert: Callable[[], None]) 
     inner: list[Any] = []
 
     class Interrupted:
-        connection, query, description, fetchone = db().connection, b"", True, kept().cursor.fetchone
+        query, description, fetchone = b"", True, kept()._cursor.fetchone
 
-        def execute(self, statement: str, values: Any, own: Any = kept().cursor) -> None:  # noqa: B008 - the cursor of this moment
+        def execute(self, statement: str, values: Any, own: Any = kept()._cursor) -> None:  # noqa: B008 - the cursor of this moment
             own.execute(statement, values)
             inner.append(short.first_row(db(), "SELECT %s", ["inner"]))
 
-    db().__dict__["_jobs_cursor"] = KeptCursor(Interrupted())
+    db().__dict__["_jobs_cursor"] = KeptCursor(Interrupted, db().connection)
     assert short.first_row(db(), "SELECT %s", ["outer"]) == ("outer",)
     assert inner == [("inner",)]
 
 
 def test_what_is_long_is_not_remembered(insert: Callable[[], None]) -> None:
     assert short.first_row(db(), "SELECT length(%s)", ["x" * 20_000]) == (20_000,)
-    assert kept() is None
+    assert kept()._cursor is None
+    with pytest.raises(DataError):
+        short.first_row(db(), "SELECT %s::int", ["x" * 20_000])
+    assert kept()._cursor is None
     assert short.first_row(db(), "SELECT 1 WHERE %s", [False]) is None
     assert short.first_row(db(), "SET lock_timeout = %s", [0]) is None
-    assert kept() is not None
+    assert kept()._cursor is not None
 
 
 def test_a_coroutine_is_told_as_django_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:

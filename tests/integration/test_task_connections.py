@@ -39,6 +39,12 @@ def test_tasks_share_few_sessions_and_leave_nothing_in_them(tmp_path: Path) -> N
         assert {(left or "", locks) for _, left, locks in used} == {("", 0)}
 
 
+def test_what_was_prepared_in_a_session_is_forgotten_with_it(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log"):
+        (job,) = ended(enqueue("t.calls_around_a_close").id)
+        assert job.result == [1, 0]
+
+
 def test_a_session_that_broke_or_is_in_a_transaction_is_not_used_again(tmp_path: Path) -> None:
     with running_worker(tmp_path / "log"):
         before = {pid for pid, _, _ in sessions(12)}

@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 
 from jobs import PermanentError
+from jobs.store import kept
 from tests.taskapp import flows, odd  # noqa: F401 - registers more tasks
 from tests.taskapp.orders import Orders
 
@@ -82,6 +83,18 @@ def session(statement: str = "") -> list[Any]:
         if statement:
             cursor.execute(statement)
     return list(found)
+
+
+@shared_task(name="t.calls_around_a_close")
+def calls_around_a_close() -> list[int]:
+    """Calls, as many as are prepared, before and after the session is emptied and taken again; in how many sessions, what was missed."""
+    sessions = set()
+    for _ in range(2):
+        for _ in range(kept.OFTEN + 2):
+            add.apply_async((1, 1), priority=1)
+        sessions.add(connection.connection.info.backend_pid)
+        connection.close()
+    return [len(sessions), len(kept._gone)]
 
 
 @shared_task(name="t.open_transaction", bind=True)
