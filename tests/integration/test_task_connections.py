@@ -40,7 +40,7 @@ def test_tasks_share_few_sessions_and_leave_nothing_in_them(tmp_path: Path) -> N
 
 
 def test_what_was_prepared_in_a_session_is_forgotten_with_it(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log"):
+    with running_worker(tmp_path / "log", DEBUG="False"):
         (job,) = ended(enqueue("t.calls_around_a_close").id)
         assert job.result == [1, 0]
 
