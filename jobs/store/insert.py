@@ -77,7 +77,6 @@ _AGAIN = """ ON CONFLICT (task_id) DO UPDATE SET
   WHERE jobs_job.status IN ('completed', 'failed', 'cancelled') OR jobs_job.status = 'pending' AND jobs_job.run_at = '9999-01-01+0'"""
 
 _ONCE = " ON CONFLICT (task_id) DO NOTHING"
-_ONCE_MADE = f"{_ONCE} RETURNING id"
 _WHICH = " RETURNING id, xmax <> 0"  # whether the job was there already
 
 
@@ -242,7 +241,7 @@ def insert_sent(cursor: Any, new: NewJob) -> bool:
 
 def insert_call(new: NewJob) -> None:
     """The same in the transaction of a caller that sends nothing else."""
-    if caller.first_row(*_inserting(new, _ONCE_MADE)) is None:
+    if caller.first_row(*_inserting(new, f"{_ONCE} RETURNING id")) is None:
         with caller.cursor() as cursor:
             insert_sent(cursor, new)
 
@@ -285,10 +284,8 @@ def insert_sent_many(cursor: Any, rows: Sequence[NewJob]) -> None:
         )
         for _, (place, new) in sorted(unique.items())
     ]  # fmt: skip
-    statement = (
-        "INSERT INTO jobs_job (task, args, kwargs, queue, priority, run_at, max_retries, autoretry, timeout, options, task_id) VALUES %s"
-    )
-    _close_entries(cursor, execute_many(cursor, statement + _AGAIN + _WHICH, values, template=_MANY, fetch=True))
+    sql = "INSERT INTO jobs_job (task, args, kwargs, queue, priority, run_at, max_retries, autoretry, timeout, options, task_id) VALUES %s"
+    _close_entries(cursor, execute_many(cursor, sql + _AGAIN + _WHICH, values, template=_MANY, fetch=True))
 
 
 def _close_entries(cursor: Any, rows: Sequence[tuple[int, bool]]) -> None:

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.db import IntegrityError, connections, transaction
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from jobs import enqueue
 from jobs.models import Job
 from jobs.store import kept, short
+from jobs.tasks import sleep
 from tests.integration.test_short import call, db, delay
 
 pytestmark = [
@@ -155,11 +155,10 @@ def test_a_long_one_in_between_makes_nothing_forgotten(insert: Callable[[], None
 
 def test_a_call_with_options_is_prepared_too() -> None:
     """One whose task_id exists takes the statement that may change the row."""
-    task = current_app.tasks["jobs.tasks.sleep"]
     for number in range(2 * kept.OFTEN):
-        task.apply_async((0,), priority=3, task_id=f"the-{number}")
+        sleep.apply_async((0,), priority=3, task_id=f"the-{number}")
     [(_, times)] = prepared()
-    task.apply_async((0,), priority=3, task_id="the-1")
+    sleep.apply_async((0,), priority=3, task_id="the-1")
     assert prepared()[0][1] == times + 1
     assert Job.objects.count() == 2 * kept.OFTEN
 

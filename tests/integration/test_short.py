@@ -6,7 +6,6 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connections, transaction
 from django.db.backends import utils
@@ -19,6 +18,7 @@ from jobs import enqueue
 from jobs.models import Job
 from jobs.store import engine, short
 from jobs.store.kept import KeptCursor
+from jobs.tasks import sleep
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -36,7 +36,7 @@ def call() -> None:
 
 
 def delay() -> None:
-    current_app.tasks["jobs.tasks.sleep"].delay(0)
+    sleep.delay(0)
 
 
 def kept() -> Any:
