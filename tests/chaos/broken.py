@@ -35,17 +35,14 @@ def delay() -> None:
     from django.db import connections
 
     from jobs.celery_app import sending
-    from jobs.conf import configuration
 
-    real = sending.insert_sent
+    real = sending.insert_call
 
-    def insert_sent(cursor: Any, new: Any) -> bool:
+    def insert_call(new: Any) -> None:
         def insert() -> None:
-            with connections[configuration().database].cursor() as another:
-                real(another, new)
+            real(new)
             connections.close_all()
 
         threading.Timer(0.5, insert).start()
-        return True
 
-    sending.insert_sent = insert_sent
+    sending.insert_call = insert_call
