@@ -63,6 +63,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         guard.wait(timeout=30)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each file whole, in the order of `testpaths`: with the long ones first, none is left running when the others are done."""
+    places = [ROOT / path for path in config.getini("testpaths")]
+
+    def place(item: pytest.Item) -> tuple[int, Path]:
+        return next((number for number, folder in enumerate(places) if folder in item.path.parents), len(places)), item.path
+
+    items.sort(key=place)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     """A test that leaves a session on the test database fails: the database could not be dropped at the end."""

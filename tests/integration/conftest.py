@@ -1,5 +1,6 @@
 """A data folder and an environment of one's own, for commands that start servers."""
 
+import asyncio
 import os
 import shutil
 import socket
@@ -11,6 +12,15 @@ import pytest
 
 from jobs.dev import embedded, processes, redis_server
 from tests.own_redis import OwnRedis
+
+
+@pytest.fixture(autouse=True)
+def no_event_loop() -> Iterator[None]:
+    """Playwright leaves a running one in the thread of every test after its own; these are to find what a plain program finds."""
+    loop = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(loop)
 
 
 @pytest.fixture
