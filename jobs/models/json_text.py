@@ -5,6 +5,15 @@ from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.translation import gettext as _
+
+from jobs.domain import readable
+
+
+class Unreadable(str):
+    """Stands for a value that Python cannot read, or not show: a plain INSERT may bring what is JSON for PostgreSQL alone."""
+
+    __slots__ = ()
 
 
 class JSONTextField(models.JSONField):
@@ -13,9 +22,17 @@ class JSONTextField(models.JSONField):
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
         return "json"
 
+    def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
+        """As text: what the driver cannot decode would fail the query, and with it all other rows."""
+        return f"{sql}::text", params
+
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
-        # psycopg2 has already decoded a json column
-        return value
+        if not isinstance(value, str):  # RETURNING has no format: decoded already
+            return value
+        try:
+            return readable.loads(value)
+        except ValueError:
+            return Unreadable(_("(cannot be read)"))
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
         if value is None or hasattr(value, "as_sql"):

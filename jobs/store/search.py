@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db import connections
 
 from jobs.conf import configuration
-from jobs.domain import words
+from jobs.domain import readable, words
 from jobs.domain.secrets import masked, masked_text
 from jobs.store.many import execute_many
 
@@ -151,9 +151,16 @@ def _matching(cursor: Any, rows: Sequence[Sequence[Any]], query: str) -> list[in
 def _words(row: Sequence[Any]) -> list[str]:
     _, task, name, args, kwargs, created_by, last_error = row
     hidden = configuration().secret_patterns  # who may search must not be able to guess them, letter by letter
-    found = words.words_of(task, name, masked(json.loads(args), hidden), masked(json.loads(kwargs), hidden), created_by)
+    found = words.words_of(task, name, masked(_read(args), hidden), masked(_read(kwargs), hidden), created_by)
     error_class, colon, message = last_error.partition(": ")
     return list(dict.fromkeys(found + _words_of_error(error_class, message))) if colon else found
+
+
+def _read(text: str) -> Any:
+    try:
+        return readable.loads(text)
+    except ValueError:  # anyone may have inserted it; such a job is found by its other words, and holds up no other one
+        return None
 
 
 def _words_of_error(error_class: str, message: str) -> list[str]:

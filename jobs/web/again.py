@@ -25,11 +25,13 @@ class Given:
 
 
 def given(job: Job, signature: inspect.Signature) -> Given:
-    """What the job was called with; what the task does not take (any more) is left out."""
+    """What the job was called with; what the task does not take (any more) is left out, and what is no call's."""
+    args = job.args if isinstance(job.args, list) else []
+    kwargs = job.kwargs if isinstance(job.kwargs, dict) else {}
     try:
-        values = dict(signature.bind_partial(*job.args, **job.kwargs).arguments)
+        values = dict(signature.bind_partial(*args, **kwargs).arguments)
     except TypeError:
-        values = {name: value for name, value in job.kwargs.items() if name in signature.parameters}
+        values = {name: value for name, value in kwargs.items() if name in signature.parameters}
     return Given(values=values, shown=masking.named(values))
 
 

@@ -25,13 +25,18 @@ class Relation:
     missing_text: str = ""
 
 
+def _object(value: Any) -> dict[str, Any]:
+    """What a plain INSERT may have put where an object belongs is none."""
+    return value if isinstance(value, dict) else {}
+
+
 def relations(job: Job) -> list[Relation]:
     """Only those that the job has; one query."""
-    options = job.options or {}
-    headers = options.get("headers") or {}
+    options = _object(job.options)
+    headers = _object(options.get("headers"))
     parent, root, group = (str(headers[key]) if headers.get(key) else None for key in ("parent_id", "root_id", "group"))
-    follows = dict(islice(following(options.get("embed") or {}), SENT))
-    sent = list(islice(dict.fromkeys(children((job.result_meta or {}).get("children"))), SENT))
+    follows = dict(islice(following(_object(options.get("embed"))), SENT))
+    sent = list(islice(dict.fromkeys(children(_object(job.result_meta).get("children"))), SENT))
     if root in (parent, job.task_id):
         root = None
     wanted = [id for id in (parent, root, *follows, *sent) if id]

@@ -1,10 +1,11 @@
 """JSON values as people read them."""
 
-import json
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from jobs import masking
-from jobs.domain.readable import dumps, encodable
+from jobs.domain.readable import dumps, encodable, loads
 
 
 def pretty(value: Any) -> str:
@@ -14,7 +15,10 @@ def pretty(value: Any) -> str:
 
 def call_line(kwargs: str) -> str:
     """Named arguments, given as JSON, as they stand in a call: on one line, without secrets."""
-    found = masking.named(json.loads(kwargs))
+    try:
+        found = masking.named(loads(kwargs))
+    except ValueError:
+        return _("(cannot be read)")
     if not isinstance(found, dict):  # a plain INSERT may have put anything there
         return one_line(found)
     return " ".join(f"{encodable(name)}={dumps(value)}" for name, value in found.items())[:300]

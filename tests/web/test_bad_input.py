@@ -15,7 +15,7 @@ from jobs.enqueueing import InvalidJob
 from jobs.models import DeadLetterQueue, ErrorGroup, Job, Worker
 from jobs.store import transitions
 from jobs.store.transitions import Failure, Run
-from tests.rows import job_in
+from tests.rows import index_everything, job_in
 
 pytestmark = pytest.mark.django_db
 SCRIPT = '"><script>alert(1)</script>'
@@ -186,6 +186,32 @@ def test_nonsense_about_dead_letters_changes_nothing(staff: Client, given: dict[
     before = list(DeadLetterQueue.objects.values())
     assert staff.post("/jobs/dead-letters/act/", given).status_code in (302, 400)
     assert list(DeadLetterQueue.objects.values()) == before
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 5_000 + "]" * 5_000, "[" * 960 + "]" * 960, f"[{'1' * 5_000}]", "5", '"x"', '{"headers": [], "embed": 7}']
+)
+@pytest.mark.parametrize("columns", [("args",), ("kwargs",), ("result", "result_meta", "options", "progress")])
+def test_json_that_nobody_can_use_costs_only_its_own_job(staff: Client, text: str, columns: tuple[str, ...]) -> None:
+    bad, good = [job_in("failed", name=f"many {number}") for number in range(2)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE jobs_job SET {', '.join(f'{name} = %s' for name in columns)} WHERE id = %s", [*[text] * len(columns), bad.pk]
+        )
+    entry = DeadLetterQueue.objects.get(job=bad)
+    found = "/jobs/?q=many"
+    assert {job.pk for job in staff.get(found).context["page"].rows} == {bad.pk, good.pk}
+    index_everything()
+    assert {job.pk for job in staff.get(found).context["page"].rows} == {bad.pk, good.pk}
+    for address in (
+        f"/jobs/{bad.pk}/", "/", "/jobs/?error=ValueError", "/jobs/dead-letters/?q=many", f"/jobs/dead-letters/group/{entry.fingerprint}/",
+        "/jobs/dead-letters/reprocess/", f"/jobs/create/?from={bad.pk}", "/jobs/export/", "/jobs/export/?format=json", "/admin/jobs/job/",
+        f"/admin/jobs/job/{bad.pk}/change/", f"/admin/jobs/deadletterqueue/{entry.pk}/change/",
+    ):  # fmt: skip
+        answer = staff.get(address)
+        content = b"".join(answer.streaming_content) if answer.streaming else answer.content
+        assert (answer.status_code, len(content) > 0) == (200, True), address
+    assert dead_letters.reprocess([entry.pk], "sara").done == [entry.pk]
 
 
 def test_half_a_character_that_a_plain_insert_brought_breaks_no_page(staff: Client) -> None:
