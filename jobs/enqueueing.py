@@ -15,6 +15,7 @@ from jobs import registry
 from jobs.conf import configuration
 from jobs.domain import task_ids
 from jobs.domain.priority import DEFAULT, HIGHEST, LOWEST
+from jobs.domain.statuses import EARLIEST, LATEST, is_due_time
 from jobs.models import Job
 from jobs.store import clock
 from jobs.store.insert import NewJob, insert, insert_many
@@ -112,6 +113,9 @@ def _due(run_at: Any, delay: Any, errors: dict[str, str]) -> Any:
         return clock.now() + timedelta(seconds=delay)
     if run_at is not None and not isinstance(run_at, datetime):
         errors["run_at"] = _("This is not a date and time.")
+        return None
+    if run_at is not None and not is_due_time(run_at):
+        errors["run_at"] = _("Jobs are due between the years %(first)d and %(last)d.") % {"first": EARLIEST.year, "last": LATEST.year - 1}
         return None
     return timezone.make_aware(run_at) if run_at is not None and timezone.is_naive(run_at) else run_at
 

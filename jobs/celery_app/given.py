@@ -1,22 +1,27 @@
 """Options of a call as values of a row, refused with their name where they can be none."""
 
 import math
+from datetime import datetime
 from typing import Any, Final
 
 from celery.utils.time import maybe_iso8601
 
 from jobs.domain import priority as priorities
+from jobs.domain import statuses
 
 _LONGEST: Final = 2**31 - 1  # seconds that a row can hold; a limit beyond is none that anybody would live to see
 
 
 def moment(eta: Any) -> Any:
     """The time before which the job does not run, None for now. Raises ValueError for a text that is no ISO time."""
+    found = eta
     if isinstance(eta, str):
         try:
-            maybe_iso8601(eta)
+            found = maybe_iso8601(eta)
         except (ValueError, TypeError, OverflowError) as error:
             raise ValueError(f"eta {eta[:100]!r} is no time: a datetime or an ISO 8601 text is") from error
+    if isinstance(found, datetime) and not statuses.is_due_time(found):
+        return statuses.due_time(found)
     return eta or None
 
 

@@ -31,8 +31,22 @@ class State(StrEnum):
 
 # When a job is due that was replaced by a chain or a chord: it waits until the last of them is sent under its task_id.
 HELD: Final = datetime(9999, 1, 1, tzinfo=UTC)
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)  # of due times: the clocks of all places show them, and Python can read them
+LATEST: Final = datetime(9998, 1, 1, tzinfo=UTC)
 ENDED: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 LIVE: Final = frozenset(Status) - ENDED
+
+
+def is_due_time(moment: datetime) -> bool:
+    """Whether a job may be due then, by the year alone: it may have no time zone yet."""
+    return EARLIEST.year <= moment.year < LATEST.year
+
+
+def due_time(moment: datetime) -> datetime:
+    """The nearest moment at which a job may be due."""
+    if is_due_time(moment):
+        return moment
+    return EARLIEST if moment.year < EARLIEST.year else LATEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,11 @@ class Job(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(name="jobs_job_priority", condition=Q(priority__gte=0, priority__lte=9)),
             models.CheckConstraint(name="jobs_job_max_retries", condition=Q(max_retries__isnull=True) | Q(max_retries__gte=0)),
-            models.CheckConstraint(name="jobs_job_timeout", condition=Q(timeout__isnull=True) | Q(timeout__gte=1)),
+            # The limit of a run, and when it is due.
+            models.CheckConstraint(
+                name="jobs_job_times",
+                condition=(Q(timeout__isnull=True) | Q(timeout__gte=1)) & Q(run_at__gte=statuses.EARLIEST, run_at__lte=statuses.HELD),
+            ),
             models.CheckConstraint(name="jobs_job_counts", condition=Q(attempts__gte=0, runs__gte=F("attempts"), losses__gte=0)),
             # The statuses, and which have an end. PostgreSQL reads each constraint anew for each statement: one is cheaper than two.
             models.CheckConstraint(

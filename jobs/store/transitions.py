@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from jobs.domain.fingerprint import fingerprint
 from jobs.domain.outcomes import Outcome
-from jobs.domain.statuses import HELD
+from jobs.domain.statuses import EARLIEST, HELD, LATEST
 from jobs.store import search
 from jobs.store.insert import NewJob
 from jobs.store.tell import ended, tell
@@ -113,15 +113,16 @@ def retry(
         return cancel_running(cursor, run, failure, meta=meta)
     if asked is None:
         return False
-    values = parameters(run, failure, delay) | {"run_at": run_at, "meta": meta}
+    values = parameters(run, failure, delay) | {"run_at": run_at, "meta": meta, "first": EARLIEST, "last": LATEST}
     cursor.execute(_ATTEMPT + FENCE, values)
     changed = ""
     if new is not None:
-        changed = ", args = %(args)s, kwargs = %(kwargs)s, options = %(options)s, queue = %(queue)s, priority = %(priority)s"
+        changed = " args = %(args)s, kwargs = %(kwargs)s, options = %(options)s, queue = %(queue)s, priority = %(priority)s,"
         values |= {"args": new.args, "kwargs": new.kwargs, "options": new.options, "queue": new.queue, "priority": new.priority}
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', last_error = %(last_error)s, worker = NULL, deadline_at = NULL, progress = NULL,
-                   result_meta = %(meta)s, run_at = coalesce(%(run_at)s, clock_timestamp() + make_interval(secs => %(delay)s)){changed}
+                   result_meta = %(meta)s, {changed}
+                   run_at = least(greatest(coalesce(%(run_at)s, clock_timestamp() + make_interval(secs => %(delay)s)), %(first)s), %(last)s)
              WHERE {FENCE}""",
         values,
     )

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from jobs.domain import priority
+from jobs.domain.statuses import LATEST
 from jobs.enqueueing import MAX_RETRIES, NAME_LIMIT
 from jobs.models.audit import Verb
 from jobs.store import audit, clock
@@ -23,7 +24,9 @@ AT_WIDGET = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetim
 
 
 def not_past(moment: datetime | None) -> datetime | None:
-    """The moment itself. Raises ValidationError when it lies more than a minute back."""
+    """The moment itself. Raises ValidationError when it lies more than a minute back, or further ahead than a job can wait."""
+    if moment is not None and moment.year >= LATEST.year:
+        raise ValidationError(_("At most until the year %(last)d."), code="late", params={"last": LATEST.year - 1})
     if moment is not None and moment < timezone.now() - timedelta(minutes=1):
         raise ValidationError(_("This time is in the past."), code="past")
     return moment

@@ -12,6 +12,7 @@ from kombu.exceptions import EncodeError
 from jobs.celery_app import encoding, process_engine
 from jobs.conf import configuration
 from jobs.domain import priority as priorities
+from jobs.domain.statuses import due_time
 from jobs.store.insert import NewJob, insert_sent
 
 logger = logging.getLogger("jobs.worker")
@@ -100,7 +101,7 @@ def _moment(eta: Any) -> datetime | None:
         raise Refused(f"its eta {str(eta)[:100]!r} is no time") from error
     if not isinstance(found, datetime):
         raise Refused(f"its eta {str(eta)[:100]!r} is no time")
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return due_time(found if found.tzinfo else found.replace(tzinfo=UTC))
 
 
 def _json(value: Any) -> str:

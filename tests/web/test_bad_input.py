@@ -1,10 +1,11 @@
 """Nonsense and malice, at every door: an answer that says what is wrong, nothing stored, nothing run in anybody's browser."""
 
 import html
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from celery.utils.time import maybe_iso8601
 from django.contrib.auth import get_user_model
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
@@ -15,9 +16,13 @@ from jobs.enqueueing import InvalidJob
 from jobs.models import DeadLetterQueue, ErrorGroup, Job, Worker
 from jobs.store import transitions
 from jobs.store.transitions import Failure, Run
+from jobs.tasks import sleep
+from jobs.web.choices import ZONE_COOKIE
 from tests.rows import index_everything, job_in
 
 pytestmark = pytest.mark.django_db
+FIRST = datetime(1, 1, 1, tzinfo=timezone.get_fixed_timezone(14 * 60))  # before the year 1 in UTC
+LAST = datetime(9999, 12, 31, 23, 59, tzinfo=timezone.get_fixed_timezone(-12 * 60))  # after the year 9999
 SCRIPT = '"><script>alert(1)</script>'
 ADD = {
     "task": "jobs.tasks.fail", "name": "", "args": "[]", "kwargs": "{}", "priority": "5", "max_retries": "3", "run_at": "", "queue": "",
@@ -54,6 +59,7 @@ def staff(client: Client) -> Client:
         *[({"timeout": value}, "timeout", "1 or more") for value in (0, -5, "long", 2**40)],
         *[({"delay": value}, "run_at", "0 or more") for value in (-1, "soon", float("nan"), float("inf"))],
         *[({"run_at": value}, "run_at", "not a date") for value in ("soon", 5, timedelta(1))],
+        *[({"run_at": value}, "run_at", "1900 and 9997") for value in (FIRST, LAST)],
         *[({"name": value}, "name", reason) for value, reason in [(5, "text"), ("a\0b", "Null"), ("x" * 256, "255")]],
         ({"name": "a\u202eb"}, "name", "direction"),
         *[({"queue": value}, "queue", reason) for value, reason in [("", "Name"), ("a\0b", "Null"), ("x" * 101, "100"), (7, "text")]],
@@ -73,6 +79,7 @@ def test_enqueue_names_the_field_and_stores_nothing(options: dict[str, Any], fie
     [
         {"priority": 10}, {"priority": -1}, {"max_retries": -1}, {"timeout": 0}, {"attempts": 1}, {"losses": -1},
         {"status": "done"}, {"status": "running"}, {"status": "completed"},
+        {"run_at": "infinity"}, {"run_at": "-infinity"}, {"run_at": "9999-01-01 00:00:01+0"}, {"run_at": "1899-12-31 23:59+0"},
     ],
 )  # fmt: skip
 def test_the_database_refuses_a_row_that_cannot_be(columns: dict[str, Any]) -> None:
@@ -91,7 +98,8 @@ def past() -> str:
     [
         ("task", "no.such.task"), ("args", "[1"), ("args", '{"a": 1}'), ("kwargs", "[]"), ("kwargs", '{"mesage": "x"}'),
         ("kwargs", '{"message": 5}'), ("args", '["' + "x" * 300_000 + '"]'), ("priority", "10"), ("priority", "-1"), ("priority", "high"),
-        ("max_retries", "-1"), ("max_retries", "10000000"), ("run_at", "soon"), ("run_at", "past"), ("name", "a\0b"), ("name", "a\u202eb"),
+        ("max_retries", "-1"), ("max_retries", "10000000"), ("run_at", "soon"), ("run_at", "past"), ("run_at", "9999-12-31T23:59"),
+        ("name", "a\0b"), ("name", "a\u202eb"),
         ("name", "x" * 10_000), ("queue", "x" * 101), ("queue", "a\0b"),
     ],
 )  # fmt: skip
@@ -103,13 +111,15 @@ def test_the_admin_says_what_is_wrong_and_stores_nothing(staff: Client, field: s
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("argument-message", "a\0b"), ("argument-message", "x" * 300_000), ("when", SCRIPT), ("token", SCRIPT)]
+    ("name", "value"),
+    [("argument-message", "a\0b"), ("argument-message", "x" * 300_000), ("when", SCRIPT), ("token", SCRIPT), ("at", "9999-12-31T23:59")],
 )
 def test_the_form_refuses_it_too(staff: Client, name: str, value: str) -> None:
     page = staff.get("/jobs/create/?task=jobs.tasks.fail").content.decode()
     token = page.split('name="token" value="')[1].split('"')[0]
     given = {"task": "jobs.tasks.fail", "argument-message": "m", "priority": "5", "max_retries": "3", "when": "now", "queue": "celery"}
-    answer = staff.post("/jobs/create/", given | {"token": token, name: value})
+    staff.cookies[ZONE_COOKIE] = "America/New_York"
+    answer = staff.post("/jobs/create/", given | {"token": token, "when": "at" if name == "at" else "now", name: value})
     assert answer.status_code == 422
     assert SCRIPT not in answer.content.decode()
     assert not Job.objects.exists()
@@ -212,6 +222,22 @@ def test_json_that_nobody_can_use_costs_only_its_own_job(staff: Client, text: st
         content = b"".join(answer.streaming_content) if answer.streaming else answer.content
         assert (answer.status_code, len(content) > 0) == (200, True), address
     assert dead_letters.reprocess([entry.pk], "sara").done == [entry.pk]
+
+
+@pytest.mark.parametrize("eta", [FIRST, LAST, FIRST.isoformat(), LAST.isoformat()])
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/New_York"])
+def test_a_time_that_no_clock_shows_is_the_nearest_that_one_does(staff: Client, eta: datetime | str, zone: str) -> None:
+    staff.cookies[ZONE_COOKIE] = zone
+    sent = Job.objects.get(task_id=sleep.apply_async(kwargs={"seconds": 0}, eta=eta).id)
+    again = job_in("running")
+    with connection.cursor() as cursor:
+        moment = maybe_iso8601(eta)
+        transitions.retry(cursor, Run(id=again.pk, runs=1), Failure(error_class="ValueError", message="no"), delay=0, run_at=moment)
+    years = {job.run_at.year for job in Job.objects.filter(pk__in=[sent.pk, again.pk])}
+    assert years == ({1900} if moment.year == 1 else {9998})
+    pages = ["/jobs/", f"/jobs/{sent.pk}/", f"/jobs/{again.pk}/", "/jobs/queues/"]
+    for address in (*pages, "/admin/jobs/job/", f"/admin/jobs/job/{sent.pk}/change/"):
+        assert staff.get(address).status_code == 200
 
 
 def test_half_a_character_that_a_plain_insert_brought_breaks_no_page(staff: Client) -> None:
