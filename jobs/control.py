@@ -1,12 +1,13 @@
 """What people do with jobs. Every verb says which it changed, and why it left the others."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import IntegrityError, connections, transaction
 from django.utils.translation import gettext as _
 
+from jobs import masking
 from jobs.conf import configuration
 from jobs.domain import statuses
 from jobs.domain.actors import Actor, actor_of
@@ -45,15 +46,17 @@ def _apply(
     verb: Callable[[Any, list[int]], list[int]],
     why_not: Callable[[Job], Refusal],
     reason: str,
+    arguments: Collection[str] = (),
 ) -> Report:
-    """Lock, change and record in one transaction; `reason` is what the person said, "" for nothing."""
+    """Lock, change and record in one transaction; `reason` is what the person said, "" for nothing; `arguments`: names that `verb` gives
+    other values."""
     wanted = list(dict.fromkeys(int(id) for id in ids))
     alias = configuration().database
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-        before = audit.seen(cursor, wanted, statuses=FROM[what])
+        before = audit.seen(cursor, wanted, statuses=FROM[what], arguments=arguments)
         done = verb(cursor, list(before))
         changed = {id: before[id] for id in done}
-        audit.record(cursor, actor_of(by), what, changed, audit.seen(cursor, done), note=reason)
+        audit.record(cursor, actor_of(by), what, changed, audit.seen(cursor, done, arguments=arguments), masking.argument, note=reason)
     left = set(wanted) - set(done)
     found = Job.objects.using(alias).defer("args", "kwargs", "result", "options").in_bulk(left)
     return Report(done=sorted(done), refused={id: why_not(found[id]) if id in found else Refusal.MISSING for id in sorted(left)})
@@ -78,7 +81,8 @@ def reprocess(
 ) -> Report:
     """Run failed or cancelled jobs again, with all their retries; closes their open dead letters.
 
-    `arguments`: values for named arguments that replace those of each job; `priority`: a new one for all of them; `reason`: for the audit.
+    `arguments`: values for named arguments that replace those of each job, the audit keeps both; `priority`: a new one for all of them;
+    `reason`: for the audit.
     """
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
@@ -92,7 +96,7 @@ def reprocess(
         )
         return done
 
-    return _revive(Verb.REPROCESS, ids, by, verb, reason)
+    return _revive(Verb.REPROCESS, ids, by, verb, reason, arguments or ())
 
 
 def restore(ids: Sequence[int], by: str | Actor) -> Report:
@@ -100,7 +104,14 @@ def restore(ids: Sequence[int], by: str | Actor) -> Report:
     return _revive(Verb.RESTORE, ids, by, interventions.restore, "")
 
 
-def _revive(what: Verb, ids: Sequence[int], by: str | Actor, verb: Callable[[Any, list[int]], list[int]], reason: str) -> Report:
+def _revive(
+    what: Verb,
+    ids: Sequence[int],
+    by: str | Actor,
+    verb: Callable[[Any, list[int]], list[int]],
+    reason: str,
+    arguments: Collection[str] = (),
+) -> Report:
     def why_not(job: Job) -> Refusal:
         if not statuses.can(what.value, job.status):
             return _is(job)
@@ -109,10 +120,10 @@ def _revive(what: Verb, ids: Sequence[int], by: str | Actor, verb: Callable[[Any
 
     for _tried in range(3):
         try:
-            return _apply(what, ids, by, verb, why_not, reason)
+            return _apply(what, ids, by, verb, why_not, reason, arguments)
         except IntegrityError:  # a job with the same unique key was accepted in this very moment; the next look sees it
             continue
-    return _apply(what, ids, by, verb, why_not, reason)
+    return _apply(what, ids, by, verb, why_not, reason, arguments)
 
 
 def run_again(job: Job, by: str | Actor, *, reason: str = "", **options: Any) -> Job:

@@ -20,6 +20,12 @@ def named(value: Any) -> Any:
     return masked(value, configuration().secret_patterns)
 
 
+def argument(name: str, value: Any) -> Any:
+    """The value of one named argument without secrets."""
+    shown = named({name: value})
+    return shown[name] if isinstance(shown, dict) else shown
+
+
 def positional(task: str, values: Any) -> Any:
     """Positional arguments without secrets: by the names they have in the task's signature, where this process knows the task."""
     patterns = configuration().secret_patterns

@@ -1,45 +1,63 @@
 """Records of what people did, written in the transaction of the change."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jobs.domain.actors import Actor
+from jobs.domain.readable import encodable
 from jobs.models.audit import Verb
 from jobs.store.many import execute_many
 from jobs.store.transitions import clean
 
 NOTE = 2000  # letters
 SHOWN = ("status", "priority", "queue", "cancel asked")
-_STATE = (
-    "SELECT id, coalesce(nullif(name, ''), task), status, priority, queue, cancel_requested_at IS NOT NULL FROM jobs_job WHERE id = ANY(%s)"
-)
+_STATE = """SELECT id, coalesce(nullif(name, ''), task), CASE WHEN %s THEN kwargs::text END, status, priority, queue,
+                   cancel_requested_at IS NOT NULL FROM jobs_job WHERE id = ANY(%s)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A job as it was read: what it is called, and what a verb may change."""
+    """A job as it was read: what it is called, what a verb may change, and those named arguments that one is to replace."""
 
     name: str
     values: Mapping[str, Any]
+    arguments: Mapping[str, Any]
 
 
-def seen(cursor: Any, ids: Sequence[int], *, statuses: Sequence[str] | None = None) -> dict[int, Seen]:
-    """The jobs as they are. With `statuses`: those in one of them, locked until the end of the transaction."""
+def seen(cursor: Any, ids: Sequence[int], *, statuses: Sequence[str] | None = None, arguments: Collection[str] = ()) -> dict[int, Seen]:
+    """The jobs as they are, with the named arguments of these names. With `statuses`: those in one of them, locked until the end of
+    the transaction."""
     if statuses is None:
-        cursor.execute(_STATE, [list(ids)])
+        cursor.execute(_STATE, [bool(arguments), list(ids)])
     else:
-        cursor.execute(f"{_STATE} AND status = ANY(%s) ORDER BY id FOR UPDATE", [list(ids), list(statuses)])
-    return {id: Seen(name=name, values=dict(zip(SHOWN, values, strict=True))) for id, name, *values in cursor.fetchall()}
+        cursor.execute(f"{_STATE} AND status = ANY(%s) ORDER BY id FOR UPDATE", [bool(arguments), list(ids), list(statuses)])
+    return {
+        id: Seen(name=name, values=dict(zip(SHOWN, values, strict=True)), arguments=_those(kwargs, arguments))
+        for id, name, kwargs, *values in cursor.fetchall()
+    }
 
 
-def record(cursor: Any, actor: Actor, verb: Verb, before: Mapping[int, Seen], after: Mapping[int, Seen], *, note: str = "") -> None:
-    """One row for each job of `before`: only what differs is written."""
+def _those(kwargs: str | None, names: Collection[str]) -> dict[str, Any]:
+    found = json.loads(kwargs) if kwargs else {}
+    return {name: found[name] for name in names if name in found} if isinstance(found, dict) else {}
+
+
+def record(
+    cursor: Any,
+    actor: Actor,
+    verb: Verb,
+    before: Mapping[int, Seen],
+    after: Mapping[int, Seen],
+    mask: Callable[[str, Any], Any],
+    *,
+    note: str = "",
+) -> None:
+    """One row for each job of `before`: only what differs is written. `mask` hides secrets of an argument, by its name and value."""
     rows = []
     for id, old in before.items():
-        new = after[id].values if id in after else {}
-        changed = [key for key in old.values if old.values[key] != new.get(key)] if new else list(old.values)
+        new = after.get(id)
         rows.append(
             (
                 clean(actor.name, 200),
@@ -47,12 +65,40 @@ def record(cursor: Any, actor: Actor, verb: Verb, before: Mapping[int, Seen], af
                 verb.value,
                 id,
                 clean(old.name, 300),
-                json.dumps({key: old.values[key] for key in changed}),
-                json.dumps({key: new[key] for key in changed if key in new}),
+                json.dumps(_part(old, new, mask)),
+                json.dumps(_part(new, old, mask) if new else {}),
                 clean(note, NOTE),
             )
         )
     write(cursor, rows)
+
+
+def _part(one: Seen, other: Seen | None, mask: Callable[[str, Any], Any]) -> dict[str, Any]:
+    """What `one` has otherwise than `other`; all but the arguments where there is no other."""
+    if other is None:
+        return dict(one.values)
+    part: dict[str, Any] = {key: value for key, value in one.values.items() if value != other.values[key]}
+    names = [name for name in {**one.arguments, **other.arguments} if not _same(name, one.arguments, other.arguments)]
+    if names:
+        part["arguments"] = {clean(name, 300): _kept(mask(name, one.arguments[name])) for name in names if name in one.arguments}
+    return part
+
+
+def _same(name: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """As JSON: 1, 1.0 and true are three values."""
+    return name in one and name in other and json.dumps(one[name]) == json.dumps(other[name])
+
+
+def _kept(value: Any) -> Any:
+    """The value; its JSON as a text where not every reader takes it (an infinite number, half a pair of surrogates), and the beginning of a
+    long one, for a record stays for ever."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        json.dumps(value, allow_nan=False)
+        text.encode()
+    except ValueError:
+        return encodable(text)[:NOTE]
+    return value if len(text) <= NOTE else f"{text[:NOTE]}…"
 
 
 def link(cursor: Any, actor: Actor, verb: Verb, *, old: tuple[int, str], new: tuple[int, str], note: str = "") -> None:

@@ -32,7 +32,9 @@ SAID: Final = {
     "wake": "snoozed until",
 }  # by the verb itself
 register = template.Library()
-for _filter in (acts.act_text, values.call_line, values.one_line, values.pretty, times.clock, times.span, times.seconds, times.per_minute):
+for _filter in (
+    acts.act_text, acts.options, values.call_line, values.one_line, values.pretty, times.clock, times.span, times.seconds, times.per_minute,
+):  # fmt: skip
     register.filter(_filter)
 for _tag in (marks.spark, marks.slot_meter, marks.slot_is_long):
     register.simple_tag(_tag)
@@ -216,10 +218,15 @@ def changes(act: Any) -> list[dict[str, Any]]:
         "owner": _("Owner"),
         "snoozed until": _("Snoozed until"),
     }
-    return [
+    shown = [
         {"label": "" if SAID.get(act.verb) == key else labels.get(key, key), "old": _word(key, old), "new": _word(key, act.after.get(key))}
         for key, old in act.before.items()
-        if key != "cancel asked" or act.after
+        if key != "arguments" and (key != "cancel asked" or act.after)
+    ]
+    old, new = act.before.get("arguments", {}), act.after.get("arguments", {})
+    return shown + [
+        {"label": acts.argument_label(name), "old": acts.argument_text(name, old), "new": acts.argument_text(name, new)}
+        for name in {**old, **new}
     ]
 
 

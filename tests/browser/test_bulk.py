@@ -1,10 +1,16 @@
 """Many jobs at once, in Arabic: choose, look at the preview, change exactly these; and by the keyboard alone."""
 
+from itertools import product
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.db import connection
 from playwright.sync_api import Page, expect
 
-from jobs.models import Audit, Job
+from jobs import batches
+from jobs.domain.actors import Actor
+from jobs.models import Audit, DeadLetterQueue, Job
+from jobs.models.audit import Verb
 from tests.browser.test_look import PICTURES
 from tests.rows import job_in
 
@@ -33,6 +39,20 @@ def test_the_filtered_jobs_get_another_priority_and_no_later_one(page: Page) -> 
     assert set(Job.objects.filter(priority=9).values_list("name", flat=True)) == {"فاتورة 0", "فاتورة 1", "فاتورة 2"}
     assert set(Job.objects.filter(priority=5)) == {other, later}
     assert Audit.objects.filter(verb="priority", actor="sara").count() == 3
+
+
+def test_a_long_argument_that_was_replaced_stays_within_its_pages(page: Page) -> None:
+    job = job_in("failed", name="فاتورة")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET kwargs = json_build_object('seconds', repeat('x', 400)) WHERE id = %s", [job.pk])
+    entries = list(DeadLetterQueue.objects.values_list("id", flat=True))
+    batch = batches.start(Verb.REPROCESS, entries, Actor(name="sara"), entries=True, arguments={"seconds": "y" * 400})
+    batches.go_on()
+    for width, address in product((390, 1280), (f"/jobs/{job.pk}/", "/jobs/audit/", f"/jobs/batches/{batch.pk}/")):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(address)
+        expect(page.locator("bdi", has_text="yyy").filter(visible=True)).to_have_count(1)
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0, (width, address)
 
 
 def test_the_list_is_used_by_the_keyboard_alone(page: Page) -> None:

@@ -1,5 +1,7 @@
 """What people do is recorded with the change, by whom and from where, and the record stays as it is."""
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -8,9 +10,10 @@ from django.contrib.auth.models import Permission
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
-from jobs import control, dead_letters
+from jobs import batches, control, dead_letters
 from jobs.domain.actors import Actor, Source
-from jobs.models import Audit, DeadLetterQueue
+from jobs.models import Audit, Batch, DeadLetterQueue
+from jobs.models.audit import Verb
 from jobs.store import audit as records
 from tests.rows import job_in
 
@@ -47,6 +50,64 @@ def test_each_verb_is_recorded_with_what_changed() -> None:
         ("delete", waiting.id, {"status": "cancelled", "priority": 8, "queue": "slow", "cancel asked": False}, {}),
     ]
     assert set(Audit.objects.values_list("actor", "source")) == {("sara", "page")}
+
+
+def test_the_arguments_that_somebody_replaced_are_recorded_and_shown_without_secrets(staff: Client) -> None:
+    job, other = job_in("failed"), job_in("failed")
+    with connection.cursor() as cursor:
+        kwargs = {"seconds": 1, "password": "hunter2", "same": [1], "kept": "x"}
+        cursor.execute("UPDATE jobs_job SET kwargs = %s WHERE id = %s", [json.dumps(kwargs), job.id])
+    entries = list(DeadLetterQueue.objects.values_list("id", flat=True))
+    new = {"seconds": True, "password": "hunter3", "same": [1], "url": "postgres://a:hunter4@db/x"}
+    batches.start(Verb.REPROCESS, entries, SARA, entries=True, arguments=new, priority=8, reason="the form was wrong")
+    batches.go_on()
+    job.refresh_from_db()
+    assert job.kwargs == {**kwargs, **new}
+    hidden = {"password": "***", "same": [1], "seconds": True, "url": "postgres://a:***@db/x"}
+    record, second = (Audit.objects.get(job=one.id) for one in (job, other))
+    assert record.before == {"status": "failed", "priority": 5, "arguments": {"seconds": 1, "password": "***"}}
+    after = {name: value for name, value in hidden.items() if name != "same"}
+    assert record.after == {"status": "pending", "priority": 8, "arguments": after}
+    assert (second.before["arguments"], second.after["arguments"]) == ({"seconds": 0}, hidden)
+    for language, word, priority in (("en", "Argument", "Priority"), ("ar", "المدخل", "الأولوية")):
+        staff.cookies["django_language"] = language
+        for address in (f"/jobs/{job.id}/", "/jobs/audit/"):
+            page = staff.get(address).content.decode()
+            for argument, old, now in (
+                ("seconds", "1", "true"),
+                ("password", "&quot;***&quot;", "&quot;***&quot;"),
+                ("url", "–", "&quot;postgres:"),
+            ):
+                shown = (
+                    rf'{word} \u2068{argument}\u2069: <bdi class="diff-old">{re.escape(old)}</bdi>.*?<bdi class="diff-new">{re.escape(now)}'
+                )
+                assert re.search(shown, page), (address, argument)
+            assert "hunter" not in page
+        page = staff.get(f"/jobs/batches/{Batch.objects.get().pk}/").content.decode()
+        for label, value in (("\u2068seconds\u2069", "true"), ("\u2068password\u2069", "&quot;***&quot;"), (priority, "8")):
+            assert re.search(rf"<dt>[^<]*{label}</dt><dd><bdi>{re.escape(value)}</bdi></dd>", page), label
+        assert "<bdi>the form was wrong</bdi>" in page
+        assert "hunter" not in page
+
+
+@pytest.mark.parametrize(
+    ("old", "kept"),
+    [
+        (json.dumps("x" * 5_000), '"' + "x" * 1_999 + "…"), ('"a\\u0000\u202eb"', "a\0\u202eb"),
+        ('"\\ud800"', '"\\ud800"'), ("1e400", "Infinity"),
+        ('{"a": [null], "token": "hunter2"}', {"a": [None], "token": "***"}), ("[" * 600 + "]" * 600, "***"),
+    ],
+    ids=["long", "signs", "half", "infinite", "nested", "deep"],
+)  # fmt: skip
+def test_any_argument_can_be_recorded(staff: Client, old: str, kept: Any) -> None:
+    job = job_in("failed")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET kwargs = %s", [f'{{"seconds": {old}}}'])
+    control.reprocess([job.id], by=SARA, arguments={"seconds": 2})
+    record = Audit.objects.get()
+    assert record.before["arguments"] == {"seconds": kept}
+    for address in (f"/jobs/{job.id}/", "/jobs/audit/", f"/admin/jobs/audit/{record.pk}/change/"):
+        assert staff.get(address).status_code == 200
 
 
 def test_what_was_refused_is_not_recorded() -> None:

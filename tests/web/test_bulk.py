@@ -206,7 +206,10 @@ def test_the_button_repeats_verb_and_number(staff: Client, verb: str, status: st
         assert f"<h1>{text}</h1>" in content
         assert f">{text}</button>" in content
     staff.post(f"/jobs/batches/{batch.pk}/confirm/", {"priority": "9", "queue": "slow"})
-    assert f"<h1>{two}</h1>" in staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
+    page = staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
+    assert f"<h1>{two}</h1>" in page
+    asked = {"priority": "<dt>Priority</dt><dd><bdi>9</bdi></dd>", "queue": "<dt>Queue</dt><dd><bdi>slow</bdi></dd>"}
+    assert [name for name, shown in asked.items() if shown in page] == [verb] * (verb in asked)
     assert two in staff.get("/jobs/batches/").content.decode()
 
 
