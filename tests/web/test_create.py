@@ -77,6 +77,24 @@ def test_the_same_form_sent_twice_makes_one_job(staff: Client) -> None:
     assert Job.objects.count() == 1
 
 
+def test_a_form_that_was_changed_after_it_was_sent_makes_another_job(staff: Client) -> None:
+    page = staff.get(f"/jobs/create/?task={GOOD['task']}").content.decode()
+    token = re.findall(r'name="token" value="([^"]+)"', page)[0]
+
+    def send(**changes: str) -> int:
+        answer = staff.post("/jobs/create/", {**GOOD, "token": token, "csrfmiddlewaretoken": str(Job.objects.count()), **changes})
+        assert answer.status_code == 302
+        return Job.objects.latest("id").pk if changes.get("another") else int(answer.headers["Location"].split("/")[2])
+
+    first, second = send(name="first"), send(name="second", **{"argument-seconds": "2"})
+    assert list(Job.objects.order_by("id").values_list("id", "name", "kwargs")) == [
+        (first, "first", {"seconds": 1.0}), (second, "second", {"seconds": 2.0}),
+    ]  # fmt: skip
+    assert send(name="first") == first
+    assert send(name="second", another="1", **{"argument-seconds": "2"}) == second
+    assert Job.objects.count() == 2
+
+
 def test_without_the_permission_nothing_is_created(client: Client) -> None:
     user = get_user_model().objects.create_user("omar", "", "x")
     user.user_permissions.add(Permission.objects.get(codename="view_job"))

@@ -1,5 +1,6 @@
 """Create a job: its task, the task's own fields, when and how; empty, or filled from an earlier job."""
 
+import json
 import uuid
 from typing import Any
 from urllib.parse import urlencode
@@ -7,9 +8,10 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
@@ -84,21 +86,28 @@ def _initial(task: Any, old: Job | None) -> dict[str, Any]:
 
 
 def _create(request: HttpRequest, task: str, form: JobForm, arguments: ArgumentsForm, old: Job | None) -> int | None:
-    """The new job's number, the earlier one's when this form was sent before, None when the job is refused."""
-    token = str(form.cleaned_data["token"])
+    """The new job's number, the earlier one's when this form was sent before with the same in it, None when the job is refused."""
+    mark = _mark(request.POST)
     with transaction.atomic():
-        session = _locked_session(request, token)
+        session = _locked_session(request, str(form.cleaned_data["token"]))
         sent: dict[str, int] = session.get("created", {})
-        if token in sent:
-            return sent[token]
+        if mark in sent:
+            return sent[mark]
         try:
             job = _enqueue(request, task, form, arguments, old)
         except InvalidJob as error:
             _show(error, form, arguments)
             return None
-        session["created"] = dict([*sent.items(), (token, job.pk)][-KEPT:])
+        session["created"] = dict([*sent.items(), (mark, job.pk)][-KEPT:])
         session.save()
     return job.pk
+
+
+def _mark(sent: QueryDict) -> str:
+    """Stands for the form with what is in it: who goes back, changes something and sends it again wants another job. The session keeps it,
+    so it tells nothing of the arguments."""
+    fields = sorted((name, values) for name, values in sent.lists() if name not in ("csrfmiddlewaretoken", "another"))
+    return salted_hmac(__name__, json.dumps(fields), algorithm="sha256").hexdigest()
 
 
 def _locked_session(request: HttpRequest, token: str) -> Any:
