@@ -118,19 +118,19 @@ class DeadLetterQueueAdmin(admin.ModelAdmin):
 
     @admin.action(description=_("Reprocess"), permissions=["triage"])
     def reprocess_entries(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "reprocess", dead_letters.reprocess(_ids(rows), by=admin_actor(request), reason=reason_of(request)))
+        say(request, "reprocess", dead_letters.reprocess(_ids(rows), by=admin_actor(request), reason=reason_of(request)), entries=True)
 
     @admin.action(description=_("Mark as resolved"), permissions=["triage"])
     def resolve_entries(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
         if "confirmed" not in request.POST:
             return ask(self, request, rows, "resolve_entries", str(_("Mark these entries as resolved?")), note=True)
         note = request.POST.get("note", "").replace("\0", "")[:2000]
-        say(request, "resolve", dead_letters.resolve(_ids(rows), by=admin_actor(request), note=note))
+        say(request, "resolve", dead_letters.resolve(_ids(rows), by=admin_actor(request), note=note), entries=True)
         return None
 
     @admin.action(description=_("Send the notice"), permissions=["triage"])
     def notify_entries(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "notify", dead_letters.notify(_ids(rows), by=admin_actor(request)))
+        say(request, "notify", dead_letters.notify(_ids(rows), by=admin_actor(request)), entries=True)
 
     @admin.action(description=_("Look after their errors (I become the owner)"), permissions=["triage"])
     def own_groups(self, request: HttpRequest, rows: Rows) -> None:

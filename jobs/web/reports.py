@@ -10,7 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs.domain.actors import Actor, Source
-from jobs.refusals import said
+from jobs.models import DeadLetterQueue
+from jobs.refusals import Refusal, said
 
 SHOWN = 5  # numbers named for each reason
 
@@ -51,17 +52,45 @@ def done_text(action: str, number: int) -> str:
     return text % {"number": f"{number:,}"}
 
 
-def refused_texts(report: Report) -> list[str]:
-    """One sentence for each reason: how many were left, which, and why."""
+def refused_texts(report: Report, *, entries: bool = False) -> list[str]:
+    """One sentence for each reason: how many were left, which, and why. `entries`: the report is about dead letters; people know their jobs
+    by number, not them."""
+    jobs = dict(DeadLetterQueue.objects.filter(pk__in=report.refused).values_list("pk", "job_id")) if entries else {}
     texts = []
     for reason, number in Counter(report.refused.values()).most_common():
-        ids = [str(job) for job, other in report.refused.items() if other == reason]
-        names = ", ".join(ids[:SHOWN]) + (" …" if len(ids) > SHOWN else "")
-        sentence = ngettext(
-            "%(number)s was left as it is (%(names)s): %(reason)s", "%(number)s were left as they are (%(names)s): %(reason)s", number
-        )
-        texts.append(sentence % {"number": f"{number:,}", "names": names, "reason": said(reason)})
+        ids = [id for id, other in report.refused.items() if other == reason]
+        if entries:
+            sentence = _entries_left(reason, number)
+            which = {"jobs": _jobs(list(dict.fromkeys(jobs[id] for id in ids if id in jobs)))}
+        else:
+            sentence = ngettext(
+                "%(number)s was left as it is (%(names)s): %(reason)s", "%(number)s were left as they are (%(names)s): %(reason)s", number
+            )
+            which = {"names": _names(ids)}
+        texts.append(sentence % {"number": f"{number:,}", "reason": said(reason), **which})
     return texts
+
+
+def _entries_left(reason: str, number: int) -> str:
+    if reason == Refusal.NOT_OPEN:  # of the entries themselves; the other reasons are of their jobs
+        return ngettext(
+            "%(number)s entry was left as it is%(jobs)s: it is not open any more.",
+            "%(number)s entries were left as they are%(jobs)s: they are not open any more.",
+            number,
+        )
+    return ngettext(
+        "%(number)s entry was left as it is%(jobs)s: %(reason)s", "%(number)s entries were left as they are%(jobs)s: %(reason)s", number
+    )
+
+
+def _jobs(numbers: Sequence[int]) -> str:
+    """Which they are, in brackets; "" for none, when the entries are gone with their jobs."""
+    text = ngettext("job %(names)s", "jobs %(names)s", len(numbers)) % {"names": _names(numbers)}
+    return f" ({text})" if numbers else ""
+
+
+def _names(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[:SHOWN])) + (" …" if len(numbers) > SHOWN else "")
 
 
 def page_actor(request: HttpRequest) -> Actor:
@@ -74,11 +103,11 @@ def admin_actor(request: HttpRequest) -> Actor:
     return Actor(name=request.user.get_username(), source=Source.ADMIN)
 
 
-def say(request: HttpRequest, action: str, report: Report) -> None:
-    """Add the messages of a report to the next page."""
+def say(request: HttpRequest, action: str, report: Report, *, entries: bool = False) -> None:
+    """Add the messages of a report to the next page; `entries`: it is about dead letters."""
     if report.done:
         messages.success(request, done_text(action, len(report.done)))
-    for text in refused_texts(report):
+    for text in refused_texts(report, entries=entries):
         messages.warning(request, text)
     if not report.done and not report.refused:
         messages.warning(request, _("Nothing was selected."))

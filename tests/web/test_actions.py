@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 
+from jobs import dead_letters, enqueue
 from jobs.models import Audit, DeadLetterQueue, Job
 from jobs.store import interventions
 from tests.rows import job_in
@@ -66,6 +67,41 @@ def test_the_admin_reprocesses_and_says_why_it_left_the_others(staff: Client) ->
     assert "2 jobs will run again" in page
     assert "1 was left as it is" in page
     assert statuses() == ["pending", "pending", "completed"]
+
+
+@pytest.mark.parametrize(
+    ("number", "english", "arabic"),
+    [
+        (1, "1 entry was left as it is (job {}): it is not open any more.", "تُرك سجل واحد كما هو (المهمة {}): لم يعد مفتوحًا."),
+        (2, "2 entries were left as they are (jobs {}): they are not", "تُرك سجلان كما هما (المهمتان {}): لم يعودا مفتوحين."),
+        (3, "3 entries were left as they are (jobs {}): they are not", "تُركت 3 سجلات كما هي (المهام {}): لم تعد مفتوحة."),
+        (11, "11 entries were left as they are (jobs {} …): they are not", "تُرك 11 سجلًا كما هي (المهام {} …): لم تعد مفتوحة."),
+    ],
+)
+def test_entries_that_were_left_are_named_by_their_jobs(staff: Client, number: int, english: str, arabic: str) -> None:
+    job_in("pending")  # has no entry: the numbers of jobs and entries differ
+    jobs = [job_in("failed").id for _ in range(number)]
+    entries = dict(DeadLetterQueue.objects.order_by("id").values_list("id", "job_id"))
+    names = ", ".join(map(str, jobs[:5]))
+    dead_letters.resolve(list(entries), by="omar")
+    for language, text in (("en", english), ("ar", arabic)):
+        staff.cookies["django_language"] = language
+        for action in ("reprocess", "resolve", "notify"):
+            page = staff.post("/jobs/dead-letters/act/", {"action": action, "entry": list(entries)}, follow=True).content.decode()
+            assert text.format(names) in page
+        assert text.format(names) in act(staff, LETTERS, "reprocess_entries", list(entries))
+
+
+def test_an_entry_whose_job_cannot_run_again_says_which_job(staff: Client) -> None:
+    job = job_in("failed", unique_key="one")
+    enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, unique_key="one")
+    entry = DeadLetterQueue.objects.get()
+    page = staff.post("/jobs/dead-letters/reprocess/", {"entry": entry.id}, follow=True).content.decode()
+    assert f"1 entry was left as it is (job {job.id}): Another job with the same unique key has not ended." in page
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM jobs_deadletterqueue")
+    page = staff.post("/jobs/dead-letters/act/", {"action": "resolve", "entry": entry.id}, follow=True).content.decode()
+    assert "1 entry was left as it is: it is not open any more." in page
 
 
 def test_a_reason_goes_into_the_audit_and_onto_the_page_of_the_job(staff: Client) -> None:

@@ -75,13 +75,13 @@ def dead_letter_act(request: HttpRequest) -> HttpResponse:
     ids, action, by = form.cleaned_data["entry"], form.cleaned_data["action"], page_actor(request)
     match action:
         case "reprocess":
-            say(request, action, dead_letters.reprocess(ids, by=by, reason=form.cleaned_data["note"]))
+            say(request, action, dead_letters.reprocess(ids, by=by, reason=form.cleaned_data["note"]), entries=True)
         case "choose" if ids:  # without any it would be all
             return HttpResponseRedirect(f"{reverse('jobs:dead_letters_reprocess')}?{urlencode({'entry': ids}, doseq=True)}")
         case "resolve":
-            say(request, action, dead_letters.resolve(ids, by=by, note=form.cleaned_data["note"]))
+            say(request, action, dead_letters.resolve(ids, by=by, note=form.cleaned_data["note"]), entries=True)
         case "notify":
-            say(request, action, dead_letters.notify(ids, by=by))
+            say(request, action, dead_letters.notify(ids, by=by), entries=True)
         case _:
             messages.warning(request, _("Nothing was selected."))
     target = request.POST.get("next", "")

@@ -88,5 +88,5 @@ def _go(
     if len(ids) > batches.AT_ONCE or pace or trial:
         batch = batches.start(verb, ids, actor, entries=True, pace=pace, trial=trial, **options)
         return HttpResponseRedirect(reverse("jobs:batch", args=[batch.pk]))
-    say(request, verb.value, batches.apply(verb, ids, actor, entries=True, **options))
+    say(request, verb.value, batches.apply(verb, ids, actor, entries=True, **options), entries=True)
     return HttpResponseRedirect(reverse("jobs:dead_letters"))
