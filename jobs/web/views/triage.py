@@ -2,14 +2,17 @@
 
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from jobs import batches
 from jobs.enqueueing import InvalidJob, validate
 from jobs.models.audit import Verb
+from jobs.models.dead_letter import Resolution
 from jobs.store import letters
 from jobs.web import selection
 from jobs.web.access import needs
@@ -28,6 +31,8 @@ def reprocess(request: HttpRequest) -> HttpResponse:
     """Run the jobs of a selection again: with other arguments or priority, at a pace, after a trial."""
     chosen = _chosen(request)
     size = letters.size(chosen.rows(), GROWING)
+    if request.method == "POST" and not size.total:
+        return _too_late(request, chosen)
     names = letters.arguments(chosen.rows())
     form = ReprocessForm(request.POST if request.method == "POST" else None, names=names, total=size.total)
     if request.method == "POST" and form.is_valid() and _fits(chosen, form):
@@ -45,6 +50,8 @@ def reprocess(request: HttpRequest) -> HttpResponse:
 def resolve(request: HttpRequest) -> HttpResponse:
     """Close a selection with a note."""
     chosen = _chosen(request)
+    if request.method == "POST" and not chosen.rows().exists():
+        return _too_late(request, chosen)
     form = ResolveForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         return _go(request, Verb.RESOLVE, chosen, note=form.cleaned_data["note"])
@@ -84,9 +91,19 @@ def _go(
     request: HttpRequest, verb: Verb, chosen: Selection, *, pace: int | None = None, trial: bool = False, **options: Any
 ) -> HttpResponseRedirect:
     ids = list(chosen.rows().order_by("id").values_list("id", flat=True)[: batches.MOST])
+    if not ids:
+        return _too_late(request, chosen)
     actor = page_actor(request)
     if len(ids) > batches.AT_ONCE or pace or trial:
         batch = batches.start(verb, ids, actor, entries=True, pace=pace, trial=trial, **options)
         return HttpResponseRedirect(reverse("jobs:batch", args=[batch.pk]))
     say(request, verb.value, batches.apply(verb, ids, actor, entries=True, **options), entries=True)
+    return HttpResponseRedirect(reverse("jobs:dead_letters"))
+
+
+def _too_late(request: HttpRequest, chosen: Selection) -> HttpResponseRedirect:
+    """None of the selection is open any more: say so, and begin nothing."""
+    closed = any(chosen.rows(resolution).exists() for resolution in (Resolution.REPROCESSED, Resolution.RESOLVED))
+    text = _("Somebody has decided about all of these meanwhile: nothing was changed.") if closed else _("Nothing was selected.")
+    messages.warning(request, text)
     return HttpResponseRedirect(reverse("jobs:dead_letters"))
