@@ -17,6 +17,9 @@ _OF_JOBS = "jobs_deadletterqueue.job_id = ANY (%s::bigint[])"
 # As an array, not as a join: each job's entry is looked up in an index, where PostgreSQL would read all entries otherwise.
 _INDEXED = f"jobs_deadletterqueue.job_id = ANY (ARRAY(SELECT job FROM jobs_search WHERE words @@ %s::tsquery AND {search.FAILED}))"
 TEXTS = ("group", "task", "error_class", "q")
+LONGEST = 200  # letters of each
+MOST = 1000  # entries that are named one by one
+NOTHING = -1  # no entry has such a number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,9 @@ class Selection:
 
 
 def apply(rows: Entries, pairs: tuple[tuple[str, str], ...]) -> Entries:
-    """The rows that pass all filters."""
+    """The rows that pass all filters; none where one makes no sense."""
+    if not all(_makes_sense(name, value) for name, value in pairs):
+        return rows.none()
     given = dict(pairs)
     numbers = [int(value) for name, value in pairs if name == "entry"]
     if numbers:
@@ -66,17 +71,22 @@ def _found(text: str) -> Q:
 
 
 def read(query: QueryDict) -> Selection:
-    """The selection that an address or a form asks for; what makes no sense is left out."""
-    texts = [(name, str(query[name]).replace("\0", "")[:200]) for name in TEXTS if query.get(name)]
-    numbers = [("entry", text) for text in query.getlist("entry")[:1000] if _is_number(text)]
+    """The selection that an address or a form asks for; none where a part of it makes no sense: without that part it could be all."""
+    texts = [(name, str(query[name])[: LONGEST + 1]) for name in TEXTS if query.get(name)]
+    entries = [("entry", text) for text in query.getlist("entry")[:MOST]]
     until = query.get("until", "")
-    return Selection(pairs=(*texts, *numbers), until=int(until) if _is_number(until) else 0)
+    number = int(until) if _is_number(until) else 0
+    return Selection(pairs=(*texts, *entries), until=number or (NOTHING if until else 0))
 
 
 def fixed(selection: Selection) -> Selection:
     """The same, bounded by the newest entry that it has now."""
     newest = selection.rows().aggregate(newest=Max("id"))["newest"]
-    return Selection(pairs=selection.pairs, until=newest or -1)
+    return Selection(pairs=selection.pairs, until=newest or NOTHING)
+
+
+def _makes_sense(name: str, value: str) -> bool:
+    return _is_number(value) if name == "entry" else "\0" not in value and len(value) <= LONGEST
 
 
 def _is_number(text: str) -> bool:

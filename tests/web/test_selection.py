@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.http import QueryDict
 from django.test import Client
 
 from jobs import dead_letters
@@ -58,3 +59,25 @@ def test_what_is_decided_while_the_form_is_read_begins_no_empty_batch(sara: Clie
     answer = sara.post("/jobs/dead-letters/reprocess/", {**fields, "trial": "on"}, follow=True)
     assert "Somebody has decided about all of these meanwhile" in answer.content.decode()
     assert not Batch.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "entry=abc", "entry=", f"entry={'9' * 20}", "entry=1&entry=x", "entry=-1", "q=%00", f"q={'x' * 201}", "q=nowhere", "group=%00",
+        "until=x", "until=0", "until=-1", f"until={'9' * 20}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("verb", ["reprocess", "resolve"])
+def test_what_cannot_be_read_selects_nothing(sara: Client, verb: str, query: str) -> None:
+    entries = [failed() for _ in range(2)]
+    query = query.replace("entry=1&", f"entry={entries[0].id}&")
+    assert sara.get(f"/jobs/dead-letters/{verb}/?{query}").context["total"] == 0
+    fields = preview(sara, verb, query)
+    for sent in (fields, dict(QueryDict(query).lists())):
+        answer = sara.post(f"/jobs/dead-letters/{verb}/", {**sent, "note": "known"}, follow=True)
+        assert "Nothing was selected." in answer.content.decode()
+    page = sara.get(f"/jobs/dead-letters/?{query}")
+    assert list(page.context["page"].rows) == []
+    assert f"/jobs/dead-letters/{verb}/?" not in page.content.decode()
+    assert set(DeadLetterQueue.objects.values_list("resolution", flat=True)) == {"open"}
