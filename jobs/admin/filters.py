@@ -23,7 +23,9 @@ class PriorityFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job, Job]) -> QuerySet[Job, Job]:
         chosen = self.value()
-        return queryset.filter(priority=int(chosen)) if chosen in dict(self.lookup_choices) and chosen else queryset
+        if not chosen:
+            return queryset
+        return queryset.filter(priority=int(chosen)) if chosen in dict(self.lookup_choices) else queryset.none()
 
 
 class QueueFilter(admin.SimpleListFilter):

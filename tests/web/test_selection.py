@@ -1,4 +1,4 @@
-"""Which dead letters an act is for: those of the preview that are still open; what cannot be read selects nothing."""
+"""Which dead letters or jobs an act is for: those of the preview that are still open; what cannot be read selects nothing."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.http import QueryDict
 from django.test import Client
 
 from jobs import dead_letters
-from jobs.models import Audit, Batch, DeadLetterQueue
+from jobs.models import Audit, Batch, DeadLetterQueue, Job
 from jobs.web.views import triage
 from tests.rows import job_in
 
@@ -81,3 +81,20 @@ def test_what_cannot_be_read_selects_nothing(sara: Client, verb: str, query: str
     assert list(page.context["page"].rows) == []
     assert f"/jobs/dead-letters/{verb}/?" not in page.content.decode()
     assert set(DeadLetterQueue.objects.values_list("resolution", flat=True)) == {"open"}
+
+
+@pytest.mark.parametrize(
+    "query", ["priority=abc", "status=odd", "since=soon", "worker=x", "creator=nobody", "q=%00", "q=...", f"q={'x' * 201}"]
+)
+def test_all_jobs_of_a_filter_that_cannot_be_read_are_none(sara: Client, query: str) -> None:
+    job_in("pending")
+    answer = sara.post("/jobs/bulk/", {"verb": "cancel", "all": "1", **dict(QueryDict(query).lists())}, follow=True)
+    assert "Nothing was selected." in answer.content.decode()
+    assert not Batch.objects.exists()
+
+
+@pytest.mark.parametrize(("query", "left"), [("priority=abc", 1), ("priority=10", 1), ("queue=elsewhere", 1), ("priority=5", 0), ("", 0)])
+def test_neither_are_they_in_the_admin(sara: Client, query: str, left: int) -> None:
+    job = job_in("pending")
+    sara.post(f"/admin/jobs/job/?{query}", {"action": "cancel_jobs", "_selected_action": [job.id], "select_across": "1"})
+    assert Job.objects.filter(status="pending").count() == left
