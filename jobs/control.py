@@ -11,7 +11,7 @@ from jobs import masking
 from jobs.conf import configuration
 from jobs.domain import statuses
 from jobs.domain.actors import Actor, actor_of
-from jobs.enqueueing import enqueue
+from jobs.enqueueing import enqueue, wrong_queue
 from jobs.models import DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.job import ClockTimestamp
@@ -147,8 +147,8 @@ def change_priority(ids: Sequence[int], priority: int, by: str | Actor = "", *, 
 
 def change_queue(ids: Sequence[int], queue: str, by: str | Actor = "", *, reason: str = "") -> Report:
     """Move waiting jobs to another queue. Raises ValueError for a name that no queue may have."""
-    if not queue.strip() or "\0" in queue or len(queue) > 100:
-        raise ValueError(_("Name a queue."))
+    if wrong := wrong_queue(queue):
+        raise ValueError(wrong)
     return _apply(Verb.QUEUE, ids, by, lambda cursor, some: interventions.change_queue(cursor, some, queue), _is, reason)
 
 

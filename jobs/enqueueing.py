@@ -42,6 +42,13 @@ def _text(value: Any, field: str, errors: dict[str, str], limit: int = NAME_LIMI
         errors[field] = _("At most %(limit)d characters; these are %(length)d.") % {"limit": limit, "length": len(value)}
 
 
+def wrong_queue(name: Any) -> str:
+    """Why no queue may be called so; "" when one may."""
+    errors: dict[str, str] = {}
+    _text(name, "queue", errors, 100)
+    return errors.get("queue", "") or ("" if name.strip() else _("Name a queue."))
+
+
 def _is_whole(value: Any, lowest: int, highest: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest
 
@@ -127,9 +134,8 @@ def _new(
     """The row with its own values and those that every row of one request shares."""
     timeout = configuration().default_timeout if timeout is UNSET else timeout
     queue = registry.default_queue() if queue is None else queue
-    _text(queue, "queue", errors, 100)
-    if not errors.get("queue") and not queue.strip():
-        errors["queue"] = _("Name a queue.")
+    if wrong := wrong_queue(queue):
+        errors["queue"] = wrong
     if unique_key is not None:
         _text(unique_key, "unique_key", errors)
     if max_retries is not None and not _is_whole(max_retries, 0, MAX_RETRIES):

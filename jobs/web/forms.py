@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.domain import priority
 from jobs.domain.statuses import LATEST
-from jobs.enqueueing import MAX_RETRIES, NAME_LIMIT
+from jobs.enqueueing import MAX_RETRIES, NAME_LIMIT, wrong_queue
 from jobs.models.audit import Verb
 from jobs.store import audit, clock
 from jobs.web import accounts
@@ -197,6 +197,11 @@ PERMISSIONS = {
 }
 
 
+def _name_of_a_queue(name: str) -> None:
+    if wrong := wrong_queue(name):
+        raise ValidationError(wrong, code="queue")
+
+
 class BulkForm(ReasonForm):
     """What a verb for many jobs needs beside them."""
 
@@ -206,5 +211,5 @@ class BulkForm(ReasonForm):
             label = _("Priority")
             self.fields["priority"] = forms.IntegerField(label=label, min_value=priority.LOWEST, max_value=priority.HIGHEST)
         elif verb is Verb.QUEUE:
-            self.fields["queue"] = forms.CharField(label=_("Queue"), max_length=100)
+            self.fields["queue"] = forms.CharField(label=_("Queue"), max_length=100, validators=[_name_of_a_queue])
         self.order_fields(["priority", "queue", "reason"])

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from jobs import batches, control, enqueue
 from jobs.models import Audit, Batch, Job
@@ -78,6 +78,30 @@ def test_each_verb_works_for_many(staff: Client, verb: str, before: str, after: 
     assert statuses() == after
     if verb == "queue":
         assert Job.objects.get().queue == "slow"
+
+
+@pytest.mark.parametrize(("name", "said"), [("a\u202eb", "override the text direction"), ("a\u2066b", "override"), ("x" * 101, "100")])
+def test_a_name_that_enqueue_refuses_is_no_queue_to_move_to(staff: Client, name: str, said: str) -> None:
+    job = job_in("pending")
+    batch = previewed(staff, "queue", job=[job.id])
+    answer = staff.post(f"/jobs/batches/{batch.pk}/confirm/", {"queue": name})
+    assert (answer.status_code, said in answer.content.decode()) == (422, True)
+    moved = {"action": "move_jobs", "_selected_action": [job.id], "confirmed": "1", "queue": name}
+    assert said in staff.post("/admin/jobs/job/", moved).content.decode()
+    with translation.override("en"), pytest.raises(ValueError, match=said):
+        control.change_queue([job.id], name, by="sara")
+    assert Job.objects.get().queue == "celery"
+
+
+def test_a_queue_that_code_named_so_does_not_come_back(staff: Client) -> None:
+    job = job_in("pending")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET queue = 'a\u202eb'")
+    batch = previewed(staff, "queue", job=[job.id])
+    staff.post(f"/jobs/batches/{batch.pk}/confirm/", {"queue": "slow"})
+    page = staff.post(f"/jobs/batches/{batch.pk}/undo/", follow=True).content.decode()
+    assert "override the text direction" in page
+    assert Job.objects.get().queue == "slow"
 
 
 def test_more_than_a_few_go_on_in_the_background(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:

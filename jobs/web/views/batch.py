@@ -105,7 +105,11 @@ def batch_undo(request: HttpRequest, pk: int) -> HttpResponse:
     batch = get_object_or_404(Batch.objects.defer("ids"), pk=pk)
     if not request.user.has_perm(_permission(batch)):
         return render(request, "403.html", status=403)
-    made = batches.undo(pk, page_actor(request))
+    try:
+        made = batches.undo(pk, page_actor(request))
+    except ValueError as error:  # a value that code or an INSERT gave is none that a person may give
+        messages.warning(request, str(error))
+        return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))
     if not made:
         messages.warning(request, _("Nothing of it can be taken back: the jobs went on, or somebody changed them since."))
         return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))
