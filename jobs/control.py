@@ -1,7 +1,7 @@
 """What people do with jobs. Every verb says which it changed, and why it left the others."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from django.db import IntegrityError, connections, transaction
@@ -33,10 +33,12 @@ FROM: Final = {  # the statuses that a verb is for
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """`done`: the numbers that were changed; `refused`: number -> why not (`jobs.refusals.said` says it)."""
+    """`done`: the numbers that were changed; `refused`: number -> why not (`jobs.refusals.said` says it); `asked`: those of `done` that
+    still run, for cancelling was only asked for."""
 
     done: list[int]
     refused: dict[int, Refusal]
+    asked: list[int] = field(default_factory=list)
 
 
 def _apply(
@@ -68,12 +70,14 @@ def _is(job: Job) -> Refusal:
 
 def cancel(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> Report:
     """Cancel jobs that wait, and ask for those that run to be stopped. The audit keeps the `reason`, and the job's page says it."""
-    name = actor_of(by).name
+    name, asked = actor_of(by).name, []
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
-        return interventions.cancel_pending(cursor, some) + interventions.ask_cancel(cursor, some, name)
+        done = interventions.cancel_pending(cursor, some)
+        asked.extend(interventions.ask_cancel(cursor, some, name))
+        return done + asked
 
-    return _apply(Verb.CANCEL, ids, by, verb, _is, reason)
+    return replace(_apply(Verb.CANCEL, ids, by, verb, _is, reason), asked=sorted(asked))
 
 
 def reprocess(

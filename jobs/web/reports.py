@@ -25,12 +25,21 @@ class Report(Protocol):
     @property
     def refused(self) -> Mapping[int, str]: ...
 
+    @property
+    def asked(self) -> list[int]: ...
+
 
 def done_text(action: str, number: int) -> str:
     """A sentence that says for how many the action succeeded."""
     match action:
         case "cancel":
             text = ngettext("%(number)s job was cancelled.", "%(number)s jobs were cancelled.", number)
+        case "ask":
+            text = ngettext(
+                "Cancelling was asked for %(number)s running job; it may still complete.",
+                "Cancelling was asked for %(number)s running jobs; they may still complete.",
+                number,
+            )
         case "reprocess":
             text = ngettext("%(number)s job will run again.", "%(number)s jobs will run again.", number)
         case "priority":
@@ -105,8 +114,9 @@ def admin_actor(request: HttpRequest) -> Actor:
 
 def say(request: HttpRequest, action: str, report: Report, *, entries: bool = False) -> None:
     """Add the messages of a report to the next page; `entries`: it is about dead letters."""
-    if report.done:
-        messages.success(request, done_text(action, len(report.done)))
+    for name, number in ((action, len(report.done) - len(report.asked)), ("ask", len(report.asked))):
+        if number:
+            messages.success(request, done_text(name, number))
     for text in refused_texts(report, entries=entries):
         messages.warning(request, text)
     if not report.done and not report.refused:

@@ -175,6 +175,22 @@ def test_the_admin_cancels(staff: Client) -> None:
     assert Job.objects.get(id=jobs[1].id).cancel_requested_by == "sara"
 
 
+def test_cancelling_that_is_only_asked_for_is_said_so(staff: Client) -> None:
+    waits, runs = [job_in("pending").id for _ in range(2)], [job_in("running").id for _ in range(2)]
+    page = staff.post(f"/jobs/{runs[0]}/cancel/", follow=True).content.decode()
+    assert "Cancelling was asked for 1 running job; it may still complete." in page
+    assert "1 job was cancelled" not in page
+    page = act(staff, JOBS, "cancel_jobs", [*waits, *runs])
+    assert "2 jobs were cancelled." in page
+    assert "Cancelling was asked for 2 running jobs; they may still complete." in page
+    staff.cookies["django_language"] = "ar"
+    page = staff.post(f"/jobs/{runs[1]}/cancel/", follow=True).content.decode()
+    assert "طُلب إلغاء مهمة واحدة قيد التنفيذ؛ وقد تكتمل رغم ذلك." in page
+    page = staff.post(f"/jobs/{job_in('pending').id}/cancel/", follow=True).content.decode()
+    assert "أُلغيت مهمة واحدة." in page
+    assert "طُلب إلغاء" not in page
+
+
 def test_the_admin_turns_completed_jobs_into_failed_ones(staff: Client) -> None:
     staff.cookies["django_language"] = "ar"
     assert "تحويل المهام المكتملة إلى فاشلة لاختبار Dead Letter Queue" in staff.get(JOBS).content.decode()
