@@ -163,3 +163,13 @@ def test_the_page_of_a_reprocess_says_what_became_of_its_jobs(admin_client: Clie
     assert f'hx-get="/jobs/batches/{batch.pk}/"' not in page()
     monkeypatch.setattr(batches, "FOLLOWED", 2)
     assert "Completed</span> <b>" not in page()
+
+
+def test_a_preview_has_nothing_to_stop(sara: Client) -> None:
+    batch = batches.draft(Verb.CANCEL, [job_in("pending").id], SARA)
+    page = sara.post(f"/jobs/batches/{batch.pk}/stop/", follow=True).content.decode()
+    assert "This is only a preview: there is nothing to stop." in page
+    assert "ended already" not in page
+    assert batches.confirm(batch.pk, SARA)
+    page = sara.post(f"/jobs/batches/{batch.pk}/stop/", follow=True).content.decode()
+    assert "It had ended already." in page

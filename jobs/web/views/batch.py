@@ -93,6 +93,8 @@ def batch_stop(request: HttpRequest, pk: int) -> HttpResponse:
         return render(request, "403.html", status=403)
     if batches.stop(pk, page_actor(request)):
         messages.success(request, _("Stopped: the rest stays as it is."))
+    elif batch.state == BatchState.DRAFT:
+        messages.warning(request, _("This is only a preview: there is nothing to stop."))
     else:
         messages.warning(request, _("It had ended already."))
     return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))
