@@ -90,6 +90,7 @@ def reprocess(
     """
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
+        some = interventions.with_named(cursor, some) if arguments else some
         done = interventions.reprocess(cursor, some, changed=bool(arguments))
         if arguments:
             interventions.set_arguments(cursor, done, arguments)
@@ -119,6 +120,8 @@ def _revive(
     def why_not(job: Job) -> Refusal:
         if not statuses.can(what.value, job.status):
             return _is(job)
+        if arguments and not isinstance(job.kwargs, dict):
+            return Refusal.UNREADABLE
         waited = job.cancel_requested_at is None and job.run_at < statuses.HELD
         return Refusal.KEY_TAKEN if waited or what is not Verb.RESTORE else Refusal.NOT_WAITING
 

@@ -24,6 +24,7 @@ class Refusal(StrEnum):
     OPEN_ENTRY = "open entry"
     NOT_OPEN = "not open"
     NOT_WAITING = "not waiting"
+    UNREADABLE = "unreadable"
 
 
 _TEXTS: Final = {
@@ -32,6 +33,7 @@ _TEXTS: Final = {
     Refusal.FOLLOWED: gettext_lazy("Other jobs follow from it (a link, a chain or a chord)."),
     Refusal.OPEN_ENTRY: gettext_lazy("It has an open dead letter: reprocess or resolve it first."),
     Refusal.NOT_OPEN: gettext_lazy("It is not open any more."),
+    Refusal.UNREADABLE: gettext_lazy("Its named arguments cannot be read, so none of them can be replaced."),
     Refusal.NOT_WAITING: gettext_lazy("It was not waiting for its turn when it was cancelled."),
 }
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jobs.domain import readable
 from jobs.domain.actors import Actor
-from jobs.domain.readable import encodable
 from jobs.models.audit import Verb
 from jobs.store.many import execute_many
 from jobs.store.transitions import clean
@@ -40,7 +40,10 @@ def seen(cursor: Any, ids: Sequence[int], *, statuses: Sequence[str] | None = No
 
 
 def _those(kwargs: str | None, names: Collection[str]) -> dict[str, Any]:
-    found = json.loads(kwargs) if kwargs else {}
+    try:
+        found = readable.loads(kwargs or "{}")
+    except ValueError:
+        return {}
     return {name: found[name] for name in names if name in found} if isinstance(found, dict) else {}
 
 
@@ -97,7 +100,7 @@ def _kept(value: Any) -> Any:
         json.dumps(value, allow_nan=False)
         text.encode()
     except ValueError:
-        return encodable(text)[:NOTE]
+        return readable.encodable(text)[:NOTE]
     return value if len(text) <= NOTE else f"{text[:NOTE]}…"
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from jobs.domain import readable
 from jobs.domain.statuses import HELD
 from jobs.store import search
 from jobs.store.many import execute_many
@@ -91,6 +92,19 @@ def change_queue(cursor: Any, ids: Sequence[int], queue: str) -> list[int]:
     """Another queue for jobs that wait; the numbers of those that do."""
     cursor.execute("UPDATE jobs_job SET queue = %s WHERE id = ANY(%s) AND status = 'pending' RETURNING id", [queue, list(ids)])
     return [row[0] for row in cursor.fetchall()]
+
+
+def with_named(cursor: Any, ids: Sequence[int]) -> list[int]:
+    """Those whose named arguments can be read and are an object: only they can be given others. A plain INSERT may bring anything."""
+    cursor.execute("SELECT id, kwargs::text FROM jobs_job WHERE id = ANY(%s) ORDER BY id", [list(ids)])
+    return [id for id, text in cursor.fetchall() if _is_object(text)]
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(readable.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def set_arguments(cursor: Any, ids: Sequence[int], values: Mapping[str, Any]) -> None:

@@ -173,3 +173,18 @@ def test_a_preview_has_nothing_to_stop(sara: Client) -> None:
     assert batches.confirm(batch.pk, SARA)
     page = sara.post(f"/jobs/batches/{batch.pk}/stop/", follow=True).content.decode()
     assert "It had ended already." in page
+
+
+@pytest.mark.parametrize("kwargs", ["[1]", '"x"', '{"a": ' + "[" * 5_000 + "]" * 5_000 + "}", '{"a": ' + "9" * 5_000 + "}"])
+def test_a_job_whose_arguments_cannot_be_read_keeps_them_and_holds_up_no_other(kwargs: str) -> None:
+    odd, job = job_in("failed"), job_in("failed")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET kwargs = %s WHERE id = %s", [kwargs, odd.id])
+    batch = batches.start(Verb.REPROCESS, entries(), SARA, entries=True, arguments={"seconds": 7})
+    finish()
+    batch.refresh_from_db()
+    assert (batch.state, batch.done, batch.reasons) == (BatchState.DONE, 1, {"unreadable": 1})
+    odd.refresh_from_db()
+    job.refresh_from_db()
+    assert (odd.status, job.status, job.kwargs) == ("failed", "pending", {"seconds": 7})
+    assert control.reprocess([odd.id], SARA).done == [odd.id], "as it is it may run again"

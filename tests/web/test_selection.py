@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.http import QueryDict
 from django.test import Client
 
@@ -59,6 +60,16 @@ def test_what_is_decided_while_the_form_is_read_begins_no_empty_batch(sara: Clie
     answer = sara.post("/jobs/dead-letters/reprocess/", {**fields, "trial": "on"}, follow=True)
     assert "Somebody has decided about all of these meanwhile" in answer.content.decode()
     assert not Batch.objects.exists()
+
+
+def test_the_newest_entry_may_be_one_whose_arguments_cannot_be_read(sara: Client) -> None:
+    entry, odd = failed(), failed()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET kwargs = '[1]' WHERE id = %s", [odd.job_id])
+    fields = preview(sara, "reprocess", f"group={entry.fingerprint}")
+    page = sara.post("/jobs/dead-letters/reprocess/", {**fields, "argument": "seconds", "value": "7"}, follow=True).content.decode()
+    assert "1 job will run again." in page
+    assert f"1 entry was left as it is (job {odd.job_id}): Its named arguments cannot be read" in page
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def _fits(chosen: Selection, form: ReprocessForm) -> bool:
     if not name:
         return True
     entry = chosen.rows().select_related("job").order_by("-id").first()
-    if entry is None:
+    if entry is None or not isinstance(entry.job.kwargs, dict):  # such a job is left as it is
         return True
     try:
         validate(entry.job.task, args=entry.job.args, kwargs={**entry.job.kwargs, name: value})
