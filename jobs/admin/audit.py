@@ -5,22 +5,18 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from jobs.admin.paging import CappedPaginator
+from jobs.admin.lists import ListAdmin
 from jobs.models import Audit
 
 
 @admin.register(Audit)
-class AuditAdmin(admin.ModelAdmin):
+class AuditAdmin(ListAdmin):
     """Read-only: nobody changes what was recorded."""
 
     list_display = ("id", "at", "actor", "source", "verb", "job", "name", "note")
     list_filter = ("verb", "source")
     search_fields = ("=job", "=actor", "=error_group")
     sortable_by = ("id",)
-    show_facets = admin.ShowFacets.NEVER
-    show_full_result_count = False
-    paginator = CappedPaginator
-    list_per_page = 50
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -14,10 +14,11 @@ from django.utils.translation import gettext_lazy as _
 from jobs import dead_letters, error_groups
 from jobs.admin import shown
 from jobs.admin.confirm import ask
-from jobs.admin.paging import CappedPaginator
+from jobs.admin.lists import ListAdmin
 from jobs.admin.reasons import ActionForm, reason_of
 from jobs.models import DeadLetterQueue, ErrorGroup
 from jobs.store import clock
+from jobs.web import selection
 from jobs.web.forms import SnoozeForm
 from jobs.web.reports import admin_actor, say, say_groups
 
@@ -25,7 +26,7 @@ Rows = QuerySet[DeadLetterQueue, DeadLetterQueue]
 
 
 @admin.register(DeadLetterQueue)
-class DeadLetterQueueAdmin(admin.ModelAdmin):
+class DeadLetterQueueAdmin(ListAdmin):
     """Read-only; each decision is a verb."""
 
     list_display = (
@@ -40,17 +41,13 @@ class DeadLetterQueueAdmin(admin.ModelAdmin):
         "notified_at",
     )
     list_filter = ("resolution", ("failed_at", admin.DateFieldListFilter))
-    search_fields = ("=job__id", "error_class", "message")
+    search_fields = ("job",)  # shows the box; `get_search_results` reads it
     sortable_by = ("number",)
-    show_facets = admin.ShowFacets.NEVER
-    paginator = CappedPaginator
     fieldsets = (
         (None, {"fields": ("id", "linked_job", "error_class", "whole_message", "whole_traceback", "attempts", "failed_at", "fingerprint")}),
         (_("Decision"), {"fields": ("resolution", "resolved_by", "resolved_at", "note", "shown_owner")}),
         (_("Notice"), {"fields": ("notified_at", "notify_error", "notify_after", "notify_tries", "shown_snooze")}),
     )
-    show_full_result_count = False
-    list_per_page = 50
     action_form = ActionForm
     actions = ("reprocess_entries", "resolve_entries", "notify_entries", "own_groups", "snooze_groups", "wake_groups")
 
@@ -58,6 +55,10 @@ class DeadLetterQueueAdmin(admin.ModelAdmin):
         rows = super().get_queryset(request).select_related("job").only(*(f.name for f in self.opts.fields), "job__name", "job__task")
         group = ErrorGroup.objects.filter(pk=OuterRef("fingerprint"))
         return rows.annotate(group_owner=Subquery(group.values("owner")), group_snooze=Subquery(group.values("snoozed_until")))
+
+    def get_search_results(self, request: HttpRequest, queryset: Rows, search_term: str) -> tuple[Rows, bool]:
+        """As the desk finds them: by a job's number, or by words of its name, arguments and errors without what is hidden in them."""
+        return (selection.apply(queryset, (("q", search_term),)) if search_term else queryset), False
 
     def view_on_site(self, obj: DeadLetterQueue) -> str | None:
         """Its group of equal errors on the desk."""

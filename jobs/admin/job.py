@@ -13,7 +13,7 @@ from jobs import batches, control, masking, registry
 from jobs.admin import shown
 from jobs.admin.confirm import ask
 from jobs.admin.filters import PriorityFilter, QueueFilter
-from jobs.admin.paging import CappedPaginator
+from jobs.admin.lists import ListAdmin
 from jobs.admin.reasons import ActionForm, reason_of
 from jobs.domain import priority
 from jobs.enqueueing import InvalidJob, enqueue
@@ -92,7 +92,7 @@ class AttemptInline(admin.TabularInline):
 
 
 @admin.register(Job)
-class JobAdmin(admin.ModelAdmin):
+class JobAdmin(ListAdmin):
     """Nothing is editable: each change is a verb, and the verb says whom it refused."""
 
     list_display = ("number", "shown_name", "task", "status", "priority", "queue", "attempts", "run_at", "finished_at")
@@ -100,10 +100,6 @@ class JobAdmin(admin.ModelAdmin):
     list_filter = ("status", PriorityFilter, QueueFilter, ("created_at", admin.DateFieldListFilter))
     search_fields = ("=id", "name", "task", "=task_id")  # errors are searched among the dead letters, which are few
     sortable_by = ("number",)  # any other order would sort the whole table
-    show_facets = admin.ShowFacets.NEVER
-    paginator = CappedPaginator
-    show_full_result_count = False
-    list_per_page = 50
     list_select_related = False
     action_form = ActionForm
     actions = ("reprocess_jobs", "cancel_jobs", "reorder_jobs", "move_jobs", "fail_completed_jobs", "delete_jobs")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 
@@ -15,8 +16,10 @@ from jobs import enqueue, masking
 from jobs.domain import words
 from jobs.leader import notices, publish
 from jobs.models import DeadLetterQueue, Job
-from jobs.store import engine, search
+from jobs.store import engine, search, transitions
+from jobs.store.transitions import Failure, Run
 from tests.mail_server import Inbox, free_port, mail_server
+from tests.rows import job_in
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -144,6 +147,48 @@ def test_a_named_secret_cannot_be_searched_for() -> None:
         assert search.fill(cursor) == 1
     assert search.find(words.query("sara")).numbers == [job.id]
     assert search.find(words.query(SECRET)).numbers == []
+
+
+GUESSES = ("startswith", "icontains", "contains", "gt", "regex", "exact")
+
+
+@pytest.mark.django_db
+def test_nobody_guesses_a_secret_in_the_admin(client: Client) -> None:
+    """Whoever may look at the lists could try letter after letter; a filter, the search or an order that finds more would tell him."""
+    job = enqueue("jobs.tasks.fail", kwargs={"message": f"password={SECRET}"}, max_retries=0)
+    failure = Failure(error_class="LoginRefused", message=f"sara refused, token={SECRET}", traceback=f"password={SECRET}")
+    with connection.cursor() as cursor:
+        assert transitions.claim(cursor, Run(id=job.id, runs=1), worker=1, queue=job.queue, priority=job.priority)
+        assert transitions.bury(cursor, Run(id=job.id, runs=1), failure, task=job.task)
+    viewer = get_user_model().objects.create_user("vera", password="x", is_staff=True)
+    viewer.user_permissions.set(Permission.objects.filter(codename__in=("view_job", "view_deadletterqueue", "view_audit")))
+    client.force_login(viewer)
+    hidden = {
+        "job": ("kwargs", "kwargs__message", "last_error", "attempt_set__message", "dead_letters__traceback"),
+        "deadletterqueue": ("message", "traceback", "job__kwargs__message", "job__last_error"),
+        "audit": ("note", "before"),
+    }
+    for name, columns in hidden.items():
+        for lookup in (f"{column}__{guess}" for column in columns for guess in GUESSES):
+            assert client.get(f"/admin/jobs/{name}/", {lookup: SECRET}).status_code == 400, (name, lookup)
+    for name, words_of_it in {"job": "", "deadletterqueue": "sara loginrefused"}.items():
+        found = client.get(f"/admin/jobs/{name}/", {"q": words_of_it}).context["cl"].result_count
+        assert (found, client.get(f"/admin/jobs/{name}/", {"q": SECRET[:4]}).context["cl"].result_count) == (1, 0), name
+
+
+@pytest.mark.django_db
+def test_lists_of_the_admin_have_the_filters_and_the_order_that_they_show(client: Client) -> None:
+    first, second = job_in("failed", priority=3), job_in("failed", priority=5)
+    client.force_login(get_user_model().objects.create_superuser("sara", password="x"))
+    for address, parameters in {
+        "job": ({"status__exact": "failed"}, {"priority": "3", "queue": first.queue}, {"created_at__gte": "2020-01-01 00:00:00+00:00"}),
+        "deadletterqueue": ({"resolution__exact": "open", "q": str(first.pk)}, {"failed_at__gte": "2020-01-01 00:00:00+00:00"}),
+    }.items():
+        found = [client.get(f"/admin/jobs/{address}/", each).context["cl"].result_count for each in parameters]
+        assert found == ([2, 1, 2] if address == "job" else [1, 2])
+    for order, wanted in {"1": [first.pk, second.pk], "5": [second.pk, first.pk], "-5": [second.pk, first.pk]}.items():
+        rows = client.get("/admin/jobs/job/", {"o": order}).context["cl"].result_list
+        assert [row.pk for row in rows] == wanted, order
 
 
 def test_the_log_of_celery_is_masked(caplog: pytest.LogCaptureFixture) -> None:
