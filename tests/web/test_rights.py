@@ -283,3 +283,15 @@ def test_guessing_is_stopped(address: str, language: str, words: str) -> None:
     assert enter("omar", "known", REMOTE_ADDR="10.9.8.7").status_code == 302
     client.logout()
     assert enter("sara", "known").status_code == 302
+
+
+@pytest.mark.parametrize("address", ["/accounts/login/", "/admin/login/"])
+@pytest.mark.parametrize("name", ["x" * 255, "x" * 256, "x" * 100_000, "a\0b", "\0", "", "\u202e" * 300])
+def test_no_name_at_the_login_is_too_odd(address: str, name: str) -> None:
+    """Without an account: the wrong name is refused, and noted with whatever else came along."""
+    odd = {"HTTP_USER_AGENT": "\0" + "u" * 2_000, "HTTP_ACCEPT": "a" * 2_000 + "\0"}
+    for _ in range(4):
+        answer = Client().post(f"{address}?next=%00{'n' * 2_000}", {"username": name, "password": "p" * 5_000, "more": "\0"}, **odd)
+        assert answer.status_code == 200
+    right = Client().post(address, {"username": name, "password": "known"}, **odd)
+    assert right.status_code == (200 if "\0" in name or not name else 429), "the fifth time is one too many for a long name too"
