@@ -21,6 +21,7 @@ from jobs.models import Attempt, Job
 from jobs.models.audit import Verb
 from jobs.web.forms import AT_WIDGET, NAME_LENGTH, BulkForm, not_past
 from jobs.web.reports import admin_actor, say
+from jobs.web.widgets import JSONField
 
 Rows = QuerySet[Job, Job]
 CODE = {"rows": 4, "cols": 60, "dir": "ltr"}
@@ -39,8 +40,8 @@ class NewJobForm(forms.ModelForm):
 
     task = forms.ChoiceField(label=_("Task"))
     name = forms.CharField(label=_("Name"), required=False, max_length=NAME_LENGTH)
-    args = forms.JSONField(label=_("positional arguments"), required=False, initial=list, widget=forms.Textarea(CODE))
-    kwargs = forms.JSONField(label=_("named arguments"), required=False, initial=dict, widget=forms.Textarea(CODE))
+    args = JSONField(label=_("positional arguments"), required=False, initial=list, widget=forms.Textarea(CODE))
+    kwargs = JSONField(label=_("named arguments"), required=False, initial=dict, widget=forms.Textarea(CODE))
     priority = forms.IntegerField(label=_("Priority"), min_value=0, max_value=9, initial=priority.DEFAULT, help_text=_("9 runs first"))
     max_retries = forms.IntegerField(label=_("Retries"), min_value=0, initial=3)
     run_at = forms.DateTimeField(label=_("due at"), required=False, widget=AT_WIDGET)

@@ -1,10 +1,15 @@
 """Form widgets in the desk's look."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
 from django.utils.translation import gettext_lazy as _
+
+from jobs.domain.readable import DEEPEST, dumps, is_deep
 
 
 def dress(form: forms.BaseForm) -> None:
@@ -36,9 +41,37 @@ def problems(*given: forms.BaseForm) -> list[Problem]:
 
 
 class JSONField(forms.JSONField):
-    """Empty when there is no value, where Django would write the word null."""
+    """A JSON value that can be stored and written out again; empty when there is none, where Django would write the word null."""
 
-    default_error_messages = {"invalid": _("This is not valid JSON.")}
+    default_error_messages = {
+        "invalid": _("This is not valid JSON."),
+        "deep": _("Lists and objects within one another: at most %(limit)d levels."),
+        "number": _("A number in this is too large, or none that JSON knows."),
+        "half": _("This has half a character: an escape like \\ud800 needs its other half."),
+    }
+
+    def to_python(self, value: Any) -> Any:
+        """The value. Raises ValidationError, also for what Python reads and cannot write, or the other way round."""
+        try:
+            found = super().to_python(value)
+            if is_deep(found):
+                raise RecursionError
+            json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
+        except RecursionError:
+            raise self._wrong("deep", limit=DEEPEST) from None
+        except UnicodeEncodeError:
+            raise self._wrong("half") from None
+        except ValueError:  # more digits than Python takes for a number, or more than a float holds; NaN and Infinity
+            raise self._wrong("number") from None
+        return found
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What was typed comes back as it was typed."""
+        return initial if self.disabled else data if data is None else InvalidJSONInput(data)
 
     def prepare_value(self, value: Any) -> Any:
-        return "" if value is None else super().prepare_value(value)
+        """The text of the field, "" for None."""
+        return "" if value is None else value if isinstance(value, InvalidJSONInput) else dumps(value)
+
+    def _wrong(self, code: str, **values: Any) -> ValidationError:
+        return ValidationError(self.error_messages[code], code=code, params=values)
