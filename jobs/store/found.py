@@ -24,12 +24,12 @@ SELECT min(high) FROM bounds"""
 
 def number_before(at: datetime) -> int:
     """A number below those of all jobs created at this time or later."""
-    return _number_at(at - SLACK)
+    return _number_at(_moved(at, -SLACK))
 
 
 def number_after(at: datetime) -> int:
     """A number above those of all jobs created at this time or earlier."""
-    return _number_at(at + SLACK)
+    return _number_at(_moved(at, SLACK))
 
 
 def ends() -> tuple[int, int]:
@@ -48,6 +48,14 @@ def by_number_or_id(text: str) -> list[int]:
         return number
     jobs = Job.objects.using(configuration().database).order_by()
     return number + list(jobs.filter(task_id=text).values_list("pk", flat=True))
+
+
+def _moved(at: datetime, by: timedelta) -> datetime:
+    """So much earlier or later; at the ends of the calendar the time itself."""
+    try:
+        return at + by
+    except OverflowError:
+        return at
 
 
 def _number_at(at: datetime) -> int:

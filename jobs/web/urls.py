@@ -1,6 +1,7 @@
 """Addresses of the desk."""
 
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
 from jobs.web.views import (
     audit,
@@ -19,6 +20,14 @@ from jobs.web.views import (
     worker,
 )
 
+
+class Text(StringConverter):
+    """What PostgreSQL may be asked for: it has no null characters, so an address with one leads nowhere."""
+
+    regex = r"[^/\0]+"
+
+
+register_converter(Text, "text")
 app_name = "jobs"
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -26,9 +35,9 @@ urlpatterns = [
     path("jobs/create/", create.job_create, name="create"),
     path("jobs/dead-letters/", dead_letter.dead_letter_list, name="dead_letters"),
     path("jobs/dead-letters/act/", dead_letter.dead_letter_act, name="dead_letters_act"),
-    path("jobs/dead-letters/group/<str:fingerprint>/", error_group.group, name="dead_letter_group"),
-    path("jobs/dead-letters/group/<str:fingerprint>/owner/", error_group.own, name="dead_letter_group_own"),
-    path("jobs/dead-letters/group/<str:fingerprint>/snooze/", error_group.snooze, name="dead_letter_group_snooze"),
+    path("jobs/dead-letters/group/<text:fingerprint>/", error_group.group, name="dead_letter_group"),
+    path("jobs/dead-letters/group/<text:fingerprint>/owner/", error_group.own, name="dead_letter_group_own"),
+    path("jobs/dead-letters/group/<text:fingerprint>/snooze/", error_group.snooze, name="dead_letter_group_snooze"),
     path("jobs/dead-letters/reprocess/", triage.reprocess, name="dead_letters_reprocess"),
     path("jobs/dead-letters/resolve/", triage.resolve, name="dead_letters_resolve"),
     path("jobs/bulk/", bulk.bulk, name="bulk"),
