@@ -36,6 +36,8 @@ def _text(value: Any, field: str, errors: dict[str, str], limit: int = NAME_LIMI
         errors[field] = _("This must be text.")
     elif "\0" in value:
         errors[field] = _("Null characters are not allowed.")
+    elif not _is_encodable(value):
+        errors[field] = _("This text cannot be written as UTF-8.")
     elif _OVERRIDES & set(value):
         errors[field] = _("Characters that override the text direction are not allowed.")
     elif len(value) > limit:
@@ -47,6 +49,15 @@ def wrong_queue(name: Any) -> str:
     errors: dict[str, str] = {}
     _text(name, "queue", errors, 100)
     return errors.get("queue", "") or ("" if name.strip() else _("Name a queue."))
+
+
+def _is_encodable(text: str) -> bool:
+    """False with half a surrogate pair, which is also what Python makes of a byte in a command line that is no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_whole(value: Any, lowest: int, highest: int) -> bool:

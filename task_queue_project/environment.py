@@ -1,14 +1,18 @@
 """The environment and the `.env` file, read with errors of one line that name the variable."""
 
+import importlib.util
 import os
 import secrets
+import zoneinfo
+from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
 _env = environ.Env()
+_FALSE: Final = ("false", "off", "no", "n", "0")  # django-environ takes every word that is not true for false
 
 
 def load(folder: Path) -> None:
@@ -23,10 +27,50 @@ def read(kind: str, name: str, default: Any) -> Any:
     text = os.environ.get(name, "").strip()
     if not text:
         return default
+    if kind == "bool" and text.lower() not in (*environ.Env.BOOLEAN_TRUE_STRINGS, *_FALSE):
+        stop(f"{name} is neither True nor False: {text!r}")
     try:
         return getattr(_env, kind)(name)
     except (ValueError, ImproperlyConfigured):
         stop(f"{name} is not a valid {kind}: {text!r}" if kind in ("int", "float") else f"{name} cannot be read as {kind}")
+
+
+def time_zone(name: str, default: str) -> str:
+    """The variable as the name of a time zone."""
+    zone: str = read("str", name, default)
+    try:
+        zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # no such zone, a path, a folder of zones
+        stop(f"{name} is not a time zone: {zone!r} (Asia/Riyadh would be one)")
+    return zone
+
+
+def apps(name: str) -> list[str]:
+    """The variable as Django apps, each of which can be found; none is imported yet."""
+    found = [app.strip() for app in read("list", name, [])]
+    for app in found:
+        if not _is_there(app):
+            stop(f"{name} names an app that is not on PYTHONPATH: {app!r}")
+    return found
+
+
+def _is_there(app: str) -> bool:
+    """Whether there is such a module; of `shop.apps.ShopConfig`, the module of the class."""
+    parts = app.split(".")
+    if len(parts) > 1 and parts[-1][:1].isupper():
+        parts.pop()
+    if not all(part.isidentifier() for part in parts):
+        return False
+    try:
+        found = importlib.util.find_spec(parts[0])
+        for number in range(2, len(parts) + 1):
+            places = found and found.submodule_search_locations
+            found = PathFinder.find_spec(".".join(parts[:number]), places) if places else None
+    except (ImportError, ValueError):
+        return False
+    except KeyError:  # below a folder without __init__.py only an import can tell
+        return True
+    return found is not None
 
 
 def secret_key(data_dir: Path, *, debug: bool) -> str:

@@ -51,7 +51,7 @@ INSTALLED_APPS = [
     "axes",
     "csp",
     "jobs",
-    *read("list", "EXTRA_INSTALLED_APPS", []),
+    *environment.apps("EXTRA_INSTALLED_APPS"),
 ]
 MIDDLEWARE = [
     "jobs.web.live.KeptAnswers",  # first: what it keeps has the headers of all others
@@ -136,7 +136,7 @@ LANGUAGES = [("ar", _("Arabic")), ("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "jobs" / "locale"]
 translations.compile_stale(LOCALE_PATHS)
 FORMAT_MODULE_PATH = ["task_queue_project.formats"]
-TIME_ZONE = read("str", "TIME_ZONE", "UTC")
+TIME_ZONE = environment.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True
 
 # --- static files ---------------------------------------------------------------------------------------------------------------

@@ -9,12 +9,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from jobs.dev import embedded
+from task_queue_project import servers
 from tests.integration.test_lost_servers import asker
 from tests.integration.test_services import manage
 from tests.mail_server import free_port
@@ -146,6 +147,19 @@ def test_missing_migrations_are_said_and_waited_for(own_environ: dict[str, str],
         assert [logs[name].read_text().count("waiting for") for name in ("worker", "leader")] == [1, 1]
         assert not any("Traceback" in log.read_text() for log in logs.values())
     assert (worker.returncode, leader.returncode) == (0, 0)
+
+
+def test_a_database_that_there_is_not_yet_is_said_once_and_waited_for(own_environ: dict[str, str], data_dir: Path, tmp_path: Path) -> None:
+    """As a server that is away: somebody may be about to create it."""
+    urls, log = embedded.start(data_dir), tmp_path / "log"
+    with part(own_environ | urls, log, ["manage.py", "dispatch", "--database-name", "later"]) as leader:
+        until(lambda: "waiting for PostgreSQL: " in log.read_text(), timeout=40)
+        assert 'database "later" does not exist' in log.read_text()
+        with closing(servers.connect(urls["DATABASE_URL"], timeout=5)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute("CREATE DATABASE later")
+        until(lambda: "waiting for the migrations" in log.read_text(), timeout=40)
+    assert (leader.returncode, len(log.read_text().splitlines())) == (0, 2)
 
 
 def test_a_signal_ends_a_worker_that_waits(own_environ: dict[str, str], data_dir: Path, tmp_path: Path) -> None:

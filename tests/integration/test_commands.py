@@ -84,6 +84,23 @@ def test_a_name_creates_one_job_for_now() -> None:
     assert job.run_at <= timezone.now()
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["x\udcff"], "name: This text cannot be written as UTF-8"),
+        (["--count=0"], "from 1 to 10000"),
+        (["--count=100000000"], "from 1 to 10000"),
+        (["--expect=" + "9" * 23], "from 1 to 10000"),
+        (["x", "--sleep=nan"], "from 0 to 86400"),
+    ],
+)
+def test_the_test_of_priorities_refuses_in_one_line(options: list[str], reason: str) -> None:
+    with pytest.raises(CommandError, match=reason) as caught:
+        run("test_priority_concurrency", *options)
+    assert "\n" not in str(caught.value)
+    assert not Job.objects.exists()
+
+
 def test_clear_removes_only_its_own_jobs() -> None:
     priority.create(3, 0, 0)
     other = enqueue("jobs.tasks.sleep", args=[0], name="mine").id
@@ -126,7 +143,15 @@ def test_enqueue_waits_for_the_end(tmp_path: Path) -> None:
         (["jobs.tasks.sleep", "--args=[1]", "--run_at=2030-13-01"], "not a date and time"),
         (["jobs.tasks.sleep", "--args=[1]", "--run_at=soon"], "not a date and time"),
         (["jobs.tasks.sleep", "--args=[1]", "--delay=-1"], "0 or more"),
-        (["jobs.tasks.sleep", "--args=[1]", "--count=0"], "at least 1"),
+        (["jobs.tasks.sleep", "--args=[1]", "--count=0"], "from 1 to 1000000"),
+        (["jobs.tasks.sleep", "--args=[1]", "--count=1000001"], "from 1 to 1000000"),
+        (["jobs.tasks.sleep", "--args=[1]", "--count=" + "9" * 23], "from 1 to 1000000"),
+        (["jobs.tasks.sleep", "--args=[1]", "--count=" + "9" * 5_000], "--count is not a number"),
+        (["jobs.tasks.sleep", "--args=" + "[" * 100_000], "--args is not valid JSON"),
+        (["jobs.tasks.sleep", "--args=[1]", "--name=\udcff"], "name: This text cannot be written as UTF-8"),
+        (["jobs.tasks.sleep", "--args=[1]", "--queue=q\udcff"], "queue: This text cannot be written as UTF-8"),
+        (["jobs.tasks.sleep", '--args=["\udcff"]'], "args: This cannot be stored as JSON"),
+        (["\udcff"], "no task named"),
         (["jobs.tasks.fail", '--args=["' + "x" * 300_000 + '"]'], "JOBS_MAX_ARGUMENT_BYTES"),
         (["jobs.tasks.sleep", "--args=[1]", "--name=" + "n" * 10_000], "name"),
     ],

@@ -25,6 +25,50 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment.read("int", "JOBS_SOMETHING", 7) == 7
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("True", True), ("on", True), ("YES", True), ("1", True), ("False", False), ("off", False), ("No", False), ("0", False)],
+)
+def test_booleans_are_said_in_these_words(monkeypatch: pytest.MonkeyPatch, text: str, value: bool) -> None:
+    monkeypatch.setenv("JOBS_SOMETHING", text)
+    assert environment.read("bool", "JOBS_SOMETHING", not value) is value
+
+
+@pytest.mark.parametrize("text", ["maybe", "tru", "2", "t", "\u0661", "False;"])
+def test_any_other_word_is_no_boolean(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("JOBS_SOMETHING", text)
+    with pytest.raises(SystemExit, match="JOBS_SOMETHING is neither True nor False"):
+        environment.read("bool", "JOBS_SOMETHING", True)
+
+
+@pytest.mark.parametrize("text", ["Mars/X", "Asia", "/etc/localtime", "../UTC", "الرياض"])
+def test_a_time_zone_that_there_is_not(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("TIME_ZONE", text)
+    with pytest.raises(SystemExit, match="TIME_ZONE is not a time zone"):
+        environment.time_zone("TIME_ZONE", "UTC")
+    monkeypatch.setenv("TIME_ZONE", "Asia/Riyadh")
+    assert environment.time_zone("TIME_ZONE", "UTC") == "Asia/Riyadh"
+
+
+def test_apps_are_looked_for_and_not_imported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "newshop" / "inner").mkdir(parents=True)
+    (tmp_path / "bare").mkdir()
+    for name in ("newshop/__init__.py", "newshop/inner/__init__.py", "newshop/inner/apps.py"):
+        (tmp_path / name).write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for app, is_there in {
+        "newshop": True, "newshop.inner": True, "newshop.inner.apps.ShopConfig": True, "bare": True,
+        "newshop.outer": False, "newshop.outer.Config": False, "bare.shop": False, "nosuchapp": False,
+        "newshop..inner": False, "new shop": False, ".": False, "newshop.inner.apps.more": False,
+    }.items():  # fmt: skip
+        monkeypatch.setenv("APPS", f"newshop, {app} ")
+        if is_there:
+            assert environment.apps("APPS") == ["newshop", app]
+        else:
+            with pytest.raises(SystemExit, match="APPS names an app that is not on PYTHONPATH"):
+                environment.apps("APPS")
+
+
 def test_the_secret_key_is_made_once_by_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("SECRET_KEY", raising=False)
     with ThreadPoolExecutor(8) as pool:
@@ -51,6 +95,9 @@ def test_without_debug_a_key_is_wanted(monkeypatch: pytest.MonkeyPatch, tmp_path
         ("DATABASE_DIRECT_URL", "hidden"),
         ("JOBS_MAX_LOST", "x"),
         ("PORT", "x"),
+        ("TIME_ZONE", "Mars/X"),
+        ("EXTRA_INSTALLED_APPS", "tests.taskapp,nosuchapp"),
+        ("JOBS_LEADER_CHILD", "maybe"),
     ],
 )
 def test_every_command_ends_with_one_line(name: str, value: str) -> None:

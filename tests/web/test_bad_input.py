@@ -62,6 +62,7 @@ def staff(client: Client) -> Client:
         *[({"run_at": value}, "run_at", "1900 and 9997") for value in (FIRST, LAST)],
         *[({"name": value}, "name", reason) for value, reason in [(5, "text"), ("a\0b", "Null"), ("x" * 256, "255")]],
         ({"name": "a\u202eb"}, "name", "direction"),
+        *[({name: "a\ud800b"}, name, "UTF-8") for name in ("name", "queue", "unique_key")],
         *[({"queue": value}, "queue", reason) for value, reason in [("", "Name"), ("a\0b", "Null"), ("x" * 101, "100"), (7, "text")]],
         *[({"unique_key": value}, "unique_key", reason) for value, reason in [("a\0b", "Null"), ("x" * 256, "255"), (7, "text")]],
     ],

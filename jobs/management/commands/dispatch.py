@@ -20,7 +20,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Workers start it with --parent, and with the database that they work on: in tests it is not that of the settings."""
         parser.add_argument("-A", "--app", default="", help="The Celery app, as in celery -A (default: the one that the settings import).")
-        parser.add_argument("--database-name", default="", help="Another database of the same server.")
+        parser.add_argument("--database-name", default="", help="Another database of the same server, which may be created later.")
         parser.add_argument("--deadlines", type=int, help="The file descriptor of the parent's deadlines: end the parent when it hangs.")
         parser.add_argument("--end", type=int, help="The file descriptor by which the parent can be ended although it hangs.")
         parser.add_argument("--signals", type=int, help="The file descriptor that gives the numbers of the parent's signals.")

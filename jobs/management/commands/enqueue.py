@@ -19,6 +19,7 @@ from jobs.verification.watch import ended
 
 PAST_ALLOWED = timedelta(minutes=1)  # what was "now" when the command was typed
 LOOK = 0.2  # seconds
+MOST = 1_000_000  # jobs of one call: they are one transaction
 
 
 class Command(BaseCommand):
@@ -38,14 +39,14 @@ class Command(BaseCommand):
         when.add_argument("--run_at", metavar="ISO", help="when it is due, such as 2030-01-31T08:00; without an offset: TIME_ZONE")
         when.add_argument("--delay", metavar="SECONDS", help="due in so many seconds")
         parser.add_argument("--queue", help="another queue")
-        parser.add_argument("--count", metavar="N", default=1, help="how many jobs (1)")
+        parser.add_argument("--count", metavar="N", default=1, help="how many jobs (1; at most 1000000)")
         parser.add_argument("--wait", action="store_true", help="until all have ended; exit 1 if one failed")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """One line on stderr and a code other than 0 when the jobs cannot be accepted, or when one failed."""
         count = number(options["count"], int, "--count")
-        if count < 1:
-            raise CommandError(_("--count must be at least 1"))
+        if not 1 <= count <= MOST:
+            raise CommandError(_("--count must be from 1 to %(most)d") % {"most": MOST})
         arguments = parsed(options["call_args"], list, "--args"), parsed(options["kwargs"], dict, "--kwargs")
         try:
             ids = enqueue_many(

@@ -12,6 +12,8 @@ from jobs.verification import priority
 from jobs.verification.watch import watch
 from jobs.verification.workers import NoWorker, some_worker
 
+MOST = 10_000  # jobs
+
 
 class Command(BaseCommand):
     """Makes jobs of mixed priorities, shows them live, and judges their times."""
@@ -31,8 +33,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit 1 with the offending rows when a rule was broken."""
-        if options["count"] < 1 or options["expect"] < 1 or not 0 <= options["sleep"] <= 86_400:
-            raise CommandError(_("--count and --expect must be at least 1, --sleep from 0 to 86400"))
+        if not (1 <= options["count"] <= MOST and 1 <= options["expect"] <= MOST and 0 <= options["sleep"] <= 86_400):
+            raise CommandError(_("--count and --expect must be from 1 to %(most)d, --sleep from 0 to 86400") % {"most": MOST})
         if options["clear"]:
             report = priority.clear()
             self.stdout.write(_("removed: %(done)d, left: %(left)d") % {"done": len(report.done), "left": len(report.refused)})
