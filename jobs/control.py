@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.db import IntegrityError, connections, transaction
 from django.utils.translation import gettext as _
 
-from jobs import masking
+from jobs import masking, own_failures
 from jobs.conf import configuration
 from jobs.domain import statuses
 from jobs.domain.actors import Actor, actor_of
@@ -161,7 +161,7 @@ def change_queue(ids: Sequence[int], queue: str, by: str | Actor = "", *, reason
 
 def fail_completed(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> Report:
     """Turn completed jobs into failed ones with a dead letter, to try the Dead Letter Queue."""
-    failure = Failure(error_class="ManualFailure", message=f"Turned into a failure by {actor_of(by).name} to try the Dead Letter Queue")
+    failure = Failure(error_class="ManualFailure", message=own_failures.manual(actor_of(by).name))
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
         tasks = dict(Job.objects.filter(id__in=some).values_list("id", "task"))

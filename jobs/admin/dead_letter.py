@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from jobs import dead_letters, error_groups
+from jobs import dead_letters, error_groups, own_failures
 from jobs.admin import shown
 from jobs.admin.confirm import ask
 from jobs.admin.lists import ListAdmin
@@ -90,11 +90,11 @@ class DeadLetterQueueAdmin(ListAdmin):
 
     @admin.display(description=_("message"))
     def shown_message(self, entry: DeadLetterQueue) -> str:
-        return shown.name(entry.message)
+        return shown.name(own_failures.said(entry.message))
 
     @admin.display(description=_("message"))
     def whole_message(self, entry: DeadLetterQueue) -> str:
-        return shown.code(entry.message)
+        return shown.error(entry.message)
 
     @admin.display(description=_("traceback"))
     def whole_traceback(self, entry: DeadLetterQueue) -> str:

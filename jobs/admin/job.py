@@ -142,7 +142,7 @@ class JobAdmin(ListAdmin):
 
     @admin.display(description=_("last error"))
     def shown_error(self, job: Job) -> str:
-        return shown.code(job.last_error)
+        return shown.error(job.last_error)
 
     @admin.display(description=_("rest of the Celery message"))
     def shown_options(self, job: Job) -> str:

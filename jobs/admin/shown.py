@@ -6,7 +6,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
-from jobs import masking
+from jobs import masking, own_failures
 from jobs.web.tags import visible
 from jobs.web.values import pretty
 
@@ -16,6 +16,11 @@ NAME_LENGTH = 60
 def code(text: Any) -> SafeString | str:
     """A traceback, an error or other program text without secrets; "-" when there is none."""
     return format_html('<pre class="code" dir="ltr" tabindex="0">{}</pre>', masking.text(str(text))) if text else "-"
+
+
+def error(text: str) -> SafeString | str:
+    """An error's text without secrets, one of our own in the language of now; "-" when there is none."""
+    return code(own_failures.said(text))
 
 
 def as_json(value: Any) -> SafeString | str:

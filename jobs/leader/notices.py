@@ -9,7 +9,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.utils import formats, timezone, translation
 from django.utils.translation import gettext, ngettext
 
-from jobs import masking
+from jobs import masking, own_failures
 from jobs.leader.complaint import Complaint
 from jobs.leader.load import Load
 from jobs.store import engine
@@ -128,7 +128,7 @@ def _mail(jobs: list[int], latest: tuple[Any, ...], to: list[str]) -> EmailMessa
             gettext("Task: %(task)s") % {"task": task},
             gettext("Jobs: %(jobs)s") % {"jobs": listed},
             gettext("Attempts: %(attempts)s") % {"attempts": attempts},
-            gettext("Error: %(error)s") % {"error": f"{error_class}: {masking.text(message)}"},
+            gettext("Error: %(error)s") % {"error": f"{error_class}: {own_failures.said(masking.text(message))}"},
         ]
         if owner:
             lines.append(gettext("Owner: %(owner)s") % {"owner": owner})

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from jobs import batches, masking, refusals
+from jobs import batches, masking, own_failures, refusals
 from jobs.domain import tracebacks
 from jobs.domain.statuses import State
 from jobs.models.dead_letter import RESOLUTION_LABELS
@@ -132,7 +132,7 @@ def visible(text: str) -> str:
 @register.filter
 def first_line(text: str) -> str:
     """The first line of an error, at most 300 characters, without secrets."""
-    return masking.text(next(iter(str(text).strip().splitlines()), ""))[:300]
+    return own_failures.said(masking.text(next(iter(str(text).strip().splitlines()), "")))[:300]
 
 
 @register.filter

@@ -1,5 +1,6 @@
 """Who looks after an error, and the snooze of its notices: on its page and in the admin."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,8 +10,9 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 
-from jobs import error_groups
-from jobs.models import Audit, DeadLetterQueue, ErrorGroup
+from jobs import control, error_groups
+from jobs.leader import notices
+from jobs.models import Audit, DeadLetterQueue, ErrorGroup, Job
 from jobs.store import letters
 from tests.rows import job_in
 
@@ -146,3 +148,30 @@ def test_the_admin_does_the_same(staff: Client, entry: DeadLetterQueue) -> None:
     assert "go out again" in act(staff, "wake_groups", entry).content.decode()
     assert "Nothing had to be changed." in act(staff, "wake_groups", entry).content.decode()
     assert set(Audit.objects.values_list("verb", "source")) == {("own", "admin"), ("snooze", "admin"), ("wake", "admin")}
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("ar", "\u2068حوّلها \u2068sara\u2069 إلى فاشلة لتجربة قائمة المهام الميتة\u2069"),
+        ("en", "\u2068Turned into a failure by \u2068sara\u2069 to try the Dead Letter Queue\u2069"),
+    ],
+)
+def test_who_made_a_failure_is_said_in_the_language_of_each_reader(staff: Client, settings: Any, language: str, sentence: str) -> None:
+    job = job_in("completed")
+    control.fail_completed([job.id], "sara")
+    entry = DeadLetterQueue.objects.get(job=job)
+    error_groups.own([entry.fingerprint], "sara", "sara")
+    staff.cookies["django_language"] = language
+    for page in (
+        "/", "/jobs/", "/jobs/dead-letters/", f"/jobs/dead-letters/group/{entry.fingerprint}/", "/jobs/dead-letters/reprocess/",
+        "/jobs/audit/",
+    ):  # fmt: skip
+        assert f"ManualFailure: {sentence}" in staff.get(page).content.decode(), page
+    for page in (f"/admin/jobs/deadletterqueue/{entry.id}/change/", f"/admin/jobs/job/{job.id}/change/"):
+        assert sentence in staff.get(page).content.decode(), page
+    shown = re.sub("[\u2068\u2069]", "", sentence)
+    assert shown[:50] in staff.get("/admin/jobs/deadletterqueue/").content.decode()
+    settings.LANGUAGE_CODE = language
+    assert sentence in notices._mail([job.id], (job.task, entry.error_class, entry.message, 1, "", "", None), ["a@b.example"]).body
+    assert "Turned into a failure by sara" in Job.objects.get(pk=job.pk).last_error, "for programs it stays as it is"
