@@ -27,7 +27,7 @@ class Text(StringConverter):
     regex = r"[^/\0]+"
 
 
-register_converter(Text, "text")
+register_converter(Text, "jobs_text")  # one space of names for all apps of a project
 app_name = "jobs"
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -35,9 +35,9 @@ urlpatterns = [
     path("jobs/create/", create.job_create, name="create"),
     path("jobs/dead-letters/", dead_letter.dead_letter_list, name="dead_letters"),
     path("jobs/dead-letters/act/", dead_letter.dead_letter_act, name="dead_letters_act"),
-    path("jobs/dead-letters/group/<text:fingerprint>/", error_group.group, name="dead_letter_group"),
-    path("jobs/dead-letters/group/<text:fingerprint>/owner/", error_group.own, name="dead_letter_group_own"),
-    path("jobs/dead-letters/group/<text:fingerprint>/snooze/", error_group.snooze, name="dead_letter_group_snooze"),
+    path("jobs/dead-letters/group/<jobs_text:fingerprint>/", error_group.group, name="dead_letter_group"),
+    path("jobs/dead-letters/group/<jobs_text:fingerprint>/owner/", error_group.own, name="dead_letter_group_own"),
+    path("jobs/dead-letters/group/<jobs_text:fingerprint>/snooze/", error_group.snooze, name="dead_letter_group_snooze"),
     path("jobs/dead-letters/reprocess/", triage.reprocess, name="dead_letters_reprocess"),
     path("jobs/dead-letters/resolve/", triage.resolve, name="dead_letters_resolve"),
     path("jobs/bulk/", bulk.bulk, name="bulk"),
