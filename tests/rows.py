@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from jobs import enqueue
+from jobs import enqueue, masking
 from jobs.models import Job
 from jobs.store import interventions, search, transitions
 from jobs.store.transitions import Failure, Run
@@ -29,7 +29,7 @@ def job_in(status: str, **options: Any) -> Job:
 def index_everything() -> None:
     """Take the words of all jobs into the index."""
     with transaction.atomic(), connection.cursor() as cursor:
-        while search.fill(cursor):
+        while search.fill(cursor, masking.positional):
             pass
 
 

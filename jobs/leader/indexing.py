@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from jobs import masking
 from jobs.leader.complaint import Complaint
 from jobs.leader.load import Load
 from jobs.store import engine, search
@@ -37,14 +38,14 @@ class Indexer:
     def _work(self, now: float) -> bool:
         """Whether there is more to do."""
         with self.connection, self.connection.cursor() as cursor:
-            number = search.fill(cursor)
+            number = search.fill(cursor, masking.positional)
         if number >= search.CHUNK:
             return True
         if self.place is None and now >= self.next_walk:
             self.place = 0
         if self.place is not None:
             with self.connection, self.connection.cursor() as cursor:
-                self.place = search.repair(cursor, self.place)
+                self.place = search.repair(cursor, self.place, masking.positional)
             self.next_walk = now + REPAIR
             return True
         return False

@@ -1,7 +1,7 @@
 """Finding jobs by words: the leader fills the index some time after the insert, so that no insert waits for it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,13 +48,17 @@ _NEWER_ERRORS: Final = (
 )
 
 
-def fill(cursor: Any) -> int:
+# Positional arguments without secrets, by the name of the task, whose signature names them: `jobs.masking.positional`.
+Mask = Callable[[str, Any], Any]
+
+
+def fill(cursor: Any, mask: Mask) -> int:
     """Index some of what is new; how many rows that were, 0 also when another process does it. Run it in a transaction."""
     if not _turn(cursor):
         return 0
     cursor.execute("SELECT coalesce(max(job), 0) FROM jobs_search")
     cursor.execute(_NEW, {"above": cursor.fetchone()[0] - LATE})
-    jobs = _insert(cursor, cursor.fetchall())
+    jobs = _insert(cursor, cursor.fetchall(), mask)
     cursor.execute("SELECT coalesce(max(attempt), 0) FROM jobs_search WHERE attempt > 0")
     cursor.execute(_ERRORS, {"above": cursor.fetchone()[0] - LATE})
     return max(jobs, _add_errors(cursor, cursor.fetchall()))
@@ -73,7 +77,7 @@ def add_error(cursor: Any, job: int, error_class: str, message: str) -> None:
     )
 
 
-def repair(cursor: Any, above: int) -> int | None:
+def repair(cursor: Any, above: int, mask: Mask) -> int | None:
     """Bring the rows of the next CHUNK numbers above this one in step with the jobs; where to go on, None after the last.
     Run it in a transaction.
     """
@@ -92,7 +96,7 @@ def repair(cursor: Any, above: int) -> int | None:
         "DELETE FROM jobs_search s WHERE job > %s AND job <= %s AND NOT EXISTS (SELECT 1 FROM jobs_job j WHERE j.id = s.job)", [above, last]
     )
     cursor.execute(_BLOCK, {"above": above, "last": last})
-    _insert(cursor, cursor.fetchall())
+    _insert(cursor, cursor.fetchall(), mask)
     cursor.execute(f"{_NEWER_ERRORS} AND s.job > %s AND s.job <= %s ORDER BY a.id", [above, last])
     _add_errors(cursor, cursor.fetchall())
     return last
@@ -106,7 +110,7 @@ class Hits:
     behind: bool
 
 
-def find(query: str) -> Hits:
+def find(query: str, mask: Mask) -> Hits:
     """The numbers of the jobs for a tsquery of `domain.words.query`."""
     with connections[configuration().database].cursor() as cursor:
         cursor.execute(_FIND, {"query": query})
@@ -115,11 +119,11 @@ def find(query: str) -> Hits:
         few = not many and len(numbers) <= MOST
         rows = _newest(cursor, newest or 0)
         if rows and few:
-            numbers += _matching(cursor, rows, query)
+            numbers += _matching(cursor, rows, query, mask)
         return Hits(numbers=numbers if few and len(numbers) <= MOST else None, behind=len(rows) >= UNINDEXED)
 
 
-def find_failed(query: str) -> tuple[list[int], bool]:
+def find_failed(query: str, mask: Mask) -> tuple[list[int], bool]:
     """The numbers of the jobs that failed in some run, for a tsquery, and whether these are all: else only what the index has not yet."""
     with connections[configuration().database].cursor() as cursor:
         cursor.execute(_FIND_FAILED, [query])
@@ -127,7 +131,7 @@ def find_failed(query: str) -> tuple[list[int], bool]:
         numbers: list[int] = hits or []
         every = len(numbers) <= MOST_FAILED
         rows = _newest(cursor, newest or 0)
-        return (numbers if every else []) + (_matching(cursor, rows, f"{query} & {words.FAILED}") if rows else []), every
+        return (numbers if every else []) + (_matching(cursor, rows, f"{query} & {words.FAILED}", mask) if rows else []), every
 
 
 def _newest(cursor: Any, indexed: int) -> list[Any]:
@@ -135,12 +139,12 @@ def _newest(cursor: Any, indexed: int) -> list[Any]:
     return list(cursor.fetchall())
 
 
-def _matching(cursor: Any, rows: Sequence[Sequence[Any]], query: str) -> list[int]:
+def _matching(cursor: Any, rows: Sequence[Sequence[Any]], query: str, mask: Mask) -> list[int]:
     """Those of these jobs, as _NEWEST reads them, that would be found if they were in the index."""
     vectors = []
     for *row, errors in rows:
         of_errors = [word for one in json.loads(errors or "[]") for word in _words_of_error(*one)]
-        vectors.append(_vector(_words(row) + of_errors))
+        vectors.append(_vector(_words(row, mask) + of_errors))
     cursor.execute(
         "SELECT job FROM unnest(%s::bigint[], %s::text[]) AS t (job, vector) WHERE vector::tsvector @@ %s::tsquery",
         [[row[0] for row in rows], vectors, query],
@@ -148,10 +152,10 @@ def _matching(cursor: Any, rows: Sequence[Sequence[Any]], query: str) -> list[in
     return [row[0] for row in cursor.fetchall()]
 
 
-def _words(row: Sequence[Any]) -> list[str]:
+def _words(row: Sequence[Any], mask: Mask) -> list[str]:
     _, task, name, args, kwargs, created_by, last_error = row
     hidden = configuration().secret_patterns  # who may search must not be able to guess them, letter by letter
-    found = words.words_of(task, name, masked(_read(args), hidden), masked(_read(kwargs), hidden), created_by)
+    found = words.words_of(task, name, mask(task, _read(args)), masked(_read(kwargs), hidden), created_by)
     error_class, colon, message = last_error.partition(": ")
     return list(dict.fromkeys(found + _words_of_error(error_class, message))) if colon else found
 
@@ -167,12 +171,12 @@ def _words_of_error(error_class: str, message: str) -> list[str]:
     return words.words_of_error(error_class, masked_text(message, configuration().secret_patterns))
 
 
-def _insert(cursor: Any, rows: Sequence[Sequence[Any]]) -> int:
+def _insert(cursor: Any, rows: Sequence[Sequence[Any]], mask: Mask) -> int:
     if rows:
         execute_many(
             cursor,
             "INSERT INTO jobs_search (job, words) VALUES %s",
-            [(row[0], _vector(_words(row))) for row in rows],
+            [(row[0], _vector(_words(row, mask))) for row in rows],
         )
         cursor.execute(f"{_NEWER_ERRORS} AND s.job = ANY(%s) ORDER BY a.id", [[row[0] for row in rows]])
         _add_errors(cursor, cursor.fetchall())

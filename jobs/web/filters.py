@@ -10,6 +10,7 @@ from django.db.models.expressions import RawSQL
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from jobs import masking
 from jobs.domain import words
 from jobs.domain.statuses import State
 from jobs.models import Job, Worker
@@ -75,7 +76,7 @@ class JobFilter(forms.Form):
         rows = _created(rows, data["since"], data["until"])
         numbers = None
         query = words.query(data["q"], task=data["task"], error_class=data["error"], created_by=creator)
-        hits = search.find(query) if query else None
+        hits = search.find(query, masking.positional) if query else None
         if hits is not None and (hits.numbers is not None) and (data["q"] or not hits.behind):
             numbers = hits.numbers + found.by_number_or_id(data["q"])
             rows = rows.filter(RawSQL(_NUMBERED, [array(numbers)], output_field=BooleanField()))

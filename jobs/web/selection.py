@@ -7,6 +7,7 @@ from django.db.models import BooleanField, Max, Q
 from django.db.models.expressions import RawSQL
 from django.http import QueryDict
 
+from jobs import masking
 from jobs.domain import words
 from jobs.models.dead_letter import Resolution
 from jobs.store import letters, search
@@ -65,7 +66,7 @@ def _found(text: str) -> Q:
     query = words.query(text)
     if not query:
         return number
-    jobs, every = search.find_failed(query)
+    jobs, every = search.find_failed(query, masking.positional)
     found = Q(RawSQL(_OF_JOBS, [array(jobs)], output_field=BooleanField()))
     return number | found if every else number | found | Q(RawSQL(_INDEXED, [query], output_field=BooleanField()))
 

@@ -139,14 +139,17 @@ def _mail_is_clean(settings: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_a_named_secret_cannot_be_searched_for() -> None:
-    job = enqueue("t.login", args=["sara", ""], kwargs={"token": SECRET})
-    assert search.find(words.query("sara")).numbers == [job.id]
-    assert search.find(words.query(SECRET)).numbers == []
+@pytest.mark.parametrize(
+    "given", [{"args": ["sara", ""], "kwargs": {"token": SECRET}}, {"args": ["sara", SECRET]}], ids=["named", "placed"]
+)
+def test_a_secret_cannot_be_searched_for(given: dict[str, Any]) -> None:
+    job = enqueue("t.login", **given)
+    assert search.find(words.query("sara"), masking.positional).numbers == [job.id]
+    assert search.find(words.query(SECRET), masking.positional).numbers == []
     with connection.cursor() as cursor:
-        assert search.fill(cursor) == 1
-    assert search.find(words.query("sara")).numbers == [job.id]
-    assert search.find(words.query(SECRET)).numbers == []
+        assert search.fill(cursor, masking.positional) == 1
+    assert search.find(words.query("sara"), masking.positional).numbers == [job.id]
+    assert search.find(words.query(SECRET), masking.positional).numbers == []
 
 
 GUESSES = ("startswith", "icontains", "contains", "gt", "regex", "exact")

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 import tests.taskapp.tasks  # noqa: F401 - registers its tasks in this process
-from jobs import batches, control, dead_letters, enqueue
+from jobs import batches, control, dead_letters, enqueue, masking
 from jobs.models import Audit, Batch, DeadLetterQueue, Job
 from jobs.store import letters, search, transitions
 from jobs.store.transitions import Failure, Run
@@ -209,7 +209,7 @@ def test_dead_letters_are_found_by_words_of_their_error_and_no_secret(staff: Cli
     for indexed in (False, True):
         if indexed:
             with transaction.atomic(), connection.cursor() as cursor:
-                assert search.fill(cursor)
+                assert search.fill(cursor, masking.positional)
         for query, wanted in (
             ("SHOP", [entry.id]), ("reach api", [entry.id]), ("ValueErr", [entry.id, other.id]), (str(other.job_id), [other.id]),
             ("hunter2", []), ("hunt", []), ("...", []), ("sleep", [entry.id, other.id]),
@@ -223,7 +223,7 @@ def test_a_dead_letter_without_a_failed_run_is_found_too(staff: Client, indexed:
     job = job_in("completed")
     if indexed:
         with transaction.atomic(), connection.cursor() as cursor:
-            assert search.fill(cursor)
+            assert search.fill(cursor, masking.positional)
     control.fail_completed([job.id], "sara")
     rows = staff.get("/jobs/dead-letters/", {"q": "ManualFailure sara"}).context["page"].rows
     assert [row.job_id for row in rows] == [job.id]

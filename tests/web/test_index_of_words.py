@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from jobs import control, enqueue
+from jobs import control, enqueue, masking
 from jobs.leader import indexing
 from jobs.leader.load import Load
 from jobs.store import search
@@ -41,8 +41,8 @@ def test_words_that_most_jobs_have_are_not_counted_and_the_newest_are_shown(sara
         numbers = [row[0] for row in cursor.fetchall()]
         cursor.execute("INSERT INTO jobs_search (job, words) SELECT id, array_to_tsvector(string_to_array(name, ' ')) FROM jobs_job")
         cursor.execute("ANALYZE jobs_search")
-    assert search.find("'often':*") == search.Hits(numbers=None, behind=False)
-    rare = search.find("'often':* & 'rare':*").numbers
+    assert search.find("'often':*", masking.positional) == search.Hits(numbers=None, behind=False)
+    rare = search.find("'often':* & 'rare':*", masking.positional).numbers
     assert rare is not None
     assert sorted(rare) == numbers[399::400]
     shown = found(sara, "often")
@@ -62,7 +62,7 @@ def test_the_walk_finds_what_was_missed_and_removes_what_is_gone() -> None:
         control.delete([jobs[4].pk], by="sara")
         place: int | None = 0
         while place is not None:
-            place = search.repair(cursor, place)
+            place = search.repair(cursor, place, masking.positional)
         cursor.execute("SELECT job FROM jobs_search ORDER BY job")
         assert [row[0] for row in cursor.fetchall()] == [job.pk for job in jobs if job != jobs[4]]
 
@@ -71,7 +71,7 @@ def test_indexing_takes_a_tenth_of_the_time_at_most_and_a_fiftieth_while_jobs_wa
     monkeypatch.setattr(search, "CHUNK", 2)
     ticks = iter([0.0, 0.01, 10.0, 13.0, 50.0, 53.0])
     steps = iter([2, 2, 2, 0])
-    monkeypatch.setattr(search, "fill", lambda cursor: next(steps))
+    monkeypatch.setattr(search, "fill", lambda cursor, mask: next(steps))
     load = Load()
     indexer = indexing.Indexer(mock.MagicMock(), load)
     assert indexer.step(lambda: 0.0) == indexing.QUIET  # a standby: nothing was filled
