@@ -5,9 +5,11 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.cache import cache
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from jobs import control, enqueue
@@ -122,3 +124,58 @@ def test_an_open_table_of_a_jobs_life_stays_open_and_goes_on(context: BrowserCon
     before = length.inner_text()
     expect(length).not_to_have_text(before)
     expect(length).to_be_visible()
+
+
+def answered(page: Page) -> list[tuple[str, str, int]]:
+    """What is answered from now on, without what is static: method, path, status."""
+    found: list[tuple[str, str, int]] = []
+    page.on(
+        "response",
+        lambda answer: (
+            found.append((answer.request.method, urlsplit(answer.url).path, answer.status)) if "/static/" not in answer.url else None
+        ),
+    )
+    return found
+
+
+def test_a_refused_form_is_sent_once_and_its_page_goes_on_living(context: BrowserContext) -> None:
+    page = login(context)
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, delay=86_400)
+    page.goto(f"/jobs/{job.id}/")
+    page.evaluate("document.querySelector('#reason').value = 'pasted\\0'")
+    seen = answered(page)
+    page.click("#change-priority")
+    expect(page.locator(".wrong")).to_be_visible()
+    until(lambda: page.wait_for_timeout(50) or len(seen) >= 4, timeout=60, what="the live part was asked for three times")
+    assert set(seen[:1]) == {("POST", f"/jobs/{job.id}/priority/", 422)}
+    assert {(method, path) for method, path, _ in seen[1:]} == {("GET", f"/jobs/{job.id}/")}
+    expect(page.locator(".wrong")).to_be_visible()
+    control.cancel([job.id], by="omar")
+    expect(page.locator(".state-pill.state-cancelled")).to_be_visible()
+    TROUBLES[:] = [text for text in TROUBLES if "status of 422" not in text]
+
+
+def test_an_address_with_zeros_in_front_is_opened_once(context: BrowserContext) -> None:
+    page = login(context)
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, delay=86_400)
+    seen = answered(page)
+    page.goto(f"/jobs/00{job.id}/")
+    until(lambda: page.wait_for_timeout(50) or len(seen) >= 4, timeout=60, what="the live part was asked for three times")
+    assert [path for _, path, _ in seen] == [f"/jobs/00{job.id}/"] + [f"/jobs/{job.id}/"] * (len(seen) - 1)
+
+
+def test_an_expired_login_leads_from_a_refused_form_to_the_login_and_back(context: BrowserContext) -> None:
+    page = login(context)
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, delay=86_400)
+    page.goto(f"/jobs/{job.id}/")
+    page.evaluate("document.querySelector('#reason').value = 'pasted\\0'")
+    page.click("#change-priority")
+    expect(page.locator(".wrong")).to_be_visible()
+    cache.clear()  # who looks is known for some seconds
+    context.clear_cookies(name="sessionid")
+    page.wait_for_url("**/accounts/login/?next=/jobs/*/")
+    page.fill("#id_username", "sara")
+    page.fill("#id_password", "secret")
+    page.click("form button.btn-main")
+    page.wait_for_url(f"**/jobs/{job.id}/")
+    TROUBLES[:] = [text for text in TROUBLES if "status of 422" not in text]

@@ -56,12 +56,13 @@ document.querySelectorAll(".nav [aria-current], .tabs [aria-current]").forEach((
   row.scrollLeft += one.getBoundingClientRect().left + one.offsetWidth / 2 - row.getBoundingClientRect().left - row.offsetWidth / 2;
 });
 
-// The login has expired: show the login page, not a login form inside the page.
+// The login has expired: show the login page, not a login form inside the page. Never by a reload: this page may answer a form, which would be sent again.
 document.addEventListener("htmx:beforeOnLoad", (event) => {
-  const answered = new URL(event.detail.xhr.responseURL || location.href);
-  if (answered.pathname !== location.pathname) {
+  const { xhr, pathInfo } = event.detail;
+  const asked = new URL(pathInfo.requestPath, location.href), answered = new URL(xhr.responseURL || asked);
+  if (answered.pathname !== asked.pathname) {
     event.preventDefault();
-    location.reload();
+    location.assign(answered);
   }
 });
 
