@@ -4,12 +4,13 @@ from django.contrib import admin
 from django.contrib.auth import views as accounts
 from django.urls import include, path
 
+from jobs.web.addresses import posted_from
 from jobs.web.views.preferences import language
 
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/login/", accounts.LoginView.as_view(redirect_authenticated_user=True), name="login"),
-    path("accounts/logout/", accounts.LogoutView.as_view(), name="logout"),
+    path("accounts/logout/", posted_from("jobs:dashboard")(accounts.LogoutView.as_view()), name="logout"),
     path("i18n/setlang/", language, name="set_language"),
     path("", include("jobs.web.urls")),
 ]

@@ -19,7 +19,7 @@ from jobs.domain import tracebacks
 from jobs.domain.statuses import State
 from jobs.models.dead_letter import RESOLUTION_LABELS
 from jobs.models.job import STATUS_LABELS
-from jobs.web import acts, marks, times, values
+from jobs.web import acts, addresses, marks, times, values
 from jobs.web.labels import HIDDEN, STATE_LABELS
 from jobs.web.times import clock, clock_time
 
@@ -38,6 +38,12 @@ for _filter in (
     register.filter(_filter)
 for _tag in (marks.spark, marks.slot_meter, marks.slot_is_long):
     register.simple_tag(_tag)
+
+
+@register.simple_tag(takes_context=True)
+def page_address(context: template.Context) -> str:
+    """Where a choice that is made on this page leads back to."""
+    return addresses.page_address(context["request"])
 
 
 @register.simple_tag

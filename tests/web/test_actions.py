@@ -46,7 +46,10 @@ def test_the_page_cancels_reorders_and_reprocesses(staff: Client) -> None:
 
 @pytest.mark.parametrize("verb", ["cancel", "reprocess", "priority"])
 def test_nothing_is_changed_by_get(staff: Client, verb: str) -> None:
-    assert staff.get(f"/jobs/{job_in('pending').id}/{verb}/").status_code == 405
+    job, before = job_in("pending"), list(Job.objects.values())
+    answer = staff.get(f"/jobs/{job.id}/{verb}/?priority=9")
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"/jobs/{job.id}/?priority=9")
+    assert list(Job.objects.values()) == before
 
 
 def test_the_dead_letters_are_triaged_on_their_page(staff: Client) -> None:

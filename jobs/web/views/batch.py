@@ -10,13 +10,14 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from jobs import batches, control
 from jobs.domain.statuses import State, Status
 from jobs.models import Batch, Job
 from jobs.models.batch import BatchState
 from jobs.web.access import needs
+from jobs.web.addresses import posted_from
 from jobs.web.forms import PERMISSIONS, BulkForm
 from jobs.web.live import render_live
 from jobs.web.paging import page_of
@@ -85,7 +86,7 @@ def preview(request: HttpRequest, batch: Batch, form: BulkForm) -> HttpResponse:
 
 
 @needs("view_job")
-@require_POST
+@posted_from("jobs:batch")
 def batch_stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Let the rest be as it is."""
     batch = get_object_or_404(Batch.objects.defer("ids"), pk=pk)
@@ -101,7 +102,7 @@ def batch_stop(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @needs("view_job")
-@require_POST
+@posted_from("jobs:batch")
 def batch_undo(request: HttpRequest, pk: int) -> HttpResponse:
     """Take back what it changed."""
     batch = get_object_or_404(Batch.objects.defer("ids"), pk=pk)

@@ -6,11 +6,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpR
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
 from jobs import batches
 from jobs.models import Batch, Job
 from jobs.web.access import needs
+from jobs.web.addresses import posted_from
 from jobs.web.filters import JobFilter
 from jobs.web.forms import PERMISSIONS, BulkForm
 from jobs.web.reports import page_actor
@@ -18,7 +18,7 @@ from jobs.web.views.batch import preview
 
 
 @needs("control_job")
-@require_POST
+@posted_from("jobs:list")
 def bulk(request: HttpRequest) -> HttpResponse:
     """Note the chosen jobs, or all that the filters find, for a preview."""
     verb = next((one for one in PERMISSIONS if one.value == request.POST.get("verb")), None)
@@ -37,7 +37,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
 
 
 @needs("control_job")
-@require_POST
+@posted_from("jobs:batch")
 def confirm(request: HttpRequest, pk: int) -> HttpResponse:
     """Begin what was previewed."""
     batch = get_object_or_404(Batch, pk=pk, entries=False)

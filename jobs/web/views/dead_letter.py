@@ -8,9 +8,8 @@ from django.db.models.expressions import RawSQL
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from jobs import dead_letters
 from jobs.models import Job
@@ -19,6 +18,7 @@ from jobs.store import letters
 from jobs.store.letters import Entries
 from jobs.web import selection
 from jobs.web.access import needs
+from jobs.web.addresses import posted_from, safe_target
 from jobs.web.forms import TriageForm
 from jobs.web.labels import at_most
 from jobs.web.paging import page_of
@@ -66,7 +66,7 @@ def light(rows: Entries) -> Entries:
 
 
 @needs("triage_deadletterqueue")
-@require_POST
+@posted_from("jobs:dead_letters")
 def dead_letter_act(request: HttpRequest) -> HttpResponse:
     """Run again, resolve or announce the chosen entries."""
     form = TriageForm(request.POST)
@@ -84,6 +84,4 @@ def dead_letter_act(request: HttpRequest) -> HttpResponse:
             say(request, action, dead_letters.notify(ids, by=by), entries=True)
         case _:
             messages.warning(request, _("Nothing was selected."))
-    target = request.POST.get("next", "")
-    safe = url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}, require_https=request.is_secure())
-    return HttpResponseRedirect(target if safe else reverse("jobs:dead_letters"))
+    return HttpResponseRedirect(safe_target(request, reverse("jobs:dead_letters")))

@@ -7,13 +7,14 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from jobs import error_groups, masking
 from jobs.models import Audit, DeadLetterQueue
 from jobs.models.dead_letter import RESOLUTION_LABELS
 from jobs.store import clock, letters
 from jobs.web.access import needs
+from jobs.web.addresses import posted_from
 from jobs.web.forms import OwnerForm, SnoozeForm
 from jobs.web.paging import page_of
 from jobs.web.reports import page_actor
@@ -32,7 +33,7 @@ def group(request: HttpRequest, fingerprint: str) -> HttpResponse:
 
 
 @needs("triage_deadletterqueue")
-@require_POST
+@posted_from("jobs:dead_letter_group")
 def own(request: HttpRequest, fingerprint: str) -> HttpResponse:
     """Say who looks after the error."""
     form = OwnerForm(request.POST, now=letters.arranged(fingerprint).owner)
@@ -50,7 +51,7 @@ def own(request: HttpRequest, fingerprint: str) -> HttpResponse:
 
 
 @needs("triage_deadletterqueue")
-@require_POST
+@posted_from("jobs:dead_letter_group")
 def snooze(request: HttpRequest, fingerprint: str) -> HttpResponse:
     """Send no mail about the error for a while, or send them again."""
     form = SnoozeForm(request.POST)

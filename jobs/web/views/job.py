@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from jobs import control
 from jobs.domain.statuses import ENDED, Status, can
@@ -16,6 +16,7 @@ from jobs.models import Audit, DeadLetterQueue, Job, Worker
 from jobs.models.audit import Verb
 from jobs.models.dead_letter import Resolution
 from jobs.web.access import needs
+from jobs.web.addresses import posted_from
 from jobs.web.forms import PriorityForm, ReasonForm
 from jobs.web.labels import isolated, ltr
 from jobs.web.live import render_live
@@ -105,21 +106,21 @@ def _running(job: Job, worker: Worker | None) -> str:
 
 
 @needs("control_job")
-@require_POST
+@posted_from("jobs:detail")
 def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Cancel the job."""
     return _act(request, pk, "cancel", ReasonForm(request.POST), control.cancel)
 
 
 @needs("control_job")
-@require_POST
+@posted_from("jobs:detail")
 def job_reprocess(request: HttpRequest, pk: int) -> HttpResponse:
     """Run a job again that failed or was cancelled."""
     return _act(request, pk, "reprocess", ReasonForm(request.POST), control.reprocess)
 
 
 @needs("control_job")
-@require_POST
+@posted_from("jobs:detail")
 def job_priority(request: HttpRequest, pk: int) -> HttpResponse:
     """Give a waiting job another priority."""
     return _act(request, pk, "priority", PriorityForm(request.POST), control.change_priority)

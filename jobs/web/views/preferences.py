@@ -2,21 +2,18 @@
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import check_for_language
-from django.views.decorators.http import require_POST
 from django.views.i18n import set_language
 
+from jobs.web.addresses import posted_from, safe_target
 from jobs.web.choices import remember, set_cookies
 
 
 @login_not_required
-@require_POST
+@posted_from("jobs:dashboard")
 def preferences(request: HttpRequest) -> HttpResponse:
     """Keep the choices that make sense and go back."""
-    target = request.POST.get("next", "/")
-    safe = url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}, require_https=request.is_secure())
-    response = HttpResponseRedirect(target if safe else "/")
+    response = HttpResponseRedirect(safe_target(request, "/"))
     remember(request, **set_cookies(response, theme=request.POST.get("theme", ""), timezone=request.POST.get("timezone", "")))
     return response
 
