@@ -122,8 +122,12 @@ def test_every_page_is_without_fault(desk: Any, language: str, theme: str, width
         page.click("main form[method=post] button.btn-main")
         page.locator(".wrong").first.wait_for()
         wrong += faults(page, f"create-errors.{suffix}", troubles)
+        page.evaluate("document.querySelectorAll('[name=csrfmiddlewaretoken]').forEach((one) => { one.value = 'x'.repeat(64); })")
+        page.click("main form[method=post] button.btn-main")
+        page.locator(".lost").wait_for()
+        wrong += faults(page, f"error-403.{suffix}", troubles)
         monkeypatch.setattr(counts, "counts", None)
         page.goto("/jobs/")
         wrong += faults(page, f"error-500.{suffix}", troubles)
     assert "\n".join(wrong) == ""
-    assert "\n".join(text for text in troubles if not re.search("status of (404|422|500)", text)) == ""
+    assert "\n".join(text for text in troubles if not re.search("status of (403|404|422|500)", text)) == ""

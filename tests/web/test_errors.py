@@ -1,4 +1,4 @@
-"""A page that fails says so, with a number that the log has too, and nothing of the error."""
+"""A page that fails says so, with a number that the log has too, and nothing of the error; what is refused says how to go on."""
 
 import logging
 import re
@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.db import OperationalError
 from django.test import Client
 
+from jobs.models import Job
 from jobs.store import stats
 
 pytestmark = pytest.mark.django_db
@@ -42,3 +43,34 @@ def test_an_error_has_a_number_and_no_traceback(
     number = re.search(r"<bdi class=\"mono\" dir=\"ltr\">([0-9a-f]{8})</bdi>", content)
     assert number
     assert number[1] in caplog.text
+
+
+@pytest.mark.parametrize(("language", "words"), [("ar", "هذا النموذج لم يعد صالحًا"), ("en", "This form is out of date")])
+def test_a_form_of_an_earlier_login_says_so_and_leads_to_a_new_one(language: str, words: str) -> None:
+    sara = get_user_model().objects.create_superuser("sara", "", "x")
+    browser = Client(enforce_csrf_checks=True)
+    browser.cookies["django_language"] = language
+    browser.force_login(sara)
+    page = "/jobs/create/?task=jobs.tasks.sleep&x=1"
+    token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', browser.get(page).content.decode())[-1]
+    browser.post("/accounts/logout/", {"csrfmiddlewaretoken": token})
+    del browser.cookies["csrftoken"]  # each login has its own
+    browser.force_login(sara)
+    browser.get("/jobs/")
+    answer = browser.post("/jobs/create/", {"csrfmiddlewaretoken": token}, headers={"Referer": f"http://testserver{page}"})
+    content = answer.content.decode()
+    assert answer.status_code == 403
+    assert f"<h1>{words}</h1>" in content
+    assert f'lang="{language}"' in content
+    assert "DEBUG" not in content
+    assert 'href="/jobs/create/?task=jobs.tasks.sleep&amp;x=1"' in content
+    assert not Job.objects.exists()
+
+
+def test_a_login_without_cookies_says_so() -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies["django_language"] = "en"
+    for door in ("/accounts/login/", "/admin/login/"):
+        answer = strict.post(door, {"username": "sara", "password": "x"})
+        assert answer.status_code == 403
+        assert "the browser keeps no cookies" in answer.content.decode()
