@@ -1,0 +1,89 @@
+"""Names as long as they may be, in one word: no page scrolls sideways, and nothing stands out of its card."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from jobs import batches, enqueue
+from jobs.domain.actors import Actor, Source
+from jobs.models import DeadLetterQueue, Job, Worker
+from jobs.models.audit import Verb
+from tests.browser.scene import played
+from tests.rows import job_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+WORD = "x" * 190
+STICKING_OUT = """() => [...document.querySelectorAll("main .card, #content, #header")].flatMap((card) => {
+  const { left, right } = card.getBoundingClientRect();
+  return [...card.querySelectorAll("*")].filter((one) => {
+    const { left: start, right: end, width } = one.getBoundingClientRect();
+    const cut = one.closest("pre, .vh, .code, .clip, .tabs, .results, svg");  // or scrolled by itself
+    return width && !cut && (start < left - 1 || end > right + 1);
+  }).map((one) => `${one.tagName}.${one.className}: ${one.textContent.slice(0, 40)}`);
+}).slice(0, 5)"""
+
+
+def addresses() -> dict[str, str]:
+    """Pages with long names, by what is long."""
+    sara = Actor(name="sara", source=Source.PAGE)
+    named = enqueue("jobs.tasks.fail", kwargs={"message": "m" * 300}, name="n" * 255, queue="q" * 100, unique_key="u" * 255, delay=3600)
+    failed = job_in("failed", name="n" * 255, queue="q" * 100)
+    entry = DeadLetterQueue.objects.get(job=failed)
+    Job.objects.filter(pk=named.pk).update(task="t" * 200)
+    draft = batches.draft(Verb.QUEUE, [named.pk, failed.pk], sara).pk
+    done = batches.draft(Verb.QUEUE, [named.pk], sara).pk
+    batches.confirm(done, sara, queue="r" * 100, reason=WORD)
+    worker = Worker.objects.get()
+    Worker.objects.update(hostname="h" * 100, name="celery@" + "h" * 100, queues=["q" * 100, "mail"])
+    return {
+        "dashboard": "/",
+        "jobs": "/jobs/",
+        "found": f"/jobs/?q={WORD}",
+        "filtered": f"/jobs/?queue={'q' * 100}&task={WORD}&worker={WORD}&error={WORD}&creator={WORD}",
+        "job": f"/jobs/{named.pk}/",
+        "job failed": f"/jobs/{failed.pk}/",
+        "again": f"/jobs/create/?from={failed.pk}",
+        "batch": f"/jobs/batches/{done}/",
+        "batches": "/jobs/batches/",
+        "preview": f"/jobs/batches/{draft}/",
+        "queues": "/jobs/queues/",
+        "workers": "/jobs/workers/",
+        "worker": f"/jobs/workers/{worker.pk}/",
+        "drain": f"/jobs/workers/{worker.pk}/drain/",
+        "dead letters": f"/jobs/dead-letters/?q={WORD}",
+        "all dead letters": "/jobs/dead-letters/",
+        "group": f"/jobs/dead-letters/group/{entry.fingerprint}/",
+        "reprocess": f"/jobs/dead-letters/reprocess/?q={WORD}",
+        "audit": f"/jobs/audit/?actor={WORD}",
+        "all audit": "/jobs/audit/",
+        "admin jobs": "/admin/jobs/job/",
+        "admin job": f"/admin/jobs/job/{named.pk}/change/",
+        "admin job failed": f"/admin/jobs/job/{failed.pk}/change/",
+        "admin entries": "/admin/jobs/deadletterqueue/",
+        "admin entry": f"/admin/jobs/deadletterqueue/{entry.pk}/change/",
+    }
+
+
+def faults(page: Page, pages: dict[str, str], width: int) -> list[str]:
+    page.set_viewport_size({"width": width, "height": 900})
+    wrong = []
+    for name, address in pages.items():
+        page.goto(address)
+        sizes: Any = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        if sizes[0] > sizes[1]:
+            wrong.append(f"{name}: {sizes[0]} of {sizes[1]}")
+        wrong += [f"{name}: {one}" for one in page.evaluate(STICKING_OUT)]
+    return wrong
+
+
+IN_SHORT = [("ar", 390), ("en", 1280)]
+WHOLE = [("ar", 1000), ("ar", 1280), ("en", 390), ("en", 1000)]
+
+
+@pytest.mark.parametrize(("language", "width"), [*IN_SHORT, *(pytest.param(*look, marks=pytest.mark.slow) for look in WHOLE)])
+def test_nothing_is_wider_than_its_place(page: Page, width: int) -> None:
+    with played():
+        usual = {"dashboard": "/", "workers": "/jobs/workers/", "worker": f"/jobs/workers/{Worker.objects.get().pk}/"}
+        assert faults(page, usual, width) == []
+        assert "\n".join(faults(page, addresses(), width)) == ""
