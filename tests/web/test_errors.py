@@ -74,3 +74,31 @@ def test_a_login_without_cookies_says_so() -> None:
         answer = strict.post(door, {"username": "sara", "password": "x"})
         assert answer.status_code == 403
         assert "the browser keeps no cookies" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("address", "words", "way"),
+    [
+        ("/jobs/workers/1/", "the worker has ended", "/jobs/workers/"),
+        ("/jobs/workers/1/drain/", "the worker has ended", "/jobs/workers/"),
+        ("/jobs/batches/1/", "the act on many jobs ended long ago", "/jobs/batches/"),
+        ("/jobs/dead-letters/group/0123/", "all jobs with this error were pruned", "/jobs/dead-letters/"),
+        ("/jobs/1/", "the job ended long ago and was pruned", "/jobs/"),
+        ("/jobs/create/?from=1", "the job ended long ago and was pruned", "/jobs/"),
+        ("/no-such-page/", "The address is wrong.", "/jobs/"),
+        ("/admin/nothing/", "The address is wrong.", "/jobs/"),
+    ],
+)
+def test_what_is_not_there_says_what_may_have_become_of_it(sara: Client, address: str, words: str, way: str) -> None:
+    answer = sara.get(address)
+    content = answer.content.decode().split("<main")[1]
+    assert answer.status_code == 404
+    assert words in content
+    assert ("pruned" in content) == ("worker" not in address and "no" not in address)
+    assert f'<a class="btn btn-main" href="{way}">' in content
+
+
+def test_an_act_on_a_worker_that_has_ended_says_so(sara: Client) -> None:
+    answer = sara.post("/jobs/workers/1/shutdown/", {"reason": ""})
+    assert answer.status_code == 404
+    assert "the worker has ended" in answer.content.decode()
