@@ -142,7 +142,7 @@ def filled(name: str, pattern: str, rows: dict[str, int]) -> str:
     for part, value in (
         ("<int:pk>", rows[kind]),
         ("<path:object_id>", rows[kind]),
-        ("<text:fingerprint>", rows["fingerprint"]),
+        ("<jobs_text:fingerprint>", rows["fingerprint"]),
         ("<slug:verb>", "drain"),
     ):
         pattern = pattern.replace(part, str(value))
