@@ -153,6 +153,12 @@ def _celery(conf: Any) -> Iterator[CheckMessage]:
             hint=_("Remove it, and set JOBS_RETENTION_DAYS."),
             id="jobs.I003",
         )
+    if conf.result_serializer != "json":
+        yield Info(
+            _("result_serializer has no effect: results are stored as JSON."),
+            hint=_("Remove it; exceptions come back as their own class all the same."),
+            id="jobs.I004",
+        )
 
 
 def _names(content: Any) -> set[str]:

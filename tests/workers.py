@@ -1,5 +1,6 @@
 """Real worker processes against the test database."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
@@ -22,6 +24,11 @@ def environment(**extra: str) -> dict[str, str]:
     parts = urlsplit(os.environ["DATABASE_URL"])
     url = urlunsplit(parts._replace(path="/" + settings.DATABASES["default"]["NAME"]))
     return os.environ | {"DATABASE_URL": url, "EXTRA_INSTALLED_APPS": "tests.taskapp", "PYTHONPATH": str(ROOT)} | extra
+
+
+def settings_of(**values: Any) -> dict[str, str]:
+    """The environment's part that gives a process these Django settings."""
+    return {"DJANGO_SETTINGS_MODULE": "tests.other_settings", "OTHER_SETTINGS": json.dumps(values)}
 
 
 @contextmanager

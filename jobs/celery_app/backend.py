@@ -8,9 +8,10 @@ from celery.app.task import Context
 from celery.exceptions import TaskRevokedError
 from celery.result import GroupResult, result_from_tuple
 from celery.utils.functional import _regen
+from kombu.exceptions import EncodeError
 from kombu.utils.json import loads
 
-from jobs.celery_app import chords, meta, progress, sending, settle
+from jobs.celery_app import chords, failures, meta, progress, sending, settle
 from jobs.celery_app.encoding import text
 from jobs.celery_app.waiting import Waiting
 from jobs.store import caller, canvas, results, transitions
@@ -24,6 +25,10 @@ class Backend(Waiting):
     supports_autoexpire = True
     supports_native_join = True
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """A row is JSON, whatever result_serializer says: pickle would leave exceptions as objects."""
+        super().__init__(*args, **kwargs | {"serializer": "json"})
+
     # what the tracer tells
 
     def mark_as_done(self, task_id: str, result: Any, request: Any = None, store_result: bool = True, state: str = states.SUCCESS) -> None:
@@ -34,9 +39,12 @@ class Backend(Waiting):
         elif not outcome.settled:
             if request.chord:
                 outcome.parts.append((request, state, result))
-            settle.complete(
-                outcome, self.prepare_value(result) if store_result else None, self.current_task_children(request), store_result
-            )
+            value, children = self.prepare_value(result) if store_result else None, self.current_task_children(request)
+            try:
+                settle.complete(outcome, value, children, store_result)
+            except EncodeError:  # a failure of the task, by which its chord hears of it
+                outcome.parts.clear()
+                raise
 
     def mark_as_failure(
         self, task_id: str, exc: Any, traceback: Any = None, request: Any = None, store_result: bool = True,
@@ -90,6 +98,15 @@ class Backend(Waiting):
             report = meta.report(state, encoded, traceback)
             sending.do(self.app, lambda cursor: _store(cursor, task_id, state, encoded, str(traceback) if traceback else None, report))
         return encoded
+
+    def prepare_exception(self, exc: BaseException, serializer: str | None = None) -> Any:
+        """Celery's; of an exception that cannot be written its text is kept, since every run must reach its end."""
+        try:
+            found = super().prepare_exception(exc, serializer)
+            text(found)
+        except Exception:  # an exception of the task's own may have arguments that raise whatever they like
+            return failures.plain(exc)
+        return found
 
     def encode_state(self, state: str, reason: str) -> str:
         """The stored result of an id that was revoked, as JSON text."""

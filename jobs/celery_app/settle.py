@@ -183,12 +183,23 @@ def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None 
     """running -> failed, with its dead letter and one CRITICAL record in the worker's log."""
     if outcome.settled:
         return
-    more, told, errbacks = failures.kept(outcome, error, failure, failure.traceback), error is not None, outcome.errbacks
+    errbacks = outcome.errbacks
 
-    def change(cursor: Any) -> bool:
-        return transitions.bury(cursor, outcome.run, failure, task=task, meta=more, told=told, errbacks=errbacks)
+    def end(more: str | None, told: bool) -> bool:
+        def change(cursor: Any) -> bool:
+            return transitions.bury(cursor, outcome.run, failure, task=task, meta=more, told=told, errbacks=errbacks)
 
-    if _write(outcome, change, failure):
+        return _write(outcome, change, failure)
+
+    try:
+        won = end(failures.kept(outcome, error, failure, failure.traceback), error is not None)
+    except Exception:  # something that goes with it cannot be written; without its end the job would run again and again
+        if outcome.settled:
+            raise
+        logger.exception("job %s: its failure is written alone, what follows from it is told afterwards", outcome.run.id)
+        outcome.changes, outcome.parts = [], []
+        won = end(None, False)
+    if won:
         _log_burial(outcome.run, task, failure)
         if errbacks:
             aftermath.run(outcome.task.app, process_engine.current(), outcome.run.id)

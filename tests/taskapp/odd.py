@@ -90,6 +90,37 @@ def backs_off_by_chance() -> None:
     raise ConnectionError("away")
 
 
+class Unwritable(Exception):
+    """Whose arguments cannot be asked for."""
+
+    @property
+    def args(self) -> Any:  # type: ignore[override]
+        raise RuntimeError("no arguments")
+
+
+@shared_task(name="t.raises_unwritable", bind=True)
+def raises_unwritable(self: Any, how: str = "") -> Any:
+    """Ends with what JSON has no text for."""
+    error = Unwritable("something")
+    if how == "retry":
+        raise self.retry(exc=error, countdown=0.05, max_retries=1)
+    if how == "value":
+        return object()
+    raise error
+
+
+@shared_task(name="t.breaks_the_writing", autoretry_for=(ConnectionError,), max_retries=1, default_retry_delay=0)
+def breaks_the_writing() -> None:
+    """From now on this process cannot put the JSON of any failure together."""
+    from jobs.celery_app import chords, meta
+
+    def text(value: Any) -> str:
+        raise OverflowError("no JSON")
+
+    meta.text = chords.text = text
+    raise ConnectionError("away")
+
+
 @shared_task(name="t.logs")
 def logs(word: str) -> None:
     logger.info("says %s", word)

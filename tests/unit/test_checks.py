@@ -45,6 +45,7 @@ def test_this_project_is_fine() -> None:
         ({"task_reject_on_worker_lost": True}, "jobs.I001"),
         ({"broker_transport_options": {"visibility_timeout": 3600}}, "jobs.I002"),
         ({"result_expires": 3600}, "jobs.I003"),
+        ({"result_serializer": "pickle"}, "jobs.I004"),
     ],
 )
 def test_settings_of_celery(conf: Any, values: dict[str, Any], expected: str) -> None:
