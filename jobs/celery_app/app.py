@@ -34,6 +34,7 @@ def _transport_options() -> dict[str, Any]:
         "global_keyprefix": configuration().key_prefix,
         "ack_emulation": False,  # what Redis would have to remember, PostgreSQL does
         "priority_steps": list(priority.LANES),
+        "sep": priority.SEPARATOR,
         "queue_order_strategy": "priority",
     }
 
