@@ -76,7 +76,7 @@ class Kept:
 
 
 def keep_connections(app: Any, count: int) -> None:
-    """From now on every PostgreSQL alias keeps up to count sessions in this process.
+    """From now on every PostgreSQL alias without a pool of Django's keeps up to count sessions in this process.
 
     And Celery closes the connections and caches of those greenlets only that have any: a task has a greenlet of its own, and mostly
     none.
@@ -88,7 +88,7 @@ def keep_connections(app: Any, count: int) -> None:
     def create_kept(alias: str) -> BaseDatabaseWrapper:
         made: Any = create(alias)
         gevent.getcurrent().has_connections = True
-        if made.vendor == "postgresql" and not isinstance(made, Kept):
+        if made.vendor == "postgresql" and not _has_pool(made) and not isinstance(made, Kept):
             made.__class__ = type("DatabaseWrapper", (Kept, type(made)), {"keep": count, "__module__": type(made).__module__})
         return made
 
@@ -107,6 +107,11 @@ def keep_connections(app: Any, count: int) -> None:
     for fixup in app._fixups:
         if isinstance(fixup, DjangoFixup):
             _close_only_where_opened(fixup.worker_fixup, shared)
+
+
+def _has_pool(made: BaseDatabaseWrapper) -> bool:
+    """Whether Django keeps the sessions itself: who waits in its pool is woken by a session that comes back to it, and by no other."""
+    return bool(made.settings_dict["OPTIONS"].get("pool"))
 
 
 def _is_closable(cache: Any) -> bool:

@@ -1,9 +1,11 @@
 """The tasks' own sessions under gevent: few, clean, and replaced when they are gone."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connection
 
@@ -11,7 +13,7 @@ from jobs import enqueue, enqueue_many
 from jobs.models import Attempt
 from tests.integration.test_engine import ended
 from tests.waiting import until
-from tests.workers import running_worker
+from tests.workers import running_worker, settings_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,6 +39,17 @@ def test_tasks_share_few_sessions_and_leave_nothing_in_them(tmp_path: Path) -> N
         used = sessions(40, "SET t.mark = 'something'; SELECT pg_advisory_lock_shared(77)") + sessions(8)
         assert len({pid for pid, _, _ in used}) <= 12  # 48 when each task opens its own
         assert {(left or "", locks) for _, left, locks in used} == {("", 0)}
+
+
+@pytest.mark.skipif(find_spec("psycopg_pool") is None, reason="Django's own pool needs psycopg 3")
+@pytest.mark.parametrize("most", [6, 8])
+def test_nobody_waits_in_vain_in_django_s_own_pool(tmp_path: Path, most: int) -> None:
+    """A session that was kept for the next task never came back to it."""
+    pool = {"min_size": 2, "max_size": most, "timeout": 10}
+    database = settings.DATABASES["default"] | {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": pool}}
+    with running_worker(tmp_path / "log", slots=6, **settings_of(DATABASES={"default": database})):
+        ended(*enqueue_many("t.session", [((), {})] * 600))
+    assert not Attempt.objects.exists(), "no run has failed"
 
 
 def test_what_was_prepared_in_a_session_is_forgotten_with_it(tmp_path: Path) -> None:

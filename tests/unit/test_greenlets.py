@@ -13,7 +13,24 @@ from django.db import connections
 
 from jobs.worker.admission import Admission
 from jobs.worker.greenlets import Greenlets
+from jobs.worker.task_connections import Kept as KeptSession
 from jobs.worker.task_connections import keep_connections
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections are made as in a gevent worker."""
+    for connection_handler in (connections, caches):
+        monkeypatch.setattr(connection_handler, "create_connection", connection_handler.create_connection)
+    keep_connections(SimpleNamespace(_fixups=[]), 4)
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize(("options", "is_kept"), [({}, True), ({"pool": {"max_size": 8}}, False)])
+def test_what_has_a_pool_of_its_own_keeps_no_sessions(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], is_kept: bool) -> None:
+    """Whoever waits in that pool would wait for a session that never comes back to it."""
+    monkeypatch.setitem(connections.databases, "pooled", connections.databases["default"] | {"OPTIONS": options})
+    assert isinstance(connections.create_connection("pooled"), KeptSession) is is_kept
 
 
 class Pool:
