@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import kombu
 from django.db import connections, transaction
+from kombu.connection import ConnectionPool
 
 from jobs.conf import configuration
 from jobs.store import interventions
@@ -32,6 +33,23 @@ class Connection(kombu.Connection):
     def get_transport_cls(self) -> Any:
         """kombu's transport for the address, with our channel."""
         return _with_rows(super().get_transport_cls())
+
+    def Pool(self, limit: int | None = None, **kwargs: Any) -> ConnectionPool:
+        """kombu's pool, of connections like this one."""
+        return _Pool(self, limit, **kwargs)
+
+
+class _Pool(ConnectionPool):
+    def new(self) -> Any:
+        """kombu 5.7 makes them of a class of its own, earlier ones are copies of the connection."""
+        made: Any = super().new()
+        made.__class__ = _pooled(made.__class__)
+        return made
+
+
+@cache
+def _pooled(kind: type) -> type:
+    return kind if issubclass(kind, Connection) else type(kind.__name__, (kind, Connection), {"__module__": __name__})
 
 
 def purge(queue: str) -> int:

@@ -5,6 +5,7 @@ import sys
 from datetime import timedelta
 
 import pytest
+from celery import current_app
 from django.conf import settings
 from django.utils import timezone
 
@@ -40,6 +41,17 @@ def test_purge_cancels_the_rows_of_its_queues() -> None:
         other.id: "pending", running.id: "running", ended.id: "completed",
     }  # fmt: skip
     assert "No messages purged" in celery("purge", "-f", "-Q", "celery")
+
+
+@pytest.mark.parametrize("verb", ["purge", "discard_all"])
+def test_a_purge_over_a_connection_of_the_pool_cancels_rows_too(verb: str) -> None:
+    """kombu's pool makes its connections itself."""
+    enqueue_many("jobs.tasks.sleep", [((0,), {})] * 3)
+    client = broker.client(settings.CELERY_BROKER_URL)
+    client.lpush(f"jobs:{lane_key('celery', 4)}", "a message")
+    assert getattr(current_app.control, verb)() == 3
+    assert set(Job.objects.values_list("status", flat=True)) == {"cancelled"}
+    assert not client.exists(f"jobs:{lane_key('celery', 4)}")
 
 
 def test_a_purge_of_many_goes_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
