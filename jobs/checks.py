@@ -12,6 +12,7 @@ from django.db import connections
 from django.utils.translation import gettext as _
 
 from jobs.conf import configuration
+from jobs.store import broker
 
 
 @register()
@@ -108,7 +109,14 @@ def check_celery(**__: Any) -> list[CheckMessage]:
 
 
 def _celery(conf: Any) -> Iterator[CheckMessage]:
-    if not str(conf.broker_url or "").startswith(("redis", "unix", "valkey", "sentinel")):
+    addresses = (conf.broker_read_url, conf.broker_write_url)
+    if any(address and broker.names_several(address) for address in addresses):
+        yield Error(
+            _("The broker’s address names more than one Redis, or a Sentinel; the leader and all workers must mean the same Redis."),
+            hint=_("Name one in CELERY_BROKER_URL: the address of a proxy, or a name that follows the primary."),
+            id="jobs.E008",
+        )
+    elif not all(str(address or "").startswith(broker.SCHEMES) for address in addresses):
         yield Error(
             _("The broker is not Redis, and the priority lanes are lists of Redis."),
             hint=_("Set CELERY_BROKER_URL to a Redis."),

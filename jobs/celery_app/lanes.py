@@ -18,7 +18,7 @@ def place_of(job: int, queue: str, priority: int) -> int | None:
     """The job's place in its lane, 1 goes next; 0 when it is not there, None when Redis does not answer."""
     key = configuration().key_prefix + lane_key(queue, lane_of(priority))
     try:
-        with broker.client(current_app.conf.broker_url, timeout=TIMEOUT_S) as client:
+        with broker.of(current_app.conf, TIMEOUT_S) as client:
             messages: Any = client.lrange(key, 0, -1)
     except (redis.RedisError, OSError):
         return None
@@ -33,7 +33,7 @@ def lengths(queues: Sequence[str]) -> dict[tuple[str, int], int] | None:
         return {}
     prefix = configuration().key_prefix
     try:
-        with broker.client(current_app.conf.broker_url, timeout=TIMEOUT_S) as client, client.pipeline(transaction=False) as pipeline:
+        with broker.of(current_app.conf, TIMEOUT_S) as client, client.pipeline(transaction=False) as pipeline:
             for queue, priority in lanes:
                 pipeline.llen(prefix + lane_key(queue, lane_of(priority)))
             return dict(zip(lanes, pipeline.execute(), strict=True))

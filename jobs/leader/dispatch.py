@@ -279,7 +279,7 @@ def run(stop: threading.Event) -> None:
     threading.Thread(target=prune.run, args=(stop,), daemon=True).start()
     for target in (notices.run, batches.run, indexing.run):
         threading.Thread(target=target, args=(stop, load), daemon=True).start()
-    link = Link(current_app.conf.broker_url)
+    link = Link(current_app.conf)
     again, complaint = False, Complaint(logger, "The leader starts over")
     while not stop.is_set():
         try:

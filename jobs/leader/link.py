@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from typing import Final
+from typing import Any, Final
 
 import redis
 
@@ -19,9 +19,9 @@ TELL: Final = 10.0  # seconds between two lines in the log
 class Link:
     """A line, and whether its server answers. The leader goes on without Redis; only publishing waits."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.line = broker.Line(broker.client(url, timeout=ANSWER))
+    def __init__(self, conf: Any) -> None:
+        self.conf = conf  # of the Celery app
+        self.line = broker.Line(broker.of(conf, ANSWER))
         self.answers = threading.Event()
         self.closed = threading.Event()
         self.told = -TELL
@@ -51,7 +51,7 @@ class Link:
 
     def _until_it_answers(self) -> None:
         begun = time.monotonic()
-        with broker.client(self.url, timeout=ANSWER) as client:
+        with broker.of(self.conf, ANSWER) as client:
             while not self.closed.wait(EACH):
                 try:
                     client.ping()

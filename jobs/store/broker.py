@@ -1,7 +1,7 @@
 """The engine's own Redis clients, apart from kombu's."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import redis
@@ -9,13 +9,27 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 from redis.retry import Retry
 
+SCHEMES: Final = ("redis://", "rediss://", "redis+socket://")  # that both kombu and these clients know
 TIMEOUT_S = 3.0  # a half-open connection is noticed after this
 
 
-def client(url: str, timeout: float = TIMEOUT_S) -> redis.Redis:
+def of(conf: Any, timeout: float = TIMEOUT_S, *, reading: bool = False) -> redis.Redis:
+    """A client for the Redis that these settings of Celery name, over TLS as they say. `reading`: the one that workers read."""
+    return client(conf.broker_read_url if reading else conf.broker_write_url, timeout, conf.broker_use_ssl)
+
+
+def names_several(url: Any) -> bool:
+    """Whether an address of Celery's names more than one server to turn to (failover, Sentinel): the engine knows one."""
+    return not isinstance(url, str) or ";" in url or url.startswith("sentinel")
+
+
+def client(url: str, timeout: float = TIMEOUT_S, ssl: Any = None) -> redis.Redis:
     """A client for Celery's broker address, which names a unix socket in a way of its own. It tries nothing twice:
-    after `timeout` seconds without an answer it raises redis.RedisError.
+    after `timeout` seconds without an answer it raises redis.RedisError. `ssl`: options of TLS, unless the address has its own.
+    Raises ValueError when it is no address of one Redis.
     """
+    if names_several(url):
+        raise ValueError("the broker's address names more than one Redis, or a Sentinel; it must be one redis:// or rediss:// address")
     options: dict[str, Any] = {
         "socket_timeout": timeout, "socket_connect_timeout": timeout, "health_check_interval": 10, "retry": Retry(NoBackoff(), 0),
     }  # fmt: skip
@@ -23,6 +37,8 @@ def client(url: str, timeout: float = TIMEOUT_S) -> redis.Redis:
     if parts.scheme == "redis+socket":
         number = int(dict(parse_qsl(parts.query)).get("virtual_host", "0") or 0)
         return redis.Redis(unix_socket_path=parts.path, db=number, username=parts.username, password=parts.password, **options)
+    if isinstance(ssl, dict) and "ssl_" not in parts.query:  # as kombu does
+        options |= ssl | {"connection_class": redis.SSLConnection}
     return redis.Redis.from_url(url, socket_keepalive=True, **options)
 
 

@@ -211,13 +211,13 @@ def leader_lives() -> bool:
 
 def redis_lives() -> bool:
     """Whether Redis answers within two seconds."""
-    url = current_app.conf.broker_url
+    url = current_app.conf.broker_write_url
     with contextlib.suppress(redis.ConnectionError, OSError):  # the server may have been started again since
         with contextlib.suppress(redis.TimeoutError):
             return bool(_probe(url).ping())
         return False
     try:
-        with broker.client(url, PROBE_TIMEOUT) as client:
+        with broker.of(current_app.conf, PROBE_TIMEOUT) as client:
             return bool(client.ping())
     except (redis.RedisError, OSError):
         return False
@@ -226,7 +226,7 @@ def redis_lives() -> bool:
 @functools.cache
 def _probe(url: str) -> Any:
     """A connection that is kept: making one costs more than the question."""
-    return broker.client(url, PROBE_TIMEOUT)
+    return broker.of(current_app.conf, PROBE_TIMEOUT)
 
 
 def migrations_missing() -> bool:

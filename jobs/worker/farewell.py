@@ -19,7 +19,7 @@ _SPEAKERS = ("celery.worker.consumer.", "jobs.worker.remote_control", "jobs.work
 def is_heard(app: Any) -> bool:
     """Whether Redis answers within a second; True for a broker of another kind, which nobody can ask here."""
     try:
-        client = broker.client(app.conf.broker_url, timeout=TIMEOUT_S)
+        client = broker.of(app.conf, TIMEOUT_S, reading=True)
     except ValueError:
         return True
     try:

@@ -33,7 +33,7 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
     consumer.on_ready()
     worker, channel = consumer.controller, task_consumer.channel
     prefix, gathering = configuration().key_prefix, worker.engine.gathering
-    popper, early = Popper(broker.client(worker.app.conf.broker_url), gathering), EarlyClaims(consumer, worker.engine)
+    popper, early = Popper(broker.of(worker.app.conf, reading=True), gathering), EarlyClaims(consumer, worker.engine)
     consumer.is_verified = early.is_verified
     queues: list[str] = []
     keys: list[str] = []

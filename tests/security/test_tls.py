@@ -13,7 +13,9 @@ import psycopg2
 import pytest
 import redis
 
+from jobs import Celery
 from jobs.dev import places, postgres
+from jobs.store import broker
 from tests.mail_server import free_port
 from tests.waiting import until
 from tests.workers import ROOT
@@ -160,6 +162,23 @@ def test_everything_runs_over_tls_with_passwords_and_nothing_without(secured: Se
     assert sessions[True] >= 4, "worker, its lock, the leader, this one"
     assert WORD not in log.read_text()
     assert quote(WORD, safe="") not in log.read_text()
+
+
+def test_tls_that_the_settings_of_the_broker_ask_for_is_everybody_s(secured: Secured, tmp_path: Path) -> None:
+    """The leader and the workers' own clients knew nothing of broker_use_ssl: no job ran."""
+    address = secured.redis_url.partition("?")[0]
+    for url in (address, address.replace("rediss", "redis")):
+        for ssl in ({"ssl_cert_reqs": "none"}, {"ssl_cert_reqs": "required", "ssl_ca_certs": str(secured.authority)}):
+            app = Celery("secured", broker=url, set_as_current=False)
+            app.conf.broker_use_ssl = ssl
+            for reading in (True, False):
+                with broker.of(app.conf, reading=reading) as client:
+                    until(lambda client=client: _answers(client), timeout=10)
+            with app.connection_for_write() as connection:
+                assert connection.default_channel.client.ping()
+    app.conf.broker_use_ssl = {"ssl_cert_reqs": "required"}
+    with broker.of(app.conf) as client:
+        assert not _answers(client)
 
 
 def _answers(client: redis.Redis) -> bool:

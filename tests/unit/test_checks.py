@@ -8,6 +8,7 @@ from celery import current_app
 from django.conf import settings
 
 from jobs import Celery, checks
+from jobs.store import broker
 
 
 def ids(messages: list[Any]) -> set[str]:
@@ -53,9 +54,29 @@ def test_settings_of_celery(conf: Any, values: dict[str, Any], expected: str) ->
     assert ids(checks.check_celery()) == {expected}
 
 
-def test_another_broker() -> None:
-    app = Celery("elsewhere", broker="amqp://localhost", set_as_current=False)
-    assert ids(list(checks._celery(app.conf))) == {"jobs.E004"}
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("amqp://localhost", {"jobs.E004"}),
+        ("valkey://localhost", {"jobs.E004"}),  # kombu knows none
+        ("unix:///run/redis.sock", {"jobs.E004"}),  # redis+socket:// in Celery
+        ("sentinel://localhost:26379", {"jobs.E008"}),
+        ("redis://a/3;redis://b/3", {"jobs.E008"}),
+        (["redis://a/3", "redis://b/3"], {"jobs.E008"}),
+        ("redis://localhost/3", set()),
+        ("rediss://localhost/3", set()),
+        ("redis+socket:///run/redis.sock?virtual_host=3", set()),
+    ],
+)
+def test_the_broker_is_one_redis(address: Any, expected: set[str]) -> None:
+    app = Celery("elsewhere", broker=address, set_as_current=False)
+    assert ids(list(checks._celery(app.conf))) == expected
+    app = Celery("elsewhere", broker="redis://localhost/3", set_as_current=False)
+    app.conf.broker_read_url = address
+    assert ids(list(checks._celery(app.conf))) == expected
+    if expected == {"jobs.E008"}:
+        with pytest.raises(ValueError, match="more than one Redis"):
+            broker.client(address)
 
 
 @pytest.mark.parametrize(
