@@ -34,6 +34,7 @@ def elect(connection: Any, stop: threading.Event) -> bool:
         while not stop.is_set():
             cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", LEADER)
             if cursor.fetchone()[0]:
+                engine.assume_role(connection)
                 cursor.execute(_SESSION)
                 return True
             cursor.execute(_STUCK, {"kind": LEADER[0], "number": LEADER[1], "idle": IDLE, "active": ACTIVE})
@@ -44,5 +45,8 @@ def elect(connection: Any, stop: threading.Event) -> bool:
 
 
 def connect() -> Any:
-    """A connection for a leader or standby; pg_stat_activity shows the process it belongs to."""
-    return engine.connect(f"{NAME} {os.getpid()}")
+    """A connection for a leader or standby; pg_stat_activity shows the process it belongs to.
+
+    Until it is elected it is in the role of its login: another one could neither see that the leader is stuck nor end its session.
+    """
+    return engine.connect(f"{NAME} {os.getpid()}", as_role=False)

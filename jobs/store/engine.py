@@ -85,8 +85,11 @@ def answer(cursor: Any, change: Callable[[Any], Any], written: Callable[[Any], A
     return written(cursor) if doubt and written is not None and not found else found
 
 
-def connect(application_name: str) -> Any:
-    """A new engine connection. Raises psycopg2.OperationalError when the server is away."""
+def connect(application_name: str, *, as_role: bool = True) -> Any:
+    """A new engine connection, in the role that Django assumes too. Raises psycopg2.OperationalError when the server is away.
+
+    Not `as_role`: in that of its login, to which alone PostgreSQL shows what this login's other sessions do, and lets it end them.
+    """
     direct = configuration().database_direct_url
     common: dict[str, Any] = {
         "application_name": application_name,
@@ -103,5 +106,19 @@ def connect(application_name: str) -> Any:
         kept = {key: value for key, value in given.items() if key not in NOT_LIBPQ}
         connection = psycopg2.connect(**(kept | common))
     connection.autocommit = True
+    if as_role:
+        try:
+            assume_role(connection)
+        except BaseException:
+            connection.close()
+            raise
     opened.add(connection)
     return connection
+
+
+def assume_role(connection: Any) -> None:
+    """Take the role of OPTIONS["assume_role"] (Django's), if there is one: that of the login may have no rights of its own."""
+    role = connections[configuration().database].settings_dict["OPTIONS"].get("assume_role")
+    if role:
+        with connection.cursor() as cursor:
+            cursor.execute("SET ROLE %s", [role])

@@ -49,7 +49,7 @@ class Registration:
                 self._insert(cursor)
                 cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", (locks.WORKER_CLASS, self.id))
                 if not cursor.fetchone()[0]:  # the server has not noticed yet that the former connection is gone
-                    cursor.execute("SELECT pg_terminate_backend(%s)", (self.session,))
+                    cursor.execute("SET ROLE NONE; SELECT pg_terminate_backend(%s)", (self.session,))  # only its own login may
                     raise OperationalError(f"the lock of worker {self.id} is still held by its former connection")
         except BaseException:
             connection.close()
