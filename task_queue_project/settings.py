@@ -17,6 +17,7 @@ read = environment.read
 DATA_DIR = BASE_DIR / read("str", "DATA_DIR", "var")
 DEBUG = read("bool", "DEBUG", True)
 SECRET_KEY = environment.secret_key(DATA_DIR, debug=DEBUG)
+SECRET_KEY_FALLBACKS = read("list", "SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS = read("list", "ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = read("list", "CSRF_TRUSTED_ORIGINS", [])
 PORT = read("int", "PORT", 8000)

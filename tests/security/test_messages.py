@@ -117,6 +117,19 @@ def test_a_replayed_message_runs_nothing(tmp_path: Path, redis: Any) -> None:
     assert not Attempt.objects.exists()
 
 
+def test_a_key_that_is_being_replaced_still_counts(settings: Any) -> None:
+    """A leader of the old release signs for workers of the new one, until it is replaced too."""
+    message = message_for(enqueue("jobs.tasks.sleep", args=[0.0]))
+    headers, body, old = message["headers"], message["body"], settings.SECRET_KEY
+    settings.SECRET_KEY = "the next one"
+    assert not signing.verify(headers, body)
+    settings.SECRET_KEY_FALLBACKS = ["an older one", old]
+    assert signing.verify(headers, body)
+    assert not signing.verify(headers, body.replace("0.0", "0.1"))
+    settings.SECRET_KEY_FALLBACKS = []
+    assert not signing.verify(headers, body)
+
+
 def test_a_signature_is_for_one_run_of_one_task_with_one_body() -> None:
     job = enqueue("jobs.tasks.sleep", args=[0.0])
     message = message_for(job)
