@@ -110,7 +110,7 @@ def check_celery(**__: Any) -> list[CheckMessage]:
 
 def _celery(conf: Any) -> Iterator[CheckMessage]:
     addresses = (conf.broker_read_url, conf.broker_write_url)
-    if any(address and broker.names_several(address) for address in addresses):
+    if any(map(broker.names_several, addresses)):
         yield Error(
             _("The broker’s address names more than one Redis, or a Sentinel; the leader and all workers must mean the same Redis."),
             hint=_("Name one in CELERY_BROKER_URL: the address of a proxy, or a name that follows the primary."),

@@ -20,7 +20,7 @@ def of(conf: Any, timeout: float = TIMEOUT_S, *, reading: bool = False) -> redis
 
 def names_several(url: Any) -> bool:
     """Whether an address of Celery's names more than one server to turn to (failover, Sentinel): the engine knows one."""
-    return not isinstance(url, str) or ";" in url or url.startswith("sentinel")
+    return isinstance(url, list | tuple) or (isinstance(url, str) and (";" in url or url.startswith("sentinel")))
 
 
 def client(url: str, timeout: float = TIMEOUT_S, ssl: Any = None) -> redis.Redis:

@@ -23,7 +23,7 @@ import jobs
 from jobs.celery_app import aftermath, limits, process_engine, settle
 from jobs.conf import configuration
 from jobs.domain.errors import JobInterrupted
-from jobs.store import transitions
+from jobs.store import broker, transitions
 from jobs.store.schema import wait_until_migrated
 from jobs.worker import fetching_elsewhere, forks, heap, inspection, stacks  # noqa: F401 - answers `celery inspect scheduled`
 from jobs.worker.process import child_engine
@@ -89,6 +89,10 @@ class Engine(bootsteps.StartStopStep):
         if getattr(worker, "autoscale", None):
             raise SystemExit(
                 _("--autoscale is refused: with it the number of slots would not be exact. Use --concurrency, or several workers.")
+            )
+        if any(map(broker.names_several, (worker.app.conf.broker_read_url, worker.app.conf.broker_write_url))):
+            raise SystemExit(
+                _("The broker’s address names more than one Redis, or a Sentinel; the leader and all workers must mean the same Redis.")
             )
         super().__init__(worker, **kwargs)
 

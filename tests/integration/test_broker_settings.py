@@ -1,5 +1,7 @@
 """Settings of the broker's connection that people have: the workers, the leader and kombu mean the same Redis, lists and messages."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ from celery import current_app
 
 from jobs import enqueue_many
 from tests.integration.test_engine import ended
-from tests.workers import running_worker, settings_of
+from tests.workers import ROOT, environment, running_worker, settings_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,3 +33,14 @@ def test_the_recipe_for_priorities_of_celery_s_documentation(tmp_path: Path, poo
     recipe = {"priority_steps": list(range(10)), "sep": ":", "queue_order_strategy": "priority", "fanout_prefix": False}
     with running_worker(tmp_path / "log", pool=pool, slots=2, **settings_of(CELERY_BROKER_TRANSPORT_OPTIONS=recipe)):
         assert [job.result for job in ended(*enqueue_many("t.add", [((n, n), {}) for n in range(4)]))] == [0, 2, 4, 6]
+
+
+@pytest.mark.parametrize("address", ["sentinel://localhost:26379", "redis://localhost:1/3;redis://localhost:2/3"])
+def test_a_worker_of_several_redis_does_not_start(address: str) -> None:
+    """It crashed at its first pop, or looked for jobs where nobody put them."""
+    worker = ["-m", "celery", "-A", "task_queue_project", "worker", "-P", "gevent", "-c", "1"]
+    environ = environment(**settings_of(CELERY_BROKER_URL=address))
+    for command, said in ((worker, "Sentinel"), (["manage.py", "dispatch"], "CELERY_BROKER_URL")):
+        done = subprocess.run([sys.executable, *command], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode != 0
+        assert said in done.stderr.strip().splitlines()[-1]

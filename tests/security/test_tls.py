@@ -13,12 +13,13 @@ import psycopg2
 import pytest
 import redis
 
-from jobs import Celery
+from jobs import Celery, enqueue
 from jobs.dev import places, postgres
 from jobs.store import broker
+from tests.integration.test_engine import ended
 from tests.mail_server import free_port
 from tests.waiting import until
-from tests.workers import ROOT
+from tests.workers import ROOT, running_worker, settings_of
 
 WORD = "p@ss word/1"
 
@@ -179,6 +180,13 @@ def test_tls_that_the_settings_of_the_broker_ask_for_is_everybody_s(secured: Sec
     app.conf.broker_use_ssl = {"ssl_cert_reqs": "required"}
     with broker.of(app.conf) as client:
         assert not _answers(client)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_jobs_run_over_tls_that_the_settings_of_the_broker_ask_for(secured: Secured, tmp_path: Path) -> None:
+    of_celery = {"CELERY_BROKER_URL": secured.redis_url.partition("?")[0], "CELERY_BROKER_USE_SSL": {"ssl_cert_reqs": "none"}}
+    with running_worker(tmp_path / "log", REDIS_URL=secured.redis_url, **settings_of(**of_celery)):
+        assert ended(enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}).id)[0].status == "completed"
 
 
 def _answers(client: redis.Redis) -> bool:

@@ -33,14 +33,19 @@ class Command(BaseCommand):
         from jobs.celery_app.deadline_board import Board
         from jobs.conf import configuration
         from jobs.leader import dispatch
+        from jobs.store import broker
         from jobs.worker import heap
         from jobs.worker.ending import Handles
         from jobs.worker.sentry import Sentry
 
         try:
-            find(options["app"])
+            app = find(options["app"])
         except NoApp as error:
             raise CommandError(str(error)) from error
+        try:
+            broker.of(app.conf).close()
+        except ValueError as error:
+            raise CommandError(f"CELERY_BROKER_URL: {error}") from error
         if options["database_name"]:
             connections[configuration().database].settings_dict["NAME"] = options["database_name"]
         if not logging.getLogger().handlers:
