@@ -11,6 +11,7 @@ from jobs import masking, own_failures
 from jobs.conf import configuration
 from jobs.domain import statuses
 from jobs.domain.actors import Actor, actor_of
+from jobs.domain.moments import aware
 from jobs.enqueueing import enqueue, wrong_queue
 from jobs.models import DeadLetterQueue, Job
 from jobs.models.audit import Verb
@@ -122,7 +123,7 @@ def _revive(
             return _is(job)
         if arguments and not isinstance(job.kwargs, dict):
             return Refusal.UNREADABLE
-        waited = job.cancel_requested_at is None and job.run_at < statuses.HELD
+        waited = job.cancel_requested_at is None and aware(job.run_at) < statuses.HELD
         return Refusal.KEY_TAKEN if waited or what is not Verb.RESTORE else Refusal.NOT_WAITING
 
     for _tried in range(3):

@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 from jobs import masking
 from jobs.conf import configuration
 from jobs.domain.actors import Actor, actor_of
+from jobs.domain.moments import aware
 from jobs.models import DeadLetterQueue, ErrorGroup
 from jobs.models.audit import Verb
 from jobs.models.job import ClockTimestamp
@@ -38,7 +39,7 @@ def snooze(groups: Sequence[str], until: datetime, by: str | Actor) -> list[str]
 
     Raises ValueError for a time that has passed or lies more than LONGEST days ahead.
     """
-    now = clock.now()
+    now, until = clock.now(), aware(until)
     if until <= now:
         raise ValueError(_("This time is in the past."))
     if until > now + timedelta(days=LONGEST):
@@ -60,13 +61,13 @@ def _until(group: ErrorGroup, until: datetime | None) -> tuple[dict[str, Any], d
             fingerprint=group.pk, resolution="open", notified_at=None, notify_after=before, notify_asked=False
         )
         waiting.update(notify_after=ClockTimestamp())
-    if before is not None and before <= clock.now():
+    if before is not None and aware(before) <= clock.now():
         before = None  # it had ended
     return {"snoozed until": _text(before)}, {"snoozed until": _text(until)}
 
 
 def _text(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="seconds") if moment else None
+    return aware(moment).isoformat(timespec="seconds") if moment else None
 
 
 def _arrange(

@@ -21,7 +21,7 @@ from jobs.models import Attempt, Job
 from jobs.models.audit import Verb
 from jobs.web.forms import AT_WIDGET, NAME_LENGTH, BulkForm, not_past
 from jobs.web.reports import admin_actor, say
-from jobs.web.widgets import JSONField
+from jobs.web.widgets import JSONField, MomentField
 
 Rows = QuerySet[Job, Job]
 CODE = {"rows": 4, "cols": 60, "dir": "ltr"}
@@ -44,7 +44,7 @@ class NewJobForm(forms.ModelForm):
     kwargs = JSONField(label=_("named arguments"), required=False, initial=dict, widget=forms.Textarea(CODE))
     priority = forms.IntegerField(label=_("Priority"), min_value=0, max_value=9, initial=priority.DEFAULT, help_text=_("9 runs first"))
     max_retries = forms.IntegerField(label=_("Retries"), min_value=0, initial=3)
-    run_at = forms.DateTimeField(label=_("due at"), required=False, widget=AT_WIDGET)
+    run_at = MomentField(label=_("due at"), required=False, widget=AT_WIDGET)
     queue = forms.CharField(label=_("Queue"), required=False, max_length=100)
     requester: Any = None
 

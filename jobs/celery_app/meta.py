@@ -6,6 +6,7 @@ from celery import states
 from kombu.utils.json import loads
 
 from jobs.celery_app.encoding import text
+from jobs.domain.moments import aware
 from jobs.store.results import Found
 
 _STATES: Final = {
@@ -57,7 +58,7 @@ def of(task_id: str, found: Found | None, *, extended: bool, tracked: bool = Fal
         "result": result,
         "traceback": (found.traceback or kept.get("traceback")) if state not in (states.SUCCESS, states.STARTED) else None,
         "children": kept.get("children") or [],
-        "date_done": found.ended_at if state in states.READY_STATES else None,
+        "date_done": aware(found.ended_at) if found.ended_at and state in states.READY_STATES else None,
         "task_id": task_id,
     }
     if found.options:

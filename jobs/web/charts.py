@@ -7,13 +7,13 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
-from django.utils import formats, timezone
+from django.utils import formats
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs.store.history import History, Period, Step, Times
-from jobs.web.times import seconds, span
+from jobs.web.times import local, seconds, span
 
 LINES: Final = 4  # parts of the upright axis
 MARKS: Final = 6  # parts of the time axis
@@ -157,7 +157,7 @@ def _marks(history: History) -> tuple[str, ...]:
 
 
 def _clock(moment: datetime, history: History) -> str:
-    return formats.date_format(timezone.localtime(moment), "j M H:i" if history.period is Period.WEEK else "H:i")
+    return formats.date_format(local(moment), "j M H:i" if history.period is Period.WEEK else "H:i")
 
 
 def _at(value: float) -> str:

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
-from django.utils import timezone
 
 from jobs import masking
+from jobs.domain.moments import aware
 from jobs.domain.readable import dumps
 from jobs.models import Job
+from jobs.web.times import local
 
 CHUNK: Final = 1_000  # rows
 COLUMNS: Final = (
@@ -25,7 +26,7 @@ def stream(rows: QuerySet[Job, Job], kind: str) -> StreamingHttpResponse:
     """The answer for one of FORMATS."""
     write, content_type = FORMATS[kind]
     answer = StreamingHttpResponse(write(rows.defer("options").order_by("-pk").iterator(CHUNK)), content_type=content_type)
-    answer["Content-Disposition"] = f'attachment; filename="jobs-{timezone.localtime():%Y-%m-%d-%H%M}.{kind}"'
+    answer["Content-Disposition"] = f'attachment; filename="jobs-{local():%Y-%m-%d-%H%M}.{kind}"'
     answer["X-Content-Type-Options"] = "nosniff"
     return answer
 
@@ -50,7 +51,7 @@ def values_of(job: Job) -> dict[str, Any]:
     found["state"] = job.state.value
     found["created_by"] = job.created_by.get_username() if job.created_by else None
     for name in ("created_at", "run_at", "started_at", "finished_at"):
-        found[name] = found[name].astimezone(UTC).isoformat() if found[name] else None
+        found[name] = aware(found[name]).astimezone(UTC).isoformat() if found[name] else None
     return {name: found[name] for name in COLUMNS}
 
 

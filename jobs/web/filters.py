@@ -18,6 +18,7 @@ from jobs.store import counts, found, search
 from jobs.store.many import array
 from jobs.store.stats import in_state
 from jobs.web.labels import STATE_LABELS
+from jobs.web.widgets import MomentField
 
 REACH: Final = 100_000  # numbers that one page looks at when no index leads to the rows
 LONGEST: Final = 200
@@ -53,8 +54,8 @@ class JobFilter(forms.Form):
     error = forms.CharField(label=_("Error class"), required=False, max_length=LONGEST, widget=_LTR)
     worker = forms.CharField(label=_("Worker"), required=False, max_length=LONGEST, widget=_LTR)
     creator = forms.CharField(label=_("Created by"), required=False, max_length=LONGEST)
-    since = forms.DateTimeField(label=_("Created since"), required=False, widget=_TIME)
-    until = forms.DateTimeField(label=_("Created until"), required=False, widget=_TIME)
+    since = MomentField(label=_("Created since"), required=False, widget=_TIME)
+    until = MomentField(label=_("Created until"), required=False, widget=_TIME)
 
     def find(self, rows: QuerySet[Job, Job]) -> Found:
         """The rows that pass; none when a filter makes no sense."""

@@ -1,12 +1,11 @@
 """What people fill in: a new job, another priority, a decision about dead letters."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from jobs.domain import priority
@@ -15,8 +14,8 @@ from jobs.enqueueing import MAX_RETRIES, NAME_LIMIT, wrong_queue
 from jobs.models.audit import Verb
 from jobs.store import audit, clock
 from jobs.web import accounts
-from jobs.web.times import span
-from jobs.web.widgets import JSONField
+from jobs.web.times import local, span
+from jobs.web.widgets import JSONField, MomentField
 
 NAME_LENGTH = NAME_LIMIT
 YEAR = 365 * 24 * 3600  # seconds
@@ -27,7 +26,7 @@ def not_past(moment: datetime | None) -> datetime | None:
     """The moment itself. Raises ValidationError when it lies more than a minute back, or further ahead than a job can wait."""
     if moment is not None and moment.year >= LATEST.year:
         raise ValidationError(_("At most until the year %(last)d."), code="late", params={"last": LATEST.year - 1})
-    if moment is not None and moment < timezone.now() - timedelta(minutes=1):
+    if moment is not None and moment < datetime.now(UTC) - timedelta(minutes=1):
         raise ValidationError(_("This time is in the past."), code="past")
     return moment
 
@@ -63,7 +62,7 @@ class JobForm(PriorityForm):
     unit = forms.TypedChoiceField(
         label=_("Unit"), required=False, coerce=int, empty_value=None, choices=UNITS, widget=forms.Select(attrs={"aria-label": _("Unit")})
     )
-    at = forms.DateTimeField(label=_("Date and time"), required=False, widget=AT_WIDGET)
+    at = MomentField(label=_("Date and time"), required=False, widget=AT_WIDGET)
     queue = forms.CharField(label=_("Queue"), max_length=100, widget=forms.TextInput(attrs={"dir": "ltr", "list": "queues"}))
     token = forms.UUIDField(widget=forms.HiddenInput)
 
@@ -161,7 +160,7 @@ class SnoozeForm(forms.Form):
     until_when = forms.ChoiceField(
         label=_("Snooze the notices"), choices=[*SNOOZES.items(), ("end", _("End the snooze"))], initial="1", required=False
     )
-    at = forms.DateTimeField(label=_("Date and time"), required=False, widget=AT_WIDGET)
+    at = MomentField(label=_("Date and time"), required=False, widget=AT_WIDGET)
 
     def __init__(self, data: Any = None) -> None:
         super().__init__(data)
@@ -184,7 +183,7 @@ class SnoozeForm(forms.Form):
             moment: datetime = self.cleaned_data["at"]
             return moment
         if chosen == "morning":
-            return (timezone.localtime(now) + timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
+            return (local(now) + timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
         return now + timedelta(hours=int(chosen))
 
 

@@ -21,7 +21,7 @@ from jobs.models.dead_letter import RESOLUTION_LABELS
 from jobs.models.job import STATUS_LABELS
 from jobs.web import acts, addresses, marks, times, values
 from jobs.web.labels import HIDDEN, STATE_LABELS
-from jobs.web.times import clock, clock_time
+from jobs.web.times import clock, clock_time, local
 
 LONG: Final = 2_000  # letters of an error: more than a line shows
 SAID: Final = {
@@ -111,9 +111,8 @@ def moment(value: datetime | None, seconds: bool = True) -> SafeString | str:
     """The time in the visitor's zone, with the day unless it is today; the exact one in `datetime`."""
     if value is None:
         return ""
-    local = timezone.localtime(value)
     text = clock_time(value, seconds=seconds)
-    return format_html('<time datetime="{}">{}</time>', local.isoformat(timespec="milliseconds"), text)
+    return format_html('<time datetime="{}">{}</time>', local(value).isoformat(timespec="milliseconds"), text)
 
 
 @register.simple_tag
@@ -199,7 +198,7 @@ def job_row(job: Any) -> SafeString:
         Row(
             pk=job.pk, state=job.state.value, label=label(job), error=error, task=job.task, queue=job.queue, priority=job.priority,
             attempts=job.attempts, took=job_duration(job), created_at=job.created_at, language=get_language(),
-            zone=timezone.get_current_timezone_name(), today=timezone.localdate(),
+            zone=timezone.get_current_timezone_name(), today=local().date(),
         )
     )  # fmt: skip
 
@@ -242,7 +241,7 @@ def _word(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if key == "snoozed until":
-        return formats.date_format(timezone.localtime(datetime.fromisoformat(value)), "j M H:i")
+        return formats.date_format(local(datetime.fromisoformat(value)), "j M H:i")
     if key == "owner" and not value:
         return _("nobody")
     if isinstance(value, list):

@@ -1,9 +1,11 @@
 """Times as people say them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
+
+from jobs.domain.moments import aware
 
 
 def clock(seconds: float | None) -> str:
@@ -45,11 +47,16 @@ def seconds(value: float | None) -> str:
     return span(value) if value >= 60 else _("%(seconds)s s") % {"seconds": f"{value:.2f}" if value < 10 else f"{value:.0f}"}
 
 
+def local(value: datetime | None = None) -> datetime:
+    """The time in the visitor's zone; now for None."""
+    return timezone.localtime(datetime.now(UTC) if value is None else aware(value))
+
+
 def clock_time(value: datetime, *, seconds: bool = False) -> str:
     """The time in the visitor's zone, with the day unless it is today."""
-    local = timezone.localtime(value)
-    text = formats.date_format(local, "H:i:s" if seconds else "H:i")
-    return text if local.date() == timezone.localdate() else f"{formats.date_format(local, 'j M')} {text}"
+    shown = local(value)
+    text = formats.date_format(shown, "H:i:s" if seconds else "H:i")
+    return text if shown.date() == local().date() else f"{formats.date_format(shown, 'j M')} {text}"
 
 
 def per_minute(rate: float) -> str:

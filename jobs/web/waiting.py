@@ -13,7 +13,7 @@ from jobs.store import outages, waiting
 from jobs.store.waiting import MOST, Obstacles
 from jobs.web.labels import ltr
 from jobs.web.tags import label, visible
-from jobs.web.times import clock_time, span
+from jobs.web.times import clock_time, local, span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def _sentence(job: Job, facts: Obstacles, place: int | None, due_in: float) -> t
     if facts.replaced:
         return _("It was replaced by other tasks and ends when they do."), ""
     if due_in > 0:
-        when = {"time": span(due_in), "clock": formats.date_format(timezone.localtime(job.run_at), "H:i:s")}
+        when = {"time": span(due_in), "clock": formats.date_format(local(job.run_at), "H:i:s")}
         if job.state is State.RETRYING:
             return _retry(job, when), _then(facts)
         return _("It waits for its time, %(clock)s: in %(time)s.") % when, _then(facts)

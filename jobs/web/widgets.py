@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from jobs.domain.readable import DEEPEST, dumps, is_deep
@@ -38,6 +40,14 @@ def problems(*given: forms.BaseForm) -> list[Problem]:
         for field in form
         if form.is_bound and field.errors and not field.is_hidden
     ]
+
+
+class MomentField(forms.DateTimeField):
+    """A time by the visitor's clock, with its zone also where USE_TZ is off."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        found = super().to_python(value)
+        return timezone.make_aware(found) if found is not None and timezone.is_naive(found) else found
 
 
 class JSONField(forms.JSONField):

@@ -2,7 +2,7 @@
 
 import json
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -106,6 +106,6 @@ def due(text: str | None) -> datetime | None:
     if moment is None:
         raise CommandError(_("--run_at is not a date and time: %(text)s (2030-01-31T08:00 would be one)") % {"text": text})
     moment = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
-    if moment < timezone.now() - PAST_ALLOWED:
+    if moment < datetime.now(UTC) - PAST_ALLOWED:
         raise CommandError(_("--run_at is in the past: %(text)s") % {"text": text})
     return moment

@@ -8,6 +8,7 @@ from django.db.models import Count
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from jobs.domain.moments import aware
 from jobs.domain.statuses import Status
 from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
@@ -55,7 +56,7 @@ def overview() -> dict[str, Any]:
 def _oldest() -> dict[str, Any] | None:
     now = timezone.now()
     job = Job.objects.filter(status=Status.PENDING, run_at__lte=now).order_by("run_at", "id").only("id", "run_at").first()
-    return {"id": job.id, "run_at": job.run_at.isoformat(), "seconds": (now - job.run_at).total_seconds()} if job else None
+    return {"id": job.id, "run_at": aware(job.run_at).isoformat(), "seconds": (now - job.run_at).total_seconds()} if job else None
 
 
 def _workers() -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from jobs import error_groups, masking
+from jobs.domain.moments import aware
 from jobs.models import Audit, DeadLetterQueue
 from jobs.models.dead_letter import RESOLUTION_LABELS
 from jobs.store import clock, letters
@@ -104,7 +105,7 @@ def _page(request: HttpRequest, fingerprint: str, owner: OwnerForm | None = None
 
 def _arranged(request: HttpRequest, fingerprint: str, owner: OwnerForm | None, snooze: SnoozeForm | None) -> dict[str, Any]:
     now = letters.arranged(fingerprint)
-    snoozed = now.snoozed_until is not None and now.snoozed_until > clock.now()
+    snoozed = now.snoozed_until is not None and aware(now.snoozed_until) > clock.now()
     found: dict[str, Any] = {"owner": now.owner, "snoozed_until": now.snoozed_until if snoozed else None}
     if request.user.has_perm("jobs.triage_deadletterqueue"):
         found |= {"owner_form": owner or OwnerForm(now=now.owner), "snooze_form": snooze or SnoozeForm()}
