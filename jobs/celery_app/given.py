@@ -1,7 +1,7 @@
 """Options of a call as values of a row, refused with their name where they can be none."""
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from celery.utils.time import maybe_iso8601
@@ -13,7 +13,10 @@ _LONGEST: Final = 2**31 - 1  # seconds that a row can hold; a limit beyond is no
 
 
 def moment(eta: Any) -> Any:
-    """The time before which the job does not run, None for now. Raises ValueError for a text that is no ISO time."""
+    """The time before which the job does not run, None for now; one without a zone is in UTC, as Celery's workers read it.
+
+    Raises ValueError for a text that is no ISO time.
+    """
     found = eta
     if isinstance(eta, str):
         try:
@@ -22,7 +25,7 @@ def moment(eta: Any) -> Any:
             raise ValueError(f"eta {eta[:100]!r} is no time: a datetime or an ISO 8601 text is") from error
     if isinstance(found, datetime) and not statuses.is_due_time(found):
         return statuses.due_time(found)
-    return eta or None
+    return found.replace(tzinfo=UTC) if isinstance(found, datetime) and found.tzinfo is None else eta or None
 
 
 def priority(asked: Any) -> int:

@@ -12,7 +12,7 @@ from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore
 from django.db import transaction
 
-from jobs.celery_app import ends, limits, plain, progress, settle
+from jobs.celery_app import ends, given, limits, plain, progress, settle
 from jobs.celery_app.body import Body
 from jobs.conf import configuration
 from jobs.domain import task_ids
@@ -126,8 +126,8 @@ class JobTask(DjangoTask):
             outcome.retrying = False
         pause = self.default_retry_delay if eta is None and countdown is None else countdown or 0
         outcome.retry = {
-            "error": error, "traceback": getattr(error, "__traceback__", None), "delay": max(float(pause), 0.0), "run_at": eta,
-            "new": outcome.next,
+            "error": error, "traceback": getattr(error, "__traceback__", None), "delay": max(float(pause), 0.0),
+            "run_at": given.moment(eta), "new": outcome.next,
         }  # fmt: skip
         if throw:
             raise planned

@@ -1,7 +1,7 @@
 """Jobs of a project with USE_TZ off, in a zone far from UTC (the pages of one are in tests/web): each is due, and expires, in time."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from celery import chain
 from django.db import connection
 
 from jobs import enqueue
+from jobs.domain.moments import aware
 from jobs.models import Attempt, Job
 from tests.flows import job_of, s, task
 from tests.waiting import until
@@ -48,6 +49,21 @@ def test_what_is_due_later_or_expires_does_so_in_time(tmp_path: Path) -> None:
     assert Attempt.objects.filter(job=again.pk).count() == 2
     assert job_of(expiring).result == 3
     assert job_of(last).result == 10
+
+
+def test_a_time_without_a_zone_is_in_utc_whatever_zone_the_sessions_have(tmp_path: Path) -> None:
+    """As Celery reads it; said by a caller, in the link of a chain, by a run that asks for another, and by a string."""
+    with running_worker(tmp_path / "log", DJANGO_SETTINGS_MODULE="tests.taskapp.local_time", TIME_ZONE=ZONE, PGTZ="Asia/Tokyo"):
+        soon = datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=2)
+        called = [task("add").apply_async((1, 2), eta=soon), task("add").apply_async((1, 2), eta=soon.isoformat())]
+        last = chain(s("add", 1, 2), s("add", 3).set(eta=soon)).apply_async()
+        again = task("retry_at").delay(2)
+        until(lambda: _ended(last) and _ended(again) and all(map(_ended, called)), timeout=60)
+    first = Attempt.objects.get().finished_at
+    for result, due in (*((one, soon.replace(tzinfo=UTC)) for one in (*called, last)), (again, aware(first) + timedelta(seconds=1.5))):
+        job = job_of(result)
+        assert job.started_at is not None
+        assert timedelta(0) <= aware(job.started_at) - due < timedelta(seconds=20), job.task
 
 
 def _ended(result: Any) -> bool:

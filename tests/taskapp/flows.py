@@ -1,6 +1,7 @@
 """Tasks for canvas, results and what Celery code does inside its tasks."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import celery
@@ -144,6 +145,14 @@ def again(self: Any, a: int, b: int = 0) -> Any:
 @shared_task(name="t.retry_limited", bind=True, max_retries=None)
 def retry_limited(self: Any) -> None:
     raise self.retry(exc=OutOfStock("fig", self.request.retries), max_retries=2, countdown=0)
+
+
+@shared_task(name="t.retry_at", bind=True)
+def retry_at(self: Any, seconds: float) -> int:
+    """At a time without a zone, which Celery reads as UTC."""
+    if not self.request.retries:
+        raise self.retry(eta=datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=seconds))
+    return int(self.request.retries)
 
 
 @shared_task(name="t.retry_later", bind=True)

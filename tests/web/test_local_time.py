@@ -46,7 +46,15 @@ def test_the_clock_says_its_zone() -> None:
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=30)
 
 
-@pytest.mark.parametrize("options", [{"countdown": 3600}, {"eta": datetime.now(UTC) + timedelta(hours=1)}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"countdown": 3600},
+        {"eta": datetime.now(UTC) + timedelta(hours=1)},
+        {"eta": datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=1)},  # UTC: Celery has it so
+        {"eta": (datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=1)).isoformat()},
+    ],
+)
 def test_a_call_is_due_when_it_says(options: dict[str, Any]) -> None:
     result = task("add").apply_async((1, 2), **options)
     assert 3300 < due_in(Job.objects.get(task_id=result.id)) <= 3601
