@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -129,6 +129,8 @@ class JobTask(DjangoTask):
             "error": error, "traceback": getattr(error, "__traceback__", None), "delay": max(float(pause), 0.0),
             "run_at": given.moment(eta), "new": outcome.next,
         }  # fmt: skip
+        if outcome.next is not None and "time_limit" not in options:  # the job's own stays, which may not be its task's
+            outcome.retry["new"] = replace(outcome.next, timeout=request.job_timeout)
         if throw:
             raise planned
         return planned

@@ -106,7 +106,8 @@ def retry(
 ) -> bool:
     """running -> pending, due in `delay` seconds (or at `run_at`); the attempt is recorded and stays spent.
 
-    With `new` the job goes on with that message's arguments, options, queue and priority. Asked to stop, it is cancelled instead.
+    With `new` the job goes on with that message's arguments, options, queue, priority and time limit.
+    Asked to stop, it is cancelled instead.
     """
     asked = _is_asked_to_stop(cursor, run)
     if asked:
@@ -117,8 +118,9 @@ def retry(
     cursor.execute(_ATTEMPT + FENCE, values)
     changed = ""
     if new is not None:
-        changed = " args = %(args)s, kwargs = %(kwargs)s, options = %(options)s, queue = %(queue)s, priority = %(priority)s,"
-        values |= {"args": new.args, "kwargs": new.kwargs, "options": new.options, "queue": new.queue, "priority": new.priority}
+        names = ("args", "kwargs", "options", "queue", "priority", "timeout")
+        changed = "".join(f" {name} = %({name})s," for name in names)
+        values |= {name: getattr(new, name) for name in names}
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', last_error = %(last_error)s, worker = NULL, deadline_at = NULL, progress = NULL,
                    result_meta = %(meta)s, {changed}

@@ -170,6 +170,18 @@ def test_a_time_limit_spends_a_retry(tmp_path: Path, pool: str) -> None:
     assert DeadLetterQueue.objects.get(job=job).error_class == "TimeLimitExceeded"
 
 
+@pytest.mark.parametrize("pool", ["gevent", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("prefork", "threads", "solo"))])
+def test_a_retry_may_give_the_next_run_another_time_limit(tmp_path: Path, pool: str) -> None:
+    """The leader takes a job over 2 s after its deadline."""
+    with running_worker(tmp_path / "log", pool=pool, slots=1 if pool == "solo" else 2):
+        longer = task("retry_with_limit").apply_async((5,), {"time_limit": 60}, time_limit=2)
+        kept = enqueue("t.retry_with_limit", args=[0], timeout=77)
+        assert longer.get(timeout=GET) == [60, None]
+        until(lambda: Job.objects.get(pk=kept.pk).status == "completed", timeout=GET)
+    assert (job_of(longer).timeout, job_of(longer).runs) == (60, 2)
+    assert Job.objects.get(pk=kept.pk).timeout == 77
+
+
 def test_a_rate_limit_spreads_the_runs(tmp_path: Path) -> None:
     with running_worker(tmp_path / "log"):
         sent = [task("rated").delay(n) for n in range(8)]

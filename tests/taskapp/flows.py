@@ -155,6 +155,14 @@ def retry_at(self: Any, seconds: float) -> int:
     return int(self.request.retries)
 
 
+@shared_task(name="t.retry_with_limit", bind=True)
+def retry_with_limit(self: Any, seconds: float, **options: Any) -> list[Any]:
+    if not self.request.retries:
+        raise self.retry(countdown=0, **options)
+    time.sleep(seconds)
+    return list(self.request.timelimit)
+
+
 @shared_task(name="t.retry_later", bind=True)
 def retry_later(self: Any) -> None:
     raise self.retry(countdown=3600)
