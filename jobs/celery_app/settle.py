@@ -247,8 +247,16 @@ def revoked(run: Run, reason: str) -> None:
     if reason == "terminated":
         if outcome is not None:
             cancelled(outcome, "Revoked", reason)
+        elif not process_engine.is_green():
+            _cancel_elsewhere(run, reason)
     elif _revoke(run, reason):
         logger.warning("job %s was cancelled: %s", run.id, reason)
+
+
+def _cancel_elsewhere(run: Run, reason: str) -> None:
+    """running -> cancelled, by the parent of a process that was just told to end. Where the row is locked, that process writes an end."""
+    failure = Failure(error_class="Revoked", message=reason, outcome=Ending.CANCELLED)
+    process_engine.current().write(unless_locked(lambda cursor: transitions.cancel_running(cursor, run, failure)))
 
 
 def _revoke(run: Run, reason: str) -> bool:

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from jobs.domain.errors import NotCommitted
-from jobs.models import DeadLetterQueue, Job, StoredResult
+from jobs.models import Attempt, DeadLetterQueue, Job, StoredResult
 from tests.flows import GET, job_of, s, si, task
 from tests.rows import open_gate
 from tests.taskapp.flows import OutOfStock
@@ -202,6 +202,19 @@ def test_revocations_are_kept_without_a_worker(tmp_path: Path) -> None:
             runs.get(timeout=GET)
         until(lambda: job_of(runs).status == "cancelled", timeout=GET)
     assert DeadLetterQueue.objects.count() == 0
+
+
+@pytest.mark.parametrize("pool", ["prefork", pytest.param("gevent", marks=pytest.mark.slow)])
+def test_a_run_that_was_terminated_ends_as_celery_has_it(tmp_path: Path, pool: str) -> None:
+    with running_worker(tmp_path / "log", pool=pool, slots=2):
+        runs = task("nap").delay(60)
+        until(lambda: job_of(runs).status == "running", timeout=GET)
+        runs.revoke(terminate=True)
+        with pytest.raises(TaskRevokedError, match=r"^terminated$"):
+            runs.get(timeout=GET)
+        assert task("same").delay(1).get(timeout=GET) == 1
+    assert (job_of(runs).status, job_of(runs).losses, job_of(runs).last_error) == ("cancelled", 0, "Revoked: terminated")
+    assert Attempt.objects.get(job=job_of(runs)).outcome == "cancelled"
 
 
 @pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
