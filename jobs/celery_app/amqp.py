@@ -14,7 +14,7 @@ from kombu.serialization import registry
 
 from jobs.celery_app import destinations, given, sending, transport
 from jobs.celery_app.encoding import text
-from jobs.celery_app.messages import SAID_ANYWAY
+from jobs.celery_app.messages import SAID_ANYWAY, SPENT
 from jobs.conf import configuration
 from jobs.domain import priority as priorities
 from jobs.domain import task_ids
@@ -104,6 +104,7 @@ class AMQP(celery.app.amqp.AMQP):
             if priority is not None:
                 properties["priority"] = priority
             queue = destinations.queue_of(self.app, queue, exchange, routing_key)
+            reprs = [head.get(name) for name in _REPRS]
             signals.before_task_publish.send(
                 sender=name,
                 body=body,
@@ -114,21 +115,25 @@ class AMQP(celery.app.amqp.AMQP):
                 declare=[],
                 retry_policy={},
             )
+            head.update((name, _Given(head[name])) for name, made in zip(_REPRS, reprs, strict=True) if head.get(name) not in (None, made))
             if headers:
                 head["headers"] = dict(headers)
             if head.get("eta"):
                 head["job_eta"] = head["eta"]  # a message that says "eta" would wait in the worker's memory
+            if head.get("retries"):
+                head[SPENT] = self._spent(head["retries"])
             args, kwargs, embed = body
-            task = self.app.tasks.get(name)
+            task = self.app.tasks.get(head["task"])  # a receiver may have named another
             limit = given.limits(head.get("timelimit"))[0] or getattr(task, "time_limit", None)
-            properties.pop("correlation_id", None)
+            if properties.get("correlation_id") == head["id"]:
+                del properties["correlation_id"]
             if properties.get("reply_to") in ("", self.app.thread_oid):
                 del properties["reply_to"]
             new = NewJob(
-                task=name, task_id=head["id"], args=text(list(args or ())), kwargs=text(dict(kwargs or {})), queue=queue,
-                priority=self._priority(priority), run_at=given.moment(head.get("eta")), max_retries=getattr(task, "max_retries", 3),
-                autoretry=configuration().autoretry, timeout=given.seconds(limit) or getattr(task, "timeout", None),
-                options=_options(head, properties, embed or {}),
+                task=head["task"], task_id=head["id"], args=text(list(args or ())), kwargs=text(dict(kwargs or {})), queue=queue,
+                priority=self._priority(properties.get("priority")), run_at=given.moment(head.get("eta")),
+                max_retries=getattr(task, "max_retries", 3), autoretry=configuration().autoretry,
+                timeout=given.seconds(limit) or getattr(task, "timeout", None), options=_options(head, properties, embed or {}),
             )  # fmt: skip
             sending.send(self.app, producer, new, head.get("group"))
             self._here.new = new
@@ -173,6 +178,10 @@ class AMQP(celery.app.amqp.AMQP):
         texts = text(list(args or ())), text(dict(kwargs)) if kwargs else "{}"
         copies.insert(task_id, *texts)
         return task_id
+
+    def _spent(self, said: Any) -> int | None:
+        """The retries that were spent before the row was made, as its caller or a receiver says; the row counts its own."""
+        return getattr(self.app.current_worker_task.request, SPENT, None) if self._is_retry() else given.retries(said)
 
     def _priority(self, asked: Any) -> int:
         """The priority of the row. What a task passes on of its own (a retry, `task_inherit_parent_priority`) is its row's."""

@@ -36,6 +36,14 @@ def priority(asked: Any) -> int:
         raise ValueError(f"priority {asked!r} is no number from 0 to 9 (9 runs first)") from error
 
 
+def retries(said: Any) -> int:
+    """How many there were before. Raises ValueError for what is no number."""
+    try:
+        return int(said)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"retries {said!r} is no number") from error
+
+
 def limits(pair: Any) -> tuple[float | None, float | None]:
     """The hard and the soft time limit of a message, in seconds. Raises ValueError for what is no number."""
     for name, limit in zip(("time_limit", "soft_time_limit"), pair or (), strict=False):

@@ -7,6 +7,7 @@ from typing import Any, Final
 from jobs import masking
 
 # What `parts` says where a row does not: rows leave it out.
+SPENT: Final = "retries_before"  # header with the retries that the caller says were spent before the job was made
 SAID_ANYWAY: Final = {"timelimit": [None, None], "replaced_task_nesting": 0, "stamps": {}}
 _EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _LONGEST: Final = 200  # characters of argsrepr and kwargsrepr
@@ -95,7 +96,7 @@ def parts(row: Row, queue: str, options: dict[str, Any]) -> tuple[dict[str, Any]
     headers |= {
         "id": row.task_id,
         "task": row.task,
-        "retries": row.attempts,
+        "retries": row.attempts + _spent(headers),
         "job_id": row.id,
         "runs": runs,
         "job_queue": queue,
@@ -106,6 +107,11 @@ def parts(row: Row, queue: str, options: dict[str, Any]) -> tuple[dict[str, Any]
         "alone": row.alone,
     }
     return headers, properties
+
+
+def _spent(headers: dict[str, Any]) -> int:
+    found = headers.get(SPENT)
+    return found if isinstance(found, int) else 0
 
 
 def embed_of(options: dict[str, Any]) -> dict[str, Any]:

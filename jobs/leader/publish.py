@@ -42,7 +42,7 @@ def _read(options: str) -> dict[str, Any]:
 
 _SHORT: Final = 200  # characters of options worth remembering: where a `.delay()` came from, and the like
 _VARYING: Final = {
-    "argsrepr", "kwargsrepr", "root_id", *signing.SIGNED, "correlation_id", "priority", "delivery_info", "delivery_tag",
+    "argsrepr", "kwargsrepr", "root_id", *signing.SIGNED, messages.SPENT, "correlation_id", "priority", "delivery_info", "delivery_tag",
 }  # fmt: skip
 _TRUTH: Final = {True: "true", False: "false"}
 

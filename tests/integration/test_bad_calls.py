@@ -32,6 +32,7 @@ def _tasks() -> Iterator[None]:
         ({"priority": "high"}, "priority 'high' is no number"),
         ({"priority": [1]}, r"priority \[1\] is no number"),
         ({"priority": float("nan")}, "priority nan is no number"),
+        ({"retries": "two"}, "retries 'two' is no number"),
         ({"time_limit": "10 s"}, "time_limit '10 s' is no number"),
         ({"soft_time_limit": "10 s"}, "soft_time_limit '10 s' is no number"),
         ({"expires": "nonsense"}, "."),

@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 from billiard.exceptions import TimeLimitExceeded
-from celery import current_app
+from celery import current_app, signals
 from celery.result import allow_join_result
 from django.contrib.auth import get_user_model
 from django.db import transaction
@@ -46,15 +46,43 @@ def test_a_task_sees_the_call_it_was_made_by(tmp_path: Path) -> None:
         assert (seen["args"], seen["kwargs"], seen["headers"], seen["x"]) == ([1], {"b": 2}, {"x": "custom"}, "custom")
         assert seen["delivery_info"] == {"exchange": "", "routing_key": "celery", "priority": 7, "redelivered": False}
         assert (seen["timelimit"], seen["job_id"], seen["name"]) == ([50, 40], job_of(result).id, "t.request")
+        assert seen["correlation_id"] == "other"
         assert seen["hostname"].startswith("seeing@")
         assert job_of(result).priority == 7
         by_name = current_app.send_task("t.request", kwargs={"a": 1}, routing_key="celery")
         assert by_name.get(timeout=GET)["delivery_info"]["priority"] == 0
-        assert not by_name.get(timeout=GET)["headers"]
+        assert by_name.get(timeout=GET)["headers"] is None
+        assert by_name.get(timeout=GET)["correlation_id"] == by_name.id
         assert job_of(by_name).priority == 5
         parent = (s("request") | s("request")).apply_async()
         second = parent.get(timeout=GET)
         assert (second["parent_id"], second["root_id"]) == (parent.parent.id, parent.parent.id)
+
+
+def test_a_call_says_how_many_retries_were_spent_before(tmp_path: Path) -> None:
+    """As programs do that send themselves again instead of self.retry(); the retries of the row count from there on."""
+    with running_worker(tmp_path / "log"):
+        result = task("retry_inside").apply_async(retries=1)
+        assert result.get(timeout=GET) == 2
+    assert (job_of(result).runs, job_of(result).attempts) == (2, 2)
+
+
+def test_what_a_receiver_changes_before_a_call_is_published_holds(tmp_path: Path) -> None:
+    def change(headers: dict[str, Any], properties: dict[str, Any], **_: Any) -> None:
+        headers.update(task="t.request", argsrepr="MASK", retries=1)
+        properties.update(priority=8, correlation_id="mine")
+
+    signals.before_task_publish.connect(change)
+    try:
+        result = task("same").apply_async(("secret",), kwargsrepr="hidden")
+    finally:
+        signals.before_task_publish.disconnect(change)
+    job = job_of(result)
+    assert (job.task, job.priority) == ("t.request", 8)
+    with running_worker(tmp_path / "log"):
+        seen = result.get(timeout=GET)
+        assert (seen["name"], seen["args"], seen["retries"], seen["correlation_id"]) == ("t.request", ["secret"], 1, "mine")
+    assert (job.options["headers"]["argsrepr"], job.options["headers"]["kwargsrepr"]) == ("MASK", "hidden")
 
 
 def test_old_messages_eager_calls_and_commits(tmp_path: Path, settings: Any) -> None:

@@ -32,7 +32,7 @@ OPTIONS = st.sampled_from(
         None, "{}", "null", "[]", '{"headers": {}}', '{"headers": null}', '{"headers": {"origin": "gen1@\\u00fc", "ignore_result": false}}',
         '{"headers": {"id": "x"}}', '{"headers": {"sig": "x"}}', '{"headers": {"root_id": "x", "parent_id": "y"}}',
         '{"properties": {"priority": 3}}', '{"embed": {"chain": []}}',
-        '{"headers": {"a": NaN}}', '{"headers": {"a": 1}, "more": {}}',
+        '{"headers": {"retries_before": 2}}', '{"headers": {"a": NaN}}', '{"headers": {"a": 1}, "more": {}}',
     ]
 )  # fmt: skip
 
