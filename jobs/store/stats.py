@@ -190,14 +190,18 @@ def workers() -> list[WorkerLine]:
     return [WorkerLine(worker=row, running=tuple(held[row.id])) for row in rows if row.parent is None]
 
 
-def due_later(cursor: Any, queues: Sequence[str], most: int) -> list[Any]:
-    """(run_at in UTC, task_id, task, args and kwargs as JSON texts, queue, the priority that was asked for) of scheduled jobs."""
+def due_later(cursor: Any, queues: Sequence[str], most: int, ids: Sequence[str] | None = None) -> list[Any]:
+    """(run_at in UTC, task_id, task, args and kwargs as JSON texts, queue, the priority that was asked for) of scheduled jobs.
+
+    `ids`: only of those with these Celery ids.
+    """
     cursor.execute(
         """SELECT run_at AT TIME ZONE 'UTC', task_id, task, args::text, kwargs::text, queue,
                   CASE WHEN options IS NULL THEN priority ELSE coalesce((options->'properties'->>'priority')::int, 0) END
              FROM jobs_job WHERE status = 'pending' AND queue = ANY(%s) AND run_at > clock_timestamp() AND run_at < '9999-01-01'
+              AND (%s::text[] IS NULL OR task_id = ANY(%s::text[]))
             ORDER BY run_at, id LIMIT %s""",
-        [list(queues), most],
+        [list(queues), *[None if ids is None else list(ids)] * 2, most],
     )
     return [(run_at.replace(tzinfo=UTC), *rest) for run_at, *rest in cursor.fetchall()]
 

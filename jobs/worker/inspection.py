@@ -1,7 +1,9 @@
-"""`celery inspect scheduled`: what is due later waits in PostgreSQL, not in a worker's memory."""
+"""`celery inspect scheduled` and `query_task`: what is due later waits in PostgreSQL, not in a worker's memory."""
 
 from typing import Any
 
+from celery.utils.functional import maybe_list
+from celery.worker import control
 from celery.worker.control import inspect_command
 from kombu.utils.json import loads
 
@@ -14,17 +16,33 @@ MOST = 1000  # rows an answer
 @inspect_command(name="scheduled", alias="dump_schedule")
 def scheduled(state: Any, **_: Any) -> list[dict[str, Any]]:
     """List of the tasks of this worker's queues that are due later, the next first."""
+    # 6 is the priority of Celery's timer, the same for all
+    return [{"eta": eta, "priority": 6, "request": request} for eta, request in _waiting(state)]
+
+
+_in_memory = control.query_task
+
+
+@inspect_command(name="query_task", variadic="ids", signature="[id1 [id2 [... [idN]]]]")
+def query_task(state: Any, ids: Any, **_: Any) -> dict[str, Any]:
+    """Query for task information by id."""
+    wanted = [str(id) for id in maybe_list(ids) or []]
+    waiting = {request["id"]: ("scheduled", request) for _eta, request in _waiting(state, wanted)}
+    return waiting | _in_memory(state, wanted)
+
+
+def _waiting(state: Any, ids: list[str] | None = None) -> list[tuple[str, dict[str, Any]]]:
+    """When they are due and what Celery would tell of them, for the jobs of this worker's queues; `ids`: only those."""
     queues = sorted(state.app.amqp.queues.consume_from)
-    rows = process_engine.current().write(lambda cursor: stats.due_later(cursor, queues, MOST))
+    rows = process_engine.current().write(lambda cursor: stats.due_later(cursor, queues, MOST, ids))
     return [
-        {
-            "eta": run_at.isoformat(),
-            "priority": 6,  # of Celery's timer, the same for all
-            "request": {
+        (
+            run_at.isoformat(),
+            {
                 "id": task_id, "name": task, "args": loads(args), "kwargs": loads(kwargs), "type": task, "hostname": state.hostname,
                 "time_start": None, "acknowledged": False, "worker_pid": None,
                 "delivery_info": {"exchange": "", "routing_key": queue, "priority": priority, "redelivered": False},
             },
-        }
+        )
         for run_at, task_id, task, args, kwargs, queue, priority in rows
     ]  # fmt: skip

@@ -82,7 +82,10 @@ def test_inspect_and_control(tmp_path: Path) -> None:
         assert {request["kwargs"]["seconds"] for request in active} == {60}
         assert {request["name"] for request in active} == {"t.nap"}
         assert answer("reserved") == answer("scheduled") == []
-        assert answer("query_task", active[0]["id"])[active[0]["id"]][0] == "active"
+        later = enqueue("t.nap", kwargs={"seconds": 0}, delay=3600)
+        asked = answer("query_task", active[0]["id"], later.task_id, "nobody")
+        assert {id: state for id, (state, _) in asked.items()} == {active[0]["id"]: "active", later.task_id: "scheduled"}
+        assert asked[later.task_id][1] == answer("scheduled")[0]["request"]
         assert "t.nap" in answer("registered")
         assert answer("stats")["pool"]["max-concurrency"] == 2
         assert control("pool_grow", 1) == {"ok": "pool will grow"}
