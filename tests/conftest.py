@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import django
+import hypothesis
 import psycopg2
 import pytest
 from django.conf import settings
@@ -27,6 +28,8 @@ FAST = embedded.Options(
 _PLACE = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
 _OTHERS = """SELECT pid, application_name, state, query FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend' AND pid NOT IN (pg_backend_pid(), %s)"""
+hypothesis.settings.register_profile("unhurried", deadline=None)  # a loaded machine is no failure
+hypothesis.settings.load_profile("unhurried")
 _guard = pytest.StashKey[subprocess.Popen[bytes]]()
 
 

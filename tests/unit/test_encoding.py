@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kombu.exceptions import EncodeError
 from kombu.utils.json import loads
@@ -32,7 +32,6 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_every_value_comes_back_and_the_text_is_json(value: Any) -> None:
     written = text(value)
