@@ -51,7 +51,7 @@ def test_a_task_sees_the_call_it_was_made_by(tmp_path: Path) -> None:
         assert job_of(result).priority == 7
         by_name = current_app.send_task("t.request", kwargs={"a": 1}, routing_key="celery")
         assert by_name.get(timeout=GET)["delivery_info"]["priority"] == 0
-        assert by_name.get(timeout=GET)["headers"] is None
+        assert not by_name.get(timeout=GET)["headers"]
         assert by_name.get(timeout=GET)["correlation_id"] == by_name.id
         assert job_of(by_name).priority == 5
         parent = (s("request") | s("request")).apply_async()
