@@ -16,6 +16,7 @@ from jobs.models import Audit, Batch, DeadLetterQueue, Job
 from jobs.store import letters, search, transitions
 from jobs.store.transitions import Failure, Run
 from tests.rows import job_in
+from tests.web.previews import preview
 
 pytestmark = pytest.mark.django_db
 
@@ -39,17 +40,6 @@ def failed(message: str, task: str = "jobs.tasks.sleep", **kwargs: Any) -> DeadL
 
 def statuses() -> list[str]:
     return list(Job.objects.order_by("id").values_list("status", flat=True))
-
-
-def preview(client: Client, verb: str, query: str) -> dict[str, Any]:
-    """The hidden fields of the preview."""
-    answer = client.get(f"/jobs/dead-letters/{verb}/?{query}")
-    assert answer.status_code == 200
-    chosen = answer.context["chosen"]
-    fields: dict[str, Any] = {"until": str(chosen.until)}
-    for name, value in chosen.pairs:
-        fields.setdefault(name, []).append(value)
-    return fields
 
 
 def test_the_tabs_have_numbers_which_end_somewhere(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,23 +11,13 @@ from jobs import dead_letters
 from jobs.models import Audit, Batch, DeadLetterQueue, Job
 from jobs.web.views import triage
 from tests.rows import job_in
+from tests.web.previews import preview
 
 pytestmark = pytest.mark.django_db
 
 
 def failed() -> DeadLetterQueue:
     return DeadLetterQueue.objects.get(job=job_in("failed"))
-
-
-def preview(client: Client, verb: str, query: str) -> dict[str, Any]:
-    """The hidden fields of the preview."""
-    answer = client.get(f"/jobs/dead-letters/{verb}/?{query}")
-    assert answer.status_code == 200
-    chosen = answer.context["chosen"]
-    fields: dict[str, Any] = {"until": str(chosen.until)}
-    for name, value in chosen.pairs:
-        fields.setdefault(name, []).append(value)
-    return fields
 
 
 @pytest.mark.parametrize("how", [{}, {"pace": "10"}, {"trial": "on"}, {"argument": "seconds", "value": "7"}, {"priority": "many"}])
