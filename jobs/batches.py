@@ -18,6 +18,7 @@ from jobs.models import Audit, Batch, DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.batch import BatchState
 from jobs.models.job import ClockTimestamp
+from jobs.refusals import Refusal
 
 FOLLOWED: Final = 5_000  # jobs of a batch whose end is followed on its page
 AT_ONCE: Final = 500  # more than these go on in the background
@@ -186,8 +187,9 @@ def _turn(batch: Batch, ids: Sequence[int]) -> Report:
     actor = Actor(name=batch.actor, source=Source(batch.source))
     report = apply(batch.what, ids, actor, entries=batch.entries, **batch.options)
     batch.place += len(ids)
-    batch.done += len(report.done)
-    batch.reasons = dict(Counter(batch.reasons) + Counter(reason.value for reason in report.refused.values()))
+    batch.done += len(report.done) - len(report.asked)
+    left = Counter(reason.value for reason in report.refused.values())
+    batch.reasons = dict(Counter(batch.reasons) + left + Counter({Refusal.ASKED.value: len(report.asked)}))
     return report
 
 

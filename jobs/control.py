@@ -7,9 +7,9 @@ from typing import Any, Final
 from django.db import IntegrityError, connections, transaction
 from django.utils.translation import gettext as _
 
-from jobs import masking, own_failures
+from jobs import masking
 from jobs.conf import configuration
-from jobs.domain import statuses
+from jobs.domain import own_failures, statuses
 from jobs.domain.actors import Actor, actor_of
 from jobs.domain.moments import aware
 from jobs.enqueueing import enqueue, wrong_queue
@@ -162,7 +162,7 @@ def change_queue(ids: Sequence[int], queue: str, by: str | Actor = "", *, reason
 
 def fail_completed(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> Report:
     """Turn completed jobs into failed ones with a dead letter, to try the Dead Letter Queue."""
-    failure = Failure(error_class="ManualFailure", message=own_failures.manual(actor_of(by).name))
+    failure = Failure(error_class="ManualFailure", message=own_failures.MANUAL % {"name": actor_of(by).name})
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
         tasks = dict(Job.objects.filter(id__in=some).values_list("id", "task"))

@@ -24,6 +24,7 @@ class Refusal(StrEnum):
     OPEN_ENTRY = "open entry"
     NOT_OPEN = "not open"
     NOT_WAITING = "not waiting"
+    ASKED = "asked"
     UNREADABLE = "unreadable"
 
 
@@ -34,6 +35,7 @@ _TEXTS: Final = {
     Refusal.OPEN_ENTRY: gettext_lazy("It has an open dead letter: reprocess or resolve it first."),
     Refusal.NOT_OPEN: gettext_lazy("It is not open any more."),
     Refusal.UNREADABLE: gettext_lazy("Its named arguments cannot be read, so none of them can be replaced."),
+    Refusal.ASKED: gettext_lazy("It was running: it was asked to stop, and may still complete."),
     Refusal.NOT_WAITING: gettext_lazy("It was not waiting for its turn when it was cancelled."),
 }
 

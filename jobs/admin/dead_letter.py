@@ -11,11 +11,12 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from jobs import dead_letters, error_groups, own_failures
+from jobs import dead_letters, error_groups
 from jobs.admin import shown
 from jobs.admin.confirm import ask
 from jobs.admin.lists import ListAdmin
 from jobs.admin.reasons import ActionForm, reason_of
+from jobs.domain import own_failures
 from jobs.models import DeadLetterQueue, ErrorGroup
 from jobs.store import clock
 from jobs.web import selection

@@ -6,7 +6,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
-from jobs import masking, own_failures
+from jobs import masking
+from jobs.domain import own_failures
 from jobs.web.tags import visible
 from jobs.web.values import pretty
 

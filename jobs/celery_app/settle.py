@@ -13,6 +13,7 @@ from kombu.exceptions import EncodeError
 from jobs import masking
 from jobs.celery_app import aftermath, encoding, failures, meta, process_engine, retries, sending
 from jobs.celery_app.body import is_kill
+from jobs.domain import own_failures
 from jobs.domain.outcomes import Outcome as Ending
 from jobs.store import interventions, late, transitions
 from jobs.store.engine import unless_locked
@@ -21,7 +22,7 @@ from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger("jobs.worker")
 logging.getLogger("celery.app.trace").addFilter(masking.Filter())  # writes what tasks raise, with the traceback
-INTERRUPTED = Failure(error_class="Interrupted", message="the worker was stopped", outcome=Ending.INTERRUPTED)
+INTERRUPTED = Failure(error_class="Interrupted", message=own_failures.WORKER_STOPPED, outcome=Ending.INTERRUPTED)
 LONGEST = 100_000_000  # characters of a result: PostgreSQL cuts a connection that sends a statement of a gigabyte
 REQUEUE_S = 0.1  # seconds before a rejected job is due again
 
@@ -287,4 +288,4 @@ def _on_postrun(task: Any = None, state: Any = None, **_: Any) -> None:
     request = getattr(task, "request", None)
     outcome = getattr(request, "outcome", None)
     if outcome is not None and not outcome.settled and outcome.closing and not is_kill(sys.exception()):
-        bury(task.name, outcome, Failure(error_class="HookError", message=f"the task ended in state {state} without an outcome"))
+        bury(task.name, outcome, Failure(error_class="HookError", message=own_failures.NO_OUTCOME % {"state": state}))

@@ -9,7 +9,8 @@ from django.core.mail import EmailMessage, get_connection
 from django.utils import formats, timezone, translation
 from django.utils.translation import gettext, ngettext
 
-from jobs import masking, own_failures
+from jobs import masking
+from jobs.domain import own_failures
 from jobs.leader.complaint import Complaint
 from jobs.leader.load import Load
 from jobs.store import engine

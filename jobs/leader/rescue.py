@@ -9,6 +9,7 @@ from typing import Any, Final
 import psycopg2
 
 from jobs.conf import configuration
+from jobs.domain import own_failures
 from jobs.domain.outcomes import Outcome
 from jobs.leader.look import LATE, Seen
 from jobs.store import deadline, transitions
@@ -68,7 +69,7 @@ class Rescue:
             return False
 
     def _lost(self, cursor: Any, dead: list[int]) -> bool:
-        failure = Failure(error_class="WorkerLost", message="The worker died while it ran the job.", outcome=Outcome.LOST)
+        failure = Failure(error_class="WorkerLost", message=own_failures.WORKER_DIED, outcome=Outcome.LOST)
         cursor.execute(_LOST, [dead])
         won = 0
         for id, runs, task, losses, cancelled in cursor.fetchall():

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.conf import configuration
-from jobs.domain import retry
+from jobs.domain import own_failures, retry
 from jobs.domain.outcomes import Outcome
 from jobs.store import transitions
 from jobs.store.transitions import Failure, Run
 
-FAILURE = Failure(error_class="TimeLimitExceeded", message="The job ran longer than its time limit.", outcome=Outcome.TIMED_OUT)
+FAILURE = Failure(error_class="TimeLimitExceeded", message=own_failures.TIME_LIMIT, outcome=Outcome.TIMED_OUT)
 _ROW = """SELECT task, attempts, max_retries, autoretry, cancel_requested_at IS NOT NULL FROM jobs_job
            WHERE id = %s AND runs = %s AND status = 'running' FOR UPDATE"""
 

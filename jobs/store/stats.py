@@ -197,7 +197,8 @@ def due_later(cursor: Any, queues: Sequence[str], most: int, ids: Sequence[str] 
     """
     cursor.execute(
         """SELECT run_at AT TIME ZONE 'UTC', task_id, task, args::text, kwargs::text, queue,
-                  CASE WHEN options IS NULL THEN priority ELSE coalesce((options->'properties'->>'priority')::int, 0) END
+                  CASE WHEN options IS NULL THEN priority WHEN options->'properties'->>'priority' ~ '^[0-9]{1,4}$'
+                       THEN (options->'properties'->>'priority')::int ELSE 0 END
              FROM jobs_job WHERE status = 'pending' AND queue = ANY(%s) AND run_at > clock_timestamp() AND run_at < '9999-01-01'
               AND (%s::text[] IS NULL OR task_id = ANY(%s::text[]))
             ORDER BY run_at, id LIMIT %s""",

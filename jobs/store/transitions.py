@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from jobs.domain import own_failures
 from jobs.domain.fingerprint import fingerprint
 from jobs.domain.outcomes import Outcome
 from jobs.domain.statuses import EARLIEST, HELD, LATEST
@@ -31,7 +32,7 @@ class Failure:
     outcome: Outcome = Outcome.FAILED
 
 
-STOPPED: Final = Failure(error_class="JobCancelled", message="the job was given back after it was asked to stop", outcome=Outcome.CANCELLED)
+STOPPED: Final = Failure(error_class="JobCancelled", message=own_failures.ASKED_TO_STOP, outcome=Outcome.CANCELLED)
 
 
 def clean(text: str, limit: int = 100_000) -> str:

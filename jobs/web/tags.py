@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from jobs import batches, masking, own_failures, refusals
-from jobs.domain import tracebacks
+from jobs import batches, masking, refusals
+from jobs.domain import own_failures, tracebacks
 from jobs.domain.statuses import State
 from jobs.models.dead_letter import RESOLUTION_LABELS
 from jobs.models.job import STATUS_LABELS

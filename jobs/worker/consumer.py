@@ -12,11 +12,11 @@ from celery import signals
 from celery.exceptions import InvalidTaskError
 from celery.utils.functional import LRUCache
 from celery.worker import state
-from django.utils.translation import gettext
 from kombu.exceptions import ContentDisallowed, DecodeError
 
 from jobs.celery_app import process_engine, signing, transport
 from jobs.conf import configuration
+from jobs.domain import own_failures
 from jobs.store import clock, transitions
 from jobs.store.transitions import Failure, Run
 from jobs.worker import farewell, foreign, stopping, unreadable
@@ -161,11 +161,11 @@ class Consumer(celery.worker.consumer.Consumer):
 
     def on_invalid_task(self, body: Any, message: Any, exc: Any) -> None:
         """A message of ours whose headers Celery cannot read: its row was written so, and would come again for ever."""
-        unreadable.refuse(message, gettext("The options of the job cannot be read: %(error)s") % {"error": exc})
+        unreadable.refuse(message, own_failures.UNREADABLE_OPTIONS % {"error": exc})
 
     def on_decode_error(self, message: Any, exc: Any) -> None:
         """The same for its body."""
-        unreadable.refuse(message, gettext("The arguments cannot be read: %(error)s") % {"error": exc})
+        unreadable.refuse(message, own_failures.UNREADABLE % {"error": exc})
 
     def on_unknown_task(self, body: Any, message: Any, exc: Any) -> None:
         """Give the job back for a while: another worker may know the task; then bury it with that message."""
@@ -187,7 +187,7 @@ class Consumer(celery.worker.consumer.Consumer):
             engine.write(lambda cursor: transitions.release(cursor, run, delay=pause))
             return
         del self.unknown[run.id]
-        failure = Failure(error_class="UnknownTask", message=f"No worker knows the task {name!r}")
+        failure = Failure(error_class="UnknownTask", message=own_failures.UNKNOWN_TASK % {"task": repr(name)})
         if engine.write(lambda cursor: transitions.bury(cursor, run, failure, task=name)):
             logger.critical("job %s failed for good and is in the Dead Letter Queue: no worker knows the task %r", run.id, name)
 

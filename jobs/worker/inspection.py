@@ -31,6 +31,14 @@ def query_task(state: Any, ids: Any, **_: Any) -> dict[str, Any]:
     return waiting | _in_memory(state, wanted)
 
 
+def _value(text: str) -> Any:
+    """What a task would be given; the text itself where no task could be: anyone may have written the row."""
+    try:
+        return loads(text)
+    except Exception:  # whatever a decoder meets
+        return text
+
+
 def _waiting(state: Any, ids: list[str] | None = None) -> list[tuple[str, dict[str, Any]]]:
     """When they are due and what Celery would tell of them, for the jobs of this worker's queues; `ids`: only those."""
     queues = sorted(state.app.amqp.queues.consume_from)
@@ -39,7 +47,7 @@ def _waiting(state: Any, ids: list[str] | None = None) -> list[tuple[str, dict[s
         (
             run_at.isoformat(),
             {
-                "id": task_id, "name": task, "args": loads(args), "kwargs": loads(kwargs), "type": task, "hostname": state.hostname,
+                "id": task_id, "name": task, "args": _value(args), "kwargs": _value(kwargs), "type": task, "hostname": state.hostname,
                 "time_start": None, "acknowledged": False, "worker_pid": None,
                 "delivery_info": {"exchange": "", "routing_key": queue, "priority": priority, "redelivered": False},
             },

@@ -4,9 +4,9 @@ import logging
 from typing import Any
 
 import celery
-from django.utils.translation import gettext as _
 
 from jobs.celery_app import process_engine
+from jobs.domain import own_failures
 from jobs.store import transitions
 from jobs.store.transitions import Failure, Run
 
@@ -14,17 +14,17 @@ logger = logging.getLogger("jobs.worker")
 
 
 def problem(message: Any) -> str:
-    """Why a task cannot be called with this message's body, as a translated sentence; "" when it can."""
+    """Why a task cannot be called with this message's body, in one sentence of `jobs.domain.own_failures`; "" when it can."""
     try:
         payload = message.payload
     except Exception as error:  # whatever a decoder meets in a row that anyone may have written
-        return _("The arguments cannot be read: %(error)s") % {"error": error}
+        return own_failures.UNREADABLE % {"error": error}
     if not isinstance(payload, list | tuple) or len(payload) != 3 or not isinstance(payload[2], dict):
-        return _("The options of the job are not those of a Celery message.")
+        return own_failures.NO_OPTIONS
     if not isinstance(payload[0], list | tuple):
-        return _("The positional arguments must be a list.")
+        return own_failures.NO_LIST
     if not isinstance(payload[1], dict):
-        return _("The named arguments must be an object with text keys.")
+        return own_failures.NO_NAMES
     return ""
 
 
@@ -32,7 +32,7 @@ def strategy(task: Any) -> str:
     """The same for a task that takes its messages in its own way (celery-batches): nobody could say when such a job has ended."""
     if task is None or task.Strategy == celery.Task.Strategy:
         return ""
-    return _("The task has a Strategy of its own (celery-batches); a job is one call of one task.")
+    return own_failures.STRATEGY
 
 
 def refuse(message: Any, reason: str) -> None:

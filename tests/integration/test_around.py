@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from django.db.models.expressions import RawSQL
 
 from jobs import enqueue, enqueue_many
 from jobs.control import cancel
@@ -86,6 +87,11 @@ def test_inspect_and_control(tmp_path: Path) -> None:
         asked = answer("query_task", active[0]["id"], later.task_id, "nobody")
         assert {id: state for id, (state, _) in asked.items()} == {active[0]["id"]: "active", later.task_id: "scheduled"}
         assert asked[later.task_id][1] == answer("scheduled")[0]["request"]
+        odd = enqueue("t.nap", kwargs={"seconds": 0}, delay=3600)
+        unknown, options = '[{"__type__": "no such", "__value__": 1}]', '{"properties": {"priority": "many"}}'
+        Job.objects.filter(pk=odd.pk).update(args=RawSQL("%s::json", [unknown]), options=RawSQL("%s::json", [options]))
+        assert answer("query_task", odd.task_id)[odd.task_id][1]["args"] == unknown
+        assert [line["request"]["id"] for line in answer("scheduled")] == [later.task_id, odd.task_id]
         assert "t.nap" in answer("registered")
         assert answer("stats")["pool"]["max-concurrency"] == 2
         assert control("pool_grow", 1) == {"ok": "pool will grow"}

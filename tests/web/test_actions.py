@@ -129,6 +129,7 @@ def test_a_reason_that_is_too_long_changes_nothing(staff: Client) -> None:
     for verb, more in (("cancel", {}), ("priority", {"priority": "8"})):
         answer = staff.post(f"/jobs/{job.id}/{verb}/", {"reason": "x" * 2001, **more})
         assert (answer.status_code, b'role="alert"' in answer.content) == (422, True)
+        assert f'name="reason" value="{"x" * 2001}"' in answer.content.decode(), "what was typed is still there"
     assert (statuses(), Audit.objects.count()) == (["pending"], 0)
 
 

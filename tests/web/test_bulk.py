@@ -125,6 +125,15 @@ def test_what_changed_between_preview_and_act_is_left(staff: Client) -> None:
     assert (batch.done, sum(batch.reasons.values())) == (1, 1)
 
 
+def test_those_that_still_run_are_not_counted_as_changed(staff: Client) -> None:
+    waiting, running = job_in("pending"), job_in("running")
+    batch = previewed(staff, "cancel", job=[waiting.id, running.id])
+    page = staff.post(f"/jobs/batches/{batch.pk}/confirm/", follow=True).content.decode()
+    batch.refresh_from_db()
+    assert (batch.done, batch.reasons) == (1, {"asked": 1})
+    assert "1: <bdi>It was running: it was asked to stop, and may still complete.</bdi>" in page
+
+
 def test_a_preview_belongs_to_who_made_it(staff: Client) -> None:
     job = job_in("pending")
     batch = previewed(staff, "cancel", job=[job.id])
@@ -136,7 +145,8 @@ def test_a_preview_belongs_to_who_made_it(staff: Client) -> None:
 
 @pytest.mark.parametrize("fields", [{}, {"verb": "explode", "job": "1"}, {"verb": "fail", "job": "1"}])
 def test_nonsense_is_refused(staff: Client, fields: dict[str, str]) -> None:
-    assert staff.post("/jobs/bulk/", fields).status_code == 400
+    answer = staff.post("/jobs/bulk/", fields)
+    assert (answer.status_code, "<h1>This request cannot be read</h1>" in answer.content.decode()) == (400, True)
     assert staff.post("/jobs/bulk/", {"verb": "cancel", "job": "many"}).status_code == 302
     assert not Batch.objects.exists()
 

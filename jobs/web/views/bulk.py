@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -15,6 +15,7 @@ from jobs.web.filters import JobFilter
 from jobs.web.forms import PERMISSIONS, BulkForm
 from jobs.web.reports import page_actor
 from jobs.web.views.batch import preview
+from jobs.web.views.errors import unreadable
 
 
 @needs("control_job")
@@ -23,7 +24,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
     """Note the chosen jobs, or all that the filters find, for a preview."""
     verb = next((one for one in PERMISSIONS if one.value == request.POST.get("verb")), None)
     if verb is None:
-        return HttpResponseBadRequest(_("The choice could not be read. Go back and choose again."))
+        return unreadable(request, _("The choice could not be read. Go back and choose again."))
     if not request.user.has_perm(PERMISSIONS[verb]):
         return render(request, "403.html", status=403)
     ids = list(_chosen(request).order_by("pk").values_list("pk", flat=True)[: batches.MOST + 1])

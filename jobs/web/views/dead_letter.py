@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.db.models import Prefetch
 from django.db.models.expressions import RawSQL
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -23,6 +23,7 @@ from jobs.web.forms import TriageForm
 from jobs.web.labels import at_most
 from jobs.web.paging import page_of
 from jobs.web.reports import page_actor, say
+from jobs.web.views.errors import unreadable
 
 GROUPS = 20
 SHORT = 2_000  # bytes of arguments that are shown in a line
@@ -71,7 +72,7 @@ def dead_letter_act(request: HttpRequest) -> HttpResponse:
     """Run again, resolve or announce the chosen entries."""
     form = TriageForm(request.POST)
     if not form.is_valid():
-        return HttpResponseBadRequest(_("The choice could not be read. Go back and choose again."))
+        return unreadable(request, _("The choice could not be read. Go back and choose again."))
     ids, action, by = form.cleaned_data["entry"], form.cleaned_data["action"], page_actor(request)
     match action:
         case "reprocess":

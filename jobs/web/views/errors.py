@@ -1,4 +1,4 @@
-"""The page for an error: what it means for the jobs, and the number under which the log has it."""
+"""The pages for errors: what to do, what it means for the jobs, and the number under which the log has it."""
 
 import logging
 import secrets
@@ -9,6 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 logger = logging.getLogger(__name__)
+
+
+def unreadable(request: HttpRequest, text: str) -> HttpResponse:
+    """400 for what no form of these pages sends; `text` says what to do."""
+    return render(request, "jobs/400.html", {"text": text}, status=400)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

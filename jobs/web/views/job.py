@@ -131,7 +131,8 @@ def _act(request: HttpRequest, pk: int, action: str, form: ReasonForm, verb: Cal
     if not form.is_valid():
         job = get_object_or_404(Job.objects.select_related("created_by"), pk=pk)
         errors = [text for texts in form.errors.values() for text in texts]
-        return render(request, "jobs/job/detail.html", {**_job_context(job), "errors": errors}, status=422)
+        context = {**_job_context(job), "errors": errors, "reason": form.data.get("reason", "")}
+        return render(request, "jobs/job/detail.html", context, status=422)
     say(request, action, verb([pk], by=page_actor(request), **form.cleaned_data))
     get_object_or_404(Job.objects.only("pk"), pk=pk)
     return HttpResponseRedirect(reverse("jobs:detail", args=[pk]))

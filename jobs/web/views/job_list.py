@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.core.cache import cache
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -21,6 +21,7 @@ from jobs.web.labels import western
 from jobs.web.live import render_live
 from jobs.web.paging import Page, Reach, page_of
 from jobs.web.times import span
+from jobs.web.views.errors import unreadable
 
 _QUEUES = "jobs-queue-names"
 HEAVY = ("args", "kwargs", "result", "options")
@@ -105,6 +106,6 @@ def job_export(request: HttpRequest) -> HttpResponseBase:
     """All jobs that pass the filters, the newest first, as a file that is sent while it is read."""
     form, kind = JobFilter(request.GET), request.GET.get("format", "csv")
     if kind not in download.FORMATS or not form.is_valid():
-        return HttpResponseBadRequest(_("This address asks for a file that does not exist."))
+        return unreadable(request, _("This address asks for a file that does not exist."))
     rows: Any = form.apply(Job.objects.select_related("created_by"))
     return download.stream(rows, kind)

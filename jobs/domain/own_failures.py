@@ -1,0 +1,47 @@
+"""Failures that we make ourselves: stored as an English sentence, as tasks' errors are, and read in the language of whoever looks."""
+
+import re
+from typing import Final
+
+from django.utils.translation import gettext, gettext_noop
+
+WORKER_DIED: Final = gettext_noop("The worker died while it ran the job.")
+TIME_LIMIT: Final = gettext_noop("The job ran longer than its time limit.")
+WORKER_STOPPED: Final = gettext_noop("The worker was stopped.")
+ASKED_TO_STOP: Final = gettext_noop("The job was given back after it was asked to stop.")
+UNKNOWN_TASK: Final = gettext_noop("No worker knows the task %(task)s")
+NO_OUTCOME: Final = gettext_noop("The task ended in state %(state)s without an outcome.")
+UNREADABLE: Final = gettext_noop("The arguments cannot be read: %(error)s")
+UNREADABLE_OPTIONS: Final = gettext_noop("The options of the job cannot be read: %(error)s")
+NO_OPTIONS: Final = gettext_noop("The options of the job are not those of a Celery message.")
+NO_LIST: Final = gettext_noop("The positional arguments must be a list.")
+NO_NAMES: Final = gettext_noop("The named arguments must be an object with text keys.")
+STRATEGY: Final = gettext_noop("The task has a Strategy of its own (celery-batches); a job is one call of one task.")
+MANUAL: Final = gettext_noop("Turned into a failure by %(name)s to try the Dead Letter Queue")
+
+_SENTENCES: Final = [
+    WORKER_DIED, TIME_LIMIT, WORKER_STOPPED, ASKED_TO_STOP, UNKNOWN_TASK, NO_OUTCOME, UNREADABLE, UNREADABLE_OPTIONS,
+    NO_OPTIONS, NO_LIST, NO_NAMES, STRATEGY, MANUAL,
+]  # fmt: skip
+_VALUE: Final = re.compile(r"%\((\w+)\)s")
+
+
+def _pattern(sentence: str) -> str:
+    fixed, *rest = _VALUE.split(sentence)
+    values = zip(rest[::2], rest[1::2], strict=True)
+    return re.escape(fixed) + "".join(f"(?P<{name}>.*){re.escape(text)}" for name, text in values)
+
+
+# As a message, or as a job's last error, which the class of the error stands before.
+_STORED: Final = [(sentence, re.compile(rf"(?P<prefix>(?:\w+: )?){_pattern(sentence)}", re.DOTALL)) for sentence in _SENTENCES]
+
+
+def said(text: str) -> str:
+    """An error's text in the language of now where it is one of ours, isolated from the direction of its surroundings; else as it is."""
+    for sentence, stored in _STORED:
+        if found := stored.fullmatch(text):
+            values = found.groupdict()
+            prefix = values.pop("prefix")
+            told = gettext(sentence) % {name: f"\u2068{value}\u2069" for name, value in values.items()} if values else gettext(sentence)
+            return f"{prefix}\u2068{told}\u2069"
+    return text

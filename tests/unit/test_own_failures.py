@@ -1,0 +1,37 @@
+"""What we say ourselves of a failure is stored in English and read in the reader's language."""
+
+import re
+
+import pytest
+from django.utils import translation
+
+from jobs.domain import own_failures
+
+SENTENCES = [text for name, text in vars(own_failures).items() if name.isupper() and not name.startswith("_")]
+VALUES = {"task": "'shop.pay'", "state": "FAILURE", "error": "line 1:\nno (comma)", "name": "sara"}
+
+
+def stored(sentence: str) -> str:
+    return sentence % {name: VALUES[name] for name in re.findall(r"%\((\w+)\)s", sentence)}
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+@pytest.mark.parametrize("prefix", ["", "SomeError: "])
+def test_each_is_said_in_both_languages(sentence: str, prefix: str) -> None:
+    text = prefix + stored(sentence)
+    shown = {}
+    for language in ("en", "ar"):
+        with translation.override(language):
+            shown[language] = re.sub("[\u2068\u2069]", "", own_failures.said(text))
+    assert shown["en"] == text
+    assert shown["ar"].startswith(prefix)
+    assert re.search("[\u0621-\u064a]{3}", shown["ar"])
+    assert all(VALUES[name] in shown["ar"] for name in re.findall(r"%\((\w+)\)s", sentence))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "boom", "ValueError: boom", "The worker died", "The worker was stopped. Or not", "%(task)s", "No worker knows the task"]
+)
+def test_what_is_not_ours_stays(text: str) -> None:
+    with translation.override("ar"):
+        assert own_failures.said(text) == text
