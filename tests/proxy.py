@@ -1,4 +1,4 @@
-"""A proxy before a server's unix socket: it can cut connections, leave them half open, or refuse some."""
+"""A proxy before a server's unix socket: it can cut connections, leave them half open, mute them, or refuse some."""
 
 import socket
 import threading
@@ -39,6 +39,14 @@ class Proxy:
         """Leave all open connections half open: nothing passes, nothing is closed. New ones work. How many there were."""
         self.frozen |= set(self.pairs)
         return len(self.frozen)
+
+    def mute(self, chosen: Callable[[bytes], bool]) -> int:
+        """Close the server's side of the chosen connections alone: what asks over one gets no answer and no end. How many there were."""
+        pairs = [pair for pair, first in list(self.pairs.items()) if chosen(first)]
+        self.frozen |= set(pairs)
+        for _near, far in pairs:
+            far.shutdown(socket.SHUT_RDWR)
+        return len(pairs)
 
     def close(self) -> None:
         """Stop listening and cut everything."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LOST: Final = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 # Of Django's parameters for a connection, those that libpq does not know; the last three come with psycopg 3.
 NOT_LIBPQ: Final = frozenset({"cursor_factory", "client_encoding", "context", "prepare_threshold", "row_factory"})
+# On the server's side too: else the locks of a host that is gone are held until Linux's own keepalive, two hours.
+_ALIVE: Final = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 11000"
 opened: Final[WeakSet[Any]] = WeakSet()  # the engine connections of this process
 
 
@@ -106,12 +108,14 @@ def connect(application_name: str, *, as_role: bool = True) -> Any:
         kept = {key: value for key, value in given.items() if key not in NOT_LIBPQ}
         connection = psycopg2.connect(**(kept | common))
     connection.autocommit = True
-    if as_role:
-        try:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_ALIVE)
+        if as_role:
             assume_role(connection)
-        except BaseException:
-            connection.close()
-            raise
+    except BaseException:
+        connection.close()
+        raise
     opened.add(connection)
     return connection
 

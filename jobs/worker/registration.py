@@ -1,17 +1,20 @@
 """This process's row in jobs_worker and its lock, which PostgreSQL frees the moment the process dies."""
 
+import _socket
 import json
 import logging
+import math
 import select
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
-from psycopg2 import OperationalError
+from psycopg2 import InterfaceError, OperationalError
+from psycopg2.errors import QueryCanceled
 
 from jobs.store import locks
 from jobs.store.engine import LOST, connect
@@ -22,6 +25,9 @@ SELECT EXISTS (SELECT FROM jobs_worker WHERE id = %(id)s), extract(epoch FROM cl
        EXISTS (SELECT FROM jobs_aftermath),
        (SELECT json_agg(json_build_array(id, runs, cancel_requested_at IS NOT NULL, task_id))
           FROM jobs_job WHERE worker = %(id)s AND status = 'running')"""
+# Seconds that an answer may take before nothing more is admitted, before PostgreSQL gives the question up, and before the
+# connection is cut: something on the way must have forgotten it, for what PostgreSQL is slow at it would have given up.
+SLOW_S, GIVEN_UP_S, MUTE_S = 3.0, 8.0, 10.0
 _JSON = ("queues", "tasks", "versions")
 
 
@@ -39,6 +45,7 @@ class Registration:
         self.untold = False  # at the last look: of the end of some job something is still to be told
         self.has_something: Callable[[], Any] = list  # asks the connection's socket
         self.turn = threading.Lock()  # one statement at a time
+        self.asked = math.inf  # time.monotonic() since when one is on its way
         self.take()
 
     def take(self) -> None:
@@ -46,6 +53,7 @@ class Registration:
         connection = connect(f"jobs-worker-life {self.description['name']}"[:63])
         try:
             with connection.cursor() as cursor:
+                cursor.execute("SET statement_timeout = %s", (f"{GIVEN_UP_S}s",))
                 self._insert(cursor)
                 cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", (locks.WORKER_CLASS, self.id))
                 if not cursor.fetchone()[0]:  # the server has not noticed yet that the former connection is gone
@@ -78,7 +86,7 @@ class Registration:
 
     def check(self) -> bool:
         """Look, and whether the lock is held; takes it again when the connection was cut."""
-        with self.turn:
+        with self._asking():
             if self.connection is not None and self._answers():
                 return True
             try:
@@ -101,6 +109,9 @@ class Registration:
         try:
             self._look()
             return True
+        except QueryCanceled as error:
+            logger.warning("a look at this worker's rows was given up, its lock is held: %s", error)
+            return True
         except LOST as error:
             logger.error("the worker's lock connection is gone, nothing is admitted: %s", str(error).strip().splitlines()[:1])
             self.connection.close()
@@ -108,9 +119,27 @@ class Registration:
             return False
 
     @contextmanager
+    def _asking(self) -> Iterator[None]:
+        with self.turn:
+            self.asked = time.monotonic()
+            try:
+                yield
+            finally:
+                self.asked = math.inf
+
+    def hang_up(self) -> None:
+        """Cut the connection when an answer has not come for MUTE_S: who waits for it would wait for ever. From any thread, never waits."""
+        if self.connection is None or time.monotonic() - self.asked < MUTE_S:
+            return
+        with suppress(OSError, InterfaceError):  # it was closed meanwhile
+            line = _socket.socket(fileno=_socket.dup(self.connection.fileno()))
+            line.shutdown(_socket.SHUT_RDWR)
+            line.close()
+
+    @contextmanager
     def cursor(self) -> Iterator[Any]:
         """For a statement in the session that holds the lock. Raises psycopg2.OperationalError without it."""
-        with self.turn:
+        with self._asking():
             if self.connection is None:
                 raise OperationalError("the worker's lock is not held")
             with self.connection.cursor() as cursor:
@@ -122,7 +151,7 @@ class Registration:
         if self.connection is None or self.connection.closed:
             return False
         if not self.turn.acquire(blocking=False):
-            return True  # a statement is on its way
+            return time.monotonic() - self.asked < SLOW_S  # a statement is on its way
         try:
             return not self.has_something()
         finally:

@@ -63,6 +63,7 @@ class Watchdog:
                 self.sleep(OVERDUE_S)
                 now = time.monotonic()
             looked = now
+            self.engine.registration.hang_up()
             try:
                 held = [outcome for outcome in self.engine.held.values() if outcome is not None]
             except RuntimeError:  # it was changed meanwhile

@@ -79,6 +79,19 @@ def test_without_its_lock_a_worker_admits_nothing(tmp_path: Path, short_path: Pa
     assert max(Job.objects.filter(id__in=waiting).values_list("runs", flat=True)) == 1
 
 
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("threads", marks=pytest.mark.chaos)])
+def test_a_lock_whose_connection_goes_mute_is_taken_again(tmp_path: Path, short_path: Path, pool: str) -> None:
+    """PostgreSQL has freed it; what lies between tells the worker nothing and acknowledges all it sends."""
+    log = tmp_path / "log"
+    with database_behind_a_proxy(short_path) as (between, url), running_worker(log, pool=pool, DATABASE_URL=url):
+        until(lambda: completed(enqueue("t.add", args=[1, 2]).id), timeout=20)
+        assert between.mute(is_lock) == 1
+        until(lambda: b"the worker's lock is held again" in log.read_bytes(), timeout=20)
+        after = enqueue_many("t.add", [((n, 1), {}) for n in range(20)])
+        until(lambda: completed(*after), timeout=20)
+    assert max(Job.objects.filter(id__in=after).values_list("runs", flat=True)) == 1
+
+
 GEVENT = ("gevent", b"jobs-commit", b"UPDATE 1")
 THREADS = ("threads", b"jobs-engine", b"UPDATE 1")
 

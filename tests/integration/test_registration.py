@@ -1,0 +1,67 @@
+"""The session that holds a worker's lock: how soon it notices what, and what it notices of a host that is gone."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection, transaction
+
+from jobs.store import engine
+from jobs.worker import registration
+from jobs.worker.registration import Registration
+from tests.green_engine import WORKER
+from tests.waiting import until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registration]:
+    monkeypatch.setattr(registration, "GIVEN_UP_S", 0.3)
+    monkeypatch.setattr(registration, "SLOW_S", 0.1)
+    made = Registration(WORKER | {"pool": "threads"})
+    yield made
+    made.leave()
+
+
+def test_a_look_that_takes_too_long_is_given_up_and_the_lock_is_kept(registered: Registration) -> None:
+    session = registered.session
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK jobs_worker")
+        looking = threading.Thread(target=registered.check)
+        looking.start()
+        until(lambda: not registered.held, timeout=5, what="nothing is admitted while no answer comes")
+        looking.join(5)
+        assert registered.held
+    assert registered.check()
+    assert registered.session == session
+
+
+def test_an_answer_that_never_comes_is_not_waited_for(registered: Registration, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registration, "MUTE_S", 0.1)
+    with registered.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+    registered.hang_up()
+    assert registered.held, "at rest it is not mute"
+    session = registered.session
+    found: list[bool] = []
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK jobs_job")
+        looking = threading.Thread(target=lambda: found.append(registered.check()))
+        looking.start()
+        until(lambda: not registered.held, timeout=5)
+        until(lambda: registered.hang_up() or not looking.is_alive() or registered.session != session, timeout=5)
+    looking.join(10)
+    assert found == [True]
+    assert registered.session != session, "the lock is taken over another connection"
+
+
+def test_the_server_looks_after_the_lines_to_workers_too() -> None:
+    """Else a host that is gone would hold its locks for the two hours of Linux's own keepalive. Over a unix socket the values read 0."""
+    made = engine.connect("test")
+    with made.cursor() as cursor:
+        cursor.execute("SELECT name FROM pg_settings WHERE name ~ '^tcp_' AND source = 'session' ORDER BY name")
+        assert [name for (name,) in cursor.fetchall()] == [
+            "tcp_keepalives_count", "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout",
+        ]  # fmt: skip
+    made.close()
