@@ -98,7 +98,11 @@ class Registration:
 
     def _look(self) -> None:
         with self.connection.cursor() as cursor:
-            cursor.execute(_LOOK, {"id": self.id})
+            try:
+                cursor.execute(_LOOK, {"id": self.id})
+            except QueryCanceled as error:  # the lock is held all the same
+                logger.warning("a look at this worker's rows was given up: %s", error)
+                return
             there, database, self.untold, running = cursor.fetchone()
             self.running = [(id, runs, asked, task_id) for id, runs, asked, task_id in running or ()]
             self.skew = time.time() - database
@@ -108,9 +112,6 @@ class Registration:
     def _answers(self) -> bool:
         try:
             self._look()
-            return True
-        except QueryCanceled as error:
-            logger.warning("a look at this worker's rows was given up, its lock is held: %s", error)
             return True
         except LOST as error:
             logger.error("the worker's lock connection is gone, nothing is admitted: %s", str(error).strip().splitlines()[:1])
