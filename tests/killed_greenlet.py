@@ -18,20 +18,21 @@ def main(what: str, id: int) -> None:
     from jobs.worker.group_commit import GroupCommit
     from jobs.worker.registration import Registration
     from jobs.worker.watch import Watch
+    from tests.rows import task_id_of
 
     described = {"name": "alone@here", "hostname": "here", "pid": 1, "pool": "gevent", "concurrency": 4}
     engine = GroupCommit(Registration(described | {"queues": [], "tasks": [], "versions": {}}), 4)
     Watch(engine).start()
-    run = Run(id=id, runs=1)
+    run, name = Run(id=id, runs=1), task_id_of(id)
     if what == "complete":
-        assert engine.claim(run, "celery", 5)
+        assert engine.claim(run, name, "celery", 5)
         victim = gevent.spawn(engine.complete, run, "7")
         print("ready", flush=True)
         sys.stdin.readline()
     else:
         print("ready", flush=True)
         sys.stdin.readline()
-        victim = gevent.spawn(engine.claim, run, "celery", 5)
+        victim = gevent.spawn(engine.claim, run, name, "celery", 5)
     gevent.sleep(0.03)
     victim.kill()
     print("killed", flush=True)

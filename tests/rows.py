@@ -18,12 +18,17 @@ def job_in(status: str, **options: Any) -> Job:
         if status == "cancelled":
             assert interventions.cancel_pending(cursor, [job.id])
         elif status != "pending":
-            assert transitions.claim(cursor, run, worker=1, queue=job.queue, priority=job.priority)
+            assert transitions.claim(cursor, run, task_id=job.task_id, worker=1, queue=job.queue, priority=job.priority)
         if status == "completed":
             assert transitions.complete(cursor, run, result="null")
         elif status == "failed":
             assert transitions.bury(cursor, run, Failure(error_class="ValueError", message="no"), task=job.task)
     return Job.objects.get(id=job.id)
+
+
+def task_id_of(id: int) -> str:
+    """The Celery id of the job with this number."""
+    return str(Job.objects.values_list("task_id", flat=True).get(pk=id))
 
 
 def index_everything() -> None:

@@ -30,7 +30,7 @@ REQUEUE_S = 0.1  # seconds before a rejected job is due again
 def claim(task: Any, request: Any, make: Any) -> Any:
     """The outcome to fill in when the run is ours, else None: a duplicate or stale message."""
     run = Run(id=request.job_id, runs=request.runs)
-    if not process_engine.current().claim(run, request.job_queue, request.job_priority):
+    if not process_engine.current().claim(run, request.id, request.job_queue, request.job_priority):
         return None
     outcome = make(run=run, task=task)
     if process_engine.is_green():

@@ -21,6 +21,7 @@ from jobs.leader import batches, election, indexing, look, notices, pick, prune,
 from jobs.leader.complaint import Complaint
 from jobs.leader.link import Link
 from jobs.leader.load import Load, tell
+from jobs.leader.neighbour import Neighbour
 from jobs.leader.outage import Outage
 from jobs.leader.rescue import Rescue
 from jobs.leader.told import Told
@@ -55,7 +56,7 @@ class Leader:
         self.link = link
         self.window = Window()
         self.rescue = Rescue(connection, again=again)
-        self.outage = Outage(self.cursor, link)
+        self.outage, self.neighbour = Outage(self.cursor, link), Neighbour(self.cursor)
         self.after: dict[Lane, pick.Place] = {}
         self.asleep = False
         self.polls = 0
@@ -123,7 +124,8 @@ class Leader:
         """Read the lanes back; what was lost is forgotten, and so picked again."""
         queues = {queue for names in self.rescue.live.values() for queue in names}
         lanes = sorted({(queue, lane) for queue in queues for lane in LANES} | set(self.window.lying))
-        lying = self.link.line.ask_all([("LRANGE", publish.key(lane), 0, -1) for lane in lanes])
+        *lying, said, _set = self.link.line.ask_all([*(("LRANGE", publish.key(lane), 0, -1) for lane in lanes), *self.neighbour.commands])
+        self.neighbour.look(said)
         left = self.window.resync(dict(zip(lanes, lying, strict=True)))
         if lost := self.window.forget(pick.pending(self.cursor, left)):
             logger.warning("%s messages were lost with Redis; sending them again", lost)

@@ -48,7 +48,7 @@ CLAIM: Final = f"""
 UPDATE jobs_job SET status = 'running', runs = runs + 1, attempts = attempts + 1, worker = %(worker)s,
        started_at = statement_timestamp(), progress = {KEPT_PROGRESS}, deadline_at = statement_timestamp() + make_interval(secs => timeout)
  WHERE id = %(id)s AND runs = %(runs)s - 1 AND status = %(pending)s AND run_at <= statement_timestamp()
-   AND queue = %(queue)s AND priority = %(priority)s"""
+   AND queue = %(queue)s AND priority = %(priority)s AND task_id = %(task_id)s"""
 COMPLETE: Final = ended(
     """UPDATE jobs_job SET status = 'completed', finished_at = clock_timestamp(), result = %(result)s::json, result_meta = %(meta)s::json
         WHERE id = %(id)s AND runs = %(runs)s AND status = %(running)s"""
@@ -83,9 +83,13 @@ def _is_asked_to_stop(cursor: Any, run: Run) -> bool | None:
     return None if row is None else bool(row[0])
 
 
-def claim(cursor: Any, run: Run, *, worker: int, queue: str, priority: int) -> bool:
-    """pending -> running, for the run that the message was made for. `run.runs` is the value after the claim."""
-    cursor.execute(CLAIM, {"id": run.id, "runs": run.runs, "worker": worker, "queue": queue, "priority": priority, "pending": "pending"})
+def claim(cursor: Any, run: Run, *, task_id: str, worker: int, queue: str, priority: int) -> bool:
+    """pending -> running, for the run that the message was made for. `run.runs` is the value after the claim.
+
+    `task_id` tells the job from one of the same number in another database that uses the same Redis.
+    """
+    values = {"id": run.id, "runs": run.runs, "task_id": task_id, "worker": worker, "queue": queue, "priority": priority}
+    cursor.execute(CLAIM, values | {"pending": "pending"})
     return bool(cursor.rowcount)
 
 

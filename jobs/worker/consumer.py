@@ -154,7 +154,7 @@ class Consumer(celery.worker.consumer.Consumer):
         if not wait:
             return self._limit_move_to_pool(request)
         run, engine = Run(id=headers["job_id"], runs=headers["runs"]), process_engine.current()
-        if engine.claim(run, headers["job_queue"], headers["job_priority"]):
+        if engine.claim(run, headers["id"], headers["job_queue"], headers["job_priority"]):
             engine.write(lambda cursor: transitions.release(cursor, run, delay=wait))
             engine.held.pop(run.id, None)
         return None
@@ -173,7 +173,7 @@ class Consumer(celery.worker.consumer.Consumer):
         name = headers["task"]
         run = Run(id=headers["job_id"], runs=headers["runs"])
         engine = process_engine.current()
-        if not engine.claim(run, headers["job_queue"], headers["job_priority"]):
+        if not engine.claim(run, headers["id"], headers["job_queue"], headers["job_priority"]):
             return
         engine.held.pop(run.id, None)
         elsewhere = engine.write(lambda cursor: _is_known(cursor, engine.worker_id, name, headers["job_queue"]))

@@ -70,7 +70,7 @@ class Counting:
                 cursor.execute(
                     flush.EXECUTE_COUNT,
                     (
-                        [c.run.id for c in counted], [c.run.runs for c in counted], [c.result for c in counted],
+                        [c.run.id for c in counted], [c.run.runs for c in counted], [c.text for c in counted],
                         [c.part.chord for c in counted], [c.part.place for c in counted], [c.part.result for c in counted],
                     ),
                 )  # fmt: skip

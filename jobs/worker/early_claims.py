@@ -35,7 +35,8 @@ class EarlyClaims:
             return
         if headers["id"] in state.revoked or (state.revoked_stamps and headers.get("stamped_headers")):
             return
-        self.engine.ask(Run(id=headers["job_id"], runs=headers["runs"]), headers["job_queue"], headers["job_priority"])
+        run = Run(id=headers["job_id"], runs=headers["runs"])
+        self.engine.ask(run, headers["id"], headers["job_queue"], headers["job_priority"])
 
     def is_verified(self, headers: Any) -> bool:
         """Whether these very headers, with their body, were verified here; asked once."""

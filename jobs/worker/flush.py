@@ -19,22 +19,24 @@ SESSION = """SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
 def _move(name: str, other_end: str, other_claim: str) -> str:
     """Ends, and the claims that take their slots, as one UPDATE: PostgreSQL reads the table's constraints anew for each.
 
-    A row without a queue is an end. The rows are changed in the order given, ends first, so that who follows the changes one by one
-    (a trigger, logical decoding) counts no more running jobs than there are slots: `= ANY` keeps the planner from turning the join round.
+    A row without a queue is an end, and `text` its result; that of a claim is the Celery id, which tells the job from one of the same
+    number in another database that uses the same Redis. The rows are changed in the order given, ends first, so that who follows the
+    changes one by one (a trigger, logical decoding) counts no more running jobs than there are slots: `= ANY` keeps the planner from
+    turning the join round.
     """
     return f"""PREPARE {name} (bigint[], int[], text[], text[], int[], int) AS
 UPDATE jobs_job j SET status = CASE WHEN g.queue IS NULL THEN 'completed' ELSE 'running' END, runs = g.run, worker = $6,
        attempts = j.attempts + CASE j.status WHEN 'pending' THEN 1 ELSE 0 END,
-       result = CASE WHEN g.queue IS NULL THEN g.result::json ELSE j.result END,
+       result = CASE WHEN g.queue IS NULL THEN g.text::json ELSE j.result END,
        finished_at = CASE WHEN g.queue IS NULL THEN statement_timestamp() END,
        started_at = CASE WHEN g.queue IS NULL THEN j.started_at ELSE statement_timestamp() END,
        progress = CASE WHEN g.queue IS NULL THEN j.progress ELSE {KEPT_PROGRESS} END,
        deadline_at = CASE WHEN g.queue IS NULL THEN j.deadline_at ELSE statement_timestamp() + make_interval(secs => j.timeout) END
-  FROM unnest($1, $2, $3, $4, $5) AS g (id, run, result, queue, priority)
+  FROM unnest($1, $2, $3, $4, $5) AS g (id, run, text, queue, priority)
  WHERE j.id = ANY (ARRAY[g.id]) AND CASE WHEN g.queue IS NULL THEN
          j.runs = g.run AND j.worker = $6 AND (j.status = 'running'{other_end})
        ELSE j.status = 'pending' AND j.runs = g.run - 1 AND j.run_at <= statement_timestamp()
-         AND j.queue = g.queue AND j.priority = g.priority{other_claim} END
+         AND j.queue = g.queue AND j.priority = g.priority AND j.task_id = g.text{other_claim} END
 RETURNING j.id, g.queue IS NULL, CASE WHEN g.queue IS NULL THEN {tell("j.task_id")} END"""
 
 
@@ -66,10 +68,10 @@ _EXECUTE_MOVE, _EXECUTE_AGAIN = _EXECUTE.format("jobs_move"), _EXECUTE.format("j
 class Change:
     """One claim or completion on its way."""
 
-    __slots__ = ("answer", "priority", "queue", "result", "run")
+    __slots__ = ("answer", "priority", "queue", "run", "text")
 
-    def __init__(self, run: Run, result: str | None = None, queue: str = "", priority: int = 0) -> None:
-        self.run, self.result, self.queue, self.priority = run, result, queue, priority
+    def __init__(self, run: Run, text: str | None = None, queue: str = "", priority: int = 0) -> None:
+        self.run, self.text, self.queue, self.priority = run, text, queue, priority  # `text`: the result, or the Celery id of a claim
         self.answer = AsyncResult()
 
 
@@ -93,7 +95,7 @@ def batch(completions: Sequence[Change], claims: Sequence[Change], worker: int, 
     ends, starts = sorted(completions, key=_id), sorted(claims, key=_id)  # so that two who change the same rows hardly block each other
     both, no_queue = [*ends, *starts], [None] * len(ends)
     numbers = array([c.run.id for c in both]), array([c.run.runs for c in both]), array([c.priority for c in both])
-    texts = text_array([c.result for c in ends]), text_array([*no_queue, *[str(c.queue) for c in starts]])
+    texts = text_array([c.text for c in both]), text_array([*no_queue, *[str(c.queue) for c in starts]])
     return (_EXECUTE_AGAIN if resent else _EXECUTE_MOVE) % (*numbers, worker), texts
 
 

@@ -65,7 +65,7 @@ class GroupCommit(Counting):
         self.on_handed: Callable[[int, NewJob], None] = lambda id, new: None
         gevent.spawn(self._run)
 
-    def claim(self, run: Run, queue: str, priority: int) -> bool:
+    def claim(self, run: Run, task_id: str, queue: str, priority: int) -> bool:
         """True if this run owns the job now. A second message for a job this process holds is refused here."""
         if self.handed.get(run.id) == run:
             return self._begin_handed(run)
@@ -75,7 +75,7 @@ class GroupCommit(Counting):
         elif run.id in self.held or not self.registration.held:
             return False
         else:
-            change = self._claim(run, queue, priority)
+            change = self._claim(run, task_id, queue, priority)
         try:
             won = bool(change.answer.get())
         except BaseException:  # killed while claiming; should the claim be won, the watch finds a row that nobody holds
@@ -86,14 +86,14 @@ class GroupCommit(Counting):
             return False
         return won
 
-    def ask(self, run: Run, queue: str, priority: int) -> None:
+    def ask(self, run: Run, task_id: str, queue: str, priority: int) -> None:
         """Claim a job whose task will ask for the answer by `claim`."""
         if run.id not in self.held:
-            self.early[run.id] = self._claim(run, queue, priority)
+            self.early[run.id] = self._claim(run, task_id, queue, priority)
 
-    def _claim(self, run: Run, queue: str, priority: int) -> Change:
+    def _claim(self, run: Run, task_id: str, queue: str, priority: int) -> Change:
         self.held[run.id] = None
-        change = Change(run, queue=queue, priority=priority)
+        change = Change(run, task_id, queue, priority)
         self.claims.append(change)
         self.wake.set()
         return change
@@ -269,7 +269,7 @@ class GroupCommit(Counting):
         run = change.run
         try:
             won = self.write(
-                lambda cursor: transitions.complete(cursor, run, result=change.result),
+                lambda cursor: transitions.complete(cursor, run, result=change.text),
                 written=lambda cursor: late.was_written(cursor, run),
                 doubt=doubt,
             )

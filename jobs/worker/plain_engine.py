@@ -27,14 +27,14 @@ class PlainEngine:
         self._own = OwnWrites(self._connect)
         self.write, self.close = self._own.write, self._own.close
 
-    def claim(self, run: Run, queue: str, priority: int) -> bool:
+    def claim(self, run: Run, task_id: str, queue: str, priority: int) -> bool:
         """True if this run owns the job now. A message that came while the worker was told to stop is left to another one."""
         if stopping.is_told() or run.id in self.held or not (self.registration.held or self.registration.check()):
             return False
 
         def change(cursor: Any) -> bool:
             try:
-                return prepared.claim(cursor, run, worker=self.worker_id, queue=queue, priority=priority)
+                return prepared.claim(cursor, run, task_id=task_id, worker=self.worker_id, queue=queue, priority=priority)
             except psycopg2.errors.LockNotAvailable:  # somebody keeps the row locked: it is sent again, the slot is for others
                 return False
 

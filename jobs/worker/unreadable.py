@@ -40,7 +40,7 @@ def refuse(message: Any, reason: str) -> None:
     headers = message.headers
     run, task = Run(id=headers["job_id"], runs=headers["runs"]), str(headers.get("task"))
     engine = process_engine.current()
-    if not engine.claim(run, headers["job_queue"], headers["job_priority"]):
+    if not engine.claim(run, headers["id"], headers["job_queue"], headers["job_priority"]):
         return
     try:
         failure = Failure(error_class="UnreadableJob", message=reason)

@@ -92,5 +92,5 @@ def _rows(worker: int) -> dict[str, int]:
 def _claimed(worker: int, **options: object) -> Job:
     job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 60}, **options)
     with connection.cursor() as cursor:
-        assert transitions.claim(cursor, Run(id=job.id, runs=1), worker=worker, queue=job.queue, priority=job.priority)
+        assert transitions.claim(cursor, Run(id=job.id, runs=1), task_id=job.task_id, worker=worker, queue=job.queue, priority=job.priority)
     return job

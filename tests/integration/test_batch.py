@@ -12,6 +12,7 @@ from jobs.store import engine
 from jobs.store.transitions import Run
 from jobs.worker import flush
 from jobs.worker.flush import Change
+from tests.rows import task_id_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ME, OTHER = 7, 8
@@ -63,7 +64,7 @@ def test_a_batch_moves_its_own_rows(resent: bool) -> None:
         cursor.execute(flush.SESSION)
         cursor.execute(flush.PREPARE)
         completions = [Change(Run(id=id, runs=2), result) for id, result in zip(ends, [RESULT, *[None] * len(ends)], strict=False)]
-        starts = [Change(Run(id=id, runs=2), queue="celery", priority=5) for id in claims]
+        starts = [Change(Run(id=id, runs=2), before[id]["task_id"], "celery", 5) for id in claims]
         cursor.execute(*flush.batch(completions, starts, ME, resent=resent))
         done, claimed = flush.answer(cursor.fetchall())
     after = rows()
@@ -108,7 +109,7 @@ def test_ends_are_changed_before_the_claims_that_take_their_slots(resent: bool) 
         cursor.execute("TRUNCATE jobs_job CASCADE")
         cursor.execute(flush.SESSION)
         cursor.execute(flush.PREPARE)
-        cursor.execute(*flush.batch([], [Change(Run(id=1, runs=1), queue="celery")], ME, resent=resent))
+        cursor.execute(*flush.batch([], [Change(Run(id=1, runs=1), "nobody", "celery")], ME, resent=resent))
         waiting = [made("runs = 0") for _ in range(40)]  # numbers below and above those that run
         running = [made(f"{RUNNING}, worker = {ME}, runs = 1, attempts = 1") for _ in range(4)]
         waiting += [made("runs = 0") for _ in range(40)]
@@ -120,7 +121,7 @@ def test_ends_are_changed_before_the_claims_that_take_their_slots(resent: bool) 
         )
         try:
             ends = [Change(Run(id=id, runs=1)) for id in reversed(running)]
-            starts = [Change(Run(id=id, runs=1), queue="celery", priority=5) for id in (waiting[50], waiting[0], waiting[60], waiting[1])]
+            starts = [Change(Run(id=waiting[place], runs=1), task_id_of(waiting[place]), "celery", 5) for place in (50, 0, 60, 1)]
             cursor.execute(*flush.batch(ends, starts, ME, resent=resent))
             assert flush.answer(cursor.fetchall()) == (set(running), {waiting[place] for place in (0, 1, 50, 60)})
             cursor.execute("SELECT status FROM seen ORDER BY place")

@@ -19,6 +19,7 @@ from jobs.worker.early_claims import EarlyClaims
 from jobs.worker.group_commit import GroupCommit
 from jobs.worker.registration import Registration
 from tests.green_engine import group_commit
+from tests.rows import task_id_of
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -47,43 +48,43 @@ def row(run: Run) -> tuple[str, int]:
 
 
 def test_the_task_gets_the_answer_once(engine: GroupCommit, run: Run) -> None:
-    engine.ask(run, "celery", 5)
+    engine.ask(run, task_id_of(run.id), "celery", 5)
     assert engine.unbegun == {run}
-    assert engine.claim(run, "celery", 5)
+    assert engine.claim(run, task_id_of(run.id), "celery", 5)
     assert row(run) == ("running", 1)
-    assert not engine.claim(run, "celery", 5), "a second message"
-    engine.ask(run, "celery", 5)
+    assert not engine.claim(run, task_id_of(run.id), "celery", 5), "a second message"
+    engine.ask(run, task_id_of(run.id), "celery", 5)
     assert not engine.unbegun
 
 
 def test_a_claim_that_is_lost_is_no_job_of_this_worker(engine: GroupCommit, run: Run) -> None:
     Job.objects.filter(id=run.id).update(priority=6)
-    engine.ask(run, "celery", 5)
-    assert not engine.claim(run, "celery", 5)
+    engine.ask(run, task_id_of(run.id), "celery", 5)
+    assert not engine.claim(run, task_id_of(run.id), "celery", 5)
     assert not engine.held
     assert row(run) == ("pending", 0)
 
 
 def test_what_does_not_begin_is_given_back(engine: GroupCommit, run: Run) -> None:
-    engine.ask(run, "celery", 5)
+    engine.ask(run, task_id_of(run.id), "celery", 5)
     engine.give_back(run)
     assert row(run) == ("pending", 1)
     assert not engine.held
-    assert not engine.claim(run, "celery", 5), "its message is void"
+    assert not engine.claim(run, task_id_of(run.id), "celery", 5), "its message is void"
     assert row(run) == ("pending", 1)
 
 
 def test_what_was_revoked_meanwhile_is_cancelled(engine: GroupCommit, run: Run) -> None:
-    engine.ask(run, "celery", 5)
+    engine.ask(run, task_id_of(run.id), "celery", 5)
     settle.revoked(run, "revoked")
     assert row(run) == ("cancelled", 1)
     assert not engine.held
 
 
 def test_nothing_begins_without_the_lock(engine: GroupCommit, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine.ask(run, "celery", 5)
+    engine.ask(run, task_id_of(run.id), "celery", 5)
     monkeypatch.setattr(Registration, "held", False)
-    assert not engine.claim(run, "celery", 5)
+    assert not engine.claim(run, task_id_of(run.id), "celery", 5)
     assert row(run) == ("pending", 1)
 
 
@@ -92,10 +93,10 @@ def test_an_end_whose_claim_is_there_does_not_wait_for_another(engine: GroupComm
     waits = []
     monkeypatch.setattr(engine.gathering, "wait", lambda: waits.append((len(engine.completions), len(engine.claims))))
     second = Run(id=enqueue("t.same", args=[2]).id, runs=1)
-    assert engine.claim(run, "celery", 5)
-    engine.ask(second, "celery", 5)
+    assert engine.claim(run, task_id_of(run.id), "celery", 5)
+    engine.ask(second, task_id_of(second.id), "celery", 5)
     assert engine.complete(run, "1")
-    assert engine.claim(second, "celery", 5)
+    assert engine.claim(second, task_id_of(second.id), "celery", 5)
     assert (row(run), row(second), waits) == (("completed", 1), ("running", 1), [])
     assert engine.complete(second, "2")
     assert waits == [(1, 0)]

@@ -20,6 +20,7 @@ from jobs.worker.plain_engine import PlainEngine
 from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
 from tests.flows import s
+from tests.rows import task_id_of
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -122,7 +123,7 @@ def test_a_job_whose_greenlet_is_gone_without_an_end_is_given_back(engine: Plain
     from jobs.store.transitions import Run
 
     (id,) = enqueue_many("t.same", [((1,), {})])
-    assert engine.claim(Run(id=id, runs=1), "celery", 5)
+    assert engine.claim(Run(id=id, runs=1), task_id_of(id), "celery", 5)
     greenlet = gevent.spawn(lambda: None)
     greenlet.join()
     from jobs.celery_app.body import Body

@@ -51,7 +51,7 @@ def test_an_answer_of_a_stale_run_changes_nothing(verb: str) -> None:
         assert transitions.lose(cursor, stale, Failure(error_class="WorkerLost", message="", outcome=Outcome.LOST))
         for step in ("waits again", "runs again", "has ended"):
             if step == "runs again":
-                assert transitions.claim(cursor, live, worker=2, queue=job.queue, priority=job.priority)
+                assert transitions.claim(cursor, live, task_id=job.task_id, worker=2, queue=job.queue, priority=job.priority)
             if step == "has ended":
                 assert transitions.complete(cursor, live, result="1")
             before = snapshot()
@@ -102,7 +102,9 @@ def test_a_message_of_another_run_claims_nothing(runs: int) -> None:
     job = job_in("running")
     with connection.cursor() as cursor:
         assert transitions.release(cursor, Run(id=job.id, runs=1))
-        assert not transitions.claim(cursor, Run(id=job.id, runs=runs), worker=2, queue=job.queue, priority=job.priority)
+        assert not transitions.claim(
+            cursor, Run(id=job.id, runs=runs), task_id=job.task_id, worker=2, queue=job.queue, priority=job.priority
+        )
 
 
 def snapshot() -> list[Any]:
@@ -174,7 +176,8 @@ def test_an_insert_notifies_only_a_leader_that_sleeps() -> None:
             assert heard(leader, 10)
             leader.notifies.clear()
             with connection.cursor() as own:
-                assert transitions.claim(own, Run(id=Job.objects.latest("id").id, runs=1), worker=1, queue="celery", priority=5)
+                last = Job.objects.latest("id")
+                assert transitions.claim(own, Run(id=last.id, runs=1), task_id=last.task_id, worker=1, queue="celery", priority=5)
                 assert not heard(leader, 0.3), "a claim makes nothing due"
                 done = Run(id=Job.objects.latest("id").id, runs=1)
                 handed = replace(NEXT, priority=9)

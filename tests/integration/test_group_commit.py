@@ -20,6 +20,7 @@ from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
 from jobs.worker.group_commit import GroupCommit
 from tests.green_engine import group_commit
+from tests.rows import task_id_of
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,7 +44,7 @@ def new() -> Run:
 
 def claimed(engine: GroupCommit) -> Run:
     run = new()
-    assert engine.claim(run, "celery", 5)
+    assert engine.claim(run, task_id_of(run.id), "celery", 5)
     return run
 
 
@@ -58,10 +59,10 @@ def test_a_table_that_is_locked_when_the_connection_is_made(engine: GroupCommit)
     run, other = new(), connection.copy()
     with other.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE jobs_job IN ACCESS EXCLUSIVE MODE")
-        assert not engine.claim(run, "celery", 5)
+        assert not engine.claim(run, task_id_of(run.id), "celery", 5)
         cursor.execute("ROLLBACK")
     other.close()
-    assert engine.claim(run, "celery", 5)
+    assert engine.claim(run, task_id_of(run.id), "celery", 5)
 
 
 def test_a_result_of_too_many_levels_is_that_jobs_own_trouble(engine: GroupCommit) -> None:
@@ -105,7 +106,7 @@ def order_of(engine: GroupCommit, monkeypatch: pytest.MonkeyPatch, seconds: floa
         order.append("first told")
 
     def begin() -> None:
-        engine.claim(second, "celery", 5)
+        engine.claim(second, task_id_of(second.id), "celery", 5)
         order.append("second begun")
         if seconds is not None:
             gevent.sleep(seconds)

@@ -303,7 +303,9 @@ def handed_on() -> Iterator[tuple[GroupCommit, Job]]:
     )
     first = enqueue("t.same", args=[1])
     with connection.cursor() as cursor:
-        assert transitions.claim(cursor, Run(id=first.id, runs=1), worker=engine.worker_id, queue="celery", priority=5)
+        assert transitions.claim(
+            cursor, Run(id=first.id, runs=1), task_id=first.task_id, worker=engine.worker_id, queue="celery", priority=5
+        )
         new = NewJob(task="t.same", args="[1]", task_id="the next link", timeout=60)
         linked = links.complete_handing_on(
             cursor, Run(id=first.id, runs=1), result="1", meta=None, new=new, worker=engine.worker_id, queues=["celery"]

@@ -13,6 +13,7 @@ from jobs.store import engine, prepared
 from jobs.store.transitions import Run
 from jobs.worker import flush
 from jobs.worker.flush import Change
+from tests.rows import task_id_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,14 +38,14 @@ def test_a_plan_of_the_empty_table_does_not_read_the_full_one() -> None:
             cursor.execute("TRUNCATE jobs_job CASCADE")
             cursor.execute(flush.SESSION)
             cursor.execute(flush.PREPARE)
-            nobody = [Change(Run(id=1, runs=1), queue="celery")]
+            nobody = [Change(Run(id=1, runs=1), "nobody", "celery")]
             count = ([1], [1], ["1"], ["no-such-chord"], [0], ["1"])
             cursor.execute(*flush.batch([Change(Run(id=2, runs=1), "1")], nobody, 7, resent=False))
             cursor.execute(*flush.batch([], nobody, 7, resent=False))
             cursor.execute(flush.EXECUTE_COUNT, count)
             ids = enqueue_many("jobs.tasks.sleep", [((0,), {})] * 3000)
             end = Change(Run(id=ids[0], runs=1), "1")
-            start, lone = (Change(Run(id=id, runs=1), queue="celery", priority=5) for id in ids[-2:])
+            start, lone = (Change(Run(id=id, runs=1), task_id_of(id), "celery", 5) for id in ids[-2:])
             assert rows_read_in_vain(cursor, *flush.batch([end], [start], 7, resent=False)) <= 10
             assert rows_read_in_vain(cursor, *flush.batch([], [lone], 7, resent=False)) == 0
             assert rows_read_in_vain(cursor, flush.EXECUTE_COUNT, ([ids[0]], *count[1:])) <= 10
@@ -60,12 +61,13 @@ def test_the_same_of_a_process_that_moves_one_job_at_a_time() -> None:
         try:
             cursor.execute("TRUNCATE jobs_job CASCADE")
             cursor.execute(prepared.PREPARE)
-            assert not prepared.claim(cursor, Run(id=1, runs=1), worker=7, queue="celery", priority=5)
+            assert not prepared.claim(cursor, Run(id=1, runs=1), task_id="nobody", worker=7, queue="celery", priority=5)
             assert not prepared.complete(cursor, Run(id=1, runs=1), result="1")
             number = enqueue_many("jobs.tasks.sleep", [((0,), {})] * 3000)[-1]
-            claim, complete = (number, 1, 7, "celery", 5), (number, 1, "1")
+            name = task_id_of(number)
+            claim, complete = (number, 1, 7, "celery", 5, name), (number, 1, "1")
             assert rows_read_in_vain(cursor, prepared.EXECUTE_CLAIM, claim) <= 2
-            assert not prepared.claim(cursor, Run(id=number, runs=1), worker=7, queue="celery", priority=5)  # it is claimed
+            assert not prepared.claim(cursor, Run(id=number, runs=1), task_id=name, worker=7, queue="celery", priority=5)  # it is claimed
             assert rows_read_in_vain(cursor, prepared.EXECUTE_COMPLETE, complete) <= 2
             assert not prepared.complete(cursor, Run(id=number, runs=1), result="2")
             cursor.execute("SELECT status, runs, attempts, worker, result::text FROM jobs_job WHERE id = %s", [number])

@@ -61,7 +61,9 @@ def test_a_mock_in_the_place_of_the_app_s_send_task_is_called() -> None:
 
 def _claim(job: Job) -> bool:
     with connection.cursor() as cursor:
-        return transitions.claim(cursor, Run(id=job.id, runs=job.runs + 1), worker=0, queue=job.queue, priority=job.priority)
+        return transitions.claim(
+            cursor, Run(id=job.id, runs=job.runs + 1), task_id=job.task_id, worker=0, queue=job.queue, priority=job.priority
+        )
 
 
 def test_an_abort_of_a_job_that_waits_is_seen_by_its_run() -> None:

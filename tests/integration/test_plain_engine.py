@@ -73,4 +73,4 @@ def test_a_write_that_is_broken_off_leaves_no_session_and_no_half_of_itself(engi
         return str(cursor.fetchone()[0])
 
     assert engine.write(name) == "w"
-    assert not engine.claim(Run(id=1, runs=1), "celery", 5), "there is no such job, and the session serves"
+    assert not engine.claim(Run(id=1, runs=1), "nobody", "celery", 5), "there is no such job, and the session serves"

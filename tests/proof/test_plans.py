@@ -126,13 +126,15 @@ def test_the_engine_reads_its_index(name: str) -> None:
 def test_a_batch_of_claims_and_completions_reads_their_rows_only() -> None:
     """Four of each, prepared as in a worker; each row changed costs its entry in five indexes."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id, priority FROM jobs_job WHERE status = 'pending' AND run_at < now() AND id > %s LIMIT 4", [ROWS // 2])
+        cursor.execute(
+            "SELECT id, task_id, priority FROM jobs_job WHERE status = 'pending' AND run_at < now() AND id > %s LIMIT 4", [ROWS // 2]
+        )
         waiting = cursor.fetchall()
         cursor.execute("SELECT id FROM jobs_job WHERE status = 'running' AND worker = 1 LIMIT 4")
         running = [row[0] for row in cursor.fetchall()]
         cursor.execute(flush.PREPARE)
         ends = [Change(Run(id=id, runs=1), "1") for id in running]
-        starts = [Change(Run(id=id, runs=1), queue="celery", priority=priority) for id, priority in waiting]
+        starts = [Change(Run(id=id, runs=1), task_id, "celery", priority) for id, task_id, priority in waiting]
         plan = explain(*flush.batch(ends, starts, 1, resent=False), WORKER)
         cursor.execute("DEALLOCATE jobs_move; DEALLOCATE jobs_move_again; DEALLOCATE jobs_count")
     assert (len(waiting), len(running)) == (4, 4)

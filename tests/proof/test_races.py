@@ -37,7 +37,7 @@ def failure(outcome: Outcome) -> Failure:
 def batch(cursor: Any, *, completions: list[Run], claims: list[Run]) -> tuple[set[int], set[int]]:
     """The statement of the gevent worker."""
     cursor.execute(flush.PREPARE)
-    ends, starts = [Change(run, "1") for run in completions], [Change(run, queue="celery", priority=5) for run in claims]
+    ends, starts = [Change(run, "1") for run in completions], [Change(run, TASK_ID, "celery", 5) for run in claims]
     cursor.execute(*flush.batch(ends, starts, 1, resent=False))
     found = flush.answer(cursor.fetchall())
     cursor.execute("DEALLOCATE jobs_move; DEALLOCATE jobs_move_again; DEALLOCATE jobs_count")
@@ -56,7 +56,7 @@ def entries(run: Run) -> list[int]:
 # name: (what is done, what it should come to). Run.runs is that of the present run, or of the next one for a claim.
 VERBS: dict[str, tuple[Callable[[Any, Run], Any], Callable[[Row, int], Row | None]]] = {
     "claim": (
-        lambda c, run: transitions.claim(c, run, worker=1, queue="celery", priority=5),
+        lambda c, run: transitions.claim(c, run, task_id=TASK_ID, worker=1, queue="celery", priority=5),
         lambda row, runs: rules.claim(row, runs, 1, 5),
     ),
     "batch claim": (lambda c, run: batch(c, completions=[], claims=[run])[1], lambda row, runs: rules.claim(row, runs, 1, 5)),

@@ -64,7 +64,7 @@ class Machine(TwoConnections):
             id = cursor.fetchone()[0]
             run, row = Run(id=id, runs=1), Row(priority=priority)
             if status != "pending":
-                assert transitions.claim(cursor, run, worker=WORKER, queue="celery", priority=priority)
+                assert transitions.claim(cursor, run, task_id=name, worker=WORKER, queue="celery", priority=priority)
                 row = rules.claim(row, 1, WORKER, priority) or row
             if status == "completed":
                 assert transitions.complete(cursor, run, result="1")
@@ -87,7 +87,7 @@ class Machine(TwoConnections):
             first = cursor.fetchone()[0]
             row = Row(priority=before)
             if not late:
-                assert transitions.claim(cursor, Run(id=first, runs=1), worker=WORKER, queue="celery", priority=before)
+                assert transitions.claim(cursor, Run(id=first, runs=1), task_id=names[0], worker=WORKER, queue="celery", priority=before)
                 row = rules.claim(row, 1, WORKER, before) or row
             self._end(self.worker, commit=True)
             new = NewJob(task="t.nap", task_id=names[1], priority=priority)
@@ -146,10 +146,12 @@ class Machine(TwoConnections):
                 return rules.replace(row, progress=False)  # our own claim, whose answer was lost
             return rules.claim(row, run.runs, WORKER, seen.priority)
 
+        name = self.task_ids[id]
+
         def verb(cursor: Any) -> bool:
             if not batch:
-                return transitions.claim(cursor, run, worker=WORKER, queue="celery", priority=seen.priority)
-            cursor.execute(*flush.batch([], [Change(run, queue="celery", priority=seen.priority)], WORKER, resent=resent))
+                return transitions.claim(cursor, run, task_id=name, worker=WORKER, queue="celery", priority=seen.priority)
+            cursor.execute(*flush.batch([], [Change(run, name, "celery", seen.priority)], WORKER, resent=resent))
             return bool(flush.answer(cursor.fetchall())[1])
 
         self._do(actor, id, verb, expected)

@@ -161,7 +161,7 @@ def test_nobody_guesses_a_secret_in_the_admin(client: Client) -> None:
     job = enqueue("jobs.tasks.fail", kwargs={"message": f"password={SECRET}"}, max_retries=0)
     failure = Failure(error_class="LoginRefused", message=f"sara refused, token={SECRET}", traceback=f"password={SECRET}")
     with connection.cursor() as cursor:
-        assert transitions.claim(cursor, Run(id=job.id, runs=1), worker=1, queue=job.queue, priority=job.priority)
+        assert transitions.claim(cursor, Run(id=job.id, runs=1), task_id=job.task_id, worker=1, queue=job.queue, priority=job.priority)
         assert transitions.bury(cursor, Run(id=job.id, runs=1), failure, task=job.task)
     viewer = get_user_model().objects.create_user("vera", password="x", is_staff=True)
     viewer.user_permissions.set(Permission.objects.filter(codename__in=("view_job", "view_deadletterqueue", "view_audit")))

@@ -135,7 +135,7 @@ def everywhere() -> tuple[int, int]:
     worker = Worker.objects.create(**texts, pid=1, concurrency=4, queues=[SCRIPT], tasks=[SCRIPT], versions={SCRIPT: SCRIPT})
     with connection.cursor() as cursor:
         for row in (job, other):
-            assert transitions.claim(cursor, Run(id=row.id, runs=1), worker=worker.pk, queue=SCRIPT, priority=5)
+            assert transitions.claim(cursor, Run(id=row.id, runs=1), task_id=row.task_id, worker=worker.pk, queue=SCRIPT, priority=5)
         assert transitions.report_progress(cursor, Run(id=other.id, runs=1), '{"fraction": 0.5, "message": "<script>alert(1)</script>"}')
         assert transitions.bury(cursor, Run(id=job.id, runs=1), failure, task=SCRIPT)
     entry = DeadLetterQueue.objects.get(job=job)

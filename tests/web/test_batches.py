@@ -31,7 +31,7 @@ def run(job: int, *, fail: bool = False) -> None:
     with connection.cursor() as cursor:
         found = Job.objects.get(id=job)
         this = Run(id=job, runs=found.runs + 1)
-        assert transitions.claim(cursor, this, worker=1, queue=found.queue, priority=found.priority)
+        assert transitions.claim(cursor, this, task_id=found.task_id, worker=1, queue=found.queue, priority=found.priority)
         if fail:
             transitions.bury(cursor, this, Failure(error_class="ValueError", message="no"), task=found.task)
         else:

@@ -62,7 +62,7 @@ def ended(number: int, *, queue: str = "celery", run: float = 2.0, ago: float = 
 def claimed(worker: int, *, ago: float = 0.0, **options: Any) -> Job:
     job = enqueue(TASK, kwargs={"seconds": 60}, **options)
     with connection.cursor() as cursor:
-        assert transitions.claim(cursor, Run(id=job.id, runs=1), worker=worker, queue=job.queue, priority=job.priority)
+        assert transitions.claim(cursor, Run(id=job.id, runs=1), task_id=job.task_id, worker=worker, queue=job.queue, priority=job.priority)
         cursor.execute("UPDATE jobs_job SET started_at = started_at - make_interval(secs => %s) WHERE id = %s", [ago, job.id])
     return job
 

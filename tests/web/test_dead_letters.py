@@ -32,7 +32,7 @@ def failed(message: str, task: str = "jobs.tasks.sleep", **kwargs: Any) -> DeadL
     job = enqueue(task, kwargs=kwargs or {"seconds": 1})
     run = Run(id=job.id, runs=1)
     with connection.cursor() as cursor:
-        assert transitions.claim(cursor, run, worker=1, queue=job.queue, priority=job.priority)
+        assert transitions.claim(cursor, run, task_id=job.task_id, worker=1, queue=job.queue, priority=job.priority)
         failure = Failure(error_class="ValueError", message=message, traceback="Traceback: here")
         transitions.bury(cursor, run, failure, task=task)
     return DeadLetterQueue.objects.get(job=job)

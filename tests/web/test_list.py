@@ -187,7 +187,7 @@ def test_a_line_is_written_anew_when_something_in_it_changes(sara: Client) -> No
     control.change_priority([job.pk], 9, by="sara")
     assert '<span class="prio prio-high">9</span>' in line()
     with connection.cursor() as cursor:
-        assert transitions.claim(cursor, Run(id=job.pk, runs=1), worker=1, queue="celery", priority=9)
+        assert transitions.claim(cursor, Run(id=job.pk, runs=1), task_id=job.task_id, worker=1, queue="celery", priority=9)
         cursor.execute("UPDATE jobs_job SET started_at = now() - interval '65 s' WHERE id = %s", [job.pk])
     assert ("Running" in line(), "<bdi>1:0" in line()) == (True, True)
     with connection.cursor() as cursor:

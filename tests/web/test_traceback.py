@@ -23,7 +23,7 @@ def test_own_frames_stand_out_and_others_are_folded(admin_client: Client) -> Non
     job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0})
     with connection.cursor() as cursor:
         run = Run(id=job.id, runs=1)
-        assert transitions.claim(cursor, run, worker=1, queue=job.queue, priority=job.priority)
+        assert transitions.claim(cursor, run, task_id=job.task_id, worker=1, queue=job.queue, priority=job.priority)
         transitions.bury(cursor, run, Failure(error_class="ValueError", message="no", traceback=TRACEBACK), task=job.task)
     for address in (f"/jobs/{job.id}/", f"/jobs/dead-letters/group/{DeadLetterQueue.objects.get().fingerprint}/"):
         page = admin_client.get(address).content.decode()

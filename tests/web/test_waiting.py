@@ -69,7 +69,7 @@ def page(client: Client) -> Any:
 def claimed(worker: int, **options: Any) -> Job:
     job = enqueue(TASK, kwargs={"seconds": 60}, **options)
     with connection.cursor() as cursor:
-        assert transitions.claim(cursor, Run(id=job.id, runs=1), worker=worker, queue=job.queue, priority=job.priority)
+        assert transitions.claim(cursor, Run(id=job.id, runs=1), task_id=job.task_id, worker=worker, queue=job.queue, priority=job.priority)
     return job
 
 

@@ -1,0 +1,48 @@
+"""Two databases on one Redis under one prefix: a copy restored for tests, two developers, a test run beside a worker."""
+
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from jobs import enqueue, enqueue_many
+from jobs.models import Job
+from jobs.store import broker
+from tests.integration.test_faults_messages import all_sent, ended
+from tests.rows import open_gate
+from tests.waiting import until
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> None:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("threads", marks=pytest.mark.chaos)])
+def test_a_message_for_the_job_of_the_same_number_elsewhere_runs_nothing(tmp_path: Path, pool: str) -> None:
+    """The row is made another job while its message lies in Redis: as if the message were for a job of that number in another database."""
+    with running_worker(tmp_path / "log", pool=pool):
+        busy = enqueue_many("t.gate", [(("elsewhere",), {})] * 4)
+        until(lambda: ended("running", *busy), timeout=30)
+        job = enqueue("t.add", args=[1, 2]).id
+        until(lambda: all_sent("celery", 1), timeout=20)
+        Job.objects.filter(id=job).update(task_id="of-here", args=[40, 2])
+        open_gate("elsewhere")
+        until(lambda: ended("completed", job, *busy), timeout=30)
+    found = Job.objects.get(id=job)
+    assert (found.task_id, found.result, found.runs) == ("of-here", 42, 1)
+
+
+def test_the_leader_says_that_another_database_sends_through_its_redis(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with running_worker(log):
+        client = broker.client(settings.CELERY_BROKER_URL)
+        until(lambda: client.exists("jobs:database"), timeout=20)
+        own = client.get("jobs:database")
+        client.set("jobs:database", "shop of system 1")
+        until(lambda: b"Two databases send their jobs through one Redis" in log.read_bytes(), timeout=20)
+        assert client.get("jobs:database") == own
+    assert f"{own.decode()} and shop of system 1; each needs a JOBS_KEY_PREFIX of its own" in log.read_text()
