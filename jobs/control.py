@@ -1,5 +1,6 @@
 """What people do with jobs. Every verb says which it changed, and why it left the others."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -30,6 +31,7 @@ FROM: Final = {  # the statuses that a verb is for
     Verb.FAIL: ["completed"],
     Verb.DELETE: _ENDED,
 }
+_BESIDE_STATUS: Final = {Verb.REPROCESS: Refusal.KEY_TAKEN, Verb.DELETE: Refusal.OPEN_ENTRY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,33 @@ class Report:
     done: list[int]
     refused: dict[int, Refusal]
     asked: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """What a verb would do now. `tasks`: how many jobs of each it would change; `left`: how many not, and why; `newest`: a few of those
+    that it would change."""
+
+    tasks: Counter[str]
+    left: Counter[Refusal]
+    newest: list[int]
+
+
+def foresee(what: Verb, ids: Sequence[int]) -> Foreseen:
+    """What the verb would do with these jobs, for a preview."""
+    tasks: Counter[str] = Counter()
+    left: Counter[Refusal] = Counter()
+    newest: list[int] = []
+    with connections[configuration().database].cursor() as cursor:
+        for task, status, changes, number, some in interventions.foreseen(cursor, what, ids, FROM[what]):
+            if changes:
+                tasks[task] += number
+                newest += some
+            else:
+                left[_BESIDE_STATUS[what] if status in FROM[what] else of_status(status)] += number
+    if missing := len(ids) - tasks.total() - left.total():
+        left[Refusal.MISSING] = missing
+    return Foreseen(tasks=tasks, left=left, newest=newest)
 
 
 def _apply(

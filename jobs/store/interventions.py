@@ -6,17 +6,34 @@ from typing import Any, Final
 
 from jobs.domain import readable
 from jobs.domain.statuses import HELD
+from jobs.models.audit import Verb
 from jobs.store import search
 from jobs.store.many import execute_many
 from jobs.store.tell import ended
 from jobs.store.transitions import Failure, Run, clean, enter, leave_aftermath, parameters
 
-# Jobs in these statuses, locked, whose unique_key no job has that has not ended.
-_ALONE: Final = """id IN (SELECT id FROM jobs_job WHERE id = ANY(%(ids)s) AND status = ANY(%(statuses)s) ORDER BY id FOR UPDATE)
-              AND (unique_key IS NULL OR id IN (
+# Whose unique_key no job has that has not ended; of several with one key, the newest.
+_FREE: Final = """(unique_key IS NULL OR id IN (
                 SELECT DISTINCT ON (unique_key) id FROM jobs_job j WHERE id = ANY(%(ids)s) AND status = ANY(%(statuses)s)
                    AND NOT EXISTS (SELECT 1 FROM jobs_job o WHERE o.unique_key = j.unique_key AND o.status IN ('pending', 'running'))
                  ORDER BY unique_key, id DESC))"""
+# Jobs in these statuses, locked, that are free.
+_ALONE: Final = f"""id IN (SELECT id FROM jobs_job WHERE id = ANY(%(ids)s) AND status = ANY(%(statuses)s) ORDER BY id FOR UPDATE)
+              AND {_FREE}"""
+_DECIDED: Final = """NOT EXISTS (SELECT 1 FROM jobs_deadletterqueue d WHERE d.job_id = jobs_job.id AND d.resolution = 'open')"""
+_BESIDE_STATUS: Final = {Verb.REPROCESS: _FREE, Verb.DELETE: _DECIDED}  # what a verb asks for
+
+
+def foreseen(cursor: Any, verb: Verb, ids: Sequence[int], statuses: Sequence[str]) -> list[tuple[str, str, bool, int, list[int]]]:
+    """Groups of these jobs: their task, their status, whether the verb would change them now, how many they are, the newest of them."""
+    cursor.execute(
+        f"""SELECT task, status, changes, count(*), (array_agg(id ORDER BY id DESC))[1:5]
+              FROM (SELECT id, task, status, status = ANY(%(statuses)s) AND {_BESIDE_STATUS.get(verb, "true")} AS changes
+                      FROM jobs_job WHERE id = ANY(%(ids)s)) part
+             GROUP BY task, status, changes""",
+        {"ids": list(ids), "statuses": list(statuses)},
+    )
+    return list(cursor.fetchall())
 
 
 def cancel_pending(cursor: Any, ids: Sequence[int], reason: str = "") -> list[int]:
@@ -137,8 +154,8 @@ def bury_completed(cursor: Any, id: int, failure: Failure, *, task: str) -> bool
 def delete_ended(cursor: Any, ids: Sequence[int]) -> list[int]:
     """Remove ended jobs that have no open dead letter; the numbers of those that were removed."""
     cursor.execute(
-        """WITH gone AS (SELECT id FROM jobs_job j WHERE id = ANY(%s) AND status IN ('completed', 'failed', 'cancelled')
-             AND NOT EXISTS (SELECT 1 FROM jobs_deadletterqueue d WHERE d.job_id = j.id AND d.resolution = 'open') FOR UPDATE),
+        f"""WITH gone AS (SELECT id FROM jobs_job WHERE id = ANY(%s) AND status IN ('completed', 'failed', 'cancelled')
+             AND {_DECIDED} FOR UPDATE),
            a AS (DELETE FROM jobs_attempt WHERE job_id IN (SELECT id FROM gone)),
            d AS (DELETE FROM jobs_deadletterqueue WHERE job_id IN (SELECT id FROM gone))
            DELETE FROM jobs_job WHERE id IN (SELECT id FROM gone) RETURNING id""",

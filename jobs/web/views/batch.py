@@ -1,10 +1,8 @@
 """Acts on many jobs: how far they are, and stopping them."""
 
-from collections import Counter
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -65,19 +63,16 @@ def _context(request: HttpRequest, pk: int) -> dict[str, Any]:
 
 def preview(request: HttpRequest, batch: Batch, form: BulkForm) -> HttpResponse:
     """How many jobs are meant, which they are, and what will be left."""
-    found = Job.objects.filter(pk__in=batch.ids).order_by().values_list("status", "task").annotate(Count("pk"))
-    tasks: Counter[str] = Counter()
-    for status, task, number in found:
-        tasks[task] += number if status in control.FROM[batch.what] else 0
-    changed = tasks.total()
+    foreseen = control.foresee(batch.what, batch.ids)
+    changed = foreseen.tasks.total()
     dress(form)
     context = {
         "batch": batch,
         "form": form,
         "changed": changed,
-        "left": batch.total - changed,
-        "tasks": tasks.most_common(SAMPLE) if len(tasks) > 1 else [],
-        "sample": Job.objects.filter(pk__in=batch.ids[:SAMPLE]).order_by("-pk"),
+        "left": foreseen.left.most_common(),
+        "tasks": foreseen.tasks.most_common(SAMPLE) if len(foreseen.tasks) > 1 else [],
+        "sample": Job.objects.filter(pk__in=foreseen.newest).order_by("-pk")[:SAMPLE],
         "mine": batch.actor == request.user.get_username(),
         "background": batch.total > batches.AT_ONCE,
         "undoable": batch.verb in batches.UNDOABLE,

@@ -1,0 +1,66 @@
+"""The preview of an act on many jobs promises what then happens."""
+
+import pytest
+from django.db.models.functions import Now
+from django.test import Client
+
+from jobs import batches, enqueue
+from jobs.domain.actors import Actor, Source
+from jobs.models import Batch, Job
+from jobs.models.audit import Verb
+from jobs.web.forms import PERMISSIONS
+from tests.rows import job_in
+
+pytestmark = pytest.mark.django_db
+SARA = Actor(name="sara", source=Source.PAGE)
+STATUSES = ["pending", "running", "completed", "failed", "cancelled"]
+OPEN = "It has an open dead letter: reprocess or resolve it first."
+TAKEN = "Another job with the same unique key has not ended."
+
+
+def page_of(client: Client, draft: Batch) -> str:
+    return client.get(f"/jobs/batches/{draft.pk}/").content.decode()
+
+
+def test_jobs_with_an_open_dead_letter_are_not_promised_to_be_deleted(sara: Client) -> None:
+    failed = [job_in("failed").pk, job_in("failed").pk]
+    content = page_of(sara, batches.draft(Verb.DELETE, failed, SARA))
+    assert "0 jobs will be changed" in content
+    assert f"2 jobs stay as they are: {OPEN}" in content
+    assert '<button class="btn btn-l' not in content
+    content = page_of(sara, batches.draft(Verb.DELETE, [*failed, job_in("completed").pk], SARA))
+    assert "1 job will be changed" in content
+    assert ">Delete 1 job</button>" in content
+
+
+def test_jobs_whose_key_is_taken_are_not_promised_to_run_again(sara: Client) -> None:
+    jobs = [job_in("cancelled", unique_key="a"), job_in("cancelled", unique_key="b"), job_in("cancelled", unique_key="b")]
+    enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, unique_key="a")
+    content = page_of(sara, batches.draft(Verb.REPROCESS, [job.pk for job in jobs], SARA))
+    assert "1 job will be changed" in content
+    assert f"2 jobs stay as they are: {TAKEN}" in content
+
+
+@pytest.mark.parametrize("verb", list(PERMISSIONS))
+def test_what_is_promised_happens(sara: Client, verb: Verb) -> None:
+    jobs = [job_in(status).pk for status in STATUSES for _ in range(2)]
+    jobs += [job_in("cancelled", unique_key="same").pk for _ in range(3)]
+    gone = max(jobs) + 1
+    draft = batches.draft(verb, [*jobs, gone], SARA)
+    context = sara.get(f"/jobs/batches/{draft.pk}/").context
+    promised, left = context["changed"], dict(context["left"])
+    assert (promised > 0, sum(left.values())) == (True, len(jobs) + 1 - promised)
+    running = Job.objects.filter(pk__in=jobs, status="running").count() if verb is Verb.CANCEL else 0
+    batches.confirm(draft.pk, SARA, **{"priority": {"priority": 9}, "queue": {"queue": "slow"}}.get(verb.value, {}))
+    draft.refresh_from_db()
+    draft.reasons.pop("asked", None)
+    assert (draft.done, draft.reasons) == (promised - running, left)
+
+
+def test_only_jobs_that_change_are_shown(sara: Client) -> None:
+    done = [job_in("completed").pk for _ in range(5)] + [enqueue("jobs.tasks.fail", kwargs={"message": "x"}).pk]
+    Job.objects.filter(pk=done[-1]).update(status="completed", finished_at=Now())
+    waits = job_in("pending").pk
+    context = sara.get(f"/jobs/batches/{batches.draft(Verb.CANCEL, [*done, waits], SARA).pk}/").context
+    assert [job.pk for job in context["sample"]] == [waits]
+    assert context["tasks"] == []  # one kind alone
