@@ -1,5 +1,6 @@
 """What people ask of workers, through Celery's own remote control; recorded in the audit."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from celery import current_app
@@ -44,8 +45,14 @@ def shut_down(worker: Worker, by: Actor, *, reason: str = "") -> None:
 
 def former_queues(worker: Worker) -> list[str]:
     """What the worker served before it was drained."""
-    last = Audit.objects.filter(verb=Verb.DRAIN, name=worker.name, at__gte=worker.started_at).order_by("-id").first()
-    return list(last.before["queues"]) if last else [current_app.conf.task_default_queue]
+    return drained([worker]).get(worker.name, [current_app.conf.task_default_queue])
+
+
+def drained(workers: Sequence[Worker]) -> dict[str, list[str]]:
+    """By name: what those of the workers that are drained served before."""
+    started = {worker.name: worker.started_at for worker in workers if not worker.queues}
+    acts = Audit.objects.filter(verb=Verb.DRAIN, name__in=started).order_by("name", "-id").distinct("name")
+    return {act.name: list(act.before["queues"]) for act in acts if act.at >= started[act.name]}
 
 
 def memory(worker: Worker) -> int | None:

@@ -79,9 +79,19 @@ class WorkerLine:
     running: tuple[Job, ...]
 
     @property
+    def slots(self) -> int:
+        """How many jobs it runs at once; drained, it takes none, so only what still runs counts."""
+        return self.worker.concurrency if self.worker.queues else len(self.running)
+
+    @property
     def free(self) -> range:
         """One number for each free slot."""
-        return range(max(self.worker.concurrency - len(self.running), 0))
+        return range(max(self.slots - len(self.running), 0))
+
+    @property
+    def closed(self) -> range:
+        """One number for each slot that takes no job."""
+        return range(max(self.worker.concurrency - self.slots, 0))
 
 
 def in_state(state: State) -> Q:

@@ -1,5 +1,6 @@
 """Is all well? If not: what is wrong, and what to do about it."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from jobs import steering
 from jobs.store import outages, stats
 from jobs.store.stats import QueueLine, WorkerLine
 from jobs.web.labels import at_most, ltr
@@ -119,8 +121,10 @@ def queue_alerts(queues: Sequence[QueueLine], workers: Sequence[WorkerLine]) -> 
 def _queue_alerts(line: QueueLine, workers: Sequence[WorkerLine]) -> list[Alert]:
     url, link = reverse("jobs:list") + f"?queue={line.name}", _("Show its jobs")
     if workers and line.waiting and not line.workers:
+        if drained := [one for one, queues in steering.drained([line.worker for line in workers]).items() if line.name in queues]:
+            return [_drained_alert(line.name, drained)]
         fact = _("Nobody serves the queue “%(queue)s”, and jobs wait in it.") % {"queue": ltr(line.name)}
-        advice = _("Start a worker for it: add %(option)s to its command.") % {"option": ltr(f"-Q {line.name}")}
+        advice = _("Start a worker for it: add %(option)s to its command.") % {"option": ltr(f"-Q {shlex.quote(line.name)}")}
         return [Alert(bad=False, fact=fact, advice=advice, url=url, link=link)]
     if workers and line.oldest_seconds > SLOW:
         fact = _("The queue “%(queue)s” is slow: its oldest job has been waiting for %(time)s.")
@@ -128,3 +132,19 @@ def _queue_alerts(line: QueueLine, workers: Sequence[WorkerLine]) -> list[Alert]
         advice = _("Start another worker for it, or give less urgent jobs a lower priority.")
         return [Alert(bad=False, fact=fact, advice=advice, url=url, link=link)]
     return []
+
+
+def _drained_alert(queue: str, names: Sequence[str]) -> Alert:
+    fact = ngettext(
+        "The worker of the queue “%(queue)s” is drained, and jobs wait in it.",
+        "The workers of the queue “%(queue)s” are drained, and jobs wait in it.",
+        len(names),
+    )
+    advice = ngettext("Let it go on: resume %(workers)s.", "Let them go on: resume %(workers)s.", len(names))
+    return Alert(
+        bad=False,
+        fact=fact % {"queue": ltr(queue)},
+        advice=advice % {"workers": ", ".join(map(ltr, names))},
+        url=reverse("jobs:workers"),
+        link=_("Show the workers"),
+    )

@@ -1,5 +1,7 @@
 """Pages keep some readings for a second: each test begins without those of the one before."""
 
+from collections.abc import Iterator
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
@@ -17,3 +19,33 @@ def sara(client: Client) -> Client:
     client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
     client.cookies["django_language"] = "en"
     return client
+
+
+@pytest.fixture
+def worker() -> Iterator[int]:
+    """One that lives, with four slots; its number."""
+    from jobs.models import Worker  # not before the settings name the servers
+    from jobs.store.engine import connect
+    from jobs.store.locks import WORKER_CLASS
+
+    row = Worker.objects.create(
+        name="w@host", hostname="host", pid=1, pool="gevent", concurrency=4, queues=["celery"], tasks=["jobs.tasks.sleep"], versions={}
+    )
+    life = connect("stage")
+    with life.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", [WORKER_CLASS, row.id])
+    yield row.id
+    life.close()
+
+
+@pytest.fixture
+def leader() -> Iterator[None]:
+    """One that lives."""
+    from jobs.store.engine import connect
+    from jobs.store.locks import LEADER
+
+    life = connect("leads")
+    with life.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", LEADER)
+    yield
+    life.close()

@@ -2,7 +2,6 @@
 
 import doctest
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,10 +12,8 @@ from django.test import Client
 from django.utils import translation
 
 from jobs import enqueue
-from jobs.models import Job, Worker
+from jobs.models import Job
 from jobs.store import outages, stats, transitions, types
-from jobs.store.engine import connect
-from jobs.store.locks import LEADER, WORKER_CLASS
 from jobs.store.transitions import Failure, Run
 from jobs.web import health, times
 from tests.rows import job_in
@@ -35,18 +32,6 @@ def page(client: Client) -> Any:
         return client.get(address).content.decode()
 
     return text
-
-
-@pytest.fixture
-def worker() -> Iterator[int]:
-    row = Worker.objects.create(
-        name="w@host", hostname="host", pid=1, pool="gevent", concurrency=4, queues=["celery"], tasks=[TASK], versions={}
-    )
-    life = connect("stage")
-    with life.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s, %s)", [WORKER_CLASS, row.id])
-    yield row.id
-    life.close()
 
 
 def ended(number: int, *, queue: str = "celery", run: float = 2.0, ago: float = 60.0) -> None:
@@ -166,15 +151,6 @@ def test_a_large_number_is_shown_in_groups() -> None:
 def test_times_are_said_as_their_examples_show() -> None:
     assert doctest.testmod(times).failed == 0
     assert doctest.testmod(times).attempted >= 2
-
-
-@pytest.fixture
-def leader() -> Iterator[None]:
-    life = connect("leads")
-    with life.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s, %s)", LEADER)
-    yield
-    life.close()
 
 
 def alerts(text: str) -> list[tuple[str, str]]:

@@ -39,7 +39,7 @@ def _live(request: HttpRequest) -> dict[str, Any]:
 def _facts() -> dict[str, Any]:
     workers = stats.workers()
     queues = stats.queues(workers)
-    slots = sum(line.worker.concurrency for line in workers)
+    slots = sum(line.slots for line in workers)
     found = health.look(workers, queues)
     rate = sum(line.rate for line in queues)
     return {
@@ -115,7 +115,7 @@ def _workers(request: HttpRequest) -> dict[str, Any]:
     lines, leader = stats.workers(), stats.leader_lives()
     return {
         "workers": lines,
-        "slots": sum(line.worker.concurrency for line in lines),
+        "slots": sum(line.slots for line in lines),
         "busy": sum(len(line.running) for line in lines),
         "leader": leader,
         "alerts": health.part_alerts(stats.redis_lives(), leader, lines),

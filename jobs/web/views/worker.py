@@ -30,7 +30,7 @@ def worker_detail(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "line": line,
         "workers": [line],
-        "slots": line.worker.concurrency,
+        "slots": line.slots,
         "busy": len(line.running),
         "usual": types.usual(),
         "memory": steering.memory(line.worker),

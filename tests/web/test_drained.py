@@ -1,0 +1,70 @@
+"""A worker that was drained takes no job: its slots are closed, and what its queue needs is that it goes on."""
+
+import html
+import re
+import shlex
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from jobs import enqueue
+from jobs.domain.actors import Actor
+from jobs.models import Job, Worker
+from jobs.models.audit import Verb
+from jobs.store import audit
+from tests.rows import job_in
+
+pytestmark = pytest.mark.django_db
+
+
+def drain(worker: int) -> None:
+    row = Worker.objects.get(pk=worker)
+    with connection.cursor() as cursor:
+        audit.steered(cursor, Actor(name="sara"), Verb.DRAIN, row.name, {"queues": row.queues}, {"queues": []})
+    Worker.objects.filter(pk=worker).update(queues=[])
+
+
+def alerts(client: Client, address: str) -> list[tuple[str, ...]]:
+    """Each fact with its remedy and where that is."""
+    text = html.unescape(client.get(address).content.decode())
+    return re.findall(r'<p><strong>(.*?)</strong></p><p class="alert-do">(.*?)</p></div>(?:<div class="acts"><a [^>]*href="(.*?)")?', text)
+
+
+def test_the_slots_of_a_drained_worker_are_closed(sara: Client, worker: int, leader: None) -> None:
+    drain(worker)
+    for address in ("/", "/jobs/workers/", f"/jobs/workers/{worker}/"):
+        text = sara.get(address).content.decode()
+        slots = text[text.index('id="slots"') :]
+        assert (slots.count(">Closed</li>"), slots.count(">Free</li>")) == (4, 0)
+        assert "0 of 0 slots are busy" in slots
+        assert re.search("drained</span></div>\\s*<ol", slots)
+    assert "of 0 slots" in sara.get("/").content.decode()
+
+
+def test_what_still_runs_in_it_keeps_its_slot(sara: Client, worker: int, leader: None) -> None:
+    job = job_in("running")
+    Job.objects.filter(pk=job.pk).update(worker=worker)
+    drain(worker)
+    text = sara.get("/jobs/workers/").content.decode()
+    assert (text.count(">Closed</li>"), text.count(f'id="slot-{job.pk}"')) == (3, 1)
+    assert "1 of 1 slot is busy" in text
+
+
+def test_a_queue_whose_workers_are_drained_says_so(sara: Client, worker: int, leader: None) -> None:
+    enqueue("jobs.tasks.sleep", kwargs={"seconds": 0})
+    drain(worker)
+    for address in ("/", "/jobs/queues/"):
+        [(fact, remedy, place)] = alerts(sara, address)
+        assert fact == "The worker of the queue “\u2066celery\u2069” is drained, and jobs wait in it."
+        assert (remedy, place) == ("Let it go on: resume \u2066w@host\u2069.", "/jobs/workers/")
+
+
+def test_a_queue_that_it_did_not_serve_needs_another_worker(sara: Client, worker: int, leader: None) -> None:
+    enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, queue="قائمة عربية")
+    drain(worker)
+    [(fact, remedy, _)] = alerts(sara, "/")
+    assert "Nobody serves the queue" in fact
+    option = re.search("\u2066(.*)\u2069", remedy)
+    assert option
+    assert shlex.split(option[1]) == ["-Q", "قائمة عربية"]
