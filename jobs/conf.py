@@ -61,6 +61,12 @@ def configuration() -> Configuration:
     return Configuration(**values)
 
 
+def notice_recipients() -> list[str]:
+    """Whom a notice about dead letters is mailed to: ADMIN_EMAILS, a list or one text with commas; another project may not have it."""
+    named = getattr(settings, "ADMIN_EMAILS", None) or ()
+    return [address.strip() for address in (named.split(",") if isinstance(named, str) else named) if address.strip()]
+
+
 def _forget(*, setting: str, **_: Any) -> None:
     if setting.startswith(PREFIX):
         configuration.cache_clear()

@@ -10,6 +10,7 @@ from django.utils import formats, timezone, translation
 from django.utils.translation import gettext, ngettext
 
 from jobs import masking
+from jobs.conf import notice_recipients
 from jobs.domain import own_failures
 from jobs.leader.complaint import Complaint
 from jobs.leader.load import Load
@@ -59,18 +60,12 @@ class ServerAway(Exception):
     """The mail server takes no connection, so no other mail needs to be tried now."""
 
 
-def recipients() -> list[str]:
-    """ADMIN_EMAILS: a list, or one text with commas; another project may not have it at all."""
-    named = getattr(settings, "ADMIN_EMAILS", None) or ()
-    return [address.strip() for address in (named.split(",") if isinstance(named, str) else named) if address.strip()]
-
-
 def send_due(connection: Any) -> int:
     """Send what is due, one mail for each group of equal errors; how many entries were in them, sent or not.
 
     No row stays locked while the mail server is talked to. Where nobody is to be written to, the rows say so and are not tried again.
     """
-    to = recipients()
+    to = notice_recipients()
     with connection.cursor() as cursor:
         cursor.execute(_DEFER)
         if not to:

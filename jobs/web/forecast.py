@@ -6,7 +6,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs.conf import configuration
+from jobs.conf import configuration, notice_recipients
 from jobs.store import stats
 from jobs.web.forms import JobForm
 from jobs.web.labels import ltr
@@ -43,6 +43,8 @@ def _waits(line: stats.QueueLine | None, queue: str) -> str:
 
 
 def _retried(retries: int) -> str:
+    if not retries and not notice_recipients():
+        return _("When it fails, it goes to the dead letter queue; nobody gets a notice, because the setting ADMIN_EMAILS is empty.")
     if not retries:
         return _("When it fails, it goes to the dead letter queue, and a notice is mailed.")
     conf = configuration()

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from jobs.conf import notice_recipients
 from jobs.domain.actors import Actor, Source
 from jobs.models import DeadLetterQueue
 from jobs.refusals import Refusal, said
@@ -58,6 +59,17 @@ def done_text(action: str, number: int) -> str:
             text = ngettext("The notice for %(number)s entry goes out now.", "The notices for %(number)s entries go out now.", number)
         case _:
             raise ValueError(action)
+    return text % {"number": f"{number:,}"}
+
+
+def nobody_text(number: int) -> str:
+    """A sentence that says that the notices of so many entries reach nobody, and how that changes."""
+    text = ngettext(
+        "Nobody gets the notice for %(number)s entry: ADMIN_EMAILS is empty. Name addresses there, restart the workers, send it again.",
+        "Nobody gets the notices for %(number)s entries: ADMIN_EMAILS is empty."
+        " Name addresses there, restart the workers, send them again.",
+        number,
+    )
     return text % {"number": f"{number:,}"}
 
 
@@ -115,7 +127,9 @@ def admin_actor(request: HttpRequest) -> Actor:
 def say(request: HttpRequest, action: str, report: Report, *, entries: bool = False) -> None:
     """Add the messages of a report to the next page; `entries`: it is about dead letters."""
     for name, number in ((action, len(report.done) - len(report.asked)), ("ask", len(report.asked))):
-        if number:
+        if number and name == "notify" and not notice_recipients():
+            messages.warning(request, nobody_text(number))
+        elif number:
             messages.success(request, done_text(name, number))
     for text in refused_texts(report, entries=entries):
         messages.warning(request, text)

@@ -14,6 +14,7 @@ from django.test import Client
 from django.utils import translation
 
 from jobs import dead_letters, enqueue, enqueue_many, error_groups
+from jobs.conf import notice_recipients
 from jobs.leader import notices
 from jobs.models import DeadLetterQueue, Job
 from jobs.models.job import ClockTimestamp
@@ -148,7 +149,7 @@ def test_nobody_to_write_to_is_recorded(outbox: Callable[[], int], settings: Any
 @pytest.mark.parametrize("value", [["a@b.c", "d@e.f"], ("a@b.c", "d@e.f"), "a@b.c, d@e.f"])
 def test_the_setting_may_be_a_list_or_a_text(settings: Any, value: Any) -> None:
     settings.ADMIN_EMAILS = value
-    assert notices.recipients() == ["a@b.c", "d@e.f"]
+    assert notice_recipients() == ["a@b.c", "d@e.f"]
 
 
 def test_no_row_is_locked_while_a_mail_is_sent(outbox: Callable[[], int], settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

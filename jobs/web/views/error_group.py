@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from jobs import error_groups, masking
+from jobs.conf import notice_recipients
 from jobs.domain.moments import aware
 from jobs.models import Audit, DeadLetterQueue
 from jobs.models.dead_letter import RESOLUTION_LABELS
@@ -61,14 +62,16 @@ def snooze(request: HttpRequest, fingerprint: str) -> HttpResponse:
     until = form.until(clock.now())
     if until is None:
         if error_groups.wake([_known(fingerprint)], page_actor(request)):
-            messages.success(request, _("The notices of this error go out again, with what has gathered."))
+            again = _("The notices of this error go out again, with what has gathered.")
+            messages.success(request, again if notice_recipients() else _("The snooze has ended."))
         return _back(fingerprint)
     try:
         error_groups.snooze([_known(fingerprint)], until, page_actor(request))
     except ValueError as error:
         form.add_error("at", str(error))
         return _page(request, fingerprint, snooze=form)
-    messages.success(request, _("The notices of this error are snoozed. What fails until then comes in one mail afterwards."))
+    later = _("The notices of this error are snoozed. What fails until then comes in one mail afterwards.")
+    messages.success(request, later if notice_recipients() else _("The notices of this error are snoozed."))
     return _back(fingerprint)
 
 
@@ -106,7 +109,11 @@ def _page(request: HttpRequest, fingerprint: str, owner: OwnerForm | None = None
 def _arranged(request: HttpRequest, fingerprint: str, owner: OwnerForm | None, snooze: SnoozeForm | None) -> dict[str, Any]:
     now = letters.arranged(fingerprint)
     snoozed = now.snoozed_until is not None and aware(now.snoozed_until) > clock.now()
-    found: dict[str, Any] = {"owner": now.owner, "snoozed_until": now.snoozed_until if snoozed else None}
+    found: dict[str, Any] = {
+        "owner": now.owner,
+        "snoozed_until": now.snoozed_until if snoozed else None,
+        "told": bool(notice_recipients()),
+    }
     if request.user.has_perm("jobs.triage_deadletterqueue"):
         found |= {"owner_form": owner or OwnerForm(now=now.owner), "snooze_form": snooze or SnoozeForm()}
         dress(found["owner_form"])
