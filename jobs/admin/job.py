@@ -20,7 +20,7 @@ from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Attempt, Job
 from jobs.models.audit import Verb
 from jobs.web.forms import AT_WIDGET, NAME_LENGTH, BulkForm, not_past
-from jobs.web.reports import admin_actor, say
+from jobs.web.reports import admin_actor, say, warn_of_queue
 from jobs.web.widgets import JSONField, MomentField
 
 Rows = QuerySet[Job, Job]
@@ -214,6 +214,8 @@ class JobAdmin(ListAdmin):
             return ask(self, request, rows, action, title, form=form)
         report = batches.apply(verb, _ids(rows), admin_actor(request), reason=reason_of(request), **form.cleaned_data)
         say(request, verb.value, report)
+        if queue := form.cleaned_data.get("queue"):
+            warn_of_queue(request, queue)
         return None
 
     @admin.action(description=_("Turn completed jobs into failed ones to test the Dead Letter Queue"), permissions=["control"])

@@ -13,6 +13,8 @@ from jobs.conf import notice_recipients
 from jobs.domain.actors import Actor, Source
 from jobs.models import DeadLetterQueue
 from jobs.refusals import Refusal, said
+from jobs.store import stats
+from jobs.web.labels import ltr
 
 SHOWN = 5  # numbers named for each reason
 
@@ -135,6 +137,13 @@ def say(request: HttpRequest, action: str, report: Report, *, entries: bool = Fa
         messages.warning(request, text)
     if not report.done and not report.refused:
         messages.warning(request, _("Nothing was selected."))
+
+
+def warn_of_queue(request: HttpRequest, queue: str) -> None:
+    """Say on the next page when no worker serves the queue that jobs were moved to."""
+    if not any(queue in worker.queues for worker in stats.live_workers()):
+        text = _("No worker serves the queue “%(queue)s” now: jobs wait in it until one does.")
+        messages.warning(request, text % {"queue": ltr(queue)})
 
 
 def say_groups(request: HttpRequest, action: str, done: Sequence[str]) -> None:

@@ -64,3 +64,14 @@ def test_only_jobs_that_change_are_shown(sara: Client) -> None:
     context = sara.get(f"/jobs/batches/{batches.draft(Verb.CANCEL, [*done, waits], SARA).pk}/").context
     assert [job.pk for job in context["sample"]] == [waits]
     assert context["tasks"] == []  # one kind alone
+
+
+@pytest.mark.parametrize(("queue", "warned"), [("celery", False), ("slow", True)])
+def test_a_move_to_a_queue_that_nobody_serves_says_so(sara: Client, worker: int, queue: str, warned: bool) -> None:
+    job = job_in("pending", queue="other").pk
+    draft = batches.draft(Verb.QUEUE, [job], SARA)
+    chosen = {"action": "move_jobs", "_selected_action": job, "confirmed": "1", "queue": queue}
+    for address, form in ((f"/jobs/batches/{draft.pk}/confirm/", {"queue": queue}), ("/admin/jobs/job/", chosen)):
+        content = sara.post(address, form, follow=True, headers={"accept-language": "en"}).content.decode()
+        assert ("No worker serves the queue “\u2066slow\u2069” now" in content) == warned, address
+    assert Job.objects.get().queue == queue

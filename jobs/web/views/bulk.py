@@ -13,7 +13,7 @@ from jobs.web.access import needs
 from jobs.web.addresses import posted_from
 from jobs.web.filters import JobFilter
 from jobs.web.forms import PERMISSIONS, BulkForm
-from jobs.web.reports import page_actor
+from jobs.web.reports import page_actor, warn_of_queue
 from jobs.web.views.batch import preview
 from jobs.web.views.errors import unreadable
 
@@ -54,6 +54,8 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponse:
         return preview(request, batch, form)
     if not begun:
         messages.warning(request, _("This is not your preview, or it was confirmed before."))
+    elif queue := form.cleaned_data.get("queue"):
+        warn_of_queue(request, queue)
     return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))
 
 
