@@ -24,6 +24,7 @@ FOLLOWED: Final = 5_000  # jobs of a batch whose end is followed on its page
 AT_ONCE: Final = 500  # more than these go on in the background
 MOST: Final = 200_000  # numbers of one batch
 _CHUNK: Final = 200
+_TAKES_BACK: Final = "takes back:"  # and the number: a remark
 UNDOABLE: Final = [Verb.CANCEL.value, Verb.PRIORITY.value, Verb.QUEUE.value]
 _ENDED: Final = [BatchState.DONE.value, BatchState.STOPPED.value]
 _ACTIVE: Final = [BatchState.TRIAL.value, BatchState.RUNNING.value]
@@ -84,10 +85,24 @@ def undo(pk: int, by: Actor) -> list[Batch]:
         made = []
         for (verb, options), ids in _changed_back(batch, alias).items():
             new = draft(verb, ids, by)
-            Batch.objects.using(alias).filter(pk=new.pk).update(remark=f"takes back:{pk}")
+            Batch.objects.using(alias).filter(pk=new.pk).update(remark=f"{_TAKES_BACK}{pk}")
             confirm(new.pk, by, **dict(options))
             made.append(new)
         return made
+
+
+def taken_back_by(pk: int) -> list[int]:
+    """The acts that took back what this one changed, or do so now; not those that could change nothing."""
+    rows = Batch.objects.using(configuration().database).filter(pk__gt=pk, remark=f"{_TAKES_BACK}{pk}")
+    return list(rows.exclude(done=0, state__in=_ENDED).order_by("pk").values_list("pk", flat=True))
+
+
+def takes_back(batch: Batch) -> int | None:
+    """The act that this one takes back; None: it takes back none, or one that is not kept any more."""
+    number = batch.remark.removeprefix(_TAKES_BACK)
+    if number == batch.remark:
+        return None
+    return Batch.objects.using(configuration().database).filter(pk=int(number)).values_list("pk", flat=True).first()
 
 
 def _changed_back(batch: Batch, alias: str) -> dict[tuple[Verb, tuple[tuple[str, Any], ...]], list[int]]:

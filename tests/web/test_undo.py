@@ -131,3 +131,32 @@ def test_a_job_that_others_had_taken_the_place_of_stays_cancelled() -> None:
     assert values("status") == ["cancelled"]
     back.refresh_from_db()
     assert back.reasons == {Refusal.NOT_WAITING: 1}
+
+
+def test_what_was_taken_back_says_by_which_act(sara: Client) -> None:
+    jobs = [job_in("pending", priority=number).id for number in (1, 3)]
+    batch = done(Verb.PRIORITY, jobs, priority=9)
+    page = f"/jobs/batches/{batch.pk}/"
+    sara.post(f"{page}undo/")
+    first, second = Batch.objects.exclude(pk=batch.pk).order_by("pk")
+    content = sara.get(page).content.decode()
+    for back in (first, second):
+        assert f'href="/jobs/batches/{back.pk}/">by act {back.pk}</a>' in content
+        assert f'href="{page}">Takes back act {batch.pk}.</a>' in sara.get(f"/jobs/batches/{back.pk}/").content.decode()
+    assert 'id="undo"' not in content
+    again = sara.post(f"{page}undo/", follow=True).content.decode()
+    assert f"It was taken back before, by act {first.pk}, {second.pk}." in again
+    Batch.objects.filter(pk=batch.pk).delete()
+    assert f'href="{page}"' not in sara.get(f"/jobs/batches/{first.pk}/").content.decode(), "it is not kept any more"
+
+
+def test_an_act_that_could_take_nothing_back_took_nothing_back(sara: Client) -> None:
+    old = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, unique_key="one")
+    batch = done(Verb.CANCEL, [old.id])
+    new = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, unique_key="one")
+    batches.undo(batch.pk, SARA)
+    content = sara.get(f"/jobs/batches/{batch.pk}/").content.decode()
+    assert ("by act" in content, 'id="undo"' in content) == (False, True)
+    control.cancel([new.id], by="omar")
+    [back] = batches.undo(batch.pk, SARA)
+    assert f"by act {back.pk}</a>" in sara.get(f"/jobs/batches/{batch.pk}/").content.decode()

@@ -52,10 +52,14 @@ def _context(request: HttpRequest, pk: int) -> dict[str, Any]:
     batch = get_object_or_404(Batch.objects.defer("ids").exclude(state=BatchState.DRAFT), pk=pk)
     may = request.user.has_perm(_permission(batch))
     became = batches.outcome(pk)
+    undoable = _undoable(batch)
+    taken_back_by = batches.taken_back_by(pk) if undoable else []
     return {
         "batch": batch,
         "may_stop": batch.active and may,
-        "may_undo": may and _undoable(batch),
+        "may_undo": may and undoable and not taken_back_by,
+        "taken_back_by": taken_back_by,
+        "takes_back": batches.takes_back(batch),
         "became": [(state.value, became[status.value]) for status, state in SHOWN_AS.items() if became[status.value]],
         "goes_on": batch.active or became[Status.PENDING.value] + became[Status.RUNNING.value] > 0,
     }
@@ -109,7 +113,7 @@ def batch_undo(request: HttpRequest, pk: int) -> HttpResponse:
         messages.warning(request, str(error))
         return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))
     if not made:
-        messages.warning(request, _("Nothing of it can be taken back: the jobs went on, or somebody changed them since."))
+        messages.warning(request, _nothing_back(pk))
         return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))
     back = sum(new.total for new in made)
     text = ngettext("%(number)s job is put back as it was.", "%(number)s jobs are put back as they were.", back)
@@ -122,6 +126,12 @@ def batch_undo(request: HttpRequest, pk: int) -> HttpResponse:
         )
         messages.warning(request, text % {"number": f"{left:,}"})
     return HttpResponseRedirect(reverse("jobs:batch", args=[made[0].pk]) if len(made) == 1 else reverse("jobs:batches"))
+
+
+def _nothing_back(pk: int) -> str:
+    if earlier := batches.taken_back_by(pk):
+        return _("It was taken back before, by act %(number)s.") % {"number": ", ".join(map(str, earlier))}
+    return _("Nothing of it can be taken back: the jobs went on, or somebody changed them since.")
 
 
 def _undoable(batch: Batch) -> bool:
