@@ -272,3 +272,11 @@ def test_the_preview_warns_of_an_error_that_goes_on_and_says_how_long_each_pace_
     with connection.cursor() as cursor:
         cursor.execute("UPDATE jobs_deadletterqueue SET failed_at = failed_at - interval '11 minutes'")
     assert "in the last 10 minutes" not in staff.get("/jobs/dead-letters/reprocess/?q=price").content.decode()
+
+
+def test_the_spark_line_stands_where_the_hours_were_counted(staff: Client) -> None:
+    failed("one")
+    for address, shown in (("/jobs/dead-letters/", True), ("/", False)):
+        content = staff.get(address).content.decode()
+        assert "ValueError: one" in content
+        assert [text in content for text in ("Last 24 hours", "1 in 24 hours", "in 24 hours")] == [shown] * 3, address
