@@ -44,13 +44,16 @@ WITH ended AS (SELECT queue, finished_at FROM jobs_job
                 ORDER BY finished_at DESC LIMIT %(newest)s),
      looked AS (SELECT CASE WHEN count(*) < %(newest)s THEN %(recent)s
                             ELSE greatest(extract(epoch FROM statement_timestamp() - min(finished_at))::float, 1) END AS seconds FROM ended)
-SELECT queue, sum(waiting)::bigint, sum(running)::bigint, min(oldest), sum(ended) * 60 / (SELECT seconds FROM looked) FROM (
-    SELECT queue, count(*) AS waiting, 0 AS running, min(run_at) FILTER (WHERE run_at <= clock_timestamp()) AS oldest, 0 AS ended
+SELECT queue, sum(waiting)::bigint, sum(later)::bigint, sum(running)::bigint, min(oldest), sum(ended) * 60 / (SELECT seconds FROM looked)
+  FROM (
+    SELECT queue, count(*) FILTER (WHERE run_at <= statement_timestamp()) AS waiting,
+           count(*) FILTER (WHERE run_at > statement_timestamp()) AS later, 0 AS running,
+           min(run_at) FILTER (WHERE run_at <= statement_timestamp()) AS oldest, 0 AS ended
       FROM jobs_job WHERE status = 'pending' GROUP BY queue
   UNION ALL
-    SELECT queue, 0, count(*), NULL, 0 FROM jobs_job WHERE status = 'running' GROUP BY queue
+    SELECT queue, 0, 0, count(*), NULL, 0 FROM jobs_job WHERE status = 'running' GROUP BY queue
   UNION ALL
-    SELECT queue, 0, 0, NULL, count(*) FROM ended GROUP BY queue) part
+    SELECT queue, 0, 0, 0, NULL, count(*) FROM ended GROUP BY queue) part
  GROUP BY queue"""
 
 
@@ -59,7 +62,8 @@ class QueueLine:
     """One queue: what waits in it and who serves it."""
 
     name: str
-    waiting: int
+    waiting: int  # due
+    later: int  # not due yet: scheduled, between two attempts, or replaced by other tasks
     running: int
     oldest: datetime | None  # run_at of the oldest due job
     workers: tuple[str, ...]
@@ -137,7 +141,9 @@ def queues(workers: Sequence[WorkerLine]) -> list[QueueLine]:
     """Every queue that has live jobs or a worker, by name."""
     with connection.cursor() as cursor:
         cursor.execute(_QUEUES, {"recent": RECENT, "newest": 2_000})
-        rows = {name: {"waiting": a, "running": b, "oldest": oldest, "rate": rate} for name, a, b, oldest, rate in cursor.fetchall()}
+        rows = {
+            name: dict(zip(("waiting", "later", "running", "oldest", "rate"), found, strict=True)) for name, *found in cursor.fetchall()
+        }
     served: dict[str, list[str]] = defaultdict(list)
     for line in workers:
         for queue in line.worker.queues:
@@ -147,23 +153,24 @@ def queues(workers: Sequence[WorkerLine]) -> list[QueueLine]:
         QueueLine(
             name=name,
             waiting=row.get("waiting", 0),
+            later=row.get("later", 0),
             running=row.get("running", 0),
             oldest=row.get("oldest"),
             workers=tuple(served.get(name, ())),
             rate=float(row.get("rate", 0.0)),
         )
-        for name in sorted({*(name for name, row in rows.items() if row["waiting"] or row["running"]), *served})
+        for name in sorted({*(name for name, row in rows.items() if row["waiting"] or row["later"] or row["running"]), *served})
         for row in [rows.get(name, empty)]
     ]
 
 
-def lanes() -> dict[str, list[tuple[int, int, datetime | None]]]:
-    """By queue: (priority, how many wait, run_at of the oldest due one), the highest priority first."""
-    found: dict[str, list[tuple[int, int, datetime | None]]] = defaultdict(list)
-    oldest = Min("run_at", filter=Q(run_at__lte=timezone.now()))
+def lanes() -> dict[str, list[tuple[int, int, int, datetime | None]]]:
+    """By queue: (priority, how many wait, how many are due later, run_at of the oldest due one), the highest priority first."""
+    found: dict[str, list[tuple[int, int, int, datetime | None]]] = defaultdict(list)
+    due = Q(run_at__lte=timezone.now())
     rows = Job.objects.filter(status=Status.PENDING).order_by("queue", "-priority").values("queue", "priority")
-    for row in rows.annotate(waiting=Count("id"), oldest=oldest):
-        found[row["queue"]].append((row["priority"], row["waiting"], row["oldest"]))
+    for row in rows.annotate(waiting=Count("id", filter=due), later=Count("id", filter=~due), oldest=Min("run_at", filter=due)):
+        found[row["queue"]].append((row["priority"], row["waiting"], row["later"], row["oldest"]))
     return found
 
 

@@ -120,7 +120,7 @@ def queue_alerts(queues: Sequence[QueueLine], workers: Sequence[WorkerLine]) -> 
 
 def _queue_alerts(line: QueueLine, workers: Sequence[WorkerLine]) -> list[Alert]:
     url, link = reverse("jobs:list") + f"?queue={line.name}", _("Show its jobs")
-    if workers and line.waiting and not line.workers:
+    if workers and (line.waiting or line.later) and not line.workers:
         if drained := [one for one, queues in steering.drained([line.worker for line in workers]).items() if line.name in queues]:
             return [_drained_alert(line.name, drained)]
         fact = _("Nobody serves the queue “%(queue)s”, and jobs wait in it.") % {"queue": ltr(line.name)}

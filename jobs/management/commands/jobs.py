@@ -31,7 +31,10 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(found, indent=2, ensure_ascii=False))
             return
         for status, number in found["statuses"].items():
-            self.stdout.write(f"{STATUS_LABELS[Status(status)]}: {number}")
+            later = found["not_due"] if status == Status.PENDING else 0
+            self.stdout.write(
+                f"{STATUS_LABELS[Status(status)]}: {number}" + (_(" (%(number)d of them not due yet)") % {"number": later} if later else "")
+            )
         for queue, numbers in found["queues"].items():
             self.stdout.write(_("queue %(queue)s: %(numbers)s") % {"queue": queue, "numbers": _listed(numbers)})
         oldest = found["oldest_waiting"]
@@ -50,7 +53,8 @@ def overview() -> dict[str, Any]:
     for row in Job.objects.order_by("queue", "status").values("queue", "status").annotate(number=Count("id")):
         statuses[row["status"]] += row["number"]
         queues.setdefault(row["queue"], {})[row["status"]] = row["number"]
-    return {"statuses": statuses, "queues": queues, "oldest_waiting": _oldest(), "workers": _workers()}
+    later = Job.objects.filter(status=Status.PENDING, run_at__gt=timezone.now()).count()
+    return {"statuses": statuses, "queues": queues, "not_due": later, "oldest_waiting": _oldest(), "workers": _workers()}
 
 
 def _oldest() -> dict[str, Any] | None:

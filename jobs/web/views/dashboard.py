@@ -85,10 +85,11 @@ def _queues(request: HttpRequest) -> dict[str, Any]:
                 {
                     "priority": number,
                     "waiting": count,
+                    "later": later,
                     "lying": (lying or {}).get((line.name, number), 0),
                     "oldest": (now - oldest).total_seconds() if oldest else None,
                 }
-                for number, count, oldest in waiting.get(line.name, ())
+                for number, count, later, oldest in waiting.get(line.name, ())
             ],
         }
         for line in lines
@@ -96,6 +97,7 @@ def _queues(request: HttpRequest) -> dict[str, Any]:
     return {
         "queues": lines,
         "waiting": sum(line.waiting for line in lines),
+        "later": sum(line.later for line in lines),
         "oldest": max((line.oldest_seconds for line in lines), default=0),
         "alerts": health.queue_alerts(lines, served),
         "lanes": rows,

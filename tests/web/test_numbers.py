@@ -1,0 +1,64 @@
+"""What waits now and what is due later are told apart, the same on each page; what nobody counted is not shown as counted."""
+
+import re
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from jobs import enqueue
+from jobs.admin import paging
+from jobs.models import Job
+from tests.rows import job_in
+
+pytestmark = pytest.mark.django_db
+
+
+def jobs() -> None:
+    """Two that are due and three that are not."""
+    for delay in (0, 0, 1_000, 2_000, 100_000):
+        enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, delay=delay)
+
+
+def test_the_dashboard_and_the_queues_agree(sara: Client, worker: int, leader: None) -> None:
+    jobs()
+    content = sara.get("/").content.decode()
+    assert re.search(r'id="count-queued".*?<span class="counts-n">.*?\b2\b', content)
+    for page in (content, sara.get("/jobs/queues/").content.decode()):
+        assert '<b>2</b><span class="sub">+ 3 later</span>' in page
+    assert re.search(r"2 jobs wait\.\s+3 more are not due yet\.", page)
+    assert re.search(r'<b>2</b> <bdi class="dim" dir="ltr">\+3</bdi>', page)
+
+
+def test_the_form_counts_what_waits_now(sara: Client, worker: int) -> None:
+    enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, delay=86_400)
+    assert "where 0 jobs wait now" in sara.get("/jobs/create/?task=jobs.tasks.sleep").content.decode()
+
+
+def test_a_queue_whose_jobs_are_due_later_needs_a_worker_too(sara: Client, worker: int, leader: None) -> None:
+    enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, queue="slow", delay=86_400)
+    assert "Nobody serves the queue" in sara.get("/").content.decode()
+
+
+def test_the_command_says_what_is_not_due(capsys: pytest.CaptureFixture[str]) -> None:
+    jobs()
+    job_in("completed")
+    call_command("jobs")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(": 5 (3 of them not due yet)")
+    assert sum("not due" in line for line in lines) == 1
+
+
+def test_the_admin_does_not_show_where_it_stopped_counting_as_the_number(sara: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "MOST", 1_000)
+    Job.objects.bulk_create([Job(task="t", queue="celery") for _ in range(1_000)])
+
+    def text(query: str = "") -> str:
+        return sara.get(f"/admin/jobs/job/{query}", headers={"accept-language": "en"}).content.decode()
+
+    assert re.search(r"\n1000 jobs", text())
+    enqueue("jobs.tasks.sleep", kwargs={"seconds": 0})
+    for content in (text(), text("?status__exact=pending")):
+        assert re.search(r"\n1,000\+ jobs", content)
+        assert "Select all 1,000+ jobs" in content
+    assert "1,000+ results" in content
