@@ -157,17 +157,19 @@ def apply(verb: Verb, ids: Sequence[int], by: Actor, *, entries: bool = False, *
     raise ValueError(verb)
 
 
-def remark_text(remark: str) -> str:
+def remark_text(batch: Batch) -> str:
     """What is to be said besides, in the language of now; what an earlier version stored is a sentence already."""
-    kind, _colon, value = remark.partition(":")
+    kind, _colon, value = batch.remark.partition(":")
     match kind:
         case "stopped by":
             return _("Stopped by %(name)s.") % {"name": value}
         case "takes back":
             return _("Takes back act %(number)s.") % {"number": value}
+        case "trial failed" if batch.place >= batch.total:
+            return _("The trial, job %(number)s, did not complete.") % {"number": value}
         case "trial failed":
             return _("The trial, job %(number)s, did not complete: the others stay as they are.") % {"number": value}
-    return remark
+    return batch.remark
 
 
 def go_on() -> bool:

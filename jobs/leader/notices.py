@@ -49,6 +49,7 @@ SELECT j.task, d.error_class, d.message, d.attempts, d.traceback, coalesce(g.own
                  < g.snoozed_until THEN g.snoozed_until END
   FROM jobs_deadletterqueue d JOIN jobs_job j ON j.id = d.job_id LEFT JOIN jobs_errorgroup g ON g.fingerprint = d.fingerprint
  WHERE d.id = %(newest)s"""
+_JOBS = "SELECT id, name, queue FROM jobs_job WHERE id = ANY (%s) ORDER BY id"
 _SENT = "UPDATE jobs_deadletterqueue SET notified_at = clock_timestamp(), notify_error = '', notify_asked = false WHERE id = ANY (%s)"
 _NOT_SENT = """
 UPDATE jobs_deadletterqueue SET notify_error = %s, notify_after = clock_timestamp() + make_interval(secs => %s)
@@ -88,7 +89,9 @@ def _send_group(cursor: Any, rows: list[tuple[int, int, int]], to: list[str], aw
         if away:
             raise ServerAway(away)
         cursor.execute(_LATEST, {"ids": ids, "newest": ids[-1]})
-        _deliver(_mail([job for _, job, _ in rows], cursor.fetchone(), to))
+        latest = cursor.fetchone()
+        cursor.execute(_JOBS, [sorted(job for _, job, _ in rows)[:LISTED]])
+        _deliver(_mail(len(rows), cursor.fetchall(), latest, to))
         cursor.execute(_SENT, [ids])
         return ""
     except Exception as error:  # whatever a mail backend raises is recorded, and tried again
@@ -114,15 +117,16 @@ def _deliver(mail: EmailMessage) -> None:
         server.close()
 
 
-def _mail(jobs: list[int], latest: tuple[Any, ...], to: list[str]) -> EmailMessage:
+def _mail(number: int, jobs: list[tuple[int, str, str]], latest: tuple[Any, ...], to: list[str]) -> EmailMessage:
+    """About so many jobs; `jobs`: number, name and queue of the first of them."""
     task, error_class, message, attempts, traceback, owner, snoozed_until = latest
     with translation.override(settings.LANGUAGE_CODE):
-        number = len(jobs)
         subject = ngettext("%(number)s job failed for good: %(task)s", "%(number)s jobs failed for good: %(task)s", number)
-        listed = ", ".join(str(job) for job in jobs[:LISTED]) + (" …" if number > LISTED else "")
+        listed = ", ".join(_named(id, name) for id, name, _ in jobs) + (" …" if number > len(jobs) else "")
         lines = [
             gettext("Task: %(task)s") % {"task": task},
             gettext("Jobs: %(jobs)s") % {"jobs": listed},
+            gettext("Queue: %(queue)s") % {"queue": ", ".join(sorted({queue for _, _, queue in jobs}))},
             gettext("Attempts: %(attempts)s") % {"attempts": attempts},
             gettext("Error: %(error)s") % {"error": f"{error_class}: {own_failures.said(masking.text(message))}"},
         ]
@@ -134,6 +138,11 @@ def _mail(jobs: list[int], latest: tuple[Any, ...], to: list[str]) -> EmailMessa
         if traceback:
             lines += ["", masking.text(traceback)]
         return EmailMessage(" ".join((subject % {"number": number, "task": task}).split()), "\n".join(lines), to=to)
+
+
+def _named(number: int, name: str) -> str:
+    shown = " ".join(masking.text(name).split())
+    return f"{number} ({shown})" if shown else str(number)
 
 
 def run(stop: threading.Event, load: Load) -> None:

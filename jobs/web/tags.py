@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from jobs import batches, masking, refusals
 from jobs.domain import own_failures, tracebacks
 from jobs.domain.statuses import State
+from jobs.models import Batch
 from jobs.models.dead_letter import RESOLUTION_LABELS
 from jobs.models.job import STATUS_LABELS
 from jobs.web import acts, addresses, marks, times, values
@@ -263,6 +264,6 @@ def notice_error(text: str) -> str:
 
 
 @register.filter
-def remark(text: str) -> str:
+def remark(batch: Batch) -> str:
     """What is to be said about an act on many jobs besides."""
-    return batches.remark_text(text)
+    return batches.remark_text(batch)

@@ -152,6 +152,18 @@ def test_the_setting_may_be_a_list_or_a_text(settings: Any, value: Any) -> None:
     assert notice_recipients() == ["a@b.c", "d@e.f"]
 
 
+def test_a_mail_names_its_jobs_in_their_order_and_their_queues(outbox: Callable[[], int], settings: Any) -> None:
+    first, second, third = buried(3)
+    Job.objects.filter(pk=second.job_id).update(name="nightly\nreport password=hunter2", queue="reports")
+    with connection.cursor() as cursor:  # its job failed last
+        cursor.execute("UPDATE jobs_deadletterqueue SET id = id + 1000 WHERE id = %s", [first.id])
+    with mail_server(settings.EMAIL_PORT, Inbox()) as inbox:
+        assert outbox() == 3
+    lines = inbox.body(0).splitlines()
+    assert f"Jobs: {first.job_id}, {second.job_id} (nightly report password=***), {third.job_id}" in lines
+    assert "Queue: celery, reports" in lines
+
+
 def test_no_row_is_locked_while_a_mail_is_sent(outbox: Callable[[], int], settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (entry,) = buried()
     seen = []

@@ -259,3 +259,15 @@ def test_the_admin_changes_priority_and_queue(staff: Client, action: str, field:
     assert f"1 was left as it is ({ended.id})" in page
     record = Audit.objects.get()
     assert (record.job, record.source, record.note) == (waiting.id, "admin", "the customer waits")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("pending", "it is kept when the job completes."),
+        ("failed", "the job did not complete."),
+        ("cancelled", "the job did not complete."),
+    ],
+)
+def test_a_result_is_awaited_only_while_it_may_come(sara: Client, status: str, said: str) -> None:
+    assert f"No result: {said}" in sara.get(f"/jobs/{job_in(status).pk}/").content.decode()

@@ -8,6 +8,7 @@ import pytest
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
+from django.utils import translation
 
 from jobs import batches, control
 from jobs.domain.actors import Actor, Source
@@ -82,6 +83,17 @@ def test_the_trial_goes_first_and_the_rest_when_it_completed() -> None:
     assert (batch.state, batch.done) == (BatchState.DONE, 4)
 
 
+def test_a_trial_of_one_job_says_nothing_of_others() -> None:
+    job = job_in("failed")
+    batch = batches.start(Verb.REPROCESS, entries(), SARA, entries=True, trial=True)
+    finish()
+    run(job.id, fail=True)
+    finish()
+    batch.refresh_from_db()
+    with translation.override("en"):
+        assert batches.remark_text(batch) == f"The trial, job {job.id}, did not complete."
+
+
 def test_a_trial_that_fails_stops_the_rest() -> None:
     jobs = [job_in("failed").id for _ in range(3)]
     batch = batches.start(Verb.REPROCESS, entries(), SARA, entries=True, trial=True)
@@ -90,7 +102,8 @@ def test_a_trial_that_fails_stops_the_rest() -> None:
     finish()
     batch.refresh_from_db()
     assert (batch.state, batch.done) == (BatchState.STOPPED, 1)
-    assert str(jobs[0]) in batches.remark_text(batch.remark)
+    with translation.override("en"):
+        assert batches.remark_text(batch) == f"The trial, job {jobs[0]}, did not complete: the others stay as they are."
     assert list(Job.objects.values_list("status", flat=True)) == ["failed"] * 3
 
 

@@ -47,7 +47,7 @@ def test_cancelled_jobs_wait_again_but_not_those_that_were_not_waiting() -> None
     back.refresh_from_db()
     assert (back.verb, back.ids, back.done, back.state) == ("restore", [later.id, retrying, jobs[0]], 3, "done")
     assert [Job.objects.filter(pk=pk).values().get() for pk in (later.id, retrying)] == before
-    assert str(batch.pk) in batches.remark_text(back.remark)
+    assert str(batch.pk) in batches.remark_text(back)
     record = Audit.objects.filter(actor="leila", job=jobs[0]).get()
     assert (record.job, record.verb, record.before["status"], record.after["status"]) == (jobs[0], "restore", "cancelled", "pending")
     assert batches.undo(batch.pk, SARA) == []
