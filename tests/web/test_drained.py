@@ -38,7 +38,7 @@ def test_the_slots_of_a_drained_worker_are_closed(sara: Client, worker: int, lea
         slots = text[text.index('id="slots"') :]
         assert (slots.count(">Closed</li>"), slots.count(">Free</li>")) == (4, 0)
         assert "0 of 0 slots are busy" in slots
-        assert re.search("drained</span></div>\\s*<ol", slots)
+        assert re.search("drained</span></span></div>\\s*<ol", slots)
     assert "of 0 slots" in sara.get("/").content.decode()
 
 
