@@ -75,12 +75,13 @@ def stop(pk: int, by: Actor) -> bool:
 def undo(pk: int, by: Actor) -> list[Batch]:
     """Take back what the ended batch changed, where nobody did anything to the job since: one new act for each value that comes back.
 
-    Empty: nothing of it can be taken back. A job that waited when it was cancelled waits again as before; one that ran was stopped.
+    Empty: nothing of it can be taken back, or it was before. A job that waited when it was cancelled waits again as it did; one that ran
+    was stopped.
     """
     alias = configuration().database
     with transaction.atomic(using=alias):
         batch = Batch.objects.using(alias).select_for_update().filter(pk=pk, state__in=_ENDED, verb__in=UNDOABLE, entries=False).first()
-        if batch is None:
+        if batch is None or taken_back_by(pk):
             return []
         made = []
         for (verb, options), ids in _changed_back(batch, alias).items():
@@ -107,18 +108,35 @@ def takes_back(batch: Batch) -> int | None:
 
 def _changed_back(batch: Batch, alias: str) -> dict[tuple[Verb, tuple[tuple[str, Any], ...]], list[int]]:
     """The verb with its options -> the jobs; only jobs whose newest record in the audit is that of the batch."""
-    newest = Audit.objects.using(alias).filter(job__in=batch.ids).order_by("job", "-id").distinct("job")
     back: dict[tuple[Verb, tuple[tuple[str, Any], ...]], list[int]] = {}
-    for act in newest:
-        ours = (act.actor, act.source, act.verb) == (batch.actor, batch.source, batch.verb) and act.at >= batch.created_at
-        if not ours or batch.ended_at is None or act.at > batch.ended_at or act.job is None:
-            continue
+    for act in _its_own(batch, batch.ids, alias):
         if batch.what is Verb.CANCEL:
             if act.before.get("status") == Status.PENDING and act.after.get("status") == Status.CANCELLED:
                 back.setdefault((Verb.RESTORE, ()), []).append(act.job)
         elif batch.verb in act.before:
             back.setdefault((batch.what, ((batch.verb, act.before[batch.verb]),)), []).append(act.job)
     return back
+
+
+def _its_own(batch: Batch, ids: Sequence[int], alias: str) -> list[Audit]:
+    """The newest record of each of these jobs, where it is that of the ended batch: nobody did anything to the job since."""
+    newest = Audit.objects.using(alias).filter(job__in=ids).order_by("job", "-id").distinct("job")
+    who = (batch.actor, batch.source, batch.verb)
+    return [
+        act for act in newest
+        if (act.actor, act.source, act.verb) == who and batch.ended_at is not None and batch.created_at <= act.at <= batch.ended_at
+    ]  # fmt: skip
+
+
+def _untouched(batch: Batch, ids: Sequence[int], alias: str) -> list[int]:
+    """Of these jobs of a batch that takes another one back, those that nobody changed since; locked, so that nobody does before it. All of
+    them for a batch that takes back none."""
+    if not batch.remark.startswith(_TAKES_BACK):
+        return list(ids)
+    list(Job.objects.using(alias).filter(pk__in=ids).order_by("pk").select_for_update().values_list("pk"))
+    first = Batch.objects.using(alias).filter(pk=takes_back(batch)).first()
+    own = {act.job for act in _its_own(first, ids, alias)} if first else set()
+    return [id for id in ids if id in own]
 
 
 def outcome(pk: int) -> Counter[str]:
@@ -202,10 +220,11 @@ def _step(pk: int) -> bool:
 
 def _turn(batch: Batch, ids: Sequence[int]) -> Report:
     actor = Actor(name=batch.actor, source=Source(batch.source))
-    report = apply(batch.what, ids, actor, entries=batch.entries, **batch.options)
+    untouched = _untouched(batch, ids, configuration().database)
+    report = apply(batch.what, untouched, actor, entries=batch.entries, **batch.options)
     batch.place += len(ids)
     batch.done += len(report.done) - len(report.asked)
-    left = Counter(reason.value for reason in report.refused.values())
+    left = Counter(reason.value for reason in report.refused.values()) + Counter({Refusal.CHANGED.value: len(ids) - len(untouched)})
     batch.reasons = dict(Counter(batch.reasons) + left + Counter({Refusal.ASKED.value: len(report.asked)}))
     return report
 

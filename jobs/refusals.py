@@ -25,6 +25,7 @@ class Refusal(StrEnum):
     NOT_OPEN = "not open"
     NOT_WAITING = "not waiting"
     ASKED = "asked"
+    CHANGED = "changed"
     UNREADABLE = "unreadable"
 
 
@@ -35,6 +36,7 @@ _TEXTS: Final = {
     Refusal.OPEN_ENTRY: gettext_lazy("It has an open dead letter: reprocess or resolve it first."),
     Refusal.NOT_OPEN: gettext_lazy("It is not open any more."),
     Refusal.UNREADABLE: gettext_lazy("Its named arguments cannot be read, so none of them can be replaced."),
+    Refusal.CHANGED: gettext_lazy("It went on, or somebody changed it since."),
     Refusal.ASKED: gettext_lazy("It was running: it was asked to stop, and may still complete."),
     Refusal.NOT_WAITING: gettext_lazy("It was not waiting for its turn when it was cancelled."),
 }

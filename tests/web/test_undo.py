@@ -53,6 +53,24 @@ def test_cancelled_jobs_wait_again_but_not_those_that_were_not_waiting() -> None
     assert batches.undo(batch.pk, SARA) == []
 
 
+def test_what_is_decided_while_a_large_act_is_taken_back_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on in the background, some jobs at a time; a second click takes nothing back again."""
+    jobs = [job_in("pending", priority=3).id for _ in range(3)]
+    batch = done(Verb.PRIORITY, jobs, priority=5)
+    monkeypatch.setattr(batches, "AT_ONCE", 2)
+    monkeypatch.setattr(batches, "_CHUNK", 1)
+    [back] = batches.undo(batch.pk, SARA)
+    batches.go_on()
+    control.change_priority([jobs[2]], 9, by="omar")
+    assert batches.undo(batch.pk, SARA) == []
+    while batches.go_on():
+        pass
+    back.refresh_from_db()
+    assert values("priority") == [3, 3, 9]
+    assert (back.state, back.done, back.reasons) == ("done", 2, {"changed": 1})
+    assert batches.undo(batch.pk, SARA) == []
+
+
 def test_priorities_and_queues_come_back_each_to_its_own() -> None:
     jobs = [job_in("pending", priority=priority, queue=queue).id for priority, queue in ((1, "a"), (1, "b"), (3, "b"), (9, "c"))]
     first = done(Verb.PRIORITY, jobs, priority=9)
