@@ -61,3 +61,12 @@ def test_ports_are_open_to_this_machine_alone(compose: dict[str, Any]) -> None:
     for service in compose["services"].values():
         for port in service.get("ports", []):
             assert port.startswith("127.0.0.1:")
+
+
+def test_any_password_may_be_chosen() -> None:
+    """In the address of the database it would have to be escaped, which compose cannot do."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
+    chosen = services["postgres"]["environment"]["POSTGRES_PASSWORD"]
+    for environment in (services[name]["environment"] for name in ("migrate", "web", "worker")):
+        assert environment["PGPASSWORD"] == chosen
+        assert "$" not in environment["DATABASE_URL"]
