@@ -71,6 +71,9 @@ class JobForm(PriorityForm):
         chosen = data.get("when")
         if chosen in ("after", "at") and not self.errors.get(chosen) and data.get(chosen) is None:
             self.add_error(chosen, _("This field is required."))
+        for other in {"after", "at"} - {chosen}:  # or a delay that was typed would be ignored
+            if data.get(other) is not None:
+                self.add_error(other, _("This is filled in, but another time is chosen: choose this one, or empty the field."))
         if chosen == "after" and (data.get("after") or 0) * (data.get("unit") or 1) > YEAR:
             self.add_error("after", _("At most a year ahead."))
         if chosen == "at" and data.get("at"):

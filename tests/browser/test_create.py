@@ -69,3 +69,19 @@ def test_no_page_scrolls_sideways_on_a_phone(desk: Any, path: str) -> None:
     page, _ = desk
     page.goto(path)
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_a_delay_that_is_typed_is_the_choice_and_another_choice_empties_it(desk: Any) -> None:
+    page, language = desk
+    page.goto("/jobs/create/?task=jobs.tasks.sleep")
+    page.fill("[name=argument-seconds]", "1")
+    page.fill("[name=at]", "2999-01-01T08:00")
+    expect(page.locator("[name=when][value=at]")).to_be_checked()
+    page.check("[name=when][value=now]")
+    expect(page.locator("[name=at]")).to_have_value("")
+    page.fill("[name=after]", "3600")
+    expect(page.locator("[name=when][value=after]")).to_be_checked()
+    page.click(f"main button:has-text('{BUTTONS[language]}')")
+    page.wait_for_url(re.compile(r"/jobs/\d+/$"))
+    job = Job.objects.get()
+    assert 3500 < (job.run_at - job.created_at).total_seconds() <= 3600

@@ -181,3 +181,11 @@ def test_each_field_names_what_is_said_about_it(staff: Client) -> None:
         named = {one for text in re.findall(r'aria-describedby="([^"]+)"', page) for one in text.split()}
         assert {name for name in named if page.count(f'id="{name}"') != 1} == set()
         assert {f"id_{name}_error" for name in changes if name not in ("when",)} <= named
+
+
+@pytest.mark.parametrize(("when", "filled"), [("now", {"after": "3600"}), ("now", {"at": "2999-01-01T08:00"}), ("at", {"after": "0"})])
+def test_a_time_that_is_filled_in_but_not_chosen_is_no_job_at_another_time(staff: Client, when: str, filled: dict[str, str]) -> None:
+    answer = post(staff, **{"at": "2999-01-01T08:00" if when == "at" else "", "when": when, **filled})
+    assert answer.status_code == 422
+    assert list(answer.context["form"].errors) == list(filled)
+    assert not Job.objects.exists()

@@ -83,6 +83,14 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-reload]") && !keyed) event.target.form.requestSubmit();
 });
 
+// What is filled in beside a choice makes it the choice, and another choice empties it.
+document.addEventListener("input", ({ target }) => {
+  const option = target.closest(".option"), radio = option?.querySelector("[type=radio]");
+  if (!radio) return;
+  radio.checked = true;
+  option.parentElement.querySelectorAll(".option input:not([type=radio])").forEach((one) => { if (!option.contains(one)) one.value = ""; });
+});
+
 // In a list of jobs: arrows (or j and k) go from row to row, x chooses the row.
 document.addEventListener("keydown", (event) => {
   const row = event.target.closest("[data-keys] tbody tr");
