@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from django.utils import formats, timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import Truncator
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
@@ -139,6 +140,21 @@ def visible(text: str) -> str:
 def first_line(text: str) -> str:
     """The first line of an error, at most 300 characters, without secrets."""
     return own_failures.said(masking.text(next(iter(str(text).strip().splitlines()), "")))[:300]
+
+
+@register.filter
+def failure(text: str, length: int = 300) -> SafeString | str:
+    """An error as "Class: message" in one line. The class does not count for a direction that is found by the text: a line that is too long
+    is cut at the end of its message."""
+    line = Truncator(first_line(text)).chars(length)
+    error_class, colon, message = line.partition(": ")
+    return format_html('<bdi dir="ltr">{}</bdi>: {}', error_class, message) if colon and error_class.isidentifier() else line
+
+
+@register.filter
+def failure_of(error: Any, length: int = 300) -> SafeString | str:
+    """The same of an attempt, a dead letter or a group of them."""
+    return failure(f"{error.error_class}: {error.message.strip()}", length)
 
 
 @register.filter
