@@ -17,9 +17,11 @@ from jobs.models.dead_letter import Resolution
 
 # Everything that failed within the hours counts, whatever became of it.
 _GROUPS: Final = """
-WITH found AS (SELECT *, sum(part.count) OVER () AS total, count(*) OVER () AS kinds, max(part.count) OVER () AS most
-                 FROM ({groups}) part ORDER BY newest DESC LIMIT %s)
-SELECT f.total, f.kinds, f.most, f.fingerprint, j.task, d.error_class, d.message, f.count, f.first, f.latest,
+WITH part AS ({groups}),
+     whole AS (SELECT sum(count) AS total, count(*) AS kinds FROM part),
+     top AS (SELECT fingerprint, count FROM part ORDER BY count DESC, newest DESC LIMIT 1),
+     found AS (SELECT * FROM part f ORDER BY {order} LIMIT %s OFFSET %s)
+SELECT w.total, w.kinds, t.count, t.fingerprint, f.fingerprint, j.task, d.error_class, d.message, f.count, f.first, f.latest,
        (SELECT json_object_agg(part.ago, part.number) FROM (
           SELECT extract(epoch FROM date_bin('1 hour', statement_timestamp(), 'epoch') - at)::int / 3600 AS ago, number
             FROM (SELECT date_bin('1 hour', failed_at, 'epoch') AS at, count(*) AS number
@@ -29,12 +31,13 @@ SELECT f.total, f.kinds, f.most, f.fingerprint, j.task, d.error_class, d.message
          WHERE part.ago BETWEEN 0 AND %s - 1),
        r.resolved_at, r.resolved_by, r.note,
        g.owner, CASE WHEN g.snoozed_until > statement_timestamp() THEN g.snoozed_until END
-  FROM found f JOIN jobs_deadletterqueue d ON d.id = f.newest JOIN jobs_job j ON j.id = d.job_id
+  FROM found f CROSS JOIN whole w CROSS JOIN top t JOIN jobs_deadletterqueue d ON d.id = f.newest JOIN jobs_job j ON j.id = d.job_id
   LEFT JOIN jobs_errorgroup g ON g.fingerprint = f.fingerprint
   LEFT JOIN LATERAL (SELECT resolved_at, resolved_by, note FROM jobs_deadletterqueue c
                       WHERE c.fingerprint = f.fingerprint AND c.resolution = 'resolved' AND c.resolved_at IS NOT NULL
                       ORDER BY c.resolved_at DESC LIMIT 1) r ON true
- ORDER BY f.newest DESC"""
+ ORDER BY {order}"""
+_ORDERS: Final = {"newest": "f.newest DESC", "most": "f.count DESC, f.newest DESC"}
 # Each part is read from the index of resolutions, and ends where nobody needs to know it exactly.
 _NUMBERS: Final = """
 SELECT r.resolution, (SELECT count(*) FROM (SELECT 1 FROM jobs_deadletterqueue WHERE resolution = r.resolution
@@ -69,12 +72,13 @@ class GroupLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Groups:
-    """The newest groups; of all groups: `total` entries in `kinds` groups, the largest of which has `most`."""
+    """Some groups; of all groups: `total` entries in `kinds` groups, the largest of which, `top`, has `most`."""
 
     lines: tuple[GroupLine, ...] = ()
     total: int = 0
     kinds: int = 0
     most: int = 0
+    top: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +104,9 @@ def entries(resolution: Resolution = Resolution.OPEN) -> Entries:
     return DeadLetterQueue.objects.filter(resolution=resolution)
 
 
-def groups(rows: Entries, limit: int, hours: int = HOURS) -> Groups:
-    """The groups of these entries, the one that failed last first, `limit` of them, each with so many `hours` of its spark line."""
+def groups(rows: Entries, limit: int, hours: int = HOURS, *, start: int = 0, order: str = "newest") -> Groups:
+    """The groups of these entries, the one that failed last first, or the largest with the order "most": `limit` of them behind the first
+    `start`, each with so many `hours` of its spark line. No lines, and no numbers, where there are no more."""
     found = (
         rows.order_by().values("fingerprint").annotate(count=Count("id"), first=Min("failed_at"), latest=Max("failed_at"), newest=Max("id"))
     )
@@ -110,12 +115,12 @@ def groups(rows: Entries, limit: int, hours: int = HOURS) -> Groups:
     except EmptyResultSet:
         return Groups()
     with connections[found.db].cursor() as cursor:
-        cursor.execute(_GROUPS.format(groups=sql), [*values, limit, hours, hours])
+        cursor.execute(_GROUPS.format(groups=sql, order=_ORDERS[order]), [*values, limit, start, hours, hours])
         lines = cursor.fetchall()
     if not lines:
         return Groups()
     total, kinds, most = map(int, lines[0][:3])
-    return Groups(lines=tuple(_line(hours, *line[3:]) for line in lines), total=total, kinds=kinds, most=most)
+    return Groups(lines=tuple(_line(hours, *line[4:]) for line in lines), total=total, kinds=kinds, most=most, top=lines[0][3])
 
 
 def numbers() -> dict[str, int]:

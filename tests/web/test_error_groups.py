@@ -167,7 +167,7 @@ def test_who_made_a_failure_is_said_in_the_language_of_each_reader(staff: Client
         "/", "/jobs/", "/jobs/dead-letters/", f"/jobs/dead-letters/group/{entry.fingerprint}/", "/jobs/dead-letters/reprocess/",
         "/jobs/audit/",
     ):  # fmt: skip
-        assert f"ManualFailure: {sentence}" in staff.get(page).content.decode(), page
+        assert f'<bdi dir="ltr">ManualFailure</bdi>: {sentence}' in staff.get(page).content.decode(), page
     for page in (f"/admin/jobs/deadletterqueue/{entry.id}/change/", f"/admin/jobs/job/{job.id}/change/"):
         assert sentence in staff.get(page).content.decode(), page
     shown = re.sub("[\u2068\u2069]", "", sentence)

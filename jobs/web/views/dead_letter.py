@@ -1,11 +1,12 @@
 """The dead letter queue: read the errors, decide."""
 
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.db.models import Prefetch
 from django.db.models.expressions import RawSQL
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -33,11 +34,11 @@ SHORT_KWARGS = "CASE WHEN octet_length(jobs_job.kwargs::text) <= %s THEN jobs_jo
 @needs("view_job")
 @require_safe
 def dead_letter_list(request: HttpRequest) -> HttpResponse:
-    """The groups of equal errors, then the entries with one resolution, the newest first."""
+    """A page of the groups of equal errors, then the entries with one resolution, the newest first."""
     chosen = selection.read(request.GET)
     resolution = resolution_of(request)
     rows = chosen.rows(resolution)
-    groups = letters.groups(rows, GROUPS)
+    groups, pages = _groups(rows, request.GET)
     numbers = {} if chosen.pairs else {name: at_most(number, letters.MOST) for name, number in letters.numbers().items()}
     context = {
         "page": page_of(light(rows), request.GET),
@@ -48,10 +49,35 @@ def dead_letter_list(request: HttpRequest) -> HttpResponse:
         "groups": groups.lines,
         "kinds": groups.kinds,
         "total": groups.total if resolution is Resolution.OPEN else 0,
-        "more_groups": groups.kinds - len(groups.lines),
+        "pages": pages,
+        "top": groups.top,
         "share": round(groups.most * 100 / groups.total) if groups.total else 0,
     }
     return render(request, "jobs/dead_letter/list.html", context)
+
+
+def _groups(rows: Entries, query: QueryDict) -> tuple[letters.Groups, dict[str, Any]]:
+    """The page of groups that `kinds` in the address asks for, the first where there is none, and the addresses of others."""
+    text, order = query.get("kinds", ""), "most" if query.get("order") == "most" else "newest"
+    start = (max(int(text), 1) - 1) * GROUPS if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    groups = letters.groups(rows, GROUPS, start=start, order=order)
+    if start and not groups.lines:
+        start, groups = 0, letters.groups(rows, GROUPS, order=order)
+    end, page = start + len(groups.lines), start // GROUPS + 1
+    return groups, {
+        "order": order,
+        "orders": {name: _address(query, name, 1) for name in ("newest", "most")},
+        "first": start + 1,
+        "last": end,
+        "before": _address(query, order, page - 1) if start else "",
+        "after": _address(query, order, page + 1) if end < groups.kinds else "",
+    }
+
+
+def _address(query: QueryDict, order: str, page: int) -> str:
+    changed = query.copy()
+    changed["order"], changed["kinds"] = order, str(page)
+    return f"?{changed.urlencode()}"
 
 
 def resolution_of(request: HttpRequest) -> Resolution:
