@@ -190,6 +190,11 @@ class JobAdmin(ListAdmin):
         say(request, "delete", control.delete([int(object_id)], by=admin_actor(request)))
         return HttpResponseRedirect(reverse("admin:jobs_job_changelist"))
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """A job's entries go with it, though nobody may delete them alone; the verb keeps a job with an open one, and says so."""
+        related, counts, _missing, protected = super().get_deleted_objects(objs, request)
+        return related, counts, set(), protected
+
     @admin.action(description=_("Reprocess"), permissions=["control"])
     def reprocess_jobs(self, request: HttpRequest, rows: Rows) -> None:
         say(request, "reprocess", control.reprocess(_ids(rows), by=admin_actor(request), reason=reason_of(request)))

@@ -22,8 +22,8 @@ def many() -> None:
             """INSERT INTO jobs_deadletterqueue (job_id, error_class, message, fingerprint, attempts)
                SELECT j.id, 'ValueError', 'kind ' || k.kind, 'kind-' || k.kind, 1
                  FROM (SELECT id, row_number() OVER (ORDER BY id) AS place FROM jobs_job) j
-                 JOIN (SELECT kind, row_number() OVER (ORDER BY kind DESC) AS place FROM generate_series(1, 45) kind, generate_series(1, kind)) k
-                USING (place) ORDER BY j.id"""
+                 JOIN (SELECT kind, row_number() OVER (ORDER BY kind DESC) AS place
+                         FROM generate_series(1, 45) kind, generate_series(1, kind)) k USING (place) ORDER BY j.id"""
         )
 
 
