@@ -40,3 +40,11 @@ def test_arabic_has_six_plural_forms(path: Path) -> None:
     catalogue = polib.pofile(str(path))
     assert "nplurals=6" in catalogue.metadata["Plural-Forms"]
     assert [entry.msgid for entry in catalogue if entry.msgid_plural and len(entry.msgstr_plural) != 6] == []
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_code_in_arabic_sentences_is_isolated(path: Path) -> None:
+    """Brackets at the edge of a piece of code would be drawn at its other end."""
+    texts = [text for entry in polib.pofile(str(path)) for text in (entry.msgstr, *entry.msgstr_plural.values())]
+    outside = [re.sub("[\u2066\u2068][^\u2069]*\u2069", "", PLACEHOLDER.sub("V", text)) for text in texts]
+    assert [text for text in outside if re.search(r"[][{}]|\(\)|[ (]--[a-z]", text)] == []
