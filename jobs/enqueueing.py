@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from jobs import registry
 from jobs.conf import configuration
-from jobs.domain import task_ids
+from jobs.domain import calls, task_ids
 from jobs.domain.priority import DEFAULT, HIGHEST, LOWEST
 from jobs.domain.statuses import EARLIEST, LATEST, is_due_time
 from jobs.models import Job
@@ -98,7 +98,7 @@ def _call(task: Any, args: Any, kwargs: Any, errors: dict[str, str]) -> tuple[st
         try:
             registry.check_call(task, args, kwargs)
         except TypeError as error:
-            errors["kwargs"] = _("These arguments do not fit the task: %(error)s") % {"error": error}
+            errors["kwargs"] = _("These arguments do not fit the task: %(error)s") % {"error": calls.said(str(error))}
     texts = _dump(list(args), "args", errors), _dump(dict(kwargs), "kwargs", errors) if kwargs else "{}"
     if task is not None and not errors and (wrong := _problems(task, args, kwargs, *texts)):
         errors["kwargs"] = _("These arguments do not fit the task: %(error)s") % {"error": wrong}

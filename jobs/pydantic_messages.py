@@ -37,5 +37,10 @@ def translate(problem: Mapping[str, Any]) -> str:
     kind = str(problem["type"])
     text = _TEXTS.get(kind) or _KINDS.get(kind.partition("_")[0])
     if text is not None:
-        return str(text) % problem.get("ctx", {})
+        return str(text) % {name: _number(value) for name, value in problem.get("ctx", {}).items()}
     return _("The value does not fit: %(reason)s") % {"reason": problem["msg"]}
+
+
+def _number(value: Any) -> Any:
+    """A limit as people write it: 86,400 for 86400.0."""
+    return f"{value:,}".removesuffix(".0") if isinstance(value, int | float) else value

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import npgettext
 
 from jobs.admin.lists import ListAdmin
 from jobs.models import Audit
@@ -17,6 +18,9 @@ class AuditAdmin(ListAdmin):
     list_filter = ("verb", "source")
     search_fields = ("=job", "=actor", "=error_group")
     sortable_by = ("id",)
+
+    def noun(self, number: int) -> str:
+        return npgettext("counted", "audit record", "audit records", number)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -18,6 +18,7 @@ def ask(
     context = {
         **site.admin_site.each_context(request),
         "title": title,
+        "button": str(dict(site.get_action_choices(request))[action]).removesuffix("…"),
         "rows": rows[:50],
         "chosen": request.POST.getlist(helpers.ACTION_CHECKBOX_NAME),
         "across": request.POST.get("select_across", "0"),

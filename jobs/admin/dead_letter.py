@@ -4,12 +4,14 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import display_for_value
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import npgettext
 
 from jobs import dead_letters, error_groups
 from jobs.admin import shown
@@ -19,7 +21,7 @@ from jobs.admin.reasons import ActionForm, reason_of
 from jobs.domain import own_failures
 from jobs.models import DeadLetterQueue, ErrorGroup
 from jobs.store import clock
-from jobs.web import selection
+from jobs.web import selection, tags
 from jobs.web.forms import SnoozeForm
 from jobs.web.reports import admin_actor, say, say_groups
 
@@ -45,9 +47,12 @@ class DeadLetterQueueAdmin(ListAdmin):
     search_fields = ("job",)  # shows the box; `get_search_results` reads it
     sortable_by = ("number",)
     fieldsets = (
-        (None, {"fields": ("id", "linked_job", "error_class", "whole_message", "whole_traceback", "attempts", "failed_at", "fingerprint")}),
+        (
+            None,
+            {"fields": ("number", "linked_job", "error_class", "whole_message", "whole_traceback", "attempts", "failed_at", "fingerprint")},
+        ),
         (_("Decision"), {"fields": ("resolution", "resolved_by", "resolved_at", "note", "shown_owner")}),
-        (_("Notice"), {"fields": ("notified_at", "notify_error", "notify_after", "notify_tries", "shown_snooze")}),
+        (_("Notice"), {"fields": ("notified_at", "shown_notice_error", "notify_after", "notify_tries", "shown_snooze")}),
     )
     action_form = ActionForm
     actions = ("reprocess_entries", "resolve_entries", "notify_entries", "own_groups", "snooze_groups", "wake_groups")
@@ -80,14 +85,18 @@ class DeadLetterQueueAdmin(ListAdmin):
     def linked_job(self, entry: DeadLetterQueue) -> str:
         return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[entry.job_id]), shown.name(str(entry.job)))
 
-    @admin.display(description=_("owner"), empty_value="-")
+    @admin.display(description=_("owner"))
     def shown_owner(self, entry: Any) -> str:
-        return shown.name(entry.group_owner) if entry.group_owner else ""
+        return shown.name(entry.group_owner) if entry.group_owner else "-"
 
-    @admin.display(description=_("notices snoozed until"), empty_value="-")
-    def shown_snooze(self, entry: Any) -> datetime | None:
+    @admin.display(description=_("notices snoozed until"))
+    def shown_snooze(self, entry: Any) -> str:
         until: datetime | None = entry.group_snooze
-        return until if until and until > timezone.now() else None
+        return str(display_for_value(until if until and until > timezone.now() else None, "-"))
+
+    @admin.display(description=_("notice error"))
+    def shown_notice_error(self, entry: DeadLetterQueue) -> str:
+        return tags.notice_error(entry.notify_error) or "-"
 
     @admin.display(description=_("message"))
     def shown_message(self, entry: DeadLetterQueue) -> str:
@@ -100,6 +109,9 @@ class DeadLetterQueueAdmin(ListAdmin):
     @admin.display(description=_("traceback"))
     def whole_traceback(self, entry: DeadLetterQueue) -> str:
         return shown.code(entry.traceback)
+
+    def noun(self, number: int) -> str:
+        return npgettext("counted", "dead-letter entry", "dead-letter entries", number)
 
     def get_actions(self, request: HttpRequest) -> Any:
         actions = super().get_actions(request)

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import npgettext
 
 from jobs import batches, control, masking, registry
 from jobs.admin import shown
@@ -168,6 +169,9 @@ class JobAdmin(ListAdmin):
 
     def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:
         """The form has enqueued the job already."""
+
+    def noun(self, number: int) -> str:
+        return npgettext("counted", "job", "jobs", number)
 
     def get_actions(self, request: HttpRequest) -> Any:
         actions = super().get_actions(request)

@@ -17,6 +17,12 @@ class OwnOrderList(ChangeList):
     def get_ordering_field(self, field_name: Any) -> Any:
         return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None
 
+    @property
+    def noun(self) -> str:
+        """What its rows are called beside their number; Django would take the name of the list."""
+        admin: Any = self.model_admin
+        return str(admin.noun(self.result_count))
+
 
 class ListAdmin(admin.ModelAdmin):
     """A long list, read page by page."""
@@ -29,6 +35,16 @@ class ListAdmin(admin.ModelAdmin):
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """Only what the filters beside the list ask for: by any other column a hidden value could be guessed, letter by letter."""
         return "\0" not in str(value) and any(lookup in _parameters(one) for one in self.list_filter)
+
+    def noun(self, number: int) -> str:
+        """What so many rows are called, without the number."""
+        raise NotImplementedError
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        answer = super().changelist_view(request, extra_context)
+        if "cl" in (context := getattr(answer, "context_data", None) or {}):
+            context["module_name"] = context["cl"].noun  # in "Select all 802 …"
+        return answer
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OwnOrderList

@@ -68,4 +68,4 @@ class DeadLetterQueue(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.job_id}: {self.error_class}"
+        return f"\u2066{self.job_id}: {self.error_class}\u2069"  # in a heading that runs from right to left too

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone, translation
 
 from jobs import enqueue
+from jobs.domain import own_failures
 from jobs.domain.outcomes import Outcome
 from jobs.models import Attempt, DeadLetterQueue, Job, Worker
 from jobs.store import stats
 from jobs.verification import priority
 from jobs.verification.rules import Run
+from tests.browser.scene import played
 from tests.workers import running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -120,7 +123,7 @@ def test_enqueue_prints_the_numbers() -> None:
 def test_enqueue_waits_for_the_end(tmp_path: Path) -> None:
     with running_worker(tmp_path / "log"):
         run("enqueue", "jobs.tasks.sleep", "--args=[0]", "--count=2", "--wait")
-        with pytest.raises(CommandError, match="failed: DeliberateFailure: no paper"):
+        with pytest.raises(CommandError, match="Failed: DeliberateFailure: no paper"):
             run("enqueue", "jobs.tasks.fail", '--args=["no paper"]', "--max_retries=0", "--wait")
 
 
@@ -179,3 +182,24 @@ def test_jobs_counts(tmp_path: Path) -> None:
     assert found["queues"] == {"elsewhere": {"pending": 1}}
     assert found["oldest_waiting"]["seconds"] > 0
     assert [(worker["slots"], worker["running"]) for worker in found["workers"]] == [(4, 0)]
+
+
+def test_jobs_speaks_to_people_in_their_language() -> None:
+    with translation.override("ar"), played():
+        Job.objects.filter(status="pending").update(run_at=timezone.now() - timedelta(days=2, hours=6, seconds=5))
+        shown = run("jobs")
+    assert "منذ 2 ي و6 س" in shown
+    assert "من 4 خانات مشغولة" in shown
+    assert re.search("مكتملة [0-9]+، ", shown)
+
+
+def test_enqueue_says_how_a_job_ended_in_the_readers_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(ids: list[int]) -> bool:
+        error = f"TimeLimit: {own_failures.TIME_LIMIT}"
+        return bool(Job.objects.filter(pk__in=ids).update(status="failed", finished_at=timezone.now(), last_error=error))
+
+    monkeypatch.setattr("jobs.management.commands.enqueue.ended", ended)
+    with translation.override("ar"), pytest.raises(CommandError) as error:
+        run("enqueue", "jobs.tasks.sleep", kwargs='{"seconds": 1}', wait=True)
+    assert "فاشلة: TimeLimit: \u2068" in str(error.value)
+    assert own_failures.TIME_LIMIT not in str(error.value)

@@ -1,10 +1,15 @@
 """What the admin says to its people: true reasons, and all of it in their language."""
 
+import re
+from datetime import timedelta
+
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from jobs import dead_letters
-from jobs.models import DeadLetterQueue, Job
+from jobs.admin.dead_letter import DeadLetterQueueAdmin
+from jobs.models import Attempt, DeadLetterQueue, ErrorGroup, Job
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
@@ -19,4 +24,82 @@ def test_to_delete_a_job_with_an_open_dead_letter_is_refused_for_the_true_reason
     dead_letters.resolve([DeadLetterQueue.objects.get().pk], by="sara", note="")
     assert "permission" not in sara.get(f"{JOBS}{job.pk}/delete/").content.decode()
     sara.post(f"{JOBS}{job.pk}/delete/", {"post": "yes"})
+    assert not Job.objects.exists()
+
+
+@pytest.fixture
+def arabic(sara: Client) -> Client:
+    sara.cookies["django_language"] = "ar"
+    return sara
+
+
+def text(page: str) -> str:
+    """What is read of a page."""
+    return " ".join(re.sub("<[^>]+>", " ", page).split())
+
+
+def test_the_page_of_a_dead_letter_has_no_english_and_no_raw_values(arabic: Client) -> None:
+    job_in("failed")
+    entry = DeadLetterQueue.objects.get()
+    DeadLetterQueue.objects.update(notify_error="no ADMIN_EMAILS")
+    page = arabic.get(f"{LETTERS}{entry.pk}/change/").content.decode()
+    assert "None" not in page
+    assert "Id:" not in page
+    assert "لا إشعار: لا عنوان في ADMIN_EMAILS" in text(page)
+    assert re.findall(r'field-(?:shown_owner|shown_snooze)">.*?readonly">([^<]*)<', page, re.DOTALL) == ["-", "-"]
+    assert f"\u2066{entry.job_id}: ValueError\u2069" in page
+    ErrorGroup.objects.create(fingerprint=entry.fingerprint, snoozed_until=timezone.now() + timedelta(days=2))
+    assert "+00:00" not in arabic.get(f"{LETTERS}{entry.pk}/change/").content.decode()
+
+
+def test_the_pause_after_a_run_is_rounded_and_has_its_unit(arabic: Client) -> None:
+    job = job_in("failed")
+    Attempt.objects.update(delay=1.0762679154209218)
+    page = arabic.get(f"{JOBS}{job.pk}/change/").content.decode()
+    assert "1.076" not in page
+    assert "1.08 ث" in page
+
+
+def test_rows_are_counted_by_what_they_are_and_not_by_the_name_of_the_list(arabic: Client) -> None:
+    for _ in range(3):
+        job_in("failed")
+    letters, jobs = (text(arabic.get(address).content.decode()) for address in (LETTERS, JOBS))
+    assert "3 سجلات" in letters
+    assert "3 مهام" in jobs
+    assert "3 قائمة" not in letters
+
+
+def test_all_rows_of_more_pages_than_one_are_chosen_by_what_they_are(arabic: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DeadLetterQueueAdmin, "list_per_page", 2)
+    for _ in range(3):
+        job_in("failed")
+    page = text(arabic.get(LETTERS).content.decode())
+    assert "3 سجلات" in re.sub(".*اختيار", "", page)
+    assert "عرض الكل" in page
+
+
+@pytest.mark.parametrize(
+    ("address", "action", "button"),
+    [(JOBS, "delete_jobs", "حذف"), (LETTERS, "resolve_entries", "تمييز كمحلولة"), (JOBS, "move_jobs", "تغيير قائمة الانتظار")],
+)
+def test_the_button_that_confirms_says_what_it_does(arabic: Client, address: str, action: str, button: str) -> None:
+    job = job_in("failed")
+    chosen = job.pk if address == JOBS else DeadLetterQueue.objects.get().pk
+    page = arabic.post(address, {"action": action, "_selected_action": [chosen]}).content.decode()
+    assert f'<input type="submit" value="{button}">' in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"args": "[]", "kwargs": "{}"}, "المدخل \u2066seconds\u2069 ناقص"),
+        ({"args": "[1, 2]", "kwargs": "{}"}, "المدخلات الموضعية أكثر مما تقبله"),
+        ({"args": "[1]", "kwargs": '{"colour": 1}'}, "ليس لها مدخل باسم \u2066colour\u2069"),
+        ({"args": "[1]", "kwargs": '{"seconds": 1}'}, "أُعطي المدخل \u2066seconds\u2069 مرتين"),
+        ({"args": "[]", "kwargs": '{"seconds": 86401}'}, "لا يزيد على 86,400."),
+    ],
+)
+def test_why_arguments_do_not_fit_is_said_in_the_readers_language(arabic: Client, arguments: dict[str, str], sentence: str) -> None:
+    form = {"task": "jobs.tasks.sleep", "name": "", "priority": "5", "max_retries": "3", "queue": "", "run_at": "", **arguments}
+    assert sentence in arabic.post(f"{JOBS}add/", form).content.decode()
     assert not Job.objects.exists()

@@ -11,10 +11,12 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
+from jobs.domain import own_failures
 from jobs.domain.statuses import Status
 from jobs.enqueueing import enqueue_many
 from jobs.management.messages import one_line
 from jobs.models import Job
+from jobs.models.job import STATUS_LABELS
 from jobs.verification.watch import ended
 
 PAST_ALLOWED = timedelta(minutes=1)  # what was "now" when the command was typed
@@ -72,7 +74,11 @@ class Command(BaseCommand):
             time.sleep(LOOK)
         bad = Job.objects.filter(id__in=ids).exclude(status=Status.COMPLETED).order_by("id").values_list("id", "status", "last_error")
         if bad:
-            raise CommandError("; ".join(f"{id} {status}: {' '.join(error.split())[:200]}" for id, status, error in bad[:20]))
+            raise CommandError("; ".join(f"{id} {STATUS_LABELS[Status(status)]}: {_error(error)}" for id, status, error in bad[:20]))
+
+
+def _error(text: str) -> str:
+    return own_failures.said(" ".join(text.split()))[:200]
 
 
 def parsed(text: str, kind: type, option: str) -> Any:

@@ -7,12 +7,14 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db.models import Count
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from jobs.domain.moments import aware
 from jobs.domain.statuses import Status
 from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
 from jobs.store.stats import live_workers
+from jobs.web.times import span
 
 
 class Command(BaseCommand):
@@ -39,9 +41,15 @@ class Command(BaseCommand):
             self.stdout.write(_("queue %(queue)s: %(numbers)s") % {"queue": queue, "numbers": _listed(numbers)})
         oldest = found["oldest_waiting"]
         if oldest:
-            self.stdout.write(_("oldest waiting: job %(id)d, due for %(seconds).0f s") % oldest)
+            due = {"id": oldest["id"], "time": span(oldest["seconds"])}
+            self.stdout.write(_("oldest waiting: job %(id)d, due for %(time)s") % due)
         for worker in found["workers"]:
-            self.stdout.write(_("worker %(id)d: %(name)s, %(running)d of %(slots)d slots busy") % worker)
+            text = ngettext(
+                "worker %(id)d: %(name)s, %(running)d of %(slots)d slot busy",
+                "worker %(id)d: %(name)s, %(running)d of %(slots)d slots busy",
+                worker["slots"],
+            )
+            self.stdout.write(text % worker)
         if not found["workers"]:
             self.stdout.write(_("No worker runs."))
 
@@ -78,4 +86,4 @@ def _workers() -> list[dict[str, Any]]:
 
 
 def _listed(numbers: dict[str, int]) -> str:
-    return ", ".join(f"{STATUS_LABELS[Status(status)]} {number}" for status, number in numbers.items())
+    return _(", ").join(f"{STATUS_LABELS[Status(status)]} {number}" for status, number in numbers.items())
