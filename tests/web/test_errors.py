@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.db import OperationalError
 from django.test import Client
 
+from jobs import __version__
 from jobs.models import Job
 from jobs.store import stats
+from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
 
@@ -102,3 +105,30 @@ def test_an_act_on_a_worker_that_has_ended_says_so(sara: Client) -> None:
     answer = sara.post("/jobs/workers/1/shutdown/", {"reason": ""})
     assert answer.status_code == 404
     assert "the worker has ended" in answer.content.decode()
+
+
+def test_an_account_without_rights_is_shown_nothing_that_it_may_not_see(client: Client) -> None:
+    job_in("failed")
+    guest = get_user_model().objects.create_user("guest", "", "x")
+    client.force_login(guest)
+    client.cookies["django_language"] = "en"
+    for address, status in (("/", 403), ("/jobs/", 403), ("/no-such-page/", 404)):
+        answer = client.get(address)
+        page = answer.content.decode()
+        assert answer.status_code == status
+        assert "pill-bad" not in page, address
+        assert re.findall(r'<a [^>]*href="/jobs/[^"]*"', page) == [], address
+        assert "Log out" in page
+    guest.user_permissions.add(Permission.objects.get(codename="add_job"))
+    assert re.findall(r'<a [^>]*href="(/jobs/[^"]*)"', client.get("/jobs/").content.decode()) == ["/jobs/create/"]
+    guest.user_permissions.add(Permission.objects.get(codename="view_job"))
+    assert '<bdi class="pill pill-bad" dir="ltr">1</bdi>' in client.get("/jobs/").content.decode()
+
+
+def test_a_refusal_of_the_admin_says_the_zone_and_the_version(client: Client) -> None:
+    client.force_login(get_user_model().objects.create_user("guest", "", "x", is_staff=True))
+    client.cookies["timezone"] = "Asia/Kolkata"
+    answer = client.get("/admin/jobs/job/")
+    assert answer.status_code == 403
+    assert '<bdi dir="ltr">Asia/Kolkata</bdi>' in answer.content.decode()
+    assert f"jobs {__version__}" in answer.content.decode()
