@@ -3,11 +3,11 @@
 from typing import Any, Final
 
 import requests
-from django.utils.translation import gettext as _
 from requests_hardened import Config, Manager
 from requests_hardened.ip_filter import InvalidIPAddress
 
 from jobs.conf import configuration
+from jobs.domain import own_failures
 from jobs.domain.errors import PermanentError
 
 CONNECT_TIMEOUT: Final = 10.0  # seconds
@@ -22,9 +22,7 @@ def send(method: str, url: str, headers: dict[str, str] | None, body: str) -> di
         with _session() as session, session.request(method, url, headers=headers, data=body.encode() or None, stream=True) as response:
             return _answer(response)
     except InvalidIPAddress as error:
-        raise PermanentError(
-            _("the address %(address)s is private; JOBS_ALLOW_PRIVATE_ADDRESSES would allow it") % {"address": error}
-        ) from None
+        raise PermanentError(own_failures.PRIVATE_ADDRESS % {"address": error}) from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, requests.exceptions.MissingSchema) as error:
         raise PermanentError(str(error)) from None
 

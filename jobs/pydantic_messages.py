@@ -7,6 +7,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from jobs.domain import own_failures
+
 _TEXTS: Final[Mapping[str, Promise]] = {
     "missing": gettext_lazy("This field is required."),
     "extra_forbidden": gettext_lazy("The task has no such argument."),
@@ -33,8 +35,10 @@ _KINDS: Final[Mapping[str, Promise]] = {
 
 
 def translate(problem: Mapping[str, Any]) -> str:
-    """One of ValidationError.errors() as a sentence; pydantic's own words only for a type nobody foresaw."""
+    """One of ValidationError.errors() as a sentence; a check's own, and pydantic's words only for a type nobody foresaw."""
     kind = str(problem["type"])
+    if kind == "value_error":
+        return own_failures.said(str(problem["ctx"]["error"]))
     text = _TEXTS.get(kind) or _KINDS.get(kind.partition("_")[0])
     if text is not None:
         return str(text) % {name: _number(value) for name, value in problem.get("ctx", {}).items()}

@@ -11,10 +11,10 @@ from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.core.management import call_command
 from django.core.validators import validate_email
-from django.utils.translation import gettext as _
 
 from jobs import tasks_help as about
 from jobs.conf import configuration
+from jobs.domain import own_failures
 from jobs.domain.errors import JobError, PermanentError
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -31,11 +31,48 @@ class RequestFailed(JobError):
     """The server answered with an error that may pass."""
 
 
+# What the tasks refuse for ever, `enqueue()` and the forms refuse too: the annotations name these checks.
+
+
+def _check_method(method: str) -> None:
+    if method.upper() not in METHODS:
+        raise PermanentError(own_failures.WRONG_METHOD % {"methods": ", ".join(METHODS)})
+
+
+def _check_url(url: str) -> None:
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise PermanentError(own_failures.WRONG_SCHEME)
+
+
+def _recipients(to: str) -> list[str]:
+    return [address.strip() for address in to.split(",") if address.strip()]
+
+
+def _check_recipients(to: str) -> None:
+    if not _recipients(to):
+        raise PermanentError(own_failures.NO_RECIPIENT)
+    for address in _recipients(to):
+        try:
+            validate_email(address)
+        except ValidationError:
+            raise PermanentError(own_failures.NO_ADDRESS % {"address": address}) from None
+
+
+def _check_subject(subject: str) -> None:
+    if "\n" in subject or "\r" in subject:
+        raise PermanentError(own_failures.LONG_SUBJECT)
+
+
+def _check_command(name: str) -> None:
+    if name not in configuration().allowed_commands:
+        raise PermanentError(own_failures.NOT_ALLOWED % {"name": name})
+
+
 @shared_task(name="jobs.tasks.sleep")
 def sleep(seconds: Annotated[float, about.SECONDS, Ge(0), Le(86_400)]) -> None:
     """Sleep for a number of seconds, to try priorities and slots."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_SLEEP:
-        raise PermanentError(_("seconds must be a number from 0 to 86400"))
+        raise PermanentError(own_failures.WRONG_SECONDS)
     time.sleep(seconds)
 
 
@@ -49,23 +86,21 @@ def fail(message: Annotated[str, about.MESSAGE] = "This job fails on purpose.") 
 def flaky(self: Task, failures: Annotated[int, about.FAILURES, Ge(0)]) -> int:
     """Fail a number of times, then succeed, to try retries."""
     if self.request.retries < failures:
-        raise DeliberateFailure(_("failure %(number)d of %(failures)d") % {"number": self.request.retries + 1, "failures": failures})
+        raise DeliberateFailure(own_failures.ONE_OF_THE_FAILURES % {"number": self.request.retries + 1, "failures": failures})
     return int(self.request.retries)
 
 
 @shared_task(name="jobs.tasks.http_request")
 def http_request(
-    url: Annotated[str, about.URL],
-    method: Annotated[str, about.METHOD] = "GET",
+    url: Annotated[str, about.URL, about.Checked(_check_url)],
+    method: Annotated[str, about.METHOD, about.Checked(_check_method)] = "GET",
     headers: Annotated[dict[str, str] | None, about.HEADERS] = None,
     body: Annotated[str, about.BODY] = "",
 ) -> dict[str, Any]:
     """Send one HTTP request; a status of 400 or more is a failure."""
     method = method.upper()
-    if method not in METHODS:
-        raise PermanentError(_("the method must be one of %(methods)s") % {"methods": ", ".join(METHODS)})
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise PermanentError(_("the address must begin with http:// or https://"))
+    _check_method(method)
+    _check_url(url)
     from jobs.http_client import send  # a worker that sends none need not hold the libraries in memory
 
     answer = send(method, url, headers, body)
@@ -75,34 +110,29 @@ def http_request(
 
 @shared_task(name="jobs.tasks.send_email")
 def send_email(
-    to: Annotated[str, about.TO],
-    subject: Annotated[str, about.SUBJECT],
+    to: Annotated[str, about.TO, about.Checked(_check_recipients)],
+    subject: Annotated[str, about.SUBJECT, about.Checked(_check_subject)],
     body: Annotated[str, about.TEXT] = "",
 ) -> dict[str, Any]:
     """Send one e-mail as plain text."""
-    recipients = [address.strip() for address in to.split(",") if address.strip()]
-    if not recipients:
-        raise PermanentError(_("an e-mail needs an address"))
-    for address in recipients:
-        try:
-            validate_email(address)
-        except ValidationError:
-            raise PermanentError(_("%(address)s is not an e-mail address") % {"address": address}) from None
-    if "\n" in subject or "\r" in subject:
-        raise PermanentError(_("a subject must be one line"))
+    _check_recipients(to)
+    _check_subject(subject)
+    recipients = _recipients(to)
     return {"sent": EmailMessage(subject=subject, body=body, to=recipients).send(), "to": recipients}
 
 
 @shared_task(name="jobs.tasks.management_command")
-def management_command(name: Annotated[str, about.COMMAND], args: Annotated[list[str] | None, about.COMMAND_ARGS] = None) -> str:
+def management_command(
+    name: Annotated[str, about.COMMAND, about.Checked(_check_command)],
+    args: Annotated[list[str] | None, about.COMMAND_ARGS] = None,
+) -> str:
     """Run one of the allowed management commands."""
-    if name not in configuration().allowed_commands:
-        raise PermanentError(_("the command %(name)s is not in JOBS_ALLOWED_COMMANDS") % {"name": name})
+    _check_command(name)
     output = io.StringIO()
     try:
         call_command(name, *(args or []), stdout=output, stderr=output, no_color=True)
     except SystemExit as error:  # a command may end its process; here that would be the worker's
-        raise JobError(_("the command ended with code %(code)s") % {"code": error.code}) from None
+        raise JobError(own_failures.COMMAND_ENDED % {"code": error.code}) from None
     return output.getvalue()[-OUTPUT_CHARACTERS:]
 
 
@@ -110,7 +140,7 @@ def _raise_for_status(answer: dict[str, Any]) -> None:
     status = answer["status"]
     if status < 400:
         return
-    message = _("the server answered %(status)d: %(body)s") % {"status": status, "body": answer["body"][:500]}
+    message = own_failures.ANSWERED % {"status": status, "body": answer["body"][:500]}
     if status < 500 and status not in WORTH_ANOTHER_TRY:
         raise PermanentError(message)
     raise RequestFailed(message)

@@ -1,10 +1,14 @@
 """What people read about the built-in job types: the first line of each docstring, and its arguments."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import gettext_noop
+
+from jobs.conf import configuration
+from jobs.domain.errors import PermanentError
 
 # The forms translate a docstring's first line with gettext; here it is marked for the collection of texts.
 FIRST_LINES = (
@@ -35,6 +39,35 @@ class Argument:
         return schema
 
 
+@dataclass(frozen=True)
+class Checked:
+    """An annotation: the value has to pass what the task asks of it, which raises PermanentError."""
+
+    check: Callable[[Any], None]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(self._passed, handler(source))
+
+    def _passed(self, value: Any) -> Any:
+        try:
+            self.check(value)
+        except PermanentError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+
+class _Commands:
+    """The help of a command's name, with the names that are allowed when it is read."""
+
+    def __str__(self) -> str:
+        names = configuration().allowed_commands
+        if not names:
+            return gettext("None is allowed: JOBS_ALLOWED_COMMANDS is empty.")
+        return gettext("One of the names in JOBS_ALLOWED_COMMANDS: %(names)s.") % {"names": "\u2066" + ", ".join(names) + "\u2069"}
+
+
 SECONDS = Argument(_("Seconds"), _("How long it sleeps: 0 to 86400."))
 MESSAGE = Argument(_("Message"), _("The text of the error."))
 FAILURES = Argument(_("Failures"), _("How many runs fail before one succeeds."))
@@ -45,5 +78,5 @@ BODY = Argument(_("Body"))
 TO = Argument(_("To"), _("One address, or several with commas between them."))
 SUBJECT = Argument(_("Subject"))
 TEXT = Argument(_("Text"))
-COMMAND = Argument(_("Command"), _("One of the names in JOBS_ALLOWED_COMMANDS."))
+COMMAND = Argument(_("Command"), _Commands())
 COMMAND_ARGS = Argument(_("Arguments"), _("A JSON list of texts, as on the command line."))

@@ -18,10 +18,23 @@ NO_LIST: Final = gettext_noop("The positional arguments must be a list.")
 NO_NAMES: Final = gettext_noop("The named arguments must be an object with text keys.")
 STRATEGY: Final = gettext_noop("The task has a Strategy of its own (celery-batches); a job is one call of one task.")
 MANUAL: Final = gettext_noop("Turned into a failure by %(name)s to try the Dead Letter Queue")
+# Of the built-in tasks.
+WRONG_SECONDS: Final = gettext_noop("seconds must be a number from 0 to 86400")
+ONE_OF_THE_FAILURES: Final = gettext_noop("failure %(number)s of %(failures)s")
+WRONG_METHOD: Final = gettext_noop("the method must be one of %(methods)s")
+WRONG_SCHEME: Final = gettext_noop("the address must begin with http:// or https://")
+PRIVATE_ADDRESS: Final = gettext_noop("the address %(address)s is private; JOBS_ALLOW_PRIVATE_ADDRESSES would allow it")
+ANSWERED: Final = gettext_noop("the server answered %(status)s: %(body)s")
+NO_RECIPIENT: Final = gettext_noop("an e-mail needs an address")
+NO_ADDRESS: Final = gettext_noop("%(address)s is not an e-mail address")
+LONG_SUBJECT: Final = gettext_noop("a subject must be one line")
+NOT_ALLOWED: Final = gettext_noop("the command %(name)s is not in JOBS_ALLOWED_COMMANDS")
+COMMAND_ENDED: Final = gettext_noop("the command ended with code %(code)s")
 
 _SENTENCES: Final = [
     WORKER_DIED, TIME_LIMIT, WORKER_STOPPED, ASKED_TO_STOP, UNKNOWN_TASK, NO_OUTCOME, UNREADABLE, UNREADABLE_OPTIONS,
-    NO_OPTIONS, NO_LIST, NO_NAMES, STRATEGY, MANUAL,
+    NO_OPTIONS, NO_LIST, NO_NAMES, STRATEGY, MANUAL, WRONG_SECONDS, ONE_OF_THE_FAILURES, WRONG_METHOD, WRONG_SCHEME, PRIVATE_ADDRESS,
+    ANSWERED, NO_RECIPIENT, NO_ADDRESS, LONG_SUBJECT, NOT_ALLOWED, COMMAND_ENDED,
 ]  # fmt: skip
 _VALUE: Final = re.compile(r"%\((\w+)\)s")
 

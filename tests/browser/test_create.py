@@ -85,3 +85,33 @@ def test_a_delay_that_is_typed_is_the_choice_and_another_choice_empties_it(desk:
     page.wait_for_url(re.compile(r"/jobs/\d+/$"))
     job = Job.objects.get()
     assert 3500 < (job.run_at - job.created_at).total_seconds() <= 3600
+
+
+def test_what_was_typed_stays_when_the_language_is_changed(desk: Any) -> None:
+    page, language = desk
+    page.goto("/jobs/create/?task=jobs.tasks.sleep")
+    page.fill("[name=argument-seconds]", "86401")
+    page.fill("[name=name]", "تقرير")
+    page.check(".step-9 input")
+    page.fill("[name=after]", "2")
+    page.click("[name=language]")
+    expect(page.locator("html")).to_have_attribute("lang", "en" if language == "ar" else "ar")
+    expect(page.locator("[name=argument-seconds]")).to_have_value("86401")
+    expect(page.locator("[name=name]")).to_have_value("تقرير")
+    expect(page.locator(".step-9 input")).to_be_checked()
+    expect(page.locator("[name=when][value=after]")).to_be_checked()
+    page.goto("/jobs/create/?task=jobs.tasks.sleep")
+    expect(page.locator("[name=name]")).to_have_value("")
+
+
+def test_the_menu_of_the_account_closes_with_escape_and_by_a_click_elsewhere(desk: Any) -> None:
+    page, _ = desk
+    menu = page.locator(".menu")
+    for leave in (lambda: page.keyboard.press("Escape"), lambda: page.locator("h1").first.click()):
+        page.goto("/jobs/create/")
+        menu.locator("summary").click()
+        expect(menu).to_have_attribute("open", "")
+        menu.locator("legend").click()
+        expect(menu).to_have_attribute("open", "")
+        leave()
+        expect(menu).not_to_have_attribute("open", "")

@@ -8,7 +8,10 @@ from django.utils import translation
 from jobs.domain import own_failures
 
 SENTENCES = [text for name, text in vars(own_failures).items() if name.isupper() and not name.startswith("_")]
-VALUES = {"task": "'shop.pay'", "state": "FAILURE", "error": "line 1:\nno (comma)", "name": "sara"}
+VALUES = {
+    "task": "'shop.pay'", "state": "FAILURE", "error": "line 1:\nno (comma)", "name": "sara",
+    "number": "1", "failures": "2", "methods": "GET, HEAD", "address": "no@", "status": "404", "body": "gone:\nno", "code": "3",
+}  # fmt: skip
 
 
 def stored(sentence: str) -> str:

@@ -7,7 +7,9 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import Client
+from django.utils import translation
 
+from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Job
 
 pytestmark = pytest.mark.django_db
@@ -189,3 +191,35 @@ def test_a_time_that_is_filled_in_but_not_chosen_is_no_job_at_another_time(staff
     assert answer.status_code == 422
     assert list(answer.context["form"].errors) == list(filled)
     assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments", "field", "sentence"),
+    [
+        ("management_command", {"name": "flush"}, "name", "الأمر \u2068flush\u2069 ليس في JOBS_ALLOWED_COMMANDS"),
+        ("send_email", {"to": "a@b.example, not an address", "subject": "x"}, "to", "\u2068not an address\u2069"),
+        ("http_request", {"url": "ftp://a.example", "method": "GET"}, "url", "http://"),
+        ("http_request", {"url": "http://a.example", "method": "FETCH"}, "method", "GET, HEAD"),
+    ],
+)
+def test_what_the_task_would_refuse_for_ever_is_refused_by_the_form_and_by_enqueue(
+    staff: Client, settings: Any, task: str, arguments: dict[str, str], field: str, sentence: str
+) -> None:
+    settings.JOBS_ALLOWED_COMMANDS = ["check"]
+    staff.cookies["django_language"] = "ar"
+    given = {f"argument-{name}": value for name, value in arguments.items()}
+    answer = post(staff, task=f"jobs.tasks.{task}", **given)
+    assert answer.status_code == 422
+    assert sentence in " ".join(answer.context["arguments"].errors[field])
+    with translation.override("ar"), pytest.raises(InvalidJob) as refused:
+        enqueue(f"jobs.tasks.{task}", kwargs=arguments)
+    assert sentence in " ".join(refused.value.message_dict["kwargs"])
+    assert not Job.objects.exists()
+
+
+def test_the_form_names_the_commands_that_are_allowed(staff: Client, settings: Any) -> None:
+    settings.JOBS_ALLOWED_COMMANDS = ["check", "clearsessions"]
+    assert "check, clearsessions" in staff.get("/jobs/create/?task=jobs.tasks.management_command").content.decode()
+    settings.JOBS_ALLOWED_COMMANDS = []
+    staff.cookies["django_language"] = "en"
+    assert "None is allowed" in staff.get("/jobs/create/?task=jobs.tasks.management_command").content.decode()

@@ -83,6 +83,28 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-reload]") && !keyed) event.target.form.requestSubmit();
 });
 
+// A menu closes with Escape, and when somebody goes on elsewhere.
+document.addEventListener("keydown", ({ key }) => {
+  const menu = document.querySelector(".menu[open]");
+  if (key !== "Escape" || !menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+document.addEventListener("click", ({ target }) => {
+  document.querySelectorAll(".menu[open]").forEach((menu) => { if (!menu.contains(target)) menu.open = false; });
+});
+
+// The language and the colours are changed by a page that is opened anew: what was typed on it comes along.
+const typed = () => [...document.querySelectorAll("main form[method=post] :is(input:not([type=hidden]), select, textarea)")];
+document.addEventListener("submit", (event) => {
+  if (event.target.matches(".top form[method=post]")) sessionStorage.typed = JSON.stringify(typed().map((one) => [one.name, one.value, one.checked]));
+});
+const kept = JSON.parse(sessionStorage.typed || "[]"), fields = typed();
+delete sessionStorage.typed;
+if (kept.length === fields.length && fields.every((one, place) => one.name === kept[place][0])) {
+  fields.forEach((one, place) => { if (one.matches("[type=radio], [type=checkbox]")) one.checked = kept[place][2]; else one.value = kept[place][1]; });
+}
+
 // What is filled in beside a choice makes it the choice, and another choice empties it.
 document.addEventListener("input", ({ target }) => {
   const option = target.closest(".option"), radio = option?.querySelector("[type=radio]");
