@@ -28,7 +28,7 @@ def failed(message: str) -> Job:
     job = enqueue("jobs.tasks.fail", name="اسم")
     with connection.cursor() as cursor:
         run = Run(id=job.pk, runs=1)
-        transitions.claim(cursor, run, worker=1, queue=job.queue, priority=job.priority)
+        transitions.claim(cursor, run, task_id=job.task_id, worker=1, queue=job.queue, priority=job.priority)
         transitions.bury(cursor, run, Failure(error_class="DeliberateFailure", message=message), task=job.task)
     return job
 
