@@ -279,5 +279,5 @@ def test_the_spark_line_stands_where_the_hours_were_counted(staff: Client) -> No
     failed("one")
     for address, shown in (("/jobs/dead-letters/", True), ("/", False)):
         content = staff.get(address).content.decode()
-        assert "ValueError: one" in content
+        assert "</bdi>: one" in content
         assert [text in content for text in ("Last 24 hours", "1 in 24 hours", "in 24 hours")] == [shown] * 3, address
