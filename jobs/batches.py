@@ -109,23 +109,26 @@ def takes_back(batch: Batch) -> int | None:
 def _changed_back(batch: Batch, alias: str) -> dict[tuple[Verb, tuple[tuple[str, Any], ...]], list[int]]:
     """The verb with its options -> the jobs; only jobs whose newest record in the audit is that of the batch."""
     back: dict[tuple[Verb, tuple[tuple[str, Any], ...]], list[int]] = {}
-    for act in _its_own(batch, batch.ids, alias):
+    for job, act in _its_own(batch, batch.ids, alias).items():
         if batch.what is Verb.CANCEL:
             if act.before.get("status") == Status.PENDING and act.after.get("status") == Status.CANCELLED:
-                back.setdefault((Verb.RESTORE, ()), []).append(act.job)
+                back.setdefault((Verb.RESTORE, ()), []).append(job)
         elif batch.verb in act.before:
-            back.setdefault((batch.what, ((batch.verb, act.before[batch.verb]),)), []).append(act.job)
+            back.setdefault((batch.what, ((batch.verb, act.before[batch.verb]),)), []).append(job)
     return back
 
 
-def _its_own(batch: Batch, ids: Sequence[int], alias: str) -> list[Audit]:
-    """The newest record of each of these jobs, where it is that of the ended batch: nobody did anything to the job since."""
+def _its_own(batch: Batch, ids: Sequence[int], alias: str) -> dict[int, Audit]:
+    """Of these jobs those that nobody did anything to since the ended batch, with its record."""
     newest = Audit.objects.using(alias).filter(job__in=ids).order_by("job", "-id").distinct("job")
     who = (batch.actor, batch.source, batch.verb)
-    return [
-        act for act in newest
-        if (act.actor, act.source, act.verb) == who and batch.ended_at is not None and batch.created_at <= act.at <= batch.ended_at
-    ]  # fmt: skip
+    if batch.ended_at is None:
+        return {}
+    return {
+        act.job: act
+        for act in newest
+        if act.job is not None and (act.actor, act.source, act.verb) == who and batch.created_at <= act.at <= batch.ended_at
+    }
 
 
 def _untouched(batch: Batch, ids: Sequence[int], alias: str) -> list[int]:
@@ -134,8 +137,9 @@ def _untouched(batch: Batch, ids: Sequence[int], alias: str) -> list[int]:
     if not batch.remark.startswith(_TAKES_BACK):
         return list(ids)
     list(Job.objects.using(alias).filter(pk__in=ids).order_by("pk").select_for_update().values_list("pk"))
-    first = Batch.objects.using(alias).filter(pk=takes_back(batch)).first()
-    own = {act.job for act in _its_own(first, ids, alias)} if first else set()
+    earlier = takes_back(batch)
+    first = None if earlier is None else Batch.objects.using(alias).filter(pk=earlier).first()
+    own = {} if first is None else _its_own(first, ids, alias)
     return [id for id in ids if id in own]
 
 
