@@ -29,7 +29,7 @@ def settled(task: Any, outcome: Any, call: Callable[[], Any]) -> Any:
         if outcome.replaced:
             settle.replace(outcome)
         else:
-            settle.cancelled(outcome, "Ignore", "the task ended itself")
+            settle.ignored(outcome)
         raise
     except JobInterrupted:  # given back already
         raise Ignore from None

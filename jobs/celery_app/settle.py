@@ -161,10 +161,14 @@ def reject(task: Any, outcome: Any, rejected: Any) -> None:
         bury(task.name, outcome, failures.of(reason), reason)
 
 
-def cancelled(outcome: Any, error_class: str, message: str) -> None:
+def ignored(outcome: Any) -> None:
+    """running -> cancelled, by the task itself: the state that it has set by hand stays, as Celery has it."""
+    cancelled(outcome, "Ignore", "the task ended itself", meta.report(*outcome.reported) if outcome.reported else None)
+
+
+def cancelled(outcome: Any, error_class: str, message: str, more: str | None = None) -> None:
     """running -> cancelled."""
     failure = Failure(error_class=error_class, message=message, outcome=Ending.CANCELLED)
-    more = meta.report(*outcome.reported) if outcome.reported else None
     _write(outcome, lambda cursor: transitions.cancel_running(cursor, outcome.run, failure, meta=more), failure)
 
 

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from celery import chain
+from celery.exceptions import TaskRevokedError
 from celery.result import allow_join_result
 
-from jobs import enqueue
+from jobs import control, enqueue
 from jobs.domain.errors import TaskEnded, TaskExit
 from jobs.models import DeadLetterQueue, Job
-from tests.flows import GET, job_of, task
+from tests.flows import GET, job_of, s, task
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -71,3 +73,17 @@ def test_before_start_may_end_a_run_as_the_body_may(tmp_path: Path, pool: str) -
         "": ("completed", 1), "retry": ("completed", 2), "ignore": ("cancelled", 1), "reject": ("failed", 1), "again": ("completed", 1),
     }  # fmt: skip
     assert [entry.error_class for entry in DeadLetterQueue.objects.all()] == ["Reject"]
+
+
+@pytest.mark.parametrize("pool", ["gevent", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("prefork", "threads"))])
+def test_a_job_that_has_told_its_progress_can_be_cancelled(tmp_path: Path, pool: str) -> None:
+    """The state that it set by hand stood for its end, so that whoever waited did so for ever."""
+    with running_worker(tmp_path / "log", pool=pool, slots=3):
+        cancelled, revoked, linked = task("reports").delay(), task("reports").delay(), chain(task("reports").si(), s("same")).delay()
+        until(lambda: {result.state for result in (cancelled, revoked, linked.parent)} == {"LOADING"}, timeout=GET)
+        control.cancel([job_of(cancelled).id, job_of(linked.parent).id], by="sara")
+        revoked.revoke(terminate=True)
+        for result in (cancelled, revoked, linked):
+            with pytest.raises(TaskRevokedError):
+                result.get(timeout=GET)
+        assert [result.state for result in (cancelled, revoked, linked.parent)] == ["REVOKED"] * 3
