@@ -37,11 +37,16 @@ class Configuration:
 
 def _value(name: str, default: Any) -> Any:
     value = getattr(settings, PREFIX + name.upper(), default)
-    if value is default or value is None:
+    if value is default:
+        return value
+    if isinstance(default, tuple):
+        if not isinstance(value, list | tuple | set | frozenset) or not all(isinstance(item, str) for item in value):
+            # ("token") is no tuple
+            raise ImproperlyConfigured(f'{PREFIX}{name.upper()} must be a list of texts, as ["one", "two"], not {value!r}')
+        return tuple(value)
+    if value is None:
         return value
     wanted = (int, float) if isinstance(default, float) else type(default)
-    if isinstance(default, tuple):
-        return tuple(value)
     if not isinstance(value, wanted) or (isinstance(value, bool) and not isinstance(default, bool)):
         raise ImproperlyConfigured(f"{PREFIX}{name.upper()} must be {type(default).__name__}, not {value!r}")
     return value

@@ -103,6 +103,17 @@ def test_a_wrong_setting_of_ours(settings: Any) -> None:
     assert checks.check_database() == []
 
 
+@pytest.mark.parametrize("value", ["clearsessions", b"token", ("one", 2), {"one": 1}, None])
+@pytest.mark.parametrize("name", ["JOBS_ALLOWED_COMMANDS", "JOBS_SECRET_PATTERNS"])
+def test_a_list_of_ours_that_is_none(settings: Any, name: str, value: Any) -> None:
+    """A text became the list of its letters: `("token")` is no tuple."""
+    setattr(settings, name, value)
+    (message,) = checks.check_configuration()
+    assert (message.id, message.msg) == ("jobs.E001", f'{name} must be a list of texts, as ["one", "two"], not {value!r}')
+    setattr(settings, name, ["one", "two"])
+    assert checks.check_configuration() == []
+
+
 def test_an_app_that_is_not_ours() -> None:
     ours = current_app._get_current_object()
     StockCelery("stock").set_current()
