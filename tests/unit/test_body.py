@@ -1,11 +1,13 @@
 """Where a body is interrupted: in itself, and not while its end is being written."""
 
+import time
+
 import gevent
 import pytest
 from gevent.event import Event
 
 from jobs.celery_app.body import Body
-from jobs.domain.errors import JobCancelled
+from jobs.domain.errors import JobCancelled, JobTimeout
 
 
 def begin(body: Body, go: Event, written: Event) -> gevent.Greenlet:
@@ -40,3 +42,11 @@ def test_a_body_that_ends_at_that_very_moment_is_left_to_its_end() -> None:
     gevent.sleep(0.01)
     written.set()
     assert greenlet.get(timeout=5) == "written"
+
+
+def test_the_watchdog_knows_of_a_body_that_its_timer_has_interrupted() -> None:
+    """It threw a second exception a moment later, into the end of the first."""
+    body = Body()
+    with pytest.raises(JobTimeout), body.running(0.01):
+        time.sleep(10)
+    assert body.error is JobTimeout
