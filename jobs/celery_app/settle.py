@@ -205,7 +205,7 @@ def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None 
         outcome.changes, outcome.parts = [], []
         won = end(None, False)
     if won:
-        _log_burial(outcome.run, task, failure)
+        _log_burial(outcome.run, outcome.task.request.shadow or task, failure)
         if errbacks:
             aftermath.run(outcome.task.app, process_engine.current(), outcome.run.id)
 

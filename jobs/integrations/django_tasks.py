@@ -101,6 +101,8 @@ class Backend(_part(".backends.base").BaseTaskBackend):  # type: ignore[misc]
 @shared_task(name=TASK, bind=True)
 def run(self: Any, path: str, args: list[Any], kwargs: dict[str, Any], options: list[Any]) -> Any:
     """Run the task function at this dotted path. `options`: the priority, queue_name, backend and run_after it was enqueued with."""
+    for request in self.request_stack.stack:  # Celery may have put a copy on top
+        request.shadow = path  # what logs call this run
     task = import_string(path)
     if not isinstance(task, base.Task):
         raise TypeError(f"{path} is not a task of django.tasks")

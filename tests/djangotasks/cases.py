@@ -129,8 +129,11 @@ class Run(TransactionTestCase):
         assert "@" in result.worker_ids[0]
 
     def test_errors(self) -> None:
-        results = {kind: tasks.fails.enqueue(kind) for kind in ("value", "exit", "result", "own")}
-        finished(*results.values())
+        with self.assertLogs("jobs.worker", "CRITICAL") as logged:
+            results = {kind: tasks.fails.enqueue(kind) for kind in ("value", "exit", "result", "own")}
+            finished(*results.values())
+            until(lambda: len(logged.output) == len(results))
+        assert all("(tests.djangotasks.tasks.fails) failed for good" in line for line in logged.output), logged.output
         classes = {kind: result.errors[0].exception_class for kind, result in results.items()}
         assert classes == {"value": ValueError, "exit": SystemExit, "result": TypeError, "own": tasks.OwnError}, classes
         for result in results.values():
