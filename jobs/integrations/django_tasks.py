@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Executor, Future
 from functools import cache
 from importlib import import_module
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, signature
 from traceback import format_exception
 from typing import Any, Final
 
@@ -74,7 +74,7 @@ class Backend(_part(".backends.base").BaseTaskBackend):  # type: ignore[misc]
     def enqueue(self, task: Any, args: Any, kwargs: Any) -> Any:
         """Insert the job in the caller's transaction. Raises InvalidTask, or TypeError for what is not JSON."""
         self.validate_task(task)
-        call = _json({"args": list(args), "kwargs": dict(kwargs)})
+        call = _json({"args": _by_name(task, list(args)), "kwargs": dict(kwargs)})
         job = enqueue(
             TASK,
             args=[task.module_path],
@@ -99,10 +99,11 @@ class Backend(_part(".backends.base").BaseTaskBackend):  # type: ignore[misc]
 
 
 @shared_task(name=TASK, bind=True)
-def run(self: Any, path: str, args: list[Any], kwargs: dict[str, Any], options: list[Any]) -> Any:
+def run(self: Any, path: str, args: dict[str, Any] | list[Any], kwargs: dict[str, Any], options: list[Any]) -> Any:
     """Run the task function at this dotted path. `options`: the priority, queue_name, backend and run_after it was enqueued with."""
     for request in self.request_stack.stack:  # Celery may have put a copy on top
         request.shadow = path  # what logs call this run
+    args = _in_order(args)
     task = import_string(path)
     if not isinstance(task, base.Task):
         raise TypeError(f"{path} is not a task of django.tasks")
@@ -193,13 +194,32 @@ async def _closing(coroutine: Coroutine[Any, Any, Any]) -> Any:
         await sync_to_async(connections.close_all)()
 
 
+def _by_name(task: Any, args: list[Any]) -> dict[str, Any]:
+    """Positional arguments in their order, under the names that the function gives them: whoever shows or finds them hides secrets by
+    the name.
+    """
+    names: list[str] = []
+    for parameter in list(signature(task.func).parameters.values())[int(task.takes_context) :]:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            names += [f"{parameter.name}[{place}]" for place in range(len(args) - len(names))]
+        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names.append(parameter.name)
+    names += map(str, range(len(names), len(args)))  # more than it takes: the run says so
+    return dict(zip(names, args, strict=False))
+
+
+def _in_order(args: dict[str, Any] | list[Any]) -> list[Any]:
+    return list(args.values()) if isinstance(args, dict) else args
+
+
 def _task_of(job: Job) -> Any:
     """The task as it was enqueued. Raises TaskResultDoesNotExist when its function is gone."""
     try:
         priority, queue_name, backend, run_after = job.kwargs["options"]
-        task = import_string(job.args[0])
+        path = job.args[0] if job.args else job.kwargs["path"]  # as the form has it
+        task = import_string(path)
         if not isinstance(task, base.Task):
-            raise TypeError(f"{job.args[0]} is not a task")
+            raise TypeError(f"{path} is not a task")
         return task.using(priority=priority, queue_name=queue_name, backend=backend, run_after=run_after and parse_datetime(run_after))
     except (ImportError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise exceptions.TaskResultDoesNotExist(job.task_id) from error
@@ -229,7 +249,7 @@ def _result(job: Job, task: Any, attempts: Iterable[Attempt], worker: str | None
         started_at=past[0].started_at if past else job.started_at,
         finished_at=job.finished_at,
         last_attempted_at=job.started_at,
-        args=job.kwargs["args"],
+        args=_in_order(job.kwargs["args"]),
         kwargs=job.kwargs["kwargs"],
         backend=task.backend,
         errors=[base.TaskError(exception_class_path=_path(attempt), traceback=_traceback(attempt)) for attempt in past],

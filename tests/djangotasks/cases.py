@@ -11,9 +11,10 @@ from celery.contrib.testing.worker import start_worker
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from django.test import TransactionTestCase
+from django.urls import reverse
 from django.utils import timezone
 
-from jobs import control
+from jobs import control, enqueue
 from jobs.integrations.django_tasks import TASK, Backend, job_priority
 from jobs.models import Job
 from task_queue_project.celery import app
@@ -111,6 +112,20 @@ class Enqueue(TransactionTestCase):
         assert (result.status, result.errors) == (TaskResultStatus.FAILED, [])
         assert list(task_backends["default"].check()) == []
 
+    def test_secrets_among_positional_arguments_are_hidden(self) -> None:
+        """Their names are those of the function's signature, not of the job type that runs it."""
+        result = tasks.login.enqueue("bobby", "hunter2", "swordfish", "sesame")
+        assert tasks.login.get_result(result.id).args == result.args == ["bobby", "hunter2", "swordfish", "sesame"]
+        self.client.force_login(get_user_model().objects.create_superuser("sara"))
+        id = Job.objects.get().id
+        job, create, jobs = reverse("jobs:detail", args=[id]), reverse("jobs:create"), reverse("jobs:list")
+        for page in (job, f"{create}?from={id}", reverse("admin:jobs_job_change", args=[id])):
+            text = self.client.get(page).content.decode()
+            assert "bobby" in text, page
+            assert [secret for secret in ("hunter2", "swordfish", "sesame") if secret in text] == [], page
+        found = {word: job in self.client.get(jobs, {"q": word}).content.decode() for word in ("bobby", "hunter2", "sesame")}
+        assert found == {"bobby": True, "hunter2": False, "sesame": False}
+
 
 class Run(TransactionTestCase):
     """With a worker in a thread."""
@@ -127,6 +142,25 @@ class Run(TransactionTestCase):
         assert result.enqueued_at <= result.started_at <= result.finished_at
         assert result.last_attempted_at == result.started_at
         assert "@" in result.worker_ids[0]
+
+    def test_arguments_that_are_kept_by_name(self) -> None:
+        calls = [["bobby", "hunter2", "swordfish"], [], ["bobby", *map(str, range(12))]]
+        results = [tasks.login.enqueue(*call) for call in calls]
+        finished(*results)
+        assert [result.status for result in results] == ["SUCCESSFUL", "FAILED", "SUCCESSFUL"]
+        assert [results[at].return_value for at in (0, 2)] == [[1, *calls[0]], [1, *calls[2]]]
+
+    def test_a_job_that_the_form_makes(self) -> None:
+        """It names the path, and people write lists."""
+        kwargs = {
+            "path": "tests.djangotasks.tasks.login",
+            "args": ["bobby"],
+            "kwargs": {"password": "x"},
+            "options": [0, "default", "default", None],
+        }
+        job = enqueue(TASK, kwargs=kwargs)
+        finished(result := tasks.login.get_result(job.task_id))
+        assert result.return_value == [1, "bobby", "x"]
 
     def test_errors(self) -> None:
         with self.assertLogs("jobs.worker", "CRITICAL") as logged:

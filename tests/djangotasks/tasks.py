@@ -39,6 +39,11 @@ class OwnError(Exception):
     """An error of a task's own."""
 
 
+@task(takes_context=True)
+def login(context: Any, user: str, password: str = "", *tokens: str) -> list[Any]:
+    return [context.attempt, user, password, *tokens]
+
+
 @task
 async def count_users() -> int:
     return await get_user_model().objects.acount()
