@@ -4,20 +4,15 @@ A task's priority, -100 to 100, becomes a job's, 0 to 9, in steps of twenty: -10
 80 to 100 is 9. The queue `default` is Celery's default queue, which every worker serves.
 """
 
-import asyncio
 import re
-from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import Executor, Future
-from functools import cache
+from collections.abc import Iterable
 from importlib import import_module
 from inspect import iscoroutinefunction, signature
 from traceback import format_exception
 from typing import Any, Final
 
 import django
-from asgiref.sync import SyncToAsync, async_to_sync, sync_to_async
 from celery import current_app, shared_task, signals
-from django.db import connections
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -26,6 +21,7 @@ from django.utils.module_loading import import_string
 from jobs.domain.errors import TaskExit
 from jobs.domain.statuses import Status
 from jobs.enqueueing import UNSET, enqueue
+from jobs.integrations import coroutines
 from jobs.models import Attempt, Job, Worker
 
 
@@ -113,7 +109,7 @@ def run(self: Any, path: str, args: dict[str, Any] | list[Any], kwargs: dict[str
     if task.takes_context:
         args = [base.TaskContext(task_result=result), *args]
     try:
-        value = _coroutine(task.func, args, kwargs) if iscoroutinefunction(task.func) else task.func(*args, **kwargs)
+        value = coroutines.run(task.func, *args, **kwargs) if iscoroutinefunction(task.func) else task.func(*args, **kwargs)
     except SystemExit as error:  # the task's end, not the worker's
         raise TaskExit(*error.args) from error
     return _json(value)
@@ -141,57 +137,6 @@ def _finished(sender: Any = None, task_id: str | None = None, exception: Any = N
 
 def _json(value: Any) -> Any:
     return (_part(".utils") if django.VERSION < (6, 0) else import_module("django.utils.json")).normalize_json(value)
-
-
-def _coroutine(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """Run a coroutine function to its end.
-
-    Under gevent in a thread of the system: greenlets share one, and a loop that runs in it would forbid all of them their queries.
-    """
-    try:
-        from gevent import get_hub, monkey
-    except ImportError:
-        return async_to_sync(function)(*args, **kwargs)
-    if not monkey.is_module_patched("threading"):
-        return async_to_sync(function)(*args, **kwargs)
-    _queries_in_a_thread_of_their_own()
-    return get_hub().threadpool.apply(lambda: asyncio.run(_closing(function(*args, **kwargs))))
-
-
-class _OneThread(Executor):
-    """Runs calls one after the other in one thread of the system, also where gevent's patches have made greenlets of threads."""
-
-    def __init__(self) -> None:
-        from gevent.monkey import get_original
-
-        self._calls = get_original("queue", "SimpleQueue")()
-        get_original("_thread", "start_new_thread")(self._run, ())
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        self._calls.put((future, fn, args, kwargs))
-        return future
-
-    def _run(self) -> None:
-        while True:
-            future, fn, args, kwargs = self._calls.get()
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(fn(*args, **kwargs))
-                except BaseException as error:  # belongs to whoever awaits it
-                    future.set_exception(error)
-
-
-@cache
-def _queries_in_a_thread_of_their_own() -> None:
-    SyncToAsync.single_thread_executor = _OneThread()  # type: ignore[assignment]
-
-
-async def _closing(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        return await coroutine
-    finally:
-        await sync_to_async(connections.close_all)()
 
 
 def _by_name(task: Any, args: list[Any]) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """Run by `tests/integration/test_django_tasks.py` with `tests.djangotasks.settings`."""
 
-import tempfile
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import django
@@ -20,7 +18,6 @@ from jobs.models import Job
 from task_queue_project.celery import app
 from tests.djangotasks import tasks
 from tests.waiting import until
-from tests.workers import running_worker
 
 if django.VERSION >= (6, 0):
     from django.tasks import TaskResultStatus, task_backends
@@ -218,17 +215,3 @@ class Run(TransactionTestCase):
         finished(result)
         until(lambda: Job.objects.get(id=id).last_error)
         assert "os.system is not a task" in Job.objects.get(id=id).last_error
-
-
-class Gevent(TransactionTestCase):
-    def test_coroutines_beside_plain_tasks(self) -> None:
-        """A loop that runs must not forbid the other jobs of its worker their queries."""
-        get_user_model().objects.create(username="one")
-        with tempfile.TemporaryDirectory() as folder:
-            environ = {"DJANGO_SETTINGS_MODULE": "tests.djangotasks.settings", "DJANGO_ALLOW_ASYNC_UNSAFE": ""}
-            with running_worker(Path(folder) / "log", **environ):
-                results = [task.enqueue() for _ in range(20) for task in (tasks.count_users, tasks.count_users_plainly)]
-                finished(*results)
-            log = (Path(folder) / "log").read_text()
-        assert {result.status for result in results} == {TaskResultStatus.SUCCESSFUL}, log[:6000]
-        assert {result.return_value for result in results} == {1}

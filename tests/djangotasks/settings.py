@@ -10,6 +10,7 @@ BACKEND = "jobs.integrations.django_tasks.Backend"
 TASKS = {
     "default": {"BACKEND": BACKEND, "QUEUES": []},
     "patient": {"BACKEND": BACKEND, "QUEUES": ["default", "mail"], "OPTIONS": {"max_retries": 2, "timeout": 5}},
+    "hasty": {"BACKEND": BACKEND, "QUEUES": [], "OPTIONS": {"max_retries": 2, "timeout": 2}},
 }
 JOBS_RETRY_BACKOFF = 0.1
 DATABASES["default"]["TEST"] = {"NAME": "test_django_tasks"}

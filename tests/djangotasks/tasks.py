@@ -1,9 +1,13 @@
 """What the cases enqueue."""
 
+import asyncio
+import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import django
+from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 
 if django.VERSION >= (6, 0):
@@ -53,6 +57,38 @@ async def count_users() -> int:
 def count_users_plainly() -> int:
     time.sleep(0.05)
     return get_user_model().objects.count()
+
+
+@task
+async def waits(file: str, name: str) -> None:
+    """Waits for what does not come, and notes in a file that it begins and, after a query, that it has ended."""
+    with Path(file).open("a") as notes:
+        notes.write(f"{name} begins\n")
+        notes.flush()
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            await get_user_model().objects.acount()
+            notes.write(f"{name} ends\n")
+
+
+@task
+async def waits_in_a_call() -> None:
+    await sync_to_async(time.sleep)(1000)
+
+
+@task
+async def does_not_end() -> None:
+    while True:
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            pass
+
+
+@task
+def looks_up() -> bool:
+    return bool(socket.getaddrinfo("localhost", 80))
 
 
 NOT_A_TASK = print

@@ -6,14 +6,22 @@ import sys
 from pathlib import Path
 
 import django
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_backend_for_django_tasks() -> None:
+@pytest.mark.parametrize(
+    ("names", "count"),
+    [
+        (("cases", "coroutines.Gevent"), 21),
+        pytest.param(("coroutines.Prefork", "coroutines.Threads"), 9, marks=pytest.mark.slow),
+    ],
+)
+def test_the_backend_for_django_tasks(names: tuple[str, ...], count: int) -> None:
     environ = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.djangotasks.settings"}
     strict = ["-W", "error"] if django.VERSION < (6, 0) else []  # later versions deprecate what this one needs
-    command = [sys.executable, *strict, "-m", "django", "test", "--noinput", "tests.djangotasks.cases"]
+    command = [sys.executable, *strict, "-m", "django", "test", "--noinput", *(f"tests.djangotasks.{name}" for name in names)]
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Ran 17 tests" in done.stderr
+    assert f"Ran {count} tests" in done.stderr
