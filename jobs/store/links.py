@@ -86,7 +86,10 @@ def complete_handing_on(
 
 
 def begun_here(cursor: Any, new: NewJob, worker: int) -> Linked:
-    """What `complete_handing_on` has done, if its answer was lost."""
-    cursor.execute("SELECT id FROM jobs_job WHERE task_id = %s AND status = 'running' AND runs = 1 AND worker = %s", [new.task_id, worker])
+    """What `complete_handing_on` has done, if its answer was lost. A job that waited, and was claimed here since, was made before it began."""
+    cursor.execute(
+        "SELECT id FROM jobs_job WHERE task_id = %s AND status = 'running' AND runs = 1 AND worker = %s AND started_at = created_at",
+        [new.task_id, worker],
+    )
     row = cursor.fetchone()
     return Linked(begun=row[0] if row else 0, seconds=0.0)

@@ -8,17 +8,18 @@ from typing import Any
 
 import psycopg2
 import pytest
-from celery import chord
+from celery import chain, chord
 from celery.result import AsyncResult, allow_join_result
 from django.db import connection
 
+from jobs import enqueue
 from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.models.attempt import Outcome
 from jobs.store import late, transitions
 from jobs.store.transitions import Failure, Run
 from tests.flows import GET, s, si, task
 from tests.integration.test_faults_workers import database_behind_a_proxy, short_path  # noqa: F401 - a fixture
-from tests.rows import job_in
+from tests.rows import job_in, open_gate
 from tests.waiting import until
 from tests.workers import environment, running_worker
 
@@ -106,6 +107,36 @@ def test_an_answer_that_is_lost_after_the_commit_is_no_refusal(pool: str, tmp_pa
     assert [AsyncResult(f"id {n}").state for n in (1, 2, 3)] == ["SUCCESS"] * 3
     known = log.read_text().count("before the connection was lost")
     assert known == 5, "a link, two links, replaced, buried, tried again; the others are known to the engine itself"
+
+
+def test_a_link_that_the_leader_sent_meanwhile_is_not_begun_again(tmp_path: Path, short_path: Path) -> None:  # noqa: F811
+    """It had to wait for its turn, was claimed by the same worker, and only then the end of the link before is asked for."""
+    log = tmp_path / "log"
+    with database_behind_a_proxy(short_path) as (between, url), running_worker(log, slots=2, DATABASE_URL=url):
+        assert chain(s("same", 1), s("add_one")).delay().get(timeout=GET) == 2  # the connection exists from now on
+        enqueue("t.gate", args=["beside"])
+        result = chain(s("gate", "before"), s("slow_one", seconds=2)).delay()
+        until(lambda: Job.objects.filter(task="t.gate", status="running").count() == 2, timeout=GET)
+        enqueue("t.nap", args=[0], priority=9)  # goes before the next link
+
+        def loses(first: bytes, answer: bytes) -> bool:
+            if ENGINE[0] not in first or b"SELECT" not in answer:
+                return False
+            between.refuses = lambda first: ENGINE[0] in first
+            return True
+
+        between.loses = loses
+        open_gate("before")
+        until(lambda: between.lost, timeout=GET)
+        open_gate("beside")
+        until(lambda: Job.objects.filter(task_id=result.id, status="running").exists(), timeout=GET)
+        between.refuses = lambda first: False
+        assert result.get(timeout=GET) == 1
+        until(lambda: "had the outcome" in log.read_text(), timeout=GET)
+        until(lambda: not Job.objects.filter(finished_at=None).exists(), timeout=GET)
+    assert log.read_text().count(f"t.slow_one[{result.id}] received") == 1
+    assert Job.objects.get(task_id=result.id).runs == 1
+    assert "refused" not in log.read_text()
 
 
 ENDINGS: dict[str, tuple[Callable[[Any, Run], bool], Failure | None]] = {
