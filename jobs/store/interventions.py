@@ -72,11 +72,13 @@ def ask_cancel(cursor: Any, ids: Sequence[int], by: str) -> list[int]:
 def reprocess(cursor: Any, ids: Sequence[int], *, changed: bool = False) -> list[int]:
     """failed, cancelled -> pending, due now, with all its retries again; the numbers of those that were.
 
-    Not those whose unique_key belongs to a job that has not ended; of several with one key, the newest. `changed`: with other arguments,
-    so that the message of one that was cancelled, which may still lie in Redis, must not run it.
+    Not those whose unique_key belongs to a job that has not ended; of several with one key, the newest. `changed`: with other arguments.
+    The message of one that was cancelled while it waited may still lie in Redis: where it says other arguments, or retries that
+    were spent, `runs` goes up, so that it claims nothing.
     """
     cursor.execute(
-        f"""UPDATE jobs_job SET status = 'pending', runs = runs + (%(changed)s AND status = 'cancelled')::int, attempts = 0, losses = 0,
+        f"""UPDATE jobs_job SET status = 'pending', attempts = 0, losses = 0,
+                  runs = runs + (status = 'cancelled' AND worker IS NULL AND (%(changed)s OR attempts > 0))::int,
                   run_at = clock_timestamp(), finished_at = NULL, started_at = NULL, worker = NULL, deadline_at = NULL, progress = NULL,
                   result_meta = NULL, cancel_requested_at = NULL, cancel_requested_by = ''
             WHERE {_ALONE} RETURNING id""",

@@ -86,7 +86,7 @@ def complete_handing_on(
 
 
 def begun_here(cursor: Any, new: NewJob, worker: int) -> Linked:
-    """What `complete_handing_on` has done, if its answer was lost. A job that waited, and was claimed here since, was made before it began."""
+    """What `complete_handing_on` has done, if its answer was lost. A job that was claimed here since has begun later than it was made."""
     cursor.execute(
         "SELECT id FROM jobs_job WHERE task_id = %s AND status = 'running' AND runs = 1 AND worker = %s AND started_at = created_at",
         [new.task_id, worker],

@@ -10,7 +10,7 @@ from celery import current_app
 from django.db import connection, transaction
 
 from jobs import control, enqueue, enqueue_many
-from jobs.models import Job
+from jobs.models import DeadLetterQueue, Job
 from tests.own_redis import OwnRedis
 from tests.rows import open_gate
 from tests.waiting import until
@@ -96,6 +96,25 @@ def test_a_job_that_was_cancelled_and_sent_again_runs_with_what_it_was_sent_with
         open_gate("again")
         until(lambda: ended("completed", reprocessed, sent, *busy), timeout=30)
     assert [Job.objects.get(id=id).result for id in (reprocessed, sent)] == ["new", "new"]
+
+
+def test_a_reprocessed_job_that_had_waited_for_a_retry_has_all_its_retries(tmp_path: Path) -> None:
+    """The message of that retry, which says how many were spent, still lies in Redis."""
+    with running_worker(tmp_path / "log", JOBS_RETRY_BACKOFF="0.5"):
+        first, *others = enqueue_many("t.gate", [(("first",), {}), *[(("others",), {})] * 3], priority=9)
+        until(lambda: ended("running", first, *others), timeout=30)
+        job = enqueue("jobs.tasks.fail", max_retries=1).id
+        last = enqueue("t.gate", args=["others"], priority=0).id  # takes the slot after its first attempt
+        until(lambda: all_sent("celery", 1), timeout=20)
+        open_gate("first")
+        until(lambda: ended("running", *others, last), timeout=20)
+        assert Job.objects.get(id=job).attempts == 1
+        until(lambda: all_sent("celery", 1), timeout=20, what="the retry is due")
+        assert control.cancel([job], "sara").done == [job]
+        assert control.reprocess([job], "sara").done == [job]
+        open_gate("others")
+        until(lambda: ended("failed", job), timeout=30)
+    assert DeadLetterQueue.objects.get().attempts == 2
 
 
 def test_an_expired_job_whose_row_is_locked_holds_up_no_other(tmp_path: Path) -> None:

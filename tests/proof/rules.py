@@ -116,7 +116,8 @@ def _closed(row: Row, resolution: str) -> tuple[str, ...]:
 def reprocess(row: Row) -> Row | None:
     if row.status not in ("failed", "cancelled"):
         return None
-    return row.goes("reprocess", "pending", due=True, **_FRESH, held=False, entries=_closed(row, "reprocessed"))
+    void = int(row.status == "cancelled" and row.worker is None and row.attempts > 0)  # a message that says retries were spent
+    return row.goes("reprocess", "pending", due=True, **_FRESH, runs=row.runs + void, held=False, entries=_closed(row, "reprocessed"))
 
 
 def restore(row: Row) -> Row | None:
