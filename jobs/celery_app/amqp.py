@@ -135,7 +135,7 @@ class AMQP(celery.app.amqp.AMQP):
                 max_retries=getattr(task, "max_retries", 3), autoretry=configuration().autoretry,
                 timeout=given.seconds(limit) or getattr(task, "timeout", None), options=_options(head, properties, embed or {}),
             )  # fmt: skip
-            sending.send(self.app, producer, new, head.get("group"))
+            sending.send(self.app, producer, new, head.get("group"), fresh=new.task_id == getattr(self._here, "fresh", None))
             self._here.new = new
             signals.after_task_publish.send(sender=name, body=body, headers=head, exchange="", routing_key=queue)
             if event:
@@ -163,6 +163,11 @@ class AMQP(celery.app.amqp.AMQP):
     @cached_property
     def _here(self) -> threading.local:
         return threading.local()
+
+    def fresh_id(self) -> str:
+        """An id for this thread's next call, which nobody can have used or revoked."""
+        made = self._here.fresh = task_ids.make()
+        return made
 
     def accepted_here(self) -> NewJob | None:
         """The row that this thread's last call has made, None when it has made none."""

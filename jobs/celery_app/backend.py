@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from celery import signals, states
-from celery.app.task import Context
+from celery import states
 from celery.exceptions import TaskRevokedError
 from celery.result import GroupResult, result_from_tuple
 from celery.utils.functional import _regen
@@ -75,12 +74,6 @@ class Backend(Waiting):
             super().mark_as_revoked(task_id, reason, request, store_result, state)
         else:
             settle.revoked(run, reason)
-
-    def tell_revoked(self, request: Context) -> None:
-        """Tell the receivers and the chord of a task that was revoked before its row was made."""
-        signals.task_revoked.send(sender=self.app.tasks.get(request.task), request=request, terminated=False, signum=None, expired=False)
-        if request.chord:
-            self.on_chord_part_return(request, states.REVOKED, TaskRevokedError("revoked"))
 
     # results
 

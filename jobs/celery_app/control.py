@@ -64,9 +64,7 @@ def _cancel(cursor: Any, condition: str, values: list[Any], terminate: bool) -> 
     rows = cursor.fetchall()
     ids = [row[0] for row in rows]
     if ids:
-        cancelled = interventions.cancel_pending(cursor, ids, "Revoked: revoked")
-        if cancelled:
-            interventions.mark_revoked(cursor, cancelled)
+        interventions.revoke(cursor, ids)
         if terminate:
             interventions.ask_cancel(cursor, ids, "revoke")
     return {row[1] for row in rows}

@@ -13,8 +13,9 @@ from typing import Any
 from celery.app.task import Context
 from kombu.utils.json import loads
 
-from jobs.store import caller, canvas
-from jobs.store.insert import NewJob, insert_call, insert_sent_many
+from jobs.store import caller
+from jobs.store.insert import NewJob
+from jobs.store.sent import insert_call, insert_sent, insert_sent_many
 
 Change = Callable[[Any], Any]  # is given the cursor of the transaction
 _here = threading.local()
@@ -57,11 +58,14 @@ def do(app: Any, change: Change, *, whole: bool = False) -> Any:
         return change(cursor)
 
 
-def send(app: Any, producer: Any, new: NewJob, group: str | None) -> None:
-    """Accept a message: now, together with the others of its batch, or with the outcome of the task that sends it."""
+def send(app: Any, producer: Any, new: NewJob, group: str | None, *, fresh: bool) -> None:
+    """Accept a message: now, together with the others of its batch, or with the outcome of the task that sends it.
+
+    `fresh`: its task_id was made for it.
+    """
     cursor = cursor_here()
     if cursor is not None:
-        insert(app, cursor, [new])
+        insert_sent(cursor, new)
         return
     task = app.current_worker_task
     outcome = getattr(task.request, "outcome", None) if task else None
@@ -70,30 +74,19 @@ def send(app: Any, producer: Any, new: NewJob, group: str | None) -> None:
     elif outcome is not None and outcome.closing and not outcome.settled:
         outcome.changes.append(new)
     elif isinstance(producer, Batch):
-        producer.add(new, at_once=group in _streams)
+        producer.add(new, at_once=group in _streams, fresh=fresh)
     else:
-        insert_call(new)
+        insert_call(new, fresh=fresh)
 
 
-def apply(app: Any, cursor: Any, changes: Sequence[NewJob | Change]) -> None:
+def apply(cursor: Any, changes: Sequence[NewJob | Change]) -> None:
     """Make the gathered changes, in their order; messages that follow each other in one statement."""
     for is_row, some in groupby(changes, key=lambda change: isinstance(change, NewJob)):
         if is_row:
-            insert(app, cursor, [new for new in some if isinstance(new, NewJob)])
+            insert_sent_many(cursor, [new for new in some if isinstance(new, NewJob)])
         else:
             for change in some:
                 change(cursor)  # type: ignore[operator]
-
-
-def insert(app: Any, cursor: Any, rows: Sequence[NewJob]) -> None:
-    """Insert what a task has sent; what was revoked before it came to be is told as revoked instead."""
-    kept = []
-    for new in rows:
-        if canvas.is_revoked(cursor, new.task_id or ""):
-            app.backend.tell_revoked(context_of(new.task_id, new.task, new.options, args=new.args, kwargs=new.kwargs))
-        else:
-            kept.append(new)
-    insert_sent_many(cursor, kept)
 
 
 def context_of(task_id: str | None, task: str, options: str | None, *, args: str, kwargs: str) -> Context:
@@ -124,6 +117,7 @@ class Batch:
     def __init__(self, app: Any) -> None:
         self.app = app
         self.rows: list[NewJob] = []
+        self.fresh = False  # the task_id of the last of them
         self.real: Any = None
 
     @property
@@ -135,9 +129,10 @@ class Batch:
     def _reraise_as_library_errors(self) -> Iterator[None]:
         yield
 
-    def add(self, new: NewJob, *, at_once: bool) -> None:
+    def add(self, new: NewJob, *, at_once: bool, fresh: bool) -> None:
         """Keep a message until the batch is left."""
         self.rows.append(new)
+        self.fresh = fresh
         if at_once:
             self.flush()
 
@@ -147,7 +142,7 @@ class Batch:
         if not rows:
             return
         if len(rows) == 1:
-            insert_call(rows[0])
+            insert_call(rows[0], fresh=self.fresh)
             return
         with caller.atomic() as cursor:
             insert_sent_many(cursor, rows)

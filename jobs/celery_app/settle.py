@@ -50,7 +50,7 @@ def _body(outcome: Any, change: Any) -> Callable[[Any], bool]:
             return False
         if outcome.changes or outcome.parts:
             with sending.writing(cursor):
-                sending.apply(app, cursor, outcome.changes)
+                sending.apply(cursor, outcome.changes)
                 if outcome.parts:
                     app.backend.count_parts(cursor, outcome.parts)
         return True

@@ -15,7 +15,6 @@ from django.db import transaction
 from jobs.celery_app import ends, given, limits, plain, progress, settle
 from jobs.celery_app.body import Body
 from jobs.conf import configuration
-from jobs.domain import task_ids
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
 
@@ -69,11 +68,11 @@ class JobTask(DjangoTask):
         app = self._get_app()
         if rest or options or not plain.is_alike(app, self):
             if not rest and options.get("task_id") is None:
-                options["task_id"] = task_ids.make()
+                options["task_id"] = app.amqp.fresh_id()
             return super().apply_async(args, kwargs, *rest, **options)
         shape = plain.shape_of(app, self)
         if shape is None:
-            result = super().apply_async(args, kwargs, task_id=task_ids.make())
+            result = super().apply_async(args, kwargs, task_id=app.amqp.fresh_id())
             new = app.amqp.accepted_here()
             if new is not None and new.task_id == result.id:
                 plain.keep(app, self, new, result.ignored)

@@ -134,12 +134,6 @@ def store_result(cursor: Any, task_id: str, state: str, result: str, traceback: 
     )
 
 
-def is_revoked(cursor: Any, task_id: str) -> bool:
-    """Whether an id was revoked before a job had it."""
-    cursor.execute("SELECT 1 FROM jobs_storedresult WHERE task_id = %s AND state = 'REVOKED'", [task_id])
-    return cursor.fetchone() is not None
-
-
 def report_state(cursor: Any, task_id: str, progress: str) -> bool:
     """A state of its own for a job that has not ended (JSON text); False when there is no such job."""
     cursor.execute(

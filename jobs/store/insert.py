@@ -66,21 +66,9 @@ _DEFAULTS: dict[str, Any] = {
 _UNIQUE = " ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND status IN ('pending', 'running') DO NOTHING"
 _MAKE = f" RETURNING {', '.join(_MADE)}"
 _MAKE_UNIQUE = _UNIQUE + _MAKE
-# A task_id whose job has ended runs again as that job; one whose job has not ended is not run twice.
-# A cancelled job's message may still lie in Redis, with what it was called with before: `runs` goes up, so that it claims nothing.
-_AGAIN = """ ON CONFLICT (task_id) DO UPDATE SET
-    task = excluded.task, args = excluded.args, kwargs = excluded.kwargs, options = excluded.options, queue = excluded.queue,
-    priority = excluded.priority, run_at = excluded.run_at, max_retries = excluded.max_retries, autoretry = excluded.autoretry,
-    timeout = excluded.timeout, runs = jobs_job.runs + (jobs_job.status = 'cancelled')::int, status = 'pending', attempts = 0, losses = 0,
-    finished_at = NULL, started_at = NULL, deadline_at = NULL, worker = NULL, result = NULL, result_meta = NULL, progress = NULL,
-    last_error = '', cancel_requested_at = NULL, cancel_requested_by = ''
-  WHERE jobs_job.status IN ('completed', 'failed', 'cancelled') OR jobs_job.status = 'pending' AND jobs_job.run_at = '9999-01-01+0'"""
-
-_ONCE = " ON CONFLICT (task_id) DO NOTHING"
-_WHICH = " RETURNING id, xmax <> 0"  # whether the job was there already
 
 
-def _given(new: NewJob) -> dict[str, Any]:
+def given(new: NewJob) -> dict[str, Any]:
     """The columns that are not left to their defaults, with their values."""
     return {name: value for name, value, empty in zip(_COLUMNS, _read_values(new), _EMPTY, strict=True) if value != empty}
 
@@ -104,16 +92,17 @@ def _statement(columns: tuple[str, ...]) -> str:
     return f"INSERT INTO jobs_job ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
 
 
-def _inserting(new: NewJob, ending: str) -> tuple[str, list[Any]]:
-    given = _given(new)
-    return _statement(tuple(given)) + ending, list(given.values())
+def inserting(new: NewJob, ending: str) -> tuple[str, list[Any]]:
+    """The statement that inserts one, which ends so, and its parameters."""
+    values = given(new)
+    return _statement(tuple(values)) + ending, list(values.values())
 
 
 def insert(new: NewJob) -> "Job":
     """Insert one with a task_id in the caller's transaction. With a unique_key held by a job that has not ended, that job is returned."""
     alias = configuration().database
     while True:
-        made = first_row(connections[alias], *_inserting(new, _MAKE if new.unique_key is None else _MAKE_UNIQUE))
+        made = first_row(connections[alias], *inserting(new, _MAKE if new.unique_key is None else _MAKE_UNIQUE))
         if made is not None:
             return _inserted(alias, new, made)
         # The key is taken; if its job ends before this statement, the next round inserts.
@@ -150,7 +139,7 @@ def insert_many(common: NewJob, calls: Iterable[tuple[str, str, str, int]], coun
 
     What the iterable raises while the rows are on their way goes through, and none of them is inserted.
     """
-    constant = {name: value for name, value in _given(common).items() if name not in _OWN}
+    constant = {name: value for name, value in given(common).items() if name not in _OWN}
     columns = ", ".join(("id", "task_id", *_OWN, *constant))
     alias = configuration().database
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
@@ -228,72 +217,14 @@ def _json(text: str) -> str:
     return text.replace("\\", "\\\\") if "\\" in text else text
 
 
-def insert_sent(cursor: Any, new: NewJob) -> bool:
-    """Insert what Celery code sends. False: a job with this task_id has not ended, so it is not run twice."""
-    cursor.execute(*_inserting(new, _ONCE))  # nearly always: an INSERT that may become an UPDATE wakes the leader as one
-    if cursor.rowcount:
-        return True
-    cursor.execute(*_inserting(new, _AGAIN + _WHICH))
-    rows = cursor.fetchall()
-    _close_entries(cursor, rows)
-    return bool(rows)
-
-
-def insert_call(new: NewJob) -> None:
-    """The same in the transaction of a caller that sends nothing else."""
-    if caller.first_row(*_inserting(new, f"{_ONCE} RETURNING id")) is None:
-        with caller.cursor() as cursor:
-            insert_sent(cursor, new)
-
-
 class Copies:
     """Rows like one, each with its own arguments and task_id: what is put together once for all of them."""
 
     def __init__(self, new: NewJob) -> None:
-        common = {name: value for name, value in _given(new).items() if name not in _OWN_OF_COPIES}
+        common = {name: value for name, value in given(new).items() if name not in _OWN_OF_COPIES}
         self._statement = _statement((*_OWN_OF_COPIES, *common))
         self._common = tuple(common.values())
 
     def insert(self, task_id: str, args: str, kwargs: str) -> None:
         """Insert one whose id was made just now, in the caller's transaction."""
         caller.first_row(self._statement, (task_id, args, kwargs, *self._common))
-
-
-_MANY = (
-    "(%s, %s, %s, %s, %s, coalesce(%s::timestamptz, clock_timestamp() + %s * interval '1 microsecond'), %s::int, %s::boolean,"
-    " %s::int, %s::json, %s)"
-)
-
-
-def insert_sent_many(cursor: Any, rows: Sequence[NewJob]) -> None:
-    """Insert what Celery code sends together, in one statement; one whose task_id belongs to a job that has not ended is left out.
-
-    The rows are sorted by task_id, or two callers that send the same ones in opposite order would wait for each other. They
-    run in the order given all the same: each is due a microsecond after the one before it.
-    """
-    if len(rows) == 1:
-        insert_sent(cursor, rows[0])
-        return
-    unique = {new.task_id: (place, new) for place, new in enumerate(rows)}
-    if not unique:
-        return
-    values = [
-        (
-            new.task, new.args, new.kwargs, new.queue, new.priority, new.run_at, place, new.max_retries, new.autoretry,
-            new.timeout, new.options, new.task_id,
-        )
-        for _, (place, new) in sorted(unique.items())
-    ]  # fmt: skip
-    sql = "INSERT INTO jobs_job (task, args, kwargs, queue, priority, run_at, max_retries, autoretry, timeout, options, task_id) VALUES %s"
-    _close_entries(cursor, execute_many(cursor, sql + _AGAIN + _WHICH, values, template=_MANY, fetch=True))
-
-
-def _close_entries(cursor: Any, rows: Sequence[tuple[int, bool]]) -> None:
-    """A job that runs again because it was sent again leaves no open dead letter behind."""
-    again = [id for id, was_there in rows if was_there]
-    if again:
-        cursor.execute(
-            """UPDATE jobs_deadletterqueue SET resolution = 'reprocessed', resolved_at = clock_timestamp(), notify_after = NULL
-                WHERE job_id = ANY(%s) AND resolution = 'open'""",
-            [again],
-        )

@@ -51,12 +51,14 @@ def cancel_pending(cursor: Any, ids: Sequence[int], reason: str = "") -> list[in
     return done
 
 
-def mark_revoked(cursor: Any, ids: Sequence[int]) -> None:
-    """Jobs that Celery code has cancelled before they ran: a worker is to send the signal of it (`jobs.celery_app.aftermath`)."""
-    cursor.execute("UPDATE jobs_job SET cancel_requested_by = 'revoke' WHERE id = ANY(%s) AND status = 'cancelled'", [list(ids)])
-    cursor.execute(
-        "INSERT INTO jobs_aftermath (job_id, only_errbacks) SELECT unnest(%s::bigint[]), false ON CONFLICT DO NOTHING", [list(ids)]
-    )
+def revoke(cursor: Any, ids: Sequence[int]) -> None:
+    """pending -> cancelled, by Celery code: a worker is to send the signal of it (`jobs.celery_app.aftermath`)."""
+    done = cancel_pending(cursor, ids, "Revoked: revoked")
+    if done:
+        cursor.execute("UPDATE jobs_job SET cancel_requested_by = 'revoke' WHERE id = ANY(%s)", [done])
+        cursor.execute(
+            "INSERT INTO jobs_aftermath (job_id, only_errbacks) SELECT unnest(%s::bigint[]), false ON CONFLICT DO NOTHING", [done]
+        )
 
 
 def ask_cancel(cursor: Any, ids: Sequence[int], by: str) -> list[int]:

@@ -13,7 +13,8 @@ from jobs.celery_app import encoding, process_engine
 from jobs.conf import configuration
 from jobs.domain import priority as priorities
 from jobs.domain.statuses import due_time
-from jobs.store.insert import NewJob, insert_sent
+from jobs.store.insert import NewJob
+from jobs.store.sent import insert_sent
 
 logger = logging.getLogger("jobs.worker")
 LONGEST_ID: Final = 255

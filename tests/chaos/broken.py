@@ -36,9 +36,9 @@ def delay() -> None:
 
     real = sending.insert_call
 
-    def insert_call(new: Any) -> None:
+    def insert_call(new: Any, *, fresh: bool) -> None:
         def insert() -> None:
-            real(new)
+            real(new, fresh=fresh)
             connections.close_all()
 
         threading.Timer(0.5, insert).start()

@@ -22,6 +22,10 @@ ALLOWED = {
     "jobs/store/interventions.py": {"_BESIDE_STATUS.get(verb, 'true')": "texts of this file"},
     "jobs/store/kept.py": {"body": "a statement of jobs.store", "name": "a digest of it"},
     "jobs/store/results.py": {"BUCKET.format('id')": "SQL of jobs.store.tell"},
+    "jobs/store/sent.py": {
+        "', '.join(columns)": OWN, "marks": "marks for parameters, with types of this file",
+        **dict.fromkeys(("_REVOKED.format('jobs_job.task_id')", "_REVOKED.format('%s')"), "SQL of this file"),
+    },
     "jobs/store/tell.py": {"update": "a statement of jobs.store", "tell('task_id')": "SQL of this file"},
     "jobs/store/links.py": {"tell('task_id')": TELL},
     "jobs/store/transitions.py": {"changed": "columns of this file", "tell('id')": TELL},

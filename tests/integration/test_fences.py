@@ -18,8 +18,9 @@ from jobs.conf import configuration
 from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.models.attempt import Outcome
 from jobs.store import broker, canvas, engine, links, transitions
-from jobs.store.insert import NewJob, insert_sent
+from jobs.store.insert import NewJob
 from jobs.store.locks import CHANNEL, SLEEPING
+from jobs.store.sent import insert_sent
 from jobs.store.transitions import Failure, Run
 from tests.rows import job_in, open_gate
 from tests.waiting import until

@@ -21,8 +21,9 @@ from jobs.leader import dispatch, election, pick, told
 from jobs.leader.load import Load
 from jobs.models import Job
 from jobs.store import engine, interventions
-from jobs.store.insert import NewJob, insert_sent
+from jobs.store.insert import NewJob
 from jobs.store.locks import SLEEPING
+from jobs.store.sent import insert_sent
 from tests.rows import job_in
 from tests.taskapp import tasks  # noqa: F401 - registers them here
 

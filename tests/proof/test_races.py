@@ -18,7 +18,8 @@ from jobs.leader import election
 from jobs.models import DeadLetterQueue
 from jobs.models.attempt import Outcome
 from jobs.store import links, locks, transitions
-from jobs.store.insert import NewJob, insert_sent
+from jobs.store.insert import NewJob
+from jobs.store.sent import insert_sent
 from jobs.store.transitions import Failure, Run
 from jobs.worker import flush
 from jobs.worker.flush import Change

@@ -17,7 +17,8 @@ from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 from jobs import control, dead_letters
 from jobs.models.attempt import Outcome
 from jobs.store import interventions, links, transitions
-from jobs.store.insert import NewJob, insert_sent
+from jobs.store.insert import NewJob
+from jobs.store.sent import insert_sent
 from jobs.store.transitions import Failure, Run
 from jobs.worker import flush
 from jobs.worker.flush import Change
