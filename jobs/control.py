@@ -204,9 +204,12 @@ def fail_completed(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> 
 
 
 def delete(ids: Sequence[int], by: str | Actor = "", *, reason: str = "") -> Report:
-    """Delete ended jobs that have no open dead letter."""
+    """Delete ended jobs that have no open dead letter, and of whose end everybody was told."""
 
     def why_not(job: Job) -> Refusal:
-        return Refusal.OPEN_ENTRY if job.status in statuses.ENDED else _is(job)
+        if job.status not in statuses.ENDED:
+            return _is(job)
+        is_open = DeadLetterQueue.objects.filter(job_id=job.pk, resolution="open").exists()
+        return Refusal.OPEN_ENTRY if is_open else Refusal.UNTOLD
 
     return _apply(Verb.DELETE, ids, by, interventions.delete_ended, why_not, reason)

@@ -156,10 +156,10 @@ def bury_completed(cursor: Any, id: int, failure: Failure, *, task: str) -> bool
 
 
 def delete_ended(cursor: Any, ids: Sequence[int]) -> list[int]:
-    """Remove ended jobs that have no open dead letter; the numbers of those that were removed."""
+    """Remove ended jobs that have no open dead letter, and of whose end nothing is still to be told; the numbers of those that were."""
     cursor.execute(
         f"""WITH gone AS (SELECT id FROM jobs_job WHERE id = ANY(%s) AND status IN ('completed', 'failed', 'cancelled')
-             AND {_DECIDED} FOR UPDATE),
+             AND {_DECIDED} AND NOT EXISTS (SELECT 1 FROM jobs_aftermath m WHERE m.job_id = jobs_job.id) FOR UPDATE),
            a AS (DELETE FROM jobs_attempt WHERE job_id IN (SELECT id FROM gone)),
            d AS (DELETE FROM jobs_deadletterqueue WHERE job_id IN (SELECT id FROM gone))
            DELETE FROM jobs_job WHERE id IN (SELECT id FROM gone) RETURNING id""",

@@ -25,7 +25,7 @@ class Watch:
     """A thread (a greenlet under gevent) that looks once a second. A lock that was cut is taken again at once."""
 
     def __init__(self, engine: Any, tell: Callable[[], Any] = lambda: None) -> None:
-        self.engine, self.tell = engine, tell  # what is done when something is still to be told of the end of a job
+        self.engine, self.tell = engine, tell  # tells something that is still to be told of the ends of jobs, if anything is
         self.stray: set[tuple[int, int]] = set()
         self.left: set[transitions.Run] = set()
         self.dead: set[int] = set()  # jobs whose greenlet was dead at the last look
@@ -47,9 +47,10 @@ class Watch:
         self.rope.close()
 
     def _run(self) -> None:
-        looked, registration = 0.0, self.engine.registration
+        looked, untold, registration = 0.0, False, self.engine.registration
         while not self.stopping.is_set():
-            self._wait(looked + EACH_S)
+            if not untold:
+                self._wait(looked + EACH_S)
             if self.stopping.is_set():
                 return
             due = time.monotonic() - looked >= EACH_S
@@ -57,10 +58,11 @@ class Watch:
                 if (due or not registration.held) and registration.check() and due:
                     looked = time.monotonic()
                     self.look()
-                    if registration.untold:
-                        self.tell()
+                    untold = registration.untold
+                untold = untold and registration.held and bool(self.tell())  # some at a time: the next look comes when it is due
             except Exception:  # the watch must outlive whatever it meets
                 logger.exception("the watch over this worker's rows failed; it goes on")
+                untold = False
                 self.stopping.wait(SOON_S)
 
     def _wait(self, end: float) -> None:

@@ -15,6 +15,7 @@ from django.db import connection
 
 from jobs import control
 from jobs.models import Chord, ChordPart, DeadLetterQueue, Job, StoredResult
+from jobs.refusals import Refusal
 from jobs.store import broker, canvas
 from tests.flows import GET, job_of, s, si, task
 from tests.waiting import until
@@ -130,6 +131,16 @@ def test_a_header_that_is_cancelled_or_lost_fails_its_chord(tmp_path: Path) -> N
         with pytest.raises(ChordError, match="WorkerLost"):
             second.get(timeout=GET, follow_parents=False)
         until(lambda: users("new") == ["new ChordError"], timeout=GET)
+
+
+def test_a_header_that_was_cancelled_is_not_deleted_before_its_chord_knows(tmp_path: Path) -> None:
+    sent = chord([s("same", 1), s("same", 2)], s("total")).apply_async()
+    header = job_of(sent.parent.results[1]).id
+    assert control.cancel([header], by="sara").done == [header]
+    assert control.delete([header], by="sara").refused == {header: Refusal.UNTOLD}
+    with running_worker(tmp_path / "log"), pytest.raises(ChordError, match="TaskRevokedError"):
+        sent.get(timeout=GET, follow_parents=False)
+    assert control.delete([header], by="sara").done == [header]
 
 
 def test_a_header_that_is_run_again_fires_its_chord(tmp_path: Path) -> None:

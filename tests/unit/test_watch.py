@@ -87,6 +87,25 @@ def test_what_fails_is_tried_again_at_a_pace(watch: Watch, registration: Registr
     assert "it goes on" in caplog.text
 
 
+def test_what_is_still_to_be_told_is_told_without_a_pause(watch: Watch, registration: Registration) -> None:
+    """A few jobs at a time; the looks go on between them."""
+    left, told = [20] * 30, list[float]()
+
+    def tell() -> int:
+        time.sleep(EACH_S / 15)
+        told.append(time.monotonic())
+        registration.untold = len(left) > 1
+        return left.pop() if left else 0
+
+    watch.tell, registration.untold = tell, True
+    until(lambda: not left, timeout=20)
+    assert told[-1] - told[0] < 10 * EACH_S
+    assert 2 <= len(registration.checks) < len(told)
+    looks = len(registration.checks)
+    until(lambda: len(registration.checks) >= looks + 2, timeout=10)
+    assert len(told) <= 31, "and then no more"
+
+
 def test_it_stops_at_once(watch: Watch, registration: Registration) -> None:
     until(lambda: registration.checks, timeout=5)
     begun = time.monotonic()
