@@ -1,6 +1,5 @@
 """Acts on many jobs, some at a time: the leader goes on with them, whoever asked may have left."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
@@ -240,11 +239,11 @@ def _room(batch: Batch, alias: str) -> int:
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         now = cursor.fetchone()[0]
-    if batch.started_at is None:
-        batch.started_at = now
-        return 1
-    due = math.floor((now - batch.started_at).total_seconds() * batch.pace) + 1
-    return min(max(due - batch.place, 0), _CHUNK)
+    if batch.started_at is not None and (now - batch.started_at).total_seconds() < 1:
+        return 0
+    room = 1 if batch.started_at is None else min(batch.pace, _CHUNK)  # what a leader that was away has missed is not made up for
+    batch.started_at = now
+    return room
 
 
 def _trial(batch: Batch, alias: str) -> bool:

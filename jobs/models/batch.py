@@ -51,7 +51,7 @@ class Batch(models.Model):
     reasons = JSONTextField(_("left as they were"))
     remark = models.TextField(_("remark"), db_default="")
     created_at = models.DateTimeField(_("created at"), db_default=ClockTimestamp())
-    started_at = models.DateTimeField(_("started at"), null=True)  # the pace counts from here
+    started_at = models.DateTimeField(_("started at"), null=True)  # of one with a pace: its last step
     ended_at = models.DateTimeField(_("finished at"), null=True)
 
     class Meta:

@@ -120,9 +120,9 @@ def test_the_pace_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(6):
         job_in("failed")
     batch = batches.start(Verb.REPROCESS, entries(), SARA, entries=True, pace=1)  # a step may take most of a second
-    for second, expected in ((0, 1), (0, 1), (2, 3), (2, 3), (4, 5), (60, 6)):
+    for second, expected in ((0, 1), (0, 1), (1, 2), (0, 2), (25, 3), (0, 3), (1, 4), (2, 5), (60, 6)):
         if batch.started_at:
-            with connection.cursor() as cursor:  # as if so many seconds had passed since the start
+            with connection.cursor() as cursor:  # as if so many seconds had passed since the last step; a leader may have been away
                 cursor.execute("UPDATE jobs_batch SET started_at = clock_timestamp() - %s", [timedelta(seconds=second + 0.01)])
         batches.go_on()
         batch.refresh_from_db()
