@@ -31,7 +31,11 @@ FROM: Final = {  # the statuses that a verb is for
     Verb.FAIL: ["completed"],
     Verb.DELETE: _ENDED,
 }
-_BESIDE_STATUS: Final = {Verb.REPROCESS: Refusal.KEY_TAKEN, Verb.DELETE: Refusal.OPEN_ENTRY}
+# What a verb asks for beside its statuses, and why it leaves a job that is not so.
+_BESIDE: Final = {
+    Verb.REPROCESS: (interventions.FREE, Refusal.KEY_TAKEN),
+    Verb.DELETE: (interventions.DECIDED, Refusal.OPEN_ENTRY),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +63,14 @@ def foresee(what: Verb, ids: Sequence[int]) -> Foreseen:
     tasks: Counter[str] = Counter()
     left: Counter[Refusal] = Counter()
     newest: list[int] = []
+    beside, why_not = _BESIDE.get(what, ("true", None))
     with connections[configuration().database].cursor() as cursor:
-        for task, status, changes, number, some in interventions.foreseen(cursor, what, ids, FROM[what]):
+        for task, status, changes, number, some in interventions.foreseen(cursor, ids, FROM[what], beside):
             if changes:
                 tasks[task] += number
                 newest += some
             else:
-                left[_BESIDE_STATUS[what] if status in FROM[what] else of_status(status)] += number
+                left[why_not if why_not and status in FROM[what] else of_status(status)] += number
     if missing := len(ids) - tasks.total() - left.total():
         left[Refusal.MISSING] = missing
     return Foreseen(tasks=tasks, left=left, newest=newest)

@@ -6,29 +6,30 @@ from typing import Any, Final
 
 from jobs.domain import readable
 from jobs.domain.statuses import HELD
-from jobs.models.audit import Verb
 from jobs.store import search
 from jobs.store.many import execute_many
 from jobs.store.tell import ended
 from jobs.store.transitions import Failure, Run, clean, enter, leave_aftermath, parameters
 
 # Whose unique_key no job has that has not ended; of several with one key, the newest.
-_FREE: Final = """(unique_key IS NULL OR id IN (
+FREE: Final = """(unique_key IS NULL OR id IN (
                 SELECT DISTINCT ON (unique_key) id FROM jobs_job j WHERE id = ANY(%(ids)s) AND status = ANY(%(statuses)s)
                    AND NOT EXISTS (SELECT 1 FROM jobs_job o WHERE o.unique_key = j.unique_key AND o.status IN ('pending', 'running'))
                  ORDER BY unique_key, id DESC))"""
 # Jobs in these statuses, locked, that are free.
 _ALONE: Final = f"""id IN (SELECT id FROM jobs_job WHERE id = ANY(%(ids)s) AND status = ANY(%(statuses)s) ORDER BY id FOR UPDATE)
-              AND {_FREE}"""
-_DECIDED: Final = """NOT EXISTS (SELECT 1 FROM jobs_deadletterqueue d WHERE d.job_id = jobs_job.id AND d.resolution = 'open')"""
-_BESIDE_STATUS: Final = {Verb.REPROCESS: _FREE, Verb.DELETE: _DECIDED}  # what a verb asks for
+              AND {FREE}"""
+DECIDED: Final = """NOT EXISTS (SELECT 1 FROM jobs_deadletterqueue d WHERE d.job_id = jobs_job.id AND d.resolution = 'open')"""
 
 
-def foreseen(cursor: Any, verb: Verb, ids: Sequence[int], statuses: Sequence[str]) -> list[tuple[str, str, bool, int, list[int]]]:
-    """Groups of these jobs: their task, their status, whether the verb would change them now, how many they are, the newest of them."""
+def foreseen(cursor: Any, ids: Sequence[int], statuses: Sequence[str], beside: str) -> list[tuple[str, str, bool, int, list[int]]]:
+    """Groups of these jobs: their task, their status, whether a verb would change them now, how many they are, the newest of them.
+
+    `beside`: what the verb asks for beside the statuses, FREE, DECIDED or "true".
+    """
     cursor.execute(
         f"""SELECT task, status, changes, count(*), (array_agg(id ORDER BY id DESC))[1:5]
-              FROM (SELECT id, task, status, status = ANY(%(statuses)s) AND {_BESIDE_STATUS.get(verb, "true")} AS changes
+              FROM (SELECT id, task, status, status = ANY(%(statuses)s) AND {beside} AS changes
                       FROM jobs_job WHERE id = ANY(%(ids)s)) part
              GROUP BY task, status, changes""",
         {"ids": list(ids), "statuses": list(statuses)},
@@ -159,7 +160,7 @@ def delete_ended(cursor: Any, ids: Sequence[int]) -> list[int]:
     """Remove ended jobs that have no open dead letter, and of whose end nothing is still to be told; the numbers of those that were."""
     cursor.execute(
         f"""WITH gone AS (SELECT id FROM jobs_job WHERE id = ANY(%s) AND status IN ('completed', 'failed', 'cancelled')
-             AND {_DECIDED} AND NOT EXISTS (SELECT 1 FROM jobs_aftermath m WHERE m.job_id = jobs_job.id) FOR UPDATE),
+             AND {DECIDED} AND NOT EXISTS (SELECT 1 FROM jobs_aftermath m WHERE m.job_id = jobs_job.id) FOR UPDATE),
            a AS (DELETE FROM jobs_attempt WHERE job_id IN (SELECT id FROM gone)),
            d AS (DELETE FROM jobs_deadletterqueue WHERE job_id IN (SELECT id FROM gone))
            DELETE FROM jobs_job WHERE id IN (SELECT id FROM gone) RETURNING id""",

@@ -19,7 +19,7 @@ ALLOWED = {
         **dict.fromkeys(("', '.join(columns)", "columns", "', '.join(_MADE)"), OWN),
         "', '.join(['%s'] * len(columns))": "marks for parameters",
     },
-    "jobs/store/interventions.py": {"_BESIDE_STATUS.get(verb, 'true')": "texts of this file"},
+    "jobs/store/interventions.py": {"beside": "texts of this file"},
     "jobs/store/kept.py": {"body": "a statement of jobs.store", "name": "a digest of it"},
     "jobs/store/results.py": {"BUCKET.format('id')": "SQL of jobs.store.tell"},
     "jobs/store/sent.py": {
