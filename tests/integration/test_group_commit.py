@@ -57,12 +57,13 @@ def goes_on(engine: GroupCommit) -> None:
 
 def test_a_table_that_is_locked_when_the_connection_is_made(engine: GroupCommit) -> None:
     run, other = new(), connection.copy()
+    name = task_id_of(run.id)
     with other.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE jobs_job IN ACCESS EXCLUSIVE MODE")
-        assert not engine.claim(run, task_id_of(run.id), "celery", 5)
+        assert not engine.claim(run, name, "celery", 5)
         cursor.execute("ROLLBACK")
     other.close()
-    assert engine.claim(run, task_id_of(run.id), "celery", 5)
+    assert engine.claim(run, name, "celery", 5)
 
 
 def test_a_result_of_too_many_levels_is_that_jobs_own_trouble(engine: GroupCommit) -> None:
