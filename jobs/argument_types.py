@@ -2,19 +2,25 @@
 
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, time
+from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Optional
+from typing import Any, Final, Optional
+from uuid import UUID
 
+from kombu.utils.json import loads
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from typing_extensions import TypedDict  # before Python 3.12 pydantic cannot read typing's own
 
 from jobs import registry
+from jobs.domain import typed
 from jobs.pydantic_messages import translate
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_TYPED: Final = (date, time, Decimal, UUID, bytes)
 SHOWN = 5  # problems named in one message
 
 
@@ -33,7 +39,7 @@ def readable(parameter: inspect.Parameter) -> Any:
 def problems(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], args_text: str, kwargs_text: str) -> str:
     """What is wrong with values that fit the task in number and names, as one line; empty when nothing is.
 
-    The JSON texts are judged, because they are what the task gets: nothing is converted.
+    The JSON texts are judged, because they are what the task gets: nothing is converted but what kombu writes by type.
     """
     found: list[str] = []
     if args:
@@ -57,10 +63,18 @@ def problems(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], args_tex
 def _judge(reader: TypeAdapter[Any] | None, text: str, names: Sequence[str] = ()) -> list[str]:
     if reader is None:
         return []
+    wrong = _wrong(reader.validate_json, json.dumps(typed.plain(json.loads(text))) if typed.MARK in text else text)
+    if not wrong and typed.MARK in text:
+        value = loads(text)  # as JSON all is right; but where a text belongs, a UUID is none
+        wrong = [one for one in _wrong(reader.validate_python, tuple(value) if names else value) if isinstance(one["input"], _TYPED)]
+    return [_sentence(problem, names) for problem in wrong]
+
+
+def _wrong(validate: Callable[..., Any], value: Any) -> Sequence[Any]:
     try:
-        reader.validate_json(text, strict=True)
+        validate(value, strict=True)
     except ValidationError as error:
-        return [_sentence(problem, names) for problem in error.errors(include_url=False, include_input=False)]
+        return error.errors(include_url=False)
     return []
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from jobs.domain.typed import text_of
+
 MASK: Final = "***"
 _VALUE: Final = (
     r"""(?:(?:bearer|basic|digest|token)\s+)?(?:\\"(?:(?!\\").)*(?:\\")?|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s,;)\]}&"']+)"""
@@ -49,7 +51,7 @@ def masked_text(text: str, patterns: Sequence[str]) -> str:
 
 
 def masked(value: Any, patterns: Sequence[str]) -> Any:
-    """A copy of a JSON value in which everything under a telling name is hidden, however deep.
+    """A copy of a JSON value in which everything under a telling name is hidden, however deep, and values of kombu's types are texts.
 
     >>> masked({"user": "x", "headers": [{"Authorization": "Basic eA=="}]}, ["authorization"])
     {'user': 'x', 'headers': [{'Authorization': '***'}]}
@@ -62,6 +64,8 @@ def masked(value: Any, patterns: Sequence[str]) -> Any:
 
 def _masked(value: Any, patterns: Sequence[str]) -> Any:
     if isinstance(value, dict):
+        if (text := text_of(value)) is not None:
+            return masked_text(text, patterns)
         return {key: MASK if is_secret(str(key), patterns) and item is not None else _masked(item, patterns) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_masked(item, patterns) for item in value]

@@ -6,11 +6,12 @@ from django.utils.translation import gettext as _
 
 from jobs import masking
 from jobs.domain.readable import dumps, encodable, loads
+from jobs.domain.typed import plain
 
 
 def pretty(value: Any) -> str:
     """JSON on indented lines, with letters of all languages as they are."""
-    return dumps(value, indent=2)
+    return dumps(plain(value), indent=2)
 
 
 def call_line(kwargs: str) -> str:
@@ -26,4 +27,4 @@ def call_line(kwargs: str) -> str:
 
 def one_line(value: Any) -> str:
     """JSON on one line, at most 300 characters."""
-    return dumps(value)[:300]
+    return dumps(plain(value))[:300]

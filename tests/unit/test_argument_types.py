@@ -2,12 +2,14 @@
 
 import datetime
 import enum
+import uuid
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import pytest
 from celery import shared_task
 from django.utils import translation
+from kombu.utils.json import loads
 from pydantic import BaseModel, Field
 
 from jobs.enqueueing import InvalidJob, validate
@@ -106,6 +108,37 @@ def test_what_the_task_can_take_is_accepted(args: Any, kwargs: Any) -> None:
 )
 def test_what_it_cannot_take_is_refused_with_the_name(args: Any, kwargs: Any, message: str) -> None:
     assert wrong(typed, *args, **kwargs) == message
+
+
+@shared_task(name="u.values")
+def values(
+    pk: uuid.UUID, when: datetime.datetime, text: str = "", ratio: float = 0, raw: bytes = b"", many: list[Decimal] | None = None
+) -> None: ...
+
+
+PK, NOW = uuid.uuid4(), datetime.datetime(2030, 1, 1, 1, 1, 1, 123456, datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    "call", [((PK, NOW), {}), ((str(PK), NOW.isoformat()), {}), ((PK,), {"when": NOW, "raw": b"\xff", "many": [Decimal(1)]})]
+)
+def test_values_that_kombu_writes_by_type_are_accepted_and_come_back(call: Any) -> None:
+    args, kwargs = call
+    new = validate(values, args=args, kwargs=kwargs)
+    assert (loads(new.args), loads(new.kwargs)) == (list(args), kwargs)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [({"text": PK}, "text: Enter a text."), ({"ratio": Decimal("1.5")}, "ratio: Enter a number."), ({"many": [PK]}, "many: ")],
+)
+def test_such_a_value_is_refused_where_the_signature_names_another_type(kwargs: dict[str, Any], message: str) -> None:
+    assert wrong(values, PK, NOW, **kwargs).startswith(message)
+
+
+@pytest.mark.parametrize("written", [{"__type__": "no such", "__value__": 1}, {"__type__": "decimal", "__value__": "x"}])
+def test_what_no_worker_could_read_is_refused(written: Any) -> None:
+    assert "cannot be stored as JSON" in wrong(bare, written)
 
 
 def test_stars_have_types_too() -> None:
