@@ -1,4 +1,4 @@
-"""The form of a new job filled from an old one: what is secret stays hidden, and stays as it was unless somebody writes over it."""
+"""The form of a new job filled from an old one: what nobody writes over stays as it was, and what is secret stays hidden."""
 
 import inspect
 import json
@@ -9,19 +9,23 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
+from kombu.utils.json import loads
 
 from jobs import masking
+from jobs.domain import typed
 from jobs.domain.secrets import MASK
 from jobs.models import Job
 from jobs.web.arguments import ArgumentsForm
+from jobs.web.widgets import Lines, as_sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """The arguments of a job by the names of the signature: `values` as they are, `shown` without secrets."""
+    """The arguments of a job by the names of the signature: `values` as the task gets them, `shown` without secrets; what is `hidden`."""
 
     values: Mapping[str, Any]
     shown: Mapping[str, Any]
+    hidden: frozenset[str]
 
 
 def given(job: Job, signature: inspect.Signature) -> Given:
@@ -32,31 +36,48 @@ def given(job: Job, signature: inspect.Signature) -> Given:
         values = dict(signature.bind_partial(*args, **kwargs).arguments)
     except TypeError:
         values = {name: value for name, value in kwargs.items() if name in signature.parameters}
-    return Given(values=values, shown=masking.named(values))
+    shown = masking.named(values)
+    hidden = frozenset(name for name, value in values.items() if shown[name] != typed.plain(value))
+    return Given(values={name: _read(value) for name, value in values.items()}, shown=shown, hidden=hidden)
+
+
+def _read(value: Any) -> Any:
+    try:
+        return loads(json.dumps(value))
+    except typed.UNREADABLE:  # anyone may have inserted a type that is none
+        return value
 
 
 def fill(form: ArgumentsForm, old: Given) -> None:
-    """Write the old arguments into the fields; a hidden one that comes back untouched means the old value."""
+    """Write the old arguments into the fields; one that comes back untouched means the old value, whatever it was."""
     for name, field in form.fields.items():
         if name not in old.values:
             continue
-        value, shown = old.values[name], old.shown[name]
-        field.initial = list(shown) if isinstance(shown, tuple) else shown
-        if shown != (list(value) if isinstance(value, tuple) else value):
-            _keep(field, value, field.initial)
+        field.initial = old.shown[name]
+        if name in old.hidden:
+            _hide(field)
+        if isinstance(field.widget, forms.TextInput) and "\n" in as_sent(field.initial):
+            field.widget = Lines()
+        _keep(form, name, old.values[name], name in old.hidden)
 
 
-def _keep(field: forms.Field, value: Any, shown: Any) -> None:
-    text, clean = str(field.prepare_value(shown)), field.clean
+def _hide(field: forms.Field) -> None:
     if not isinstance(field.widget, forms.Textarea):
         field.widget = forms.TextInput(attrs={"dir": "ltr", "autocomplete": "off"})  # of a number or a tick too: it shows the mask
     field.help_text = _("Hidden values (%(mask)s) stay as they are unless you write over them.") % {"mask": MASK}
 
+
+def _keep(form: ArgumentsForm, name: str, value: Any, hidden: bool) -> None:
+    field = form.fields[name]
+    shown, clean = field.initial, field.clean
+    text = str(bool(shown)) if isinstance(field.widget, forms.CheckboxInput) else as_sent(field.prepare_value(shown))
+
     def cleaned(raw: Any) -> Any:
-        if str(raw).strip() == text.strip():
+        if as_sent(raw) == text:
+            form.untouched.add(name)
             return value
         new = _restored(clean(raw), shown, value)
-        if MASK in json.dumps(new, default=str):
+        if hidden and MASK in json.dumps(new, default=str):
             raise ValidationError(_("A hidden value was moved: write it out."), code="hidden")
         return new
 
@@ -65,10 +86,8 @@ def _keep(field: forms.Field, value: Any, shown: Any) -> None:
 
 def _restored(new: Any, shown: Any, value: Any) -> Any:
     """The new value, with the old secrets where the masks still stand in their places."""
-    if new == shown:
-        return value
     if isinstance(new, dict) and isinstance(shown, dict):
         return {key: _restored(item, shown.get(key), value[key]) if key in shown else item for key, item in new.items()}
     if isinstance(new, list) and isinstance(shown, list) and len(new) == len(shown):
         return [_restored(item, before, old) for item, before, old in zip(new, shown, value, strict=True)]
-    return new
+    return value if type(new) is type(shown) and new == shown else new

@@ -1,9 +1,11 @@
 """A form from a task's signature: signature, pydantic model, JSON schema, fields."""
 
 import inspect
-import json
 from collections.abc import Mapping
-from typing import Any, get_args
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any, Final, get_args
+from uuid import UUID
 
 from django import forms
 from django.utils.translation import gettext as _
@@ -13,27 +15,35 @@ from pydantic.fields import FieldInfo
 from jobs.argument_types import readable
 from jobs.pydantic_messages import translate
 from jobs.tasks_help import Argument
-from jobs.web.widgets import JSONField
+from jobs.web.argument_fields import Schema, field_for
+from jobs.web.widgets import TextField
 
 PREFIX = "argument"
+_KEPT: Final = (datetime, date, time, Decimal, UUID, bytes)  # what a row holds by type
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _STARS: Mapping[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 
 
 class ArgumentsForm(forms.Form):
-    """The arguments of one task; `args` and `kwargs` hold them as JSON values when the form is valid."""
+    """The arguments of one task; `args` and `kwargs` hold them as values that a row can hold when the form is valid."""
 
     model: type[BaseModel]
     signature: inspect.Signature
+    needed: frozenset[str]
     args: list[Any]
     kwargs: dict[str, Any]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.untouched: set[str] = set()  # fields that came back as an earlier job had filled them
+
     def clean(self) -> dict[str, Any]:
-        data = {name: value for name, value in self.cleaned_data.items() if self.fields[name].required or value not in (None, "")}
+        data = {name: value for name, value in self.cleaned_data.items() if not self._is_left_out(name, value)}
         if self.errors:
             return self.cleaned_data
         try:
-            given = json.loads(self.model(**data).model_dump_json(exclude_unset=True, by_alias=True))
+            made = self.model(**data)
+            given = _stored(*(made.model_dump(mode=mode, exclude_unset=True, by_alias=True) for mode in ("python", "json")))
         except ValidationError as error:
             for problem in error.errors():
                 name = str(problem["loc"][0]) if problem["loc"] else None
@@ -41,6 +51,14 @@ class ArgumentsForm(forms.Form):
         else:
             self._arrange(given)
         return self.cleaned_data
+
+    def _is_left_out(self, name: str, value: Any) -> bool:
+        """Whether the argument is the task's own default: its field is empty, and nobody has emptied a text to make it so."""
+        if name in self.needed or name in self.untouched or value not in (None, ""):
+            return False
+        field, raw = self.fields[name], self[name].data
+        emptied = raw == "" and isinstance(field, TextField) and field.initial
+        return not emptied and not (raw or "").strip()
 
     def _arrange(self, given: dict[str, Any]) -> None:
         """Keep values by name where that is possible: what only has a place goes into `args`, with all that stands before it."""
@@ -59,19 +77,30 @@ class ArgumentsForm(forms.Form):
         self.kwargs = given | extra
 
 
+def _stored(value: Any, plain: Any) -> Any:
+    """The value, of which `plain` is the JSON, with what a row holds by type as it is."""
+    if isinstance(value, _KEPT):
+        return value
+    if isinstance(value, dict):
+        return {key: _stored(item, plain[key]) for item, key in zip(value.values(), plain, strict=True)}
+    if isinstance(value, list | tuple):
+        return [_stored(*pair) for pair in zip(value, plain, strict=True)]
+    return plain
+
+
 def form_for(signature: inspect.Signature) -> type[ArgumentsForm]:
     """The form class for a task with this signature (without self)."""
     model = _model(signature)
-    schema = model.model_json_schema()
+    schema = model.model_json_schema(schema_generator=Schema)
     titles = {field.alias: _title(field) for field in model.model_fields.values()}
-    required, definitions = set(schema.get("required", [])), schema.get("$defs", {})
+    required, definitions = frozenset(schema.get("required", [])), schema.get("$defs", {})
     fields = {}
     for name, part in schema.get("properties", {}).items():
-        fields[name] = _field(part, name in required, definitions)
+        fields[name] = field_for(part, name in required, definitions)
         fields[name].label = _STARS.get(signature.parameters[name].kind, "") + name  # the name in the code
         fields[name].title = titles[name]  # type: ignore[attr-defined]  # what people call it, or None
     found: type[ArgumentsForm] = type("TaskArgumentsForm", (ArgumentsForm,), fields)
-    found.model, found.signature = model, signature
+    found.model, found.signature, found.needed = model, signature, required
     return found
 
 
@@ -88,7 +117,7 @@ def _said(hint: Any) -> list[Any]:
 def _model(signature: inspect.Signature) -> type[BaseModel]:
     # Under names of our own: an argument may be called like something that pydantic needs itself.
     fields: dict[str, Any] = {f"a{place}": _described(parameter) for place, parameter in enumerate(signature.parameters.values())}
-    return create_model("Arguments", __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **fields)
+    return create_model("Arguments", __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True, ser_json_bytes="base64"), **fields)
 
 
 def _described(parameter: inspect.Parameter) -> tuple[Any, Any]:
@@ -100,28 +129,3 @@ def _described(parameter: inspect.Parameter) -> tuple[Any, Any]:
             text = _('A JSON object: {"name": 1}.')
             return dict[str, hint], Field(default={}, alias=parameter.name, description=text)  # type: ignore[valid-type]
     return hint, Field(default=... if parameter.default is parameter.empty else parameter.default, alias=parameter.name)
-
-
-def _field(schema: Mapping[str, Any], required: bool, definitions: Mapping[str, Any]) -> forms.Field:
-    schema = _resolved(schema, definitions)
-    common: dict[str, Any] = {"required": required, "help_text": schema.get("description", ""), "initial": schema.get("default")}
-    if "enum" in schema:
-        return forms.ChoiceField(choices=[(value, value) for value in schema["enum"]], **common)
-    match schema.get("type"):
-        case "boolean":
-            return forms.BooleanField(**{**common, "required": False})
-        case "integer":
-            return forms.IntegerField(**common)
-        case "number":
-            return forms.FloatField(**common)
-        case "string":
-            return forms.CharField(strip=False, widget=forms.TextInput(attrs={"dir": "auto"}), **common)
-    widget = forms.Textarea(attrs={"rows": 3, "dir": "ltr"})
-    return JSONField(widget=widget, **common)
-
-
-def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    if "$ref" in schema:
-        schema = {**definitions[schema["$ref"].rsplit("/", 1)[-1]], **schema}
-    choices = [choice for choice in schema.get("anyOf", ()) if choice.get("type") != "null"]
-    return {**schema, **choices[0]} if len(choices) == 1 else schema

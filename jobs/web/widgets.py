@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -12,6 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from jobs.domain.readable import DEEPEST, dumps, is_deep
+
+MOST_ROWS: Final = 12  # of a text; what has more is scrolled
 
 
 def dress(form: forms.BaseForm) -> None:
@@ -50,6 +52,36 @@ class MomentField(forms.DateTimeField):
         return timezone.make_aware(found) if found is not None and timezone.is_naive(found) else found
 
 
+def as_sent(value: Any) -> str:
+    """The text of a field's value with one kind of line break, whichever the browser makes of it; "" for none."""
+    return "" if value is None else str(value).replace("\r\n", "\n").replace("\r", "\n")
+
+
+class Lines(forms.Textarea):
+    """A text of one line or many: as high as what is in it."""
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"rows": 1, "dir": "auto", "class": "input input-lines"})
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        """With as many rows as lines, for browsers that do not size a field by its content."""
+        context = super().get_context(name, value, attrs)
+        context["widget"]["attrs"]["rows"] = min(as_sent(value).count("\n") + 1, MOST_ROWS)
+        return context
+
+
+class TextField(forms.CharField):
+    """A text exactly as it was typed, spaces at its ends too; a browser sends each line break as two characters."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(strip=False, **options)
+
+    def to_python(self, value: Any) -> Any:
+        """The text with plain line breaks, the field's empty value for none."""
+        found = super().to_python(value)
+        return as_sent(found) if found else found
+
+
 class JSONField(forms.JSONField):
     """A JSON value that can be stored and written out again; empty when there is none, where Django would write the word null."""
 
@@ -59,6 +91,14 @@ class JSONField(forms.JSONField):
         "number": _("A number in this is too large, or none that JSON knows."),
         "half": _("This has half a character: an escape like \\ud800 needs its other half."),
     }
+
+    def clean(self, value: Any) -> Any:
+        """The value, also {}, [], "" and null, which Django takes for nothing; None for an empty field."""
+        if not str(value or "").strip():
+            return super().clean("")
+        found = self.to_python(value)
+        self.run_validators(found)
+        return found
 
     def to_python(self, value: Any) -> Any:
         """The value. Raises ValidationError, also for what Python reads and cannot write, or the other way round."""

@@ -64,6 +64,19 @@ def test_wrong_fields_are_named_and_nothing_is_stored(desk: Any) -> None:
     assert not Job.objects.exists()
 
 
+def test_a_text_of_several_lines_is_typed_and_stays_so_in_a_new_job_from_the_old_one(desk: Any) -> None:
+    page, language = desk
+    text = "Dear Ali,\n\nyour invoice…\n\tRegards \n"
+    create(page, language, "jobs.tasks.fail", **{"argument-message": text})
+    page.wait_for_url(re.compile(r"/jobs/\d+/$"))
+    page.goto(f"/jobs/create/?from={Job.objects.get().pk}")
+    assert page.locator("[name=argument-message]").evaluate("field => field.scrollHeight <= field.clientHeight")
+    page.fill("[name=name]", "again")
+    page.click(f"main button:has-text('{BUTTONS[language]}')")
+    page.wait_for_url(re.compile(r"/jobs/\d+/$"))
+    assert [job.kwargs["message"] for job in Job.objects.all()] == [text, text]
+
+
 @pytest.mark.parametrize("path", ["/", "/jobs/", "/jobs/create/?task=jobs.tasks.http_request", "/jobs/dead-letters/", "/jobs/workers/"])
 def test_no_page_scrolls_sideways_on_a_phone(desk: Any, path: str) -> None:
     page, _ = desk
