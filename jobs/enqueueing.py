@@ -149,12 +149,12 @@ def _due(run_at: Any, delay: Any, errors: dict[str, str]) -> Any:
 
 
 def _new(
-    errors: dict[str, str], own: Mapping[str, Any], task: str, *, max_retries: Any = 3, run_at: Any = None, delay: Any = None,
-    queue: Any = None, unique_key: Any = None, timeout: Any = UNSET, created_by: Any = None,
+    errors: dict[str, str], own: Mapping[str, Any], task: str, way: registry.Way, *, max_retries: Any = 3, run_at: Any = None,
+    delay: Any = None, queue: Any = None, unique_key: Any = None, timeout: Any = UNSET, created_by: Any = None,
 ) -> NewJob:  # fmt: skip
     """The row with its own values and those that every row of one request shares."""
-    timeout = configuration().default_timeout if timeout is UNSET else timeout
-    queue = registry.default_queue() if queue is None else queue
+    timeout = way.timeout or configuration().default_timeout if timeout is UNSET else timeout
+    queue = way.queue if queue is None else queue
     if wrong := wrong_queue(queue):
         errors["queue"] = wrong
     if unique_key is not None:
@@ -169,14 +169,27 @@ def _new(
     )  # fmt: skip
 
 
-def validate(task: Any, *, args: Any = None, kwargs: Any = None, name: Any = "", priority: Any = DEFAULT, **options: Any) -> NewJob:
+def _way(task: Any, args: Any, kwargs: Any, errors: dict[str, str]) -> tuple[registry.Way, int]:
+    """As for `.delay()`, and the priority if nobody asks for another; arguments that are wrong route nothing."""
+    try:
+        found = registry.way(None if errors else task, args or (), kwargs or {})
+    except ValueError as error:
+        errors["queue"] = str(error)
+        found = registry.way(None, (), {})
+    return found, DEFAULT if found.priority is None else found.priority
+
+
+def validate(task: Any, *, args: Any = None, kwargs: Any = None, name: Any = "", priority: Any = UNSET, **options: Any) -> NewJob:
     """The row for a request. Raises InvalidJob with a message for each wrong field."""
     errors: dict[str, str] = {}
     task = getattr(task, "name", task)
-    args_text, kwargs_text = _call(_known(task, errors), args, kwargs, errors)
+    found = _known(task, errors)
+    args_text, kwargs_text = _call(found, args, kwargs, errors)
+    way, usual = _way(found, args, kwargs, errors)
+    priority = usual if priority is UNSET else priority
     _own(name, priority, errors)
     own = {"args": args_text, "kwargs": kwargs_text, "name": name, "priority": priority, "task_id": task_ids.make()}
-    new = _new(errors, own, task, **options)
+    new = _new(errors, own, task, way, **options)
     if errors:
         raise InvalidJob(errors)
     return new
@@ -185,6 +198,7 @@ def validate(task: Any, *, args: Any = None, kwargs: Any = None, name: Any = "",
 def enqueue(task: Any, **options: Any) -> Job:
     """Accept one job: args, kwargs, name, priority (9 runs first), max_retries (None: for ever), run_at or delay (seconds),
     queue, unique_key (while a job with it has not ended, that job is returned), timeout (seconds; None: no limit), created_by.
+    Queue, priority and timeout that are not given are those of the task and of `task_routes`, as for `.delay()`.
 
     Returns the row; it runs once the caller's transaction is committed. Raises InvalidJob.
     """
@@ -193,10 +207,10 @@ def enqueue(task: Any, **options: Any) -> Job:
 
 def enqueue_many(
     task: Any, calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]], *, names: Sequence[str] | None = None,
-    priorities: Sequence[int] | None = None, name: str = "", priority: int = DEFAULT, **options: Any,
+    priorities: Sequence[int] | None = None, name: str = "", priority: int = UNSET, **options: Any,
 ) -> list[int]:  # fmt: skip
     """Accept many jobs of one task, all or none: calls are pairs of args and kwargs, names and priorities go with them one by one,
-    the other options are those of enqueue() but unique_key.
+    the other options are those of enqueue() but unique_key; the first call is the one that is routed.
 
     Returns their numbers in order. Raises InvalidJob, and ValueError when names or priorities are more or fewer than the calls.
     """
@@ -204,13 +218,14 @@ def enqueue_many(
     errors: dict[str, str] = {}
     task = getattr(task, "name", task)
     found = _known(task, errors)
-    common = _new(errors, {}, task, **options)
+    way, usual = _way(found, *(calls[0] if calls else ((), {})), errors)
+    common = _new(errors, {}, task, way, **options)
     if common.unique_key is not None:
         errors["unique_key"] = _("Jobs that are made together cannot share a unique key.")
     if errors:
         raise InvalidJob(errors)
     each_name = repeat(name, len(calls)) if names is None else names
-    each_priority = repeat(priority, len(calls)) if priorities is None else priorities
+    each_priority = repeat(usual if priority is UNSET else priority, len(calls)) if priorities is None else priorities
 
     def checked() -> Iterator[tuple[str, str, str, int]]:
         for (args, kwargs), own_name, own_priority in zip(calls, each_name, each_priority, strict=True):

@@ -4,9 +4,11 @@ import inspect
 import typing
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from celery import current_app
+
+from jobs import destinations, given
 
 
 def job_types() -> dict[str, Any]:
@@ -23,15 +25,40 @@ def get(name: str) -> Any | None:
     return current_app.tasks.get(name) or job_types().get(name)
 
 
-_queue: list[Any] = [None, {}, ""]  # the configuration, what had been changed in it, the name
+_known: list[Any] = [None, {}, "", False]  # the configuration, what had been changed in it, and what it says
 
 
-def default_queue() -> str:
-    """Celery's `task_default_queue`, looked up again when the configuration was changed: Celery takes 10 microseconds for it."""
+class Way(NamedTuple):
+    """Where `.delay()` would send a call, how urgent and for how many seconds; None where neither the task nor a route says it."""
+
+    queue: str
+    priority: int | None = None
+    timeout: int | None = None
+
+
+def way(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Way:
+    """By the task's own options and `task_routes`; None for a task that is not known. Raises ValueError for what no job can be sent by."""
+    default, are_routed = _settings()
+    if task is None:
+        return Way(default)
+    options = task._get_exec_options()
+    if are_routed:
+        options = current_app.amqp.router.route(dict(options), task.name, args, kwargs, task)
+    queue, exchange, key, priority, limit = (options.get(name) for name in ("queue", "exchange", "routing_key", "priority", "time_limit"))
+    if queue is not None or exchange is not None or key is not None:
+        default = destinations.queue_of(current_app, queue, exchange, key)
+    timeout = given.seconds(limit or task.time_limit) or given.seconds(getattr(task, "timeout", None))
+    return Way(default, None if priority is None else given.priority(priority), timeout)
+
+
+def _settings() -> tuple[str, bool]:
+    """`task_default_queue`, and whether there are `task_routes`; looked up again when the configuration was changed, for Celery takes
+    10 microseconds for it.
+    """
     conf = current_app.conf
-    if _queue[0] is not conf or _queue[1] != conf.changes:
-        _queue[:] = [conf, dict(conf.changes), str(conf.task_default_queue)]
-    return str(_queue[2])
+    if _known[0] is not conf or _known[1] != conf.changes:
+        _known[:] = [conf, dict(conf.changes), str(conf.task_default_queue), bool(conf.task_routes)]
+    return _known[2], _known[3]
 
 
 @lru_cache(maxsize=8192)

@@ -12,7 +12,8 @@ from django.db import transaction
 from kombu.exceptions import SerializerNotInstalled
 from kombu.serialization import registry
 
-from jobs.celery_app import destinations, given, sending, transport
+from jobs import destinations, given
+from jobs.celery_app import sending, transport
 from jobs.celery_app.encoding import text
 from jobs.celery_app.messages import SAID_ANYWAY, SPENT
 from jobs.conf import configuration

@@ -12,7 +12,8 @@ from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore
 from django.db import transaction
 
-from jobs.celery_app import ends, given, limits, plain, progress, settle
+from jobs import given
+from jobs.celery_app import ends, limits, plain, progress, settle
 from jobs.celery_app.body import Body
 from jobs.conf import configuration
 from jobs.store.insert import NewJob

@@ -7,7 +7,7 @@ from kombu import Exchange, Queue
 from kombu.common import Broadcast
 
 from jobs import Celery
-from jobs.celery_app.destinations import queue_of
+from jobs.destinations import queue_of
 
 MAIL = Exchange("mail", type="topic")
 

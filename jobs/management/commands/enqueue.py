@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from jobs.domain import own_failures
 from jobs.domain.statuses import Status
-from jobs.enqueueing import enqueue_many
+from jobs.enqueueing import UNSET, enqueue_many
 from jobs.management.messages import one_line
 from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
@@ -35,12 +35,12 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="", help="what people call the job")
         parser.add_argument("--args", dest="call_args", default="[]", metavar="JSON", help="a JSON list")
         parser.add_argument("--kwargs", default="{}", metavar="JSON", help="a JSON object")
-        parser.add_argument("--priority", metavar="N", default=5, help="0 to 9, 9 runs first (5)")
+        parser.add_argument("--priority", metavar="N", help="0 to 9, 9 runs first (the task's own, else 5)")
         parser.add_argument("--max_retries", metavar="N", default=3, help="retries after the first run (3)")
         when = parser.add_mutually_exclusive_group()
         when.add_argument("--run_at", metavar="ISO", help="when it is due, such as 2030-01-31T08:00; without an offset: TIME_ZONE")
         when.add_argument("--delay", metavar="SECONDS", help="due in so many seconds")
-        parser.add_argument("--queue", help="another queue")
+        parser.add_argument("--queue", help="another queue than the task's own")
         parser.add_argument("--count", metavar="N", default=1, help="how many jobs (1; at most 1000000)")
         parser.add_argument("--wait", action="store_true", help="until all have ended; exit 1 if one failed")
 
@@ -55,7 +55,7 @@ class Command(BaseCommand):
                 options["task"],
                 [arguments] * count,
                 name=options["name"],
-                priority=number(options["priority"], int, "--priority"),
+                priority=UNSET if options["priority"] is None else number(options["priority"], int, "--priority"),
                 max_retries=number(options["max_retries"], int, "--max_retries"),
                 run_at=due(options["run_at"]),
                 delay=None if options["delay"] is None else number(options["delay"], float, "--delay"),

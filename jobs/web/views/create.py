@@ -80,7 +80,8 @@ def _old(request: HttpRequest) -> Job | None:
 def _initial(task: Any, old: Job | None) -> dict[str, Any]:
     common = {"when": "now", "token": uuid.uuid4()}
     if old is None:
-        return {"priority": priority.DEFAULT, "max_retries": 3, "queue": getattr(task, "queue", None) or "celery", **common}
+        way = registry.way(task, (), {})
+        return {"priority": priority.DEFAULT if way.priority is None else way.priority, "max_retries": 3, "queue": way.queue, **common}
     retries = 3 if old.max_retries is None else old.max_retries
     return {"name": old.name, "priority": old.priority, "max_retries": retries, "queue": old.queue, **common}
 
