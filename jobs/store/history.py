@@ -7,7 +7,8 @@ from enum import IntEnum
 from typing import Any, Final
 
 from django.core.cache import cache
-from django.db import connection
+
+from jobs.store import caller
 
 SAMPLE: Final = 300  # jobs of each step that the times are taken from, so that a week of two million is read as fast as an hour
 
@@ -87,7 +88,7 @@ def _read(period: Period, now: datetime) -> History:
     last = datetime.fromtimestamp(now.timestamp() // step * step, tz=now.tzinfo)
     first = last - timedelta(seconds=period.value * 3600 - step)
     values: dict[str, Any] = {"first": first, "last": last, "step": step, "sample": SAMPLE}
-    with connection.cursor() as cursor:
+    with caller.cursor() as cursor:
         cursor.execute(_READ, values)
         *rows, (_, _, _, wait, run) = cursor.fetchall()  # the last one is of the whole period
     steps = [

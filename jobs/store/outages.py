@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Final
 
-from django.db import connection
+from jobs.store import caller
 
 REDIS: Final = "redis"
 FRESH: Final = 30.0  # seconds: what nobody has seen for longer is not told, and a new outage begins anew
@@ -28,7 +28,7 @@ def clear(cursor: Any, part: str) -> None:
 
 def since(part: str) -> datetime | None:
     """Since when the part is away; None when no leader has seen it away lately."""
-    with connection.cursor() as cursor:
+    with caller.cursor() as cursor:
         cursor.execute(
             "SELECT since FROM jobs_outage WHERE part = %s AND seen_at > clock_timestamp() - make_interval(secs => %s)", [part, FRESH]
         )

@@ -11,7 +11,7 @@ from typing import Any, Final
 import redis
 from celery import current_app
 from django.core.cache import cache
-from django.db import DatabaseError, ProgrammingError, connection
+from django.db import DatabaseError, ProgrammingError, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, Min, Q
@@ -19,10 +19,11 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from jobs.conf import configuration
 from jobs.domain.statuses import HELD, State, Status
 from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
-from jobs.store import broker, locks
+from jobs.store import broker, caller, locks
 
 _MIGRATED = "jobs-migrated"
 _OPEN = "jobs-open-dead-letters"
@@ -126,7 +127,7 @@ class Vitals:
 
 def vitals(seconds: int) -> Vitals:
     """As it is now; new is what failed within the last `seconds`."""
-    with connection.cursor() as cursor:
+    with caller.cursor() as cursor:
         cursor.execute(
             f"""SELECT ({_LEADERS}), count(*), count(*) FILTER (WHERE failed_at > clock_timestamp() - make_interval(secs => %s))
                   FROM (SELECT failed_at FROM jobs_deadletterqueue WHERE resolution = 'open' ORDER BY id DESC LIMIT {NEWEST + 1}) part""",
@@ -139,7 +140,7 @@ def vitals(seconds: int) -> Vitals:
 
 def queues(workers: Sequence[WorkerLine]) -> list[QueueLine]:
     """Every queue that has live jobs or a worker, by name."""
-    with connection.cursor() as cursor:
+    with caller.cursor() as cursor:
         cursor.execute(_QUEUES, {"recent": RECENT, "newest": 2_000})
         rows = {
             name: dict(zip(("waiting", "later", "running", "oldest", "rate"), found, strict=True)) for name, *found in cursor.fetchall()
@@ -176,7 +177,7 @@ def lanes() -> dict[str, list[tuple[int, int, int, datetime | None]]]:
 
 def queue_names() -> list[str]:
     """The queues in which jobs wait or that a live worker serves, by name: one step of the index for each, however many jobs wait."""
-    with connection.cursor() as cursor:
+    with caller.cursor() as cursor:
         cursor.execute(
             f"""WITH RECURSIVE step AS (
                  (SELECT queue FROM jobs_job WHERE status = 'pending' ORDER BY queue LIMIT 1)
@@ -226,7 +227,7 @@ def due_later(cursor: Any, queues: Sequence[str], most: int, ids: Sequence[str] 
 
 def leader_lives() -> bool:
     """Whether some session holds the leader's advisory lock."""
-    with connection.cursor() as cursor:
+    with caller.cursor() as cursor:
         cursor.execute(_LEADERS, locks.LEADER)
         return bool(cursor.fetchone()[0])
 
@@ -256,7 +257,7 @@ def migrations_missing() -> bool:
     if cache.get(_MIGRATED):
         return False
     try:
-        applied = set(MigrationRecorder(connection).migration_qs.values_list("app", "name"))
+        applied = set(MigrationRecorder(connections[configuration().database]).migration_qs.values_list("app", "name"))
     except ProgrammingError:  # not even their table
         return True
     known = MigrationLoader(None).graph.nodes  # from the files

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Final
 
 from django.core.cache import cache
-from django.db import connection
+
+from jobs.store import caller
 
 NEWEST: Final = 10_000  # completed jobs that are looked at; the window is as long as these last, a day at most
 _ENDED = """
@@ -46,7 +47,7 @@ def usual() -> dict[str, float]:
     """The run time in seconds that 95% of a task's newest completed jobs do not exceed, where there were ENOUGH; a minute old at most."""
     found: dict[str, float] | None = cache.get(_USUAL)
     if found is None:
-        with connection.cursor() as cursor:
+        with caller.cursor() as cursor:
             cursor.execute(_ENDED, {"newest": LATEST})
             found = {task: most for _start, task, completed, _failed, _half, most in cursor.fetchall() if completed >= ENOUGH}
         cache.set(_USUAL, found, 60)
@@ -55,7 +56,7 @@ def usual() -> dict[str, float]:
 
 def lines() -> tuple[datetime | None, dict[str, TypeLine]]:
     """Since when was counted (None: nothing has ended), and the line of each task that has any job."""
-    with connection.cursor() as cursor:
+    with caller.cursor() as cursor:
         cursor.execute(_WAITING, [NEWEST])
         waiting = dict(cursor.fetchall())
         cursor.execute(_ENDED, {"newest": NEWEST})

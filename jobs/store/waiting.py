@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from django.db import connection
-
 from jobs.domain.statuses import State, Status
 from jobs.models import Job
-from jobs.store import stats
+from jobs.store import caller, stats
 from jobs.store.stats import WorkerLine
 
 MOST: Final = 10_000  # jobs counted ahead; beyond that it is "more than"
@@ -79,7 +77,7 @@ def obstacles(job: Job) -> Obstacles:
 
 
 def _numbers(job: Job, queues: Sequence[str]) -> tuple[int, float]:
-    with connection.cursor() as cursor:
+    with caller.cursor() as cursor:
         cursor.execute(
             _AHEAD,
             {"queues": list(queues), "priority": job.priority, "run_at": job.run_at, "id": job.pk, "most": MOST + 1},

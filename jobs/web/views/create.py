@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import connection, transaction
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
@@ -16,9 +16,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from jobs import control, registry
+from jobs.conf import configuration
 from jobs.domain import priority
 from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Job
+from jobs.store import caller
 from jobs.web import again, forecast
 from jobs.web.access import needs
 from jobs.web.arguments import PREFIX, ArgumentsForm, form_for
@@ -89,7 +91,7 @@ def _initial(task: Any, old: Job | None) -> dict[str, Any]:
 def _create(request: HttpRequest, task: str, form: JobForm, arguments: ArgumentsForm, old: Job | None) -> int | None:
     """The new job's number, the earlier one's when this form was sent before with the same in it, None when the job is refused."""
     mark = _mark(request.POST)
-    with transaction.atomic():
+    with transaction.atomic(using=configuration().database):
         session = _locked_session(request, str(form.cleaned_data["token"]))
         sent: dict[str, int] = session.get("created", {})
         if mark in sent:
@@ -113,7 +115,7 @@ def _mark(sent: QueryDict) -> str:
 
 def _locked_session(request: HttpRequest, token: str) -> Any:
     """The session as it is stored now; a second submission of the same form waits for the first."""
-    with connection.cursor() as cursor:
+    with caller.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [token])
     return type(request.session)(request.session.session_key)
 
