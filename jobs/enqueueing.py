@@ -113,9 +113,14 @@ def _call(task: Any, args: Any, kwargs: Any, errors: dict[str, str]) -> tuple[st
     if task is not None and not errors and (wrong := _problems(task, args, kwargs, *texts)):
         errors["kwargs"] = _("These arguments do not fit the task: %(error)s") % {"error": wrong}
     limit = configuration().max_argument_bytes
-    if len(texts[0]) + len(texts[1]) > limit:
+    if len(texts[0]) + len(texts[1]) > limit and sum(map(_bytes, texts)) > limit:
         errors["kwargs"] = _("The arguments are larger than JOBS_MAX_ARGUMENT_BYTES (%(limit)d bytes).") % {"limit": limit}
     return texts
+
+
+def _bytes(text: str) -> int:
+    """Of JSON whose letters are themselves; as it is written each beyond ASCII is an escape, up to three times as long."""
+    return len(json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8", "surrogatepass")) if "\\u" in text else len(text)
 
 
 def _problems(task: Any, *call: Any) -> str:
@@ -163,6 +168,8 @@ def _new(
         errors["max_retries"] = _("The number of retries is a whole number, 0 or more.")
     if timeout is not None and not _is_whole(timeout, 1, 2**31 - 1):
         errors["timeout"] = _("The time limit is a whole number of seconds, 1 or more.")
+    if created_by is not None and not hasattr(created_by, "pk"):
+        errors["created_by"] = _("This is not an account.")
     return NewJob(
         task=task, queue=queue, run_at=_due(run_at, delay, errors), max_retries=max_retries, timeout=timeout, unique_key=unique_key,
         created_by_id=getattr(created_by, "pk", None), **own,

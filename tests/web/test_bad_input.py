@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from celery.utils.time import maybe_iso8601
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.utils import timezone, translation
@@ -53,7 +54,8 @@ def staff(client: Client) -> Client:
         ({"args": [object()]}, "args", "cannot be stored as JSON"),
         ({"args": [float("nan")]}, "args", "cannot be stored as JSON"),
         ({"args": ["\ud800"]}, "args", "cannot be stored as JSON"),
-        ({"args": ["x" * 300_000]}, "kwargs", "JOBS_MAX_ARGUMENT_BYTES"),
+        *[({"args": [text]}, "kwargs", "JOBS_MAX_ARGUMENT_BYTES") for text in ("x" * 300_000, "م" * 132_000, "😀" * 66_000)],
+        *[({"created_by": value}, "created_by", "not an account") for value in ("sara", 7)],
         *[({"priority": value}, "priority", "from 0 to 9") for value in (10, -1, "high", 5.0, True, None)],
         *[({"max_retries": value}, "max_retries", "0 or more") for value in (-1, "3", 1.5, True, 10**9)],
         *[({"timeout": value}, "timeout", "1 or more") for value in (0, -5, "long", 2**40)],
@@ -73,6 +75,15 @@ def test_enqueue_names_the_field_and_stores_nothing(options: dict[str, Any], fie
     assert list(caught.value.error_dict) == [field]
     assert reason in " ".join(caught.value.message_dict[field])
     assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("text", ["x" * 262_000, "م" * 131_000, "😀" * 65_000, "م\\u" * 52_000])
+def test_arguments_are_measured_as_their_letters_in_utf_8(text: str) -> None:
+    assert enqueue("jobs.tasks.fail", args=[text]).args == [text]
+
+
+def test_a_job_may_be_nobodys() -> None:
+    assert [enqueue("jobs.tasks.fail", created_by=nobody).created_by for nobody in (None, AnonymousUser())] == [None, None]
 
 
 @pytest.mark.parametrize(
