@@ -44,10 +44,11 @@ def way(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Way:
     options = task._get_exec_options()
     if are_routed:
         options = current_app.amqp.router.route(dict(options), task.name, args, kwargs, task)
-    queue, exchange, key, priority, limit = (options.get(name) for name in ("queue", "exchange", "routing_key", "priority", "time_limit"))
+    said = options.get
+    queue, exchange, key, priority = said("queue"), said("exchange"), said("routing_key"), said("priority")
     if queue is not None or exchange is not None or key is not None:
         default = destinations.queue_of(current_app, queue, exchange, key)
-    timeout = given.seconds(limit or task.time_limit) or given.seconds(getattr(task, "timeout", None))
+    timeout = given.seconds(said("time_limit") or task.time_limit) or given.seconds(getattr(task, "timeout", None))
     return Way(default, None if priority is None else given.priority(priority), timeout)
 
 
