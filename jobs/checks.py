@@ -85,6 +85,30 @@ def check_pooler(databases: Sequence[str] | None = None, **__: Any) -> list[Chec
     ]
 
 
+@register(Tags.database)
+def check_encoding(databases: Sequence[str] | None = None, **__: Any) -> list[CheckMessage]:
+    """Errors, names and progress are texts of any language; another encoding than UTF8 cannot hold them, or does not know their letters."""
+    try:
+        alias = configuration().database
+    except ImproperlyConfigured:
+        return []  # check_configuration tells
+    if alias not in (databases or ()) or connections[alias].vendor != "postgresql":
+        return []
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SHOW server_encoding")
+        encoding = cursor.fetchone()[0]
+    if encoding == "UTF8":
+        return []
+    return [
+        Error(
+            _("The encoding of the database “%(alias)s” is %(encoding)s, which cannot hold the texts of every language.")
+            % {"alias": alias, "encoding": encoding},
+            hint=_("Make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and move the tables there (pg_dump, pg_restore)."),
+            id="jobs.E009",
+        )
+    ]
+
+
 def _slots() -> int:
     return current_app.conf.worker_concurrency or 4
 

@@ -64,6 +64,14 @@ def _write(outcome: Any, change: Any, failure: Failure | None = None) -> bool:
     return won
 
 
+def _write_failure(outcome: Any, failure: Failure, change: Callable[[Any, Failure], bool]) -> bool:
+    try:
+        return _write(outcome, lambda cursor: change(cursor, failure), failure)
+    except psycopg2.errors.UntranslatableCharacter:  # the database's encoding has no such letters (jobs.E009); the error is kept escaped
+        escaped = failures.in_ascii(failure)
+        return _write(outcome, lambda cursor: change(cursor, escaped), escaped)
+
+
 def _written(run: Run, failure: Failure | None = None) -> Callable[[Any], bool]:
     """Whether the end was committed at an earlier try whose answer was lost with the connection."""
 
@@ -142,7 +150,7 @@ def retry(task: Any, outcome: Any) -> None:
     failure = failures.of(given or RuntimeError("the task asked to be run again"), plan.pop("traceback"))
     plan["meta"] = failures.kept(outcome, given, failure, failures.retry_traceback(failure))
     outcome.changes = []
-    if _write(outcome, lambda cursor: transitions.retry(cursor, outcome.run, failure, **plan), failure):
+    if _write_failure(outcome, failure, lambda cursor, failure: transitions.retry(cursor, outcome.run, failure, **plan)):
         logger.warning("job %s: attempt failed (%s), again in %.1f s", outcome.run.id, failure.error_class, plan["delay"])
 
 
@@ -191,10 +199,10 @@ def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None 
     errbacks = outcome.errbacks
 
     def end(more: str | None, told: bool) -> bool:
-        def change(cursor: Any) -> bool:
+        def change(cursor: Any, failure: Failure) -> bool:
             return transitions.bury(cursor, outcome.run, failure, task=task, meta=more, told=told, errbacks=errbacks)
 
-        return _write(outcome, change, failure)
+        return _write_failure(outcome, failure, change)
 
     try:
         won = end(failures.kept(outcome, error, failure, failure.traceback), error is not None)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Read-only: a former primary, or one whose disk someone is looking after; either way another connection may be better.
 LOST: Final = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 # Of Django's parameters for a connection, those that libpq does not know; the last three come with psycopg 3.
-NOT_LIBPQ: Final = frozenset({"cursor_factory", "client_encoding", "context", "prepare_threshold", "row_factory"})
+NOT_LIBPQ: Final = frozenset({"cursor_factory", "context", "prepare_threshold", "row_factory"})
 # On the server's side too: else the locks of a host that is gone are held until Linux's own keepalive, two hours.
 _ALIVE: Final = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 11000"
 opened: Final[WeakSet[Any]] = WeakSet()  # the engine connections of this process
@@ -95,6 +95,7 @@ def connect(application_name: str, *, as_role: bool = True) -> Any:
     direct = configuration().database_direct_url
     common: dict[str, Any] = {
         "application_name": application_name,
+        "client_encoding": "utf8",  # as Django's, whatever PGCLIENTENCODING or the role says
         "connect_timeout": 5,
         "keepalives_idle": 5,
         "keepalives_interval": 2,
