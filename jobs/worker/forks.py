@@ -45,4 +45,6 @@ def _begin_anew() -> None:
     _hub_local.set_loop(None)
     here = getcurrent()
     if here.parent is hub:
-        here.parent = get_hub()
+        anew = get_hub()
+        anew.parent = hub.parent  # else the greenlet that makes it, whose parent it becomes
+        here.parent = anew

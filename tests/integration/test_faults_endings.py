@@ -88,6 +88,7 @@ def test_a_process_that_a_job_forks_is_not_its_worker(tmp_path: Path, pool: str)
             os.kill(child, signal.SIGKILL)
     assert set(Job.objects.filter(id__in=others).values_list("runs", flat=True)) == {1}
     assert {job.result for job in Job.objects.filter(task="t.program")} == {"said\n"}
+    assert "Exception ignored" not in (tmp_path / "forks").read_text()
 
 
 @pytest.fixture
