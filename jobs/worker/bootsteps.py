@@ -25,7 +25,7 @@ from jobs.conf import configuration
 from jobs.domain.errors import JobInterrupted
 from jobs.store import broker, transitions
 from jobs.store.schema import wait_until_migrated
-from jobs.worker import fetching_elsewhere, forks, heap, inspection, stacks  # noqa: F401 - answers `celery inspect scheduled`
+from jobs.worker import fetching_elsewhere, forks, heap, inspection, stacks, stopping  # noqa: F401 - answers `celery inspect scheduled`
 from jobs.worker.process import child_engine
 from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
@@ -167,6 +167,7 @@ class Engine(bootsteps.StartStopStep):
         from jobs.worker.greenlets import Greenlets
 
         Greenlets(worker.admission).serve(worker.pool)
+        worker.wait_for_soft_shutdown = lambda: None  # it would sleep in a signal's handler, where no greenlet may
         worker.engine.on_completing = worker.admission.leave_current
         worker.engine.on_parked = worker.admission.enter
         worker.engine.may_hand_on, worker.engine.on_handed = worker.hand_over.queues, worker.hand_over.take
@@ -199,12 +200,12 @@ class Engine(bootsteps.StartStopStep):
             worker.admission.closed = True
 
     def stop(self, worker: Any) -> None:
-        """Running jobs get JOBS_SHUTDOWN_GRACE seconds; the rest is released without spending the attempt."""
+        """Running jobs get JOBS_SHUTDOWN_GRACE seconds, none after SIGQUIT; the rest is released without spending the attempt."""
         self.close(worker)
         if worker.engine is None:
             return
         end = self.told + configuration().shutdown_grace
-        while (worker.engine.held or self._children(worker)) and time.monotonic() < end:
+        while (worker.engine.held or self._children(worker)) and time.monotonic() < end and not stopping.is_cold():
             if worker.admission is not None:
                 worker.admission.changed.clear()
                 worker.admission.changed.wait(0.1)
@@ -224,7 +225,9 @@ class Engine(bootsteps.StartStopStep):
         worker.engine.close()
         connections.close_all()  # of this thread, in which a solo pool runs its tasks: a test's worker ends without its process
         # Celery calls SIGINT a failure; one is an exception that ended its loop, and whoever starts workers again must see that.
-        if state.should_terminate in (None, False) and not isinstance(sys.exc_info()[1], Exception):
+        if stopping.is_cold():
+            worker.exitcode = state.should_terminate  # Celery's, which forgets it where the loop had not ended before
+        elif not isinstance(sys.exc_info()[1], Exception):
             worker.exitcode = EX_OK
 
     def _children(self, worker: Any) -> list[transitions.Run]:

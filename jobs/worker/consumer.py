@@ -81,6 +81,11 @@ class Consumer(celery.worker.consumer.Consumer):
         self.first_connection_attempt = False
         return conn
 
+    def cancel_active_requests(self) -> None:
+        """Celery's; under gevent nothing may wait in a signal's handler, and the engine's stop gives the jobs back."""
+        if getattr(self.controller, "admission", None) is None:
+            super().cancel_active_requests()
+
     def stop(self) -> None:
         """End for good."""
         self.is_unheard = not farewell.is_heard(self.app)

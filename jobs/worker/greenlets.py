@@ -7,6 +7,7 @@ import gevent
 from celery.concurrency.base import apply_target
 from greenlet import GreenletExit
 
+from jobs.worker import stopping
 from jobs.worker.admission import Admission
 
 
@@ -56,8 +57,9 @@ class Greenlets:
             greenlet.kill()
 
     def join(self) -> None:
-        """Until all have ended; called when the pool stops."""
-        gevent.joinall(list(self.running.values()))
+        """Until all have ended; called when the pool stops, and by the handler of SIGQUIT, in which nothing may wait."""
+        if not stopping.is_cold():
+            gevent.joinall(list(self.running.values()))
 
 
 def _run(target: Callable[..., Any], args: Any, kwargs: Any, callback: Any, accept_callback: Any) -> None:

@@ -46,6 +46,7 @@ class Watchdog:
     def __init__(self, engine: Any) -> None:
         self.engine = engine
         self.stopping: float | None = None  # since when the worker is told to stop
+        self.is_cold = False  # that was: at once
         self.sleep: Callable[[float], None] = _real("time", "sleep")
 
     def start(self) -> None:
@@ -84,9 +85,11 @@ class Watchdog:
     def _look_at_the_stop(self, held: list[Any], now: float) -> None:
         if self.stopping is None and stopping.is_told():
             self.stopping = now
+        if not self.is_cold and stopping.is_cold():
+            self.is_cold, self.stopping = True, now
         if self.stopping is None:
             return
-        late = now - self.stopping - configuration().shutdown_grace
+        late = now - self.stopping - (0 if self.is_cold else configuration().shutdown_grace)
         if late > STOPPED_S:
             self._end("the worker was told to stop, and something in it does not end", [], held)
         elif late > 0:
