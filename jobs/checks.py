@@ -12,7 +12,7 @@ from django.db import connections
 from django.utils.translation import gettext as _
 
 from jobs.conf import configuration
-from jobs.store import broker
+from jobs.store import broker, pooler
 
 
 @register()
@@ -71,16 +71,13 @@ def check_pooler(databases: Sequence[str] | None = None, **__: Any) -> list[Chec
     if direct or alias not in (databases or ()) or connections[alias].vendor != "postgresql":
         return []
     with connections[alias].cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        if cursor.fetchone()[0] == connections[alias].connection.info.backend_pid:
+        if not pooler.is_between(connections[alias].connection, cursor):
             return []
     return [
         Error(
             _("A pooler (PgBouncer) answers at the address of the database “%(alias)s”, and no address past it is set.") % {"alias": alias},
-            hint=_(
-                "Set DATABASE_DIRECT_URL (JOBS_DATABASE_DIRECT_URL) to PostgreSQL itself; workers and leaders need sessions of its own."
-            ),
-            id="jobs.E007",
+            hint=pooler.remedy(),
+            id=pooler.CHECK,
         )
     ]
 

@@ -9,7 +9,7 @@ from django.db import close_old_connections, connections
 from django.utils import translation
 
 from jobs import batches
-from jobs.leader.complaint import Complaint
+from jobs.domain.complaint import Complaint
 from jobs.leader.load import Load
 
 logger = logging.getLogger(__name__)

@@ -1,8 +1,6 @@
 """The leader's loop: chores, a tick that fills the window, a wait that an insert ends."""
 
-import contextlib
 import logging
-import random
 import select
 import threading
 import time
@@ -10,15 +8,12 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import Any, Final
 
-import psycopg2
 import redis
-from celery import current_app
 
 from jobs.celery_app.messages import Row
 from jobs.conf import configuration
 from jobs.domain.priority import LANES, lane_of
-from jobs.leader import batches, election, indexing, look, notices, pick, prune, publish
-from jobs.leader.complaint import Complaint
+from jobs.leader import look, pick, publish
 from jobs.leader.link import Link
 from jobs.leader.load import Load, tell
 from jobs.leader.neighbour import Neighbour
@@ -27,7 +22,6 @@ from jobs.leader.rescue import Rescue
 from jobs.leader.told import Told
 from jobs.leader.window import Lane, Sent, Window
 from jobs.store.locks import SLEEPING
-from jobs.store.schema import wait_until_migrated
 
 logger = logging.getLogger(__name__)
 
@@ -258,39 +252,3 @@ class Leader:
         if self.asleep:
             self.cursor.execute("SELECT pg_advisory_unlock(%s, %s)", SLEEPING)
             self.asleep = False
-
-
-def _term(link: Link, load: Load, stop: threading.Event, *, again: bool) -> None:
-    connection = election.connect()
-    try:
-        if election.elect(connection, stop):
-            logger.info("This process is the leader now")
-            load.leads = True
-            Leader(connection, link, load, again=again).serve(stop)
-    finally:
-        load.clear()
-        with contextlib.suppress(Exception):
-            connection.close()
-
-
-def run(stop: threading.Event) -> None:
-    """Lead or stand by until `stop` is set. A lost connection to PostgreSQL is one line in the log, then everything starts over."""
-    if not wait_until_migrated(logger.error, lambda: stop.wait(1.0)):
-        return
-    load = Load()
-    threading.Thread(target=prune.run, args=(stop,), daemon=True).start()
-    for target in (notices.run, batches.run, indexing.run):
-        threading.Thread(target=target, args=(stop, load), daemon=True).start()
-    link = Link(current_app.conf)
-    again, complaint = False, Complaint(logger, "The leader starts over")
-    while not stop.is_set():
-        try:
-            _term(link, load, stop, again=again)
-        except (psycopg2.Error, OSError) as error:
-            again = True
-            complaint.say(error)
-            stop.wait(random.uniform(0.2, 0.8))
-        except Exception:  # a leader that ends would leave every job waiting
-            logger.exception("The leader starts over")
-            stop.wait(random.uniform(0.5, 2.0))
-    link.close()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from jobs import masking
-from jobs.leader.complaint import Complaint
+from jobs.domain.complaint import Complaint
 from jobs.leader.load import Load
 from jobs.store import engine, search
 

@@ -4,7 +4,7 @@ import logging
 from typing import Any, Final
 
 from jobs.conf import configuration
-from jobs.leader.complaint import Complaint
+from jobs.domain.complaint import Complaint
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext, ngettext
 from jobs import masking
 from jobs.conf import notice_recipients
 from jobs.domain import own_failures
-from jobs.leader.complaint import Complaint
+from jobs.domain.complaint import Complaint
 from jobs.leader.load import Load
 from jobs.store import engine
 

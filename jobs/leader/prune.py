@@ -5,7 +5,7 @@ import threading
 from typing import Any, Final
 
 from jobs.conf import configuration
-from jobs.leader.complaint import Complaint
+from jobs.domain.complaint import Complaint
 from jobs.store import canvas, engine, interventions
 
 logger = logging.getLogger(__name__)

@@ -6,6 +6,7 @@ import platform
 import socket
 import sys
 import time
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ import celery.apps.worker
 import django
 import psycopg2
 from celery import bootsteps
+from celery.exceptions import WorkerTerminate
 from celery.platforms import EX_OK
 from celery.worker import state
 from django.db import connections
@@ -23,7 +25,9 @@ import jobs
 from jobs.celery_app import aftermath, limits, process_engine, settle
 from jobs.conf import configuration
 from jobs.domain.errors import JobInterrupted
-from jobs.store import broker, transitions
+from jobs.store import broker, pooler, transitions
+from jobs.store.engine import connect
+from jobs.store.pooler import PoolerBetween
 from jobs.store.schema import wait_until_migrated
 from jobs.worker import fetching_elsewhere, forks, heap, inspection, stacks, stopping  # noqa: F401 - answers `celery inspect scheduled`
 from jobs.worker.process import child_engine
@@ -148,7 +152,7 @@ class Engine(bootsteps.StartStopStep):
             self.watchdog.start()
 
     def _register(self, description: dict[str, Any]) -> Registration:
-        """Wait for PostgreSQL and its tables; a signal ends the wait."""
+        """Wait for PostgreSQL and its tables; a signal ends the wait. Refuses a pooler, behind which no lock is held."""
 
         def pause() -> bool:
             state.maybe_shutdown()
@@ -158,7 +162,11 @@ class Engine(bootsteps.StartStopStep):
         while True:
             wait_until_migrated(logger.error, pause)
             try:
+                with closing(connect("jobs-worker-start")) as connection:
+                    pooler.refuse(connection)
                 return Registration(description)
+            except PoolerBetween as error:
+                raise SystemExit(str(error)) from error
             except psycopg2.Error as error:  # it went away in this very moment
                 logger.error("the worker cannot register yet: %s", str(error).strip().splitlines()[:1])
                 pause()
@@ -224,10 +232,12 @@ class Engine(bootsteps.StartStopStep):
         worker.engine.registration.leave()
         worker.engine.close()
         connections.close_all()  # of this thread, in which a solo pool runs its tasks: a test's worker ends without its process
-        # Celery calls SIGINT a failure; one is an exception that ended its loop, and whoever starts workers again must see that.
+        ended = sys.exc_info()[1]
         if stopping.is_cold():
-            worker.exitcode = state.should_terminate  # Celery's, which forgets it where the loop had not ended before
-        elif not isinstance(sys.exc_info()[1], Exception):
+            worker.exitcode = state.should_terminate
+        elif isinstance(ended, WorkerTerminate):  # it gave up; Celery forgets the code of one that was not told to
+            worker.exitcode = ended.code
+        elif stopping.is_told() and not isinstance(ended, Exception):  # Celery calls SIGINT a failure
             worker.exitcode = EX_OK
 
     def _children(self, worker: Any) -> list[transitions.Run]:

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from jobs.leader.complaint import Complaint
+from jobs.domain.complaint import Complaint
 
 
 def test_the_same_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:

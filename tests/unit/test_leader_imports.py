@@ -12,8 +12,8 @@ import sys, django
 django.setup()
 from django.core.management import call_command
 from jobs import registry
-from jobs.leader import dispatch
-dispatch.run = lambda stop: print("jobs.tasks.sleep" in registry.job_types())
+from jobs.leader import terms
+terms.run = lambda stop: print("jobs.tasks.sleep" in registry.job_types())
 call_command("dispatch")
 print(sorted({"task_queue_project.urls", "pydantic", "requests", "gevent"} & set(sys.modules)))
 """

@@ -32,8 +32,9 @@ class Command(BaseCommand):
         from jobs.celery_app.app import NoApp, find
         from jobs.celery_app.deadline_board import Board
         from jobs.conf import configuration
-        from jobs.leader import dispatch
+        from jobs.leader import terms
         from jobs.store import broker
+        from jobs.store.pooler import PoolerBetween
         from jobs.worker import heap
         from jobs.worker.ending import Handles
         from jobs.worker.sentry import Sentry
@@ -64,7 +65,10 @@ class Command(BaseCommand):
                 raise CommandError(f"--deadlines: {error}") from error
             threading.Thread(target=sentry.run, daemon=True, name="jobs-sentry").start()
         heap.freeze()
-        dispatch.run(stop)
+        try:
+            terms.run(stop)
+        except PoolerBetween as error:
+            raise CommandError(str(error)) from error
 
 
 def _watch(stop: threading.Event) -> None:

@@ -1,0 +1,62 @@
+"""Terms of office, one after the other: a lost connection to PostgreSQL ends one, and the next begins with an election."""
+
+import contextlib
+import logging
+import random
+import threading
+
+import psycopg2
+from celery import current_app
+
+from jobs.domain.complaint import Complaint
+from jobs.leader import batches, election, indexing, notices, prune
+from jobs.leader.dispatch import Leader
+from jobs.leader.link import Link
+from jobs.leader.load import Load
+from jobs.store import pooler
+from jobs.store.pooler import PoolerBetween
+from jobs.store.schema import wait_until_migrated
+
+logger = logging.getLogger(__name__)
+
+
+def run(stop: threading.Event) -> None:
+    """Lead or stand by until `stop` is set. A lost connection to PostgreSQL is one line in the log, then everything starts over.
+
+    Raises PoolerBetween where no lock could be held.
+    """
+    if not wait_until_migrated(logger.error, lambda: stop.wait(1.0)):
+        return
+    load = Load()
+    threading.Thread(target=prune.run, args=(stop,), daemon=True).start()
+    for target in (notices.run, batches.run, indexing.run):
+        threading.Thread(target=target, args=(stop, load), daemon=True).start()
+    link = Link(current_app.conf)
+    again, complaint = False, Complaint(logger, "The leader starts over")
+    while not stop.is_set():
+        try:
+            _term(link, load, stop, again=again)
+        except (psycopg2.Error, OSError) as error:
+            again = True
+            complaint.say(error)
+            stop.wait(random.uniform(0.2, 0.8))
+        except PoolerBetween:
+            raise
+        except Exception:  # a leader that ends would leave every job waiting
+            logger.exception("The leader starts over")
+            stop.wait(random.uniform(0.5, 2.0))
+    link.close()
+
+
+def _term(link: Link, load: Load, stop: threading.Event, *, again: bool) -> None:
+    connection = election.connect()
+    try:
+        pooler.refuse(connection)
+        if election.elect(connection, stop):
+            logger.info("This process is the leader now")
+            load.leads = True
+            Leader(connection, link, load, again=again).serve(stop)
+    finally:
+        load.clear()
+        with contextlib.suppress(Exception):
+            connection.close()
