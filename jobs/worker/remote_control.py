@@ -6,6 +6,10 @@ from typing import Any
 
 from celery.worker.consumer.control import Control
 from celery.worker.pidbox import gPidbox
+from redis.exceptions import NoPermissionError
+
+from jobs.conf import configuration
+from jobs.domain.complaint import Complaint
 
 logger = logging.getLogger("jobs.worker")
 PAUSE_S = 0.5
@@ -13,6 +17,10 @@ PAUSE_S = 0.5
 
 class Box(gPidbox):
     """Celery's ends for good with the first lost connection, and does not notice a half-open one."""
+
+    def __init__(self, c: Any) -> None:
+        super().__init__(c)
+        self.refused = Complaint(logger, "remote control does not listen, jobs run all the same")
 
     def loop(self, c: Any) -> None:
         """Listen until told to stop."""
@@ -22,11 +30,18 @@ class Box(gPidbox):
             while not shutdown.is_set() and c.connection:
                 try:
                     self._listen(c, shutdown)
-                except (*c.connection_errors, *c.channel_errors) as error:
-                    logger.info("remote control: %s", error)
+                except NoPermissionError as error:
+                    self.refused.say(PermissionError(f"{error}; its Redis user needs &{self._channel()}"))
+                    shutdown.wait(PAUSE_S)
+                except (*c.connection_errors, *c.channel_errors, RuntimeError) as error:  # redis-py's, without a subscription
+                    self.refused.say(error)
                     shutdown.wait(PAUSE_S)
         finally:
             stopped.set()
+
+    def _channel(self) -> str:
+        """That PSUBSCRIBE names. An ACL has to name it as well, letter by letter: a pattern around it does not allow it."""
+        return f"{configuration().key_prefix}{self.node.channel.keyprefix_fanout}{self.node.mailbox.exchange.name}"
 
     def _listen(self, c: Any, shutdown: Any) -> None:
         resets = self._resets
