@@ -5,6 +5,8 @@ import os
 import threading
 from typing import Any, Final
 
+import psycopg2
+
 from jobs.store import engine
 from jobs.store.locks import CHANNEL, LEADER
 
@@ -29,11 +31,14 @@ SELECT l.pid, pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity 
 
 
 def elect(connection: Any, stop: threading.Event) -> bool:
-    """Wait until this session is the leader's; False when told to stop first."""
+    """Wait until this session is the leader's; False when told to stop first. Raises psycopg2.Error where it could write nothing."""
     with connection.cursor() as cursor:
         while not stop.is_set():
             cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", LEADER)
             if cursor.fetchone()[0]:
+                cursor.execute("SHOW transaction_read_only")
+                if cursor.fetchone()[0] == "on":
+                    raise psycopg2.errors.ReadOnlySqlTransaction("PostgreSQL is read-only")
                 engine.assume_role(connection)
                 cursor.execute(_SESSION)
                 return True

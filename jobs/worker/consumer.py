@@ -17,6 +17,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 from jobs.celery_app import process_engine, signing, transport
 from jobs.conf import configuration
 from jobs.domain import own_failures
+from jobs.domain.complaint import Complaint
 from jobs.store import clock, transitions
 from jobs.store.transitions import Failure, Run
 from jobs.worker import farewell, foreign, stopping, unreadable
@@ -60,6 +61,9 @@ class Consumer(celery.worker.consumer.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.waiting = Complaint(logger, "waiting for Redis", logging.ERROR)
+        self.away = Complaint(logger, "Redis does not answer, what runs goes on", logging.ERROR)
+        self.refusing = Complaint(logger, "Redis gives no messages, what runs goes on", logging.ERROR)
         transport.is_stopping = stopping.is_told
         for signal in OFTEN:
             signal.use_caching = True
@@ -75,7 +79,7 @@ class Consumer(celery.worker.consumer.Consumer):
         """Celery's, but asks twice a second for ever: its pause grows to 32 s, and after 100 of them it gives up."""
 
         def told(error: Exception, interval: float) -> None:
-            logger.error("waiting for Redis: %s", error)
+            self.waiting.say(error)
 
         conn.ensure_connection(told, interval_start=2 * PAUSE_S, interval_step=0, callback=state.maybe_shutdown)
         self.first_connection_attempt = False

@@ -118,7 +118,7 @@ def _wait_until_empty(consumer: Any, worker: Any) -> bool:
 
 def wait_for_redis(consumer: Any, client: Any, error: redis.RedisError) -> None:
     """Until Redis answers again. Raises WorkerShutdown when told to stop."""
-    logger.error("Redis does not answer (%s); what runs goes on", error)
+    (consumer.refusing if isinstance(error, redis.ResponseError) else consumer.away).say(error)
     while True:
         consumer.perform_pending_operations()
         state.maybe_shutdown()

@@ -16,6 +16,7 @@ from typing import Any
 from psycopg2 import InterfaceError, OperationalError
 from psycopg2.errors import QueryCanceled
 
+from jobs.domain.complaint import Complaint
 from jobs.store import locks
 from jobs.store.engine import LOST, connect
 
@@ -46,6 +47,7 @@ class Registration:
         self.has_something: Callable[[], Any] = list  # asks the connection's socket
         self.turn = threading.Lock()  # one statement at a time
         self.asked = math.inf  # time.monotonic() since when one is on its way
+        self.refused = Complaint(logger, "the worker's lock cannot be taken again", logging.ERROR)
         self.take()
 
     def take(self) -> None:
@@ -91,7 +93,8 @@ class Registration:
                 return True
             try:
                 self.take()
-            except LOST:
+            except LOST as error:
+                self.refused.say(error)
                 return False
             logger.warning("the worker's lock is held again")
             return True

@@ -100,6 +100,7 @@ def test_a_server_that_takes_no_writes_for_some_seconds_loses_no_outcome(tmp_pat
         try:
             until(lambda: Job.objects.filter(started_at__lt=ClockTimestamp() - timedelta(seconds=4.5)).count() >= 4, timeout=15)
             assert not Job.objects.filter(status="completed").exists()
+            assert (tmp_path / "log").read_text().count("This process is the leader now") == 1, "not at each try"
         finally:
             _refuse_writes("off")
         until(lambda: Job.objects.filter(status="completed").count() == 8, timeout=30)
@@ -139,6 +140,7 @@ def test_postgresql_away_for_some_seconds(own_environ: dict[str, str], data_dir:
         kill_postgresql(data_dir)
         time.sleep(OUTAGE)  # the jobs that run end meanwhile
         assert "lock connection is gone" in log.read_text()
+        assert log.read_text().count("the worker's lock cannot be taken again: ") == 1
         embedded.start(data_dir)
         ask = asker(urls["DATABASE_URL"])
         until(lambda: ask("SELECT count(*) FROM jobs_job WHERE status = 'completed'") == 24, timeout=60)
