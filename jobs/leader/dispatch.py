@@ -130,6 +130,8 @@ class Leader:
         lanes = list({*self.window.lanes(), *batch})
         pushes = publish.pushes(batch)
         answers = self.link.line.ask_all(pushes + publish.lengths(lanes)) if lanes else []
+        if pushes:
+            self.link.taken()
         for lane, rows in batch.items():
             self.window.add(lane, [row.sent for row in rows])
         gone, now = self.window.lengths(lanes, answers[len(pushes) :]), time.monotonic()

@@ -7,13 +7,14 @@ from typing import Any, Final
 
 import redis
 
-from jobs.store import broker
+from jobs.store import broker, outages
 
 logger = logging.getLogger(__name__)
 
 ANSWER: Final = 1.0  # seconds; a leader silent towards PostgreSQL for two of them is replaced
 EACH: Final = 0.25  # seconds between two questions
 TELL: Final = 10.0  # seconds between two lines in the log
+REFUSED: Final = 5.0  # seconds after which one that was not refused again has nothing to send, or is taken from
 
 
 class Link:
@@ -26,6 +27,9 @@ class Link:
         self.closed = threading.Event()
         self.told = -TELL
         self.away_since: float | None = None  # monotonic: since when no question has been answered
+        self.refusal = ""  # what an answer said that was no connection's fault: full, a replica, its disk
+        self.refused_since: float | None = None  # monotonic
+        self.refused_at = 0.0
         self._ask()
 
     @property
@@ -35,11 +39,28 @@ class Link:
 
     def lost(self, error: redis.RedisError) -> None:
         """A command failed: nothing is published until Redis answers again."""
-        if time.monotonic() - self.told >= TELL:  # one that is full answers, and refuses again
-            self.told = time.monotonic()
+        now = time.monotonic()
+        if isinstance(error, redis.ResponseError):
+            if self.refused_since is None or now - self.refused_at >= REFUSED:
+                self.refused_since = now
+            self.refusal, self.refused_at = str(error), now
+        if now - self.told >= TELL:  # one that is full answers, and refuses again
+            self.told = now
             logger.warning("Redis takes no messages (%s); jobs wait in PostgreSQL until it does", error)
         self.answers.clear()
         self._ask()
+
+    def taken(self) -> None:
+        """Redis has taken a message."""
+        self.refused_since = None
+
+    def trouble(self, now: float) -> tuple[str, float] | None:
+        """The part that is to be noted as away, and since when; times are monotonic."""
+        if self.away_since is not None:
+            return outages.REDIS, self.away_since
+        if self.refused_since is not None and now - self.refused_at < REFUSED:
+            return outages.REFUSING + self.refusal, self.refused_since
+        return None
 
     def close(self) -> None:
         """Ask no more."""

@@ -1,11 +1,13 @@
-"""Since when a part of the system does not answer: written by the leader, read by the pages."""
+"""Since when a part of the system does not answer, or takes nothing: written by the leader, read by the pages."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from jobs.store import caller
 
 REDIS: Final = "redis"
+REFUSING: Final = "redis: "  # it answers; what it says to a message stands behind
 FRESH: Final = 30.0  # seconds: what nobody has seen for longer is not told, and a new outage begins anew
 
 
@@ -21,9 +23,9 @@ def note(cursor: Any, part: str, seconds: float) -> None:
     )
 
 
-def clear(cursor: Any, part: str) -> None:
-    """The part answers."""
-    cursor.execute("DELETE FROM jobs_outage WHERE part = %s", [part])
+def clear(cursor: Any) -> None:
+    """Redis answers, and takes messages."""
+    cursor.execute("DELETE FROM jobs_outage WHERE part = %s OR starts_with(part, %s)", [REDIS, REFUSING])
 
 
 def since(part: str) -> datetime | None:
@@ -35,3 +37,23 @@ def since(part: str) -> datetime | None:
         row = cursor.fetchone()
     found: datetime | None = row[0] if row else None
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Since when Redis has taken no messages although it answers, and what it says."""
+
+    since: datetime
+    reason: str
+
+
+def refusal() -> Refusal | None:
+    """None when no leader was refused lately."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT since, part FROM jobs_outage WHERE starts_with(part, %s) AND seen_at > clock_timestamp() - make_interval(secs => %s)
+                ORDER BY seen_at DESC LIMIT 1""",
+            [REFUSING, FRESH],
+        )
+        row = cursor.fetchone()
+    return Refusal(since=row[0], reason=row[1].removeprefix(REFUSING)) if row else None

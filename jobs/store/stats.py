@@ -23,7 +23,7 @@ from jobs.conf import configuration
 from jobs.domain.statuses import HELD, State, Status
 from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
-from jobs.store import broker, caller, locks
+from jobs.store import broker, caller, locks, outages
 
 _MIGRATED = "jobs-migrated"
 _OPEN = "jobs-open-dead-letters"
@@ -269,13 +269,16 @@ def migrations_missing() -> bool:
 def readiness() -> list[str]:
     """Why the system cannot run jobs now, each reason a translated sentence; empty when it can."""
     reasons = []
-    if not redis_lives():
+    answers = redis_lives()
+    if not answers:
         reasons.append(_("Redis does not answer."))
     try:
         if migrations_missing():
             reasons.append(_("Migrations are missing: run “manage.py migrate”."))
         elif not leader_lives():
             reasons.append(_("No leader lives: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))
+        elif answers and (refusal := outages.refusal()):
+            reasons.append(_("Redis takes no messages: %(reason)s") % {"reason": refusal.reason})
     except DatabaseError:
         reasons.insert(0, _("PostgreSQL does not answer."))
     return reasons

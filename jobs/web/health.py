@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 
 from jobs import steering
 from jobs.store import outages, stats
+from jobs.store.outages import Refusal
 from jobs.store.stats import QueueLine, WorkerLine
 from jobs.web.labels import at_most, ltr
 from jobs.web.times import clock, clock_time
@@ -62,24 +63,29 @@ class Health:
 
 def look(workers: Sequence[WorkerLine], queues: Sequence[QueueLine]) -> Health:
     """The health of the whole system as it is now."""
-    redis, vitals = stats.redis_lives(), stats.vitals(GROWING)
+    redis, refusal, vitals = stats.redis_lives(), outages.refusal(), stats.vitals(GROWING)
     alerts = [
-        *part_alerts(redis, vitals.leader, workers),
+        *part_alerts(redis, refusal, vitals.leader, workers),
         *_migration_alerts(),
         *_dead_alerts(vitals.open, vitals.new),
         *queue_alerts(queues, workers),
     ]
-    return Health(redis=redis, leader=vitals.leader, alerts=tuple(alerts), new=vitals.new)
+    return Health(redis=redis and refusal is None, leader=vitals.leader, alerts=tuple(alerts), new=vitals.new)
 
 
-def part_alerts(redis: bool, leader: bool, workers: Sequence[WorkerLine]) -> list[Alert]:
-    """Whether Redis, a worker or the leader is away."""
+def part_alerts(redis: bool, refusal: Refusal | None, leader: bool, workers: Sequence[WorkerLine]) -> list[Alert]:
+    """Whether Redis, a worker or the leader is away, or Redis takes no messages."""
     found = []
     if not redis:
         advice = _("Start Redis again; accepted jobs are safe in PostgreSQL and go on by themselves.")
         since = outages.since(outages.REDIS)
         fact = _("Redis has been away since %(time)s.") if since else _("Redis does not answer.")
         found.append(Alert(bad=True, fact=fact, since=since, advice=advice))
+    elif refusal:
+        advice = _("Give Redis more memory, room on its disk, or its rank as primary, as it says; accepted jobs are safe in PostgreSQL.")
+        fact = _("Redis has taken no messages since %(time)s: %(reason)s")
+        fact %= {"time": "%(time)s", "reason": ltr(refusal.reason).replace("%", "%%")}
+        found.append(Alert(bad=True, fact=fact, since=refusal.since, advice=advice))
     if not workers:
         advice = _("Start one: %(command)s") % {
             "command": ltr("celery -A task_queue_project worker -P gevent --concurrency=4 --prefetch-multiplier=1")

@@ -10,6 +10,7 @@ from jobs.celery_app import lanes
 from jobs.domain.statuses import State
 from jobs.models import Job
 from jobs.store import outages, waiting
+from jobs.store.outages import Refusal
 from jobs.store.waiting import MOST, Obstacles
 from jobs.web.labels import ltr
 from jobs.web.tags import label, visible
@@ -38,15 +39,16 @@ def why(job: Job) -> Answer:
     """Why this pending job has not started."""
     facts = waiting.obstacles(job)
     place = lanes.place_of(job.pk, job.queue, job.priority)
+    refusal = outages.refusal() if place == 0 else None
     due_in = (job.run_at - timezone.now()).total_seconds()
-    texts = _gates(job, facts, place, due_in)
+    texts = _gates(job, facts, _redis(place, refusal), due_in)
     closed = [at for at, gate in enumerate(texts) if not gate.open]
     gates = tuple(Gate(open=gate.open, text=gate.text, stop=at == (closed or [-1])[0]) for at, gate in enumerate(texts))
-    sentence, more = _sentence(job, facts, place, due_in)
+    sentence, more = _sentence(job, facts, place, refusal, due_in)
     return Answer(sentence=sentence, more=more, gates=gates)
 
 
-def _sentence(job: Job, facts: Obstacles, place: int | None, due_in: float) -> tuple[str, str]:
+def _sentence(job: Job, facts: Obstacles, place: int | None, refusal: Refusal | None, due_in: float) -> tuple[str, str]:
     if facts.replaced:
         return _("It was replaced by other tasks and ends when they do."), ""
     if due_in > 0:
@@ -59,6 +61,11 @@ def _sentence(job: Job, facts: Obstacles, place: int | None, due_in: float) -> t
         if since := outages.since(outages.REDIS):
             return _("Redis has been away since %(time)s, so no job is handed to a worker.") % {"time": clock_time(since)}, safe
         return _("Redis does not answer, so no job is handed to a worker."), safe
+    if refusal:
+        said = {"time": clock_time(refusal.since), "reason": ltr(refusal.reason)}
+        return _("Redis has taken no messages since %(time)s, so no job is handed to a worker: %(reason)s") % said, _(
+            "It is safe in PostgreSQL and goes on when Redis takes messages again."
+        )
     if not facts.any_worker:
         return _("No worker lives, so no job runs."), ""
     if not facts.leader:
@@ -127,7 +134,13 @@ def _taken(facts: Obstacles) -> str:
     return text % {"number": facts.slots, "name": f"\u2068{visible(label(busy[0]))}\u2069", "time": span(longest)}
 
 
-def _gates(job: Job, facts: Obstacles, place: int | None, due_in: float) -> list[Gate]:
+def _redis(place: int | None, refusal: Refusal | None) -> Gate:
+    if place is None:
+        return Gate(open=False, text=_("Redis does not answer"))
+    return Gate(open=refusal is None, text=_("Redis answers") if refusal is None else _("Redis takes no messages"))
+
+
+def _gates(job: Job, facts: Obstacles, redis: Gate, due_in: float) -> list[Gate]:
     number = len(facts.workers)
     serving = ngettext(
         "%(number)d worker serves its queue, %(slots)d slots", "%(number)d workers serve its queue, %(slots)d slots", number
@@ -139,7 +152,7 @@ def _gates(job: Job, facts: Obstacles, place: int | None, due_in: float) -> list
         left = _("Attempts: %(number)d of %(all)d") % {"number": job.attempts, "all": job.max_retries + 1}
     return [
         _due(facts, due_in),
-        Gate(open=place is not None, text=_("Redis answers") if place is not None else _("Redis does not answer")),
+        redis,
         Gate(open=facts.leader, text=_("A leader lives") if facts.leader else _("No leader lives")),
         Gate(open=bool(facts.workers), text=serving if facts.workers else _("No worker serves its queue")),
         Gate(open=facts.known, text=_("Its workers have the task") if facts.known else _("No worker of its queue has the task")),

@@ -168,7 +168,7 @@ class Redis:
     def ask_all(self, commands: list[tuple[Any, ...]]) -> list[Any]:
         for name, key, *messages in commands:
             self.pushed += [(key, json.loads(message)["headers"]["job_id"]) for message in messages if name == "LPUSH"]
-        return [[] if name == "LRANGE" else 0 for name, *_ in commands]
+        return [{"LRANGE": [], "GET": None}.get(name, 0) for name, *_ in commands]
 
 
 @pytest.fixture

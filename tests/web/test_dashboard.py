@@ -126,6 +126,15 @@ def test_it_says_since_when_redis_is_away(page: Any, monkeypatch: pytest.MonkeyP
     assert re.search(r"<strong>Redis has been away since (\d+ \w+ )?\d\d:\d\d\.</strong>", page())
 
 
+def test_it_says_that_redis_takes_no_messages(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stats, "redis_lives", lambda: True)
+    with connection.cursor() as cursor:
+        outages.note(cursor, f"{outages.REFUSING}used memory > 90%.", 300)
+    text = page()
+    assert re.search(r"<strong>Redis has taken no messages since (\d+ \w+ )?\d\d:\d\d: \u2066used memory &gt; 90%\.\u2069</strong>", text)
+    assert re.search(r"i-x[^<]*(<[^>]*>\s*)*<bdi>Redis</bdi>", text)
+
+
 def test_each_reader_has_the_time_of_his_own_zone(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """One reading serves all; the time in it is written for each."""
     monkeypatch.setattr(stats, "redis_lives", lambda: False)

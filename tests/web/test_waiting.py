@@ -161,6 +161,19 @@ def test_redis_is_away(page: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch)
         assert waiting.why(job).sentence.startswith("لا يستجيب Redis منذ")
 
 
+def test_redis_takes_no_messages(page: Any, stage: Stage) -> None:
+    stage.leader()
+    stage.worker()
+    job = waiting_job()
+    with connection.cursor() as cursor:
+        outages.note(cursor, f"{outages.REFUSING}it is full", 7200)
+    assert re.match(
+        r"Redis has taken no messages since (\d+ \w+ )?\d\d:\d\d, so no job is handed to a worker: it is full It is safe", page(job)
+    )
+    gate = next(gate for gate in waiting.why(job).gates if gate.stop)
+    assert gate.text == "Redis takes no messages"
+
+
 def test_a_note_of_another_outage_is_not_taken_for_this_one() -> None:
     def note(seconds: float, seen: float = 0.0) -> float:
         with connection.cursor() as cursor:
@@ -174,7 +187,7 @@ def test_a_note_of_another_outage_is_not_taken_for_this_one() -> None:
     assert note(2, seen=3600) == -1, "nobody has seen it for an hour"
     assert note(2) == pytest.approx(2, abs=10)
     with connection.cursor() as cursor:
-        outages.clear(cursor, outages.REDIS)
+        outages.clear(cursor)
     assert outages.since(outages.REDIS) is None
 
 
