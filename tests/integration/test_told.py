@@ -177,7 +177,7 @@ def leader() -> Iterator[dispatch.Leader]:
     session = election.connect()
     try:
         assert election.elect(session, threading.Event())
-        leader = dispatch.Leader(session, mock.MagicMock(is_open=True, away_since=None, line=Redis()), Load(), again=False)
+        leader = dispatch.Leader(session, mock.MagicMock(is_open=True, line=Redis(), **{"trouble.return_value": None}), Load(), again=False)
         leader.rescue.live = {1: ["celery"]}
         leader.looked = dispatch.time.monotonic()  # no look, so `live` stays
         leader.tick()

@@ -57,7 +57,9 @@ class Waits:
         self.now, self.insert_after, self.waits = 100.0, insert_after, list[tuple[str, float]]()
         monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=lambda s: self._pass("awake", s)))
         monkeypatch.setattr(dispatch, "select", SimpleNamespace(select=self._select))
-        self.leader = dispatch.Leader(mock.MagicMock(notifies=[]), mock.MagicMock(is_open=True, away_since=None), Load(), again=False)
+        self.leader = dispatch.Leader(
+            mock.MagicMock(notifies=[]), mock.MagicMock(is_open=True, **{"trouble.return_value": None}), Load(), again=False
+        )
         self.leader.cursor.fetchone.return_value = (True,)  # the lock of those who sleep
         self.leader.rescue.live = {1: ["celery"]}
         self.leader.window.add(("celery", 4), [(id, 0, 5) for id in range(lying)])
