@@ -49,7 +49,7 @@ class Refusal:
 
 def refusal() -> Refusal | None:
     """None when no leader was refused lately."""
-    with connection.cursor() as cursor:
+    with caller.cursor() as cursor:
         cursor.execute(
             """SELECT since, part FROM jobs_outage WHERE starts_with(part, %s) AND seen_at > clock_timestamp() - make_interval(secs => %s)
                 ORDER BY seen_at DESC LIMIT 1""",
