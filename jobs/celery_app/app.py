@@ -87,10 +87,15 @@ class Celery(celery.Celery):
         return Backend(app=self, url="rows://")
 
     def producer_or_acquire(self, producer: Any = None) -> Any:
-        """A batch of messages that are accepted together; the given producer when there is one."""
+        """For Celery's own code a batch of messages that are accepted together, for all other one that sends each at once; the given
+        producer when there is one.
+        """
         from jobs.celery_app.sending import Batch
 
-        return Batch(self) if producer is None else nullcontext(producer)
+        gathers = sys._getframe(1).f_globals.get("__name__", "").startswith("celery.")  # Celery leaves it soon, others perhaps never
+        if producer is None or (gathers and isinstance(producer, Batch) and not producer.gathers):
+            return Batch(self, gathers)
+        return nullcontext(producer)
 
     default_producer = producer_or_acquire
 

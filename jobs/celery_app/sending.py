@@ -1,7 +1,8 @@
 """Where a write of Celery's goes: into the transaction that settles a run, into that of its outcome, or to the caller's.
 
-A producer of ours is not a connection to Redis but a batch: what is sent through it (a group, the header of a chord) is inserted
-together when it is left, so a kill leaves all of it or nothing. A header that is a generator is sent as it yields.
+A producer of ours is not a connection to Redis but a batch: what Celery sends through one (a group, the header of a chord) is inserted
+together when it is left, so a kill leaves all of it or nothing. A header that is a generator is sent as it yields, and so is what a
+project sends through a producer that it has asked for itself.
 """
 
 import threading
@@ -74,7 +75,7 @@ def send(app: Any, producer: Any, new: NewJob, group: str | None, *, fresh: bool
     elif outcome is not None and outcome.closing and not outcome.settled:
         outcome.changes.append(new)
     elif isinstance(producer, Batch):
-        producer.add(new, at_once=group in _streams, fresh=fresh)
+        producer.add(new, at_once=group in _streams or not producer.gathers, fresh=fresh)
     else:
         insert_call(new, fresh=fresh)
 
@@ -110,12 +111,12 @@ def end_stream(group: str) -> None:
 
 
 class Batch:
-    """Stands where Celery expects a producer."""
+    """Stands where Celery expects a producer. One that gathers inserts when it is left."""
 
     serializer = None
 
-    def __init__(self, app: Any) -> None:
-        self.app = app
+    def __init__(self, app: Any, gathers: bool) -> None:
+        self.app, self.gathers = app, gathers
         self.rows: list[NewJob] = []
         self.fresh = False  # the task_id of the last of them
         self.real: Any = None

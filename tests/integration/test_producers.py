@@ -1,0 +1,60 @@
+"""Calls through a producer that the caller has asked for: accepted when `apply_async` returns, as by stock Celery."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from celery import chain, chord, current_app, group
+
+from jobs.models import Job
+from tests.flows import s, task
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> Iterator[None]:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+    yield
+
+
+SENT: dict[str, tuple[Callable[[Any], Any], int]] = {
+    "call": (lambda producer: task("same").apply_async((1,), producer=producer), 1),
+    "signature": (lambda producer: s("same", 1).apply_async(producer=producer), 1),
+    "group": (lambda producer: group(s("same", 1), s("same", 2)).apply_async(producer=producer), 2),
+    "chain": (lambda producer: chain(s("same", 1), s("same")).apply_async(producer=producer), 1),
+    "chord": (lambda producer: chord([s("same", 1), s("same", 2)], s("total")).apply_async(producer=producer), 2),
+    "by name": (lambda producer: current_app.send_task("t.same", (1,), producer=producer), 1),
+    "passed on": (lambda producer: _passed_on(producer), 1),
+}
+
+
+def _passed_on(producer: Any) -> Any:
+    with current_app.producer_or_acquire(producer) as same:
+        return task("same").apply_async((1,), producer=same)
+
+
+@pytest.mark.parametrize("shape", SENT)
+def test_a_call_through_the_callers_producer_is_accepted_at_once(shape: str) -> None:
+    send, rows = SENT[shape]
+    with current_app.producer_or_acquire() as producer:
+        send(producer)
+        assert Job.objects.count() == rows
+    assert Job.objects.count() == rows
+    send(current_app.producer_or_acquire().__enter__())  # never left
+    assert Job.objects.count() == 2 * rows
+
+
+def test_a_call_through_the_callers_producer_outlives_an_error_of_the_caller() -> None:
+    with suppress(KeyError), current_app.producer_or_acquire() as producer:
+        result = task("same").apply_async((1,), producer=producer)
+        raise KeyError("a later line")
+    assert Job.objects.filter(task_id=result.id).count() == 1
+
+
+def test_a_group_through_the_callers_producer_is_accepted_whole_or_not_at_all() -> None:
+    with current_app.producer_or_acquire() as producer, pytest.raises(Exception, match=r"JSON|serializable|set"):
+        group(s("same", 1), s("same", {1, 2}.__iter__()), s("same", 3)).apply_async(producer=producer)
+    assert Job.objects.count() == 0
