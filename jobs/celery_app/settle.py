@@ -166,6 +166,7 @@ def reject(task: Any, outcome: Any, rejected: Any) -> None:
     else:
         outcome.closing = True
         reason = rejected.reason if isinstance(rejected.reason, BaseException) else rejected
+        task.backend.mark_as_failure(task.request.id, reason, request=task.request)  # Celery's tracer does not
         bury(task.name, outcome, failures.of(reason), reason)
 
 

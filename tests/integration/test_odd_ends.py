@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from celery import chain
-from celery.exceptions import TaskRevokedError
-from celery.result import allow_join_result
+from celery import chain, chord
+from celery.exceptions import Reject, TaskRevokedError
+from celery.result import AsyncResult, allow_join_result
+from django.contrib.auth import get_user_model
 
 from jobs import control, enqueue
 from jobs.domain.errors import TaskEnded, TaskExit
 from jobs.models import DeadLetterQueue, Job
-from tests.flows import GET, job_of, s, task
+from tests.flows import GET, job_of, s, si, task
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -87,3 +88,19 @@ def test_a_job_that_has_told_its_progress_can_be_cancelled(tmp_path: Path, pool:
             with pytest.raises(TaskRevokedError):
                 result.get(timeout=GET)
         assert [result.state for result in (cancelled, revoked, linked.parent)] == ["REVOKED"] * 3
+
+
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
+def test_a_job_that_is_rejected_for_good_tells_its_chord_its_chain_and_its_errbacks(tmp_path: Path, pool: str) -> None:
+    """In its body, and before its start."""
+    with running_worker(tmp_path / "log", pool=pool, slots=2):
+        noted = get_user_model().objects.filter(username="new Reject")
+        for make in (lambda: si("rejects_for_good"), lambda: si("behind_a_gate", "reject")):
+            noted.delete()
+            chained = chain(make(), s("same"), s("same")).apply_async(link_error=s("note_new"))
+            with pytest.raises(Reject, match="no entry"):
+                AsyncResult(chained.id).get(timeout=GET)
+            header = chord([make(), si("same", 1)], s("total")).delay()
+            until(lambda id=header.id: AsyncResult(id).state == "FAILURE", timeout=GET)  # type: ignore[misc]
+            assert "no entry" in str(AsyncResult(header.id).result)
+            until(noted.exists, timeout=GET)

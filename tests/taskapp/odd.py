@@ -78,6 +78,11 @@ def behind_a_gate(self: Any, how: str = "") -> int:
     return int(self.request.retries)
 
 
+@shared_task(name="t.rejects_for_good", bind=True)
+def rejects_for_good(self: Any) -> None:
+    raise Reject("no entry", requeue=False)
+
+
 @shared_task(
     name="t.backs_off", autoretry_for=(ConnectionError,), retry_backoff=True, retry_backoff_max=2, retry_jitter=False, max_retries=3
 )  # fmt: skip
