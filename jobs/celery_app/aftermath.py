@@ -13,7 +13,7 @@ from celery import signals, states
 from celery.exceptions import TaskRevokedError
 from django.db import close_old_connections
 
-from jobs.celery_app import meta, sending
+from jobs.celery_app import meta, sending, unsent
 from jobs.store import canvas, results
 from jobs.store.engine import Engine, unless_locked
 
@@ -65,14 +65,16 @@ def _request(found: results.Found) -> Any:
 def _tell(app: Any, found: results.Found, only_errbacks: bool) -> None:
     backend, request = app.backend, _request(found)
     if found.status == "cancelled":
+        revoked = TaskRevokedError(found.last_error or "revoked")
         if request.chord:
-            backend.on_chord_part_return(request, states.REVOKED, TaskRevokedError(found.last_error or "revoked"))
+            backend.on_chord_part_return(request, states.REVOKED, revoked)
+        unsent.cancel(backend, sending.cursor_here(), request.chain, revoked, found.last_error)
         return
     kept = meta.of(found.task_id, found, extended=False)
     error = backend.exception_to_python(kept["result"])
     if not only_errbacks:
         if request.chord:
             backend.on_chord_part_return(request, states.FAILURE, error)
-        backend._fail_chain(request.chain, error, None)
+        unsent.fail(backend, request.chain, error)
     if request.errbacks:
         backend._call_task_errbacks(request, error, kept["traceback"])

@@ -11,7 +11,7 @@ from celery.result import GroupResult, allow_join_result
 from django.db import DatabaseError
 from kombu.utils.json import loads
 
-from jobs.celery_app import sending
+from jobs.celery_app import sending, unsent
 from jobs.celery_app.encoding import text
 from jobs.store import caller, canvas
 from jobs.store.canvas import Part
@@ -64,7 +64,7 @@ def _fire(backend: Any, cursor: Any, request: Any, chord: str, failed: bool) -> 
         told = error if isinstance(error, ChordError) else _chord_error(f"Join error: {error!r}", error)
         if not failed:
             logger.exception("chord %s: its results cannot be joined", chord)
-        backend.chord_error_from_stack(callback, told)
+        _fail_body(backend, callback, told)
         return
     try:
         callback.delay(values)
@@ -72,9 +72,15 @@ def _fire(backend: Any, cursor: Any, request: Any, chord: str, failed: bool) -> 
         raise
     except Exception as error:  # the body cannot be sent: its errbacks hear of it, and its result is this error
         logger.exception("chord %s: its body cannot be sent", chord)
-        backend.chord_error_from_stack(callback, ChordError(f"Callback error: {error!r}"))
+        _fail_body(backend, callback, ChordError(f"Callback error: {error!r}"))
         return
     canvas.drop_parts(cursor, chord)
+
+
+def _fail_body(backend: Any, body: Any, error: ChordError) -> None:
+    """Celery's, which tells no chord that the body is a header task of, and of a body that is a chain fails the last link only."""
+    unsent.fail(backend, [body], error)
+    backend.chord_error_from_stack(body, error)
 
 
 def _values(backend: Any, cursor: Any, chord: str) -> list[Any]:

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import celery
+from celery.canvas import chunks
 from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore
 from django.db import transaction
@@ -162,6 +163,10 @@ class JobTask(DjangoTask):
         outcome = getattr(self.request, "outcome", None)
         if outcome is not None:
             outcome.limit = None
+
+    def replace(self, sig: Any) -> Any:
+        """Celery's; chunks come to a group, which alone has an end that this job can have."""
+        return super().replace(sig.group() if isinstance(sig, chunks) else sig)
 
     def on_replace(self, sig: Any) -> Any:
         """The signature takes over this job's id; it is sent in the transaction in which this run ends."""

@@ -1,17 +1,21 @@
-"""Ended jobs are removed after JOBS_RETENTION_DAYS."""
+"""Ended jobs are removed after JOBS_RETENTION_DAYS, and jobs that nothing would end any more are ended."""
 
 import logging
 import threading
+import time
 from typing import Any, Final
 
 from jobs.conf import configuration
+from jobs.domain import own_failures
 from jobs.domain.complaint import Complaint
-from jobs.store import canvas, engine, interventions
+from jobs.store import canvas, engine, interventions, replaced
 
 logger = logging.getLogger(__name__)
 
 EACH: Final = 60.0  # seconds
 BATCH: Final = 500
+FORSAKEN: Final = 600.0  # seconds that a replaced job is held before it is asked whether anything will end it
+SHARE: Final = 50  # asking, which reads all that waits, may take one part in so many of the time
 # statement_timestamp() bounds the index scan; clock_timestamp() would read all that has ended.
 _OLD = f"""
 SELECT id FROM jobs_job j WHERE status = %s AND finished_at < statement_timestamp() - make_interval(secs => %s)
@@ -42,15 +46,25 @@ def prune(connection: Any, stop: threading.Event) -> int:
     return total
 
 
+def bury_forsaken(connection: Any, seconds: float) -> None:
+    """End the replaced jobs that are held for so long and that nothing would end."""
+    with connection.cursor() as cursor:
+        for id in replaced.bury_forsaken(cursor, seconds):
+            logger.critical("Job %s is buried: %s", id, own_failures.REPLACEMENT_ENDED)
+
+
 def run(stop: threading.Event) -> None:
     """The thread: once a minute, until told to stop."""
-    complaint = Complaint(logger, "Prune")
+    complaint, next_look = Complaint(logger, "Prune"), 0.0
     while not stop.is_set():
         try:
             connection = engine.connect("jobs prune")
             try:
                 if number := prune(connection, stop):
                     logger.info("Pruned %s ended jobs", number)
+                if (begun := time.monotonic()) >= next_look:
+                    bury_forsaken(connection, FORSAKEN)
+                    next_look = begun + SHARE * (time.monotonic() - begun)
             finally:
                 connection.close()
         except Exception as error:  # a server that is away: the thread must outlive it

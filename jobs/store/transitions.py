@@ -184,7 +184,7 @@ def bury(
     return won and enter(cursor, values, task)
 
 
-def bury_held(cursor: Any, task_id: str, failure: Failure, meta: str) -> bool:
+def bury_held(cursor: Any, task_id: str, failure: Failure, meta: str | None) -> bool:
     """pending and held -> failed: what the job was replaced by has failed."""
     values = parameters(Run(id=0, runs=0), failure) | {"task_id": task_id, "held": HELD, "meta": meta}
     cursor.execute(

@@ -1,0 +1,62 @@
+"""Rows that are held because their job was replaced by a chain or a chord: they end with what they wait for."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from jobs.domain import own_failures
+from jobs.domain.statuses import HELD
+from jobs.store import interventions, transitions
+from jobs.store.transitions import Failure
+
+MOST: Final = 50  # looked at in one statement
+FORSAKEN: Final = Failure(error_class="ReplacementEnded", message=own_failures.REPLACEMENT_ENDED)
+# What will still send a job says its id: in the chain or the chord of its message. A job whose end is still to be told counts as one
+# that has not ended. All is seen at one moment: an end and what it sends are one transaction.
+_FORSAKEN: Final = f"""
+WITH held AS MATERIALIZED (
+  SELECT id, task_id FROM jobs_job WHERE status = 'pending' AND run_at = %(held)s AND id > %(after)s
+     AND started_at < clock_timestamp() - make_interval(secs => %(seconds)s) ORDER BY id LIMIT {MOST}),
+live AS (
+  SELECT id, options::text AS said FROM jobs_job
+   WHERE (status IN ('pending', 'running') OR id IN (SELECT job_id FROM jobs_aftermath)) AND EXISTS (SELECT FROM held)
+     AND strpos(options::text, '"embed"') > 0)
+SELECT held.id, held.task_id, EXISTS (SELECT FROM live WHERE live.id <> held.id AND strpos(live.said, held.task_id) > 0) FROM held ORDER BY 1"""
+
+
+def cancel(cursor: Any, task_ids: Sequence[str], reason: str) -> None:
+    """pending and held -> cancelled, those of these ids: what they were replaced by was cancelled."""
+    if task_ids:
+        cursor.execute(
+            "SELECT id FROM jobs_job WHERE task_id = ANY(%s) AND status = 'pending' AND run_at = %s", [list(task_ids), HELD]
+        )
+        interventions.cancel_pending(cursor, [row[0] for row in cursor.fetchall()], reason)
+
+
+def bury_forsaken(cursor: Any, seconds: float) -> list[int]:
+    """pending and held -> failed, those that nothing will ever end: their numbers. Held for so many seconds at least: what is to be
+    sent may be in somebody's hands, who is no job.
+    """
+    done, after = [], 0
+    while True:
+        cursor.execute(_FORSAKEN, {"held": HELD, "after": after, "seconds": seconds})
+        found = cursor.fetchall()
+        for id, task_id, waits in found:
+            if not waits and _bury(cursor, id, task_id):
+                done.append(id)
+        if len(found) < MOST:
+            return done
+        after = found[-1][0]
+
+
+def _bury(cursor: Any, id: int, task_id: str) -> bool:
+    """Its chain, its chord and its errbacks are told as those of any job that ends without its task."""
+    cursor.execute("BEGIN")
+    try:
+        won = transitions.bury_held(cursor, task_id, FORSAKEN, None)
+        if won:
+            transitions.leave_aftermath(cursor, [id])
+    except BaseException:
+        cursor.execute("ROLLBACK")
+        raise
+    cursor.execute("COMMIT")
+    return won

@@ -1,0 +1,108 @@
+"""A job that has used `self.replace()` ends when what it was replaced by cannot come to its end."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import chain, chord
+from celery.result import AsyncResult, allow_join_result
+from django.db import connection
+
+from jobs.leader import prune
+from jobs.models import Aftermath, DeadLetterQueue, Job
+from jobs.store import engine, transitions
+from jobs.store.transitions import Run
+from tests.flows import GET, job_of, s, si, task
+from tests.rows import job_in
+from tests.taskapp.replacing import SHAPES
+from tests.waiting import until
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CANCELLED = {"expired", "revoked", "ignored", "chord in a chain"}
+NEVER_TOLD = {"elsewhere"}
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> Iterator[None]:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+    with allow_join_result():
+        yield
+
+
+@pytest.fixture
+def own() -> Iterator[Any]:
+    connection = engine.connect("jobs prune")
+    yield connection
+    connection.close()
+
+
+def open_jobs() -> list[tuple[str, str, str]]:
+    return list(Job.objects.filter(finished_at=None).values_list("task", "status", "args"))
+
+
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
+def test_a_replaced_job_ends_with_what_it_was_replaced_by(tmp_path: Path, pool: str) -> None:
+    with running_worker(tmp_path / "log", pool=pool):
+        kinds = SHAPES.keys() - NEVER_TOLD
+        alone = {kind: task("replaced_oddly").delay(kind) for kind in kinds}
+        within = {kind: chain(si("replaced_oddly", kind), s("same"), s("add_one")).delay() for kind in kinds}
+        headers = {kind: chord([si("replaced_oddly", kind), si("same", 1)], s("total")).delay() for kind in kinds}
+        first = {kind: within[kind].parent.parent for kind in kinds}
+        waiting = [f"waits {result.id}" for some in (alone, first) for kind, result in some.items() if "revoked" in kind]
+        waiting += [f"waits {result.parent[0].id}" for kind, result in headers.items() if "revoked" in kind]
+        until(lambda: Job.objects.filter(task_id__in=waiting).count() == len(waiting), timeout=GET)
+        for id in waiting:
+            AsyncResult(id).revoke()
+        with suppress(AssertionError):  # what is left says more
+            until(lambda: not open_jobs(), timeout=GET)
+        assert open_jobs() == []
+        until(lambda: not Aftermath.objects.exists(), timeout=GET)
+        for results in (alone, first, {kind: result.parent[0] for kind, result in headers.items()}):
+            found = {kind: job_of(result).status for kind, result in results.items()}
+            assert found == {kind: "cancelled" if kind in CANCELLED else "failed" for kind in kinds}
+        for kind in kinds:
+            with pytest.raises(Exception, match=r"(?s)."):
+                within[kind].get(timeout=GET)
+            assert headers[kind].parent[0].ready()
+            until(lambda kind=kind: AsyncResult(headers[kind].id).state == "FAILURE", timeout=GET, what=kind)  # type: ignore[misc]
+    assert b"cannot be told" not in (tmp_path / "log").read_bytes()
+    assert DeadLetterQueue.objects.filter(job__task="t.replaced_oddly").count() == 3 * len(kinds - CANCELLED) + 3  # and those replaced again
+
+
+def test_a_job_replaced_by_chunks_ends_with_their_results(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log"):
+        assert task("replaced_by_chunks").delay().get(timeout=GET) == [[2, 4], [6]]
+        assert chain(s("replaced_by_chunks"), s("same")).delay().get(timeout=GET) == [[2, 4], [6]]
+
+
+def test_what_nothing_will_end_is_buried_by_the_leader_and_tells_its_chord(tmp_path: Path, own: Any) -> None:
+    with running_worker(tmp_path / "log"):
+        sent = chord([si("replaced_oddly", "elsewhere"), si("same", 1)], s("total")).delay()
+        waits = task("replaced_oddly").delay("revoked")
+        until(lambda: [job_of(one).run_at.year for one in (sent.parent[0], waits)] == [9999, 9999], timeout=GET)
+        until(lambda: Job.objects.filter(status="completed").count() == 2, timeout=GET)
+        prune.bury_forsaken(own, 3600.0)
+        assert len(open_jobs()) == 3
+        prune.bury_forsaken(own, 0.0)
+        assert (job_of(sent.parent[0]).status, job_of(waits).status) == ("failed", "pending")
+        assert job_of(sent.parent[0]).last_error.startswith("ReplacementEnded: ")
+        assert DeadLetterQueue.objects.get().error_class == "ReplacementEnded"
+        until(lambda: AsyncResult(sent.id).state == "FAILURE", timeout=GET)
+
+
+def test_what_is_still_to_be_told_or_sent_keeps_a_replaced_job(own: Any) -> None:
+    held, other = job_in("running"), job_in("failed")
+    with connection.cursor() as cursor:
+        assert transitions.replace(cursor, Run(id=held.id, runs=1))
+        chained = '{"embed": {"chain": [{"task": "t.same", "options": {"task_id": "%s"}}]}}' % held.task_id
+        cursor.execute("UPDATE jobs_job SET options = %s WHERE id = %s", [chained, other.id])
+    Aftermath.objects.create(job=other.id)
+    prune.bury_forsaken(own, 0.0)
+    assert Job.objects.get(id=held.id).status == "pending"
+    Aftermath.objects.all().delete()
+    prune.bury_forsaken(own, 0.0)
+    assert Job.objects.get(id=held.id).status == "failed"
