@@ -53,6 +53,8 @@ class Backend(Waiting):
 
         run = _run_of(request)
         outcome = getattr(request, "outcome", None)
+        if outcome is not None and outcome.settled:  # what raised after that is in the log, or was the end itself
+            return
         if outcome is not None and call_errbacks and request.errbacks:
             outcome.errbacks = True
 

@@ -166,8 +166,7 @@ def reject(task: Any, outcome: Any, rejected: Any) -> None:
     else:
         outcome.closing = True
         reason = rejected.reason if isinstance(rejected.reason, BaseException) else rejected
-        task.backend.mark_as_failure(task.request.id, reason, request=task.request)  # Celery's tracer does not
-        bury(task.name, outcome, failures.of(reason), reason)
+        bury(task.name, outcome, failures.of(reason), reason, told=_tell(task, reason))  # Celery's tracer tells nobody
 
 
 def ignored(outcome: Any) -> None:
@@ -193,8 +192,8 @@ def release(outcome: Any) -> None:
         _done(outcome, True)
 
 
-def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None = None) -> None:
-    """running -> failed, with its dead letter and one CRITICAL record in the worker's log."""
+def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None = None, *, told: bool = True) -> None:
+    """running -> failed, with its dead letter and one CRITICAL record in the worker's log. `told`: its chain and chord know of the error."""
     if outcome.settled:
         return
     errbacks = outcome.errbacks
@@ -206,7 +205,7 @@ def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None 
         return _write_failure(outcome, failure, change)
 
     try:
-        won = end(failures.kept(outcome, error, failure, failure.traceback), error is not None)
+        won = end(failures.kept(outcome, error, failure, failure.traceback), told and error is not None)
     except Exception:  # something that goes with it cannot be written; without its end the job would run again and again
         if outcome.settled:
             raise
@@ -295,10 +294,21 @@ def _on_failure(sender: Any = None, exception: Any = None, einfo: Any = None, **
 
 @signals.task_postrun.connect(weak=False)
 def _on_postrun(task: Any = None, state: Any = None, **_: Any) -> None:
-    """A run that reaches its end without an outcome is buried: a hook of the task raised. One that was killed while its end was
-    being written is left to that, and to the watch.
+    """A run that reaches its end without an outcome is buried: a hook of the task raised, or the next link cannot be sent. One that was
+    killed while its end was being written is left to that, and to the watch.
     """
-    request = getattr(task, "request", None)
+    request, error = getattr(task, "request", None), sys.exception()
     outcome = getattr(request, "outcome", None)
-    if outcome is not None and not outcome.settled and outcome.closing and not is_kill(sys.exception()):
-        bury(task.name, outcome, Failure(error_class="HookError", message=own_failures.NO_OUTCOME % {"state": state}))
+    if outcome is not None and not outcome.settled and outcome.closing and not is_kill(error):
+        without = Failure(error_class="HookError", message=own_failures.NO_OUTCOME % {"state": state})
+        bury(task.name, outcome, failures.of(error) if error else without, error, told=error is not None and _tell(task, error))
+
+
+def _tell(task: Any, error: BaseException) -> bool:
+    """With the end that is about to be written. False: what follows cannot be told so, and is told afterwards."""
+    try:
+        task.backend.mark_as_failure(task.request.id, error, request=task.request)
+    except Exception:  # a chain may be anything, and the run must reach its end
+        logger.exception("what follows %s[%s] cannot be told of its failure", task.name, task.request.id)
+        return False
+    return True

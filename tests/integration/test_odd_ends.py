@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from celery import chain, chord
+from celery import chain, chord, group
 from celery.exceptions import Reject, TaskRevokedError
 from celery.result import AsyncResult, allow_join_result
 from django.contrib.auth import get_user_model
@@ -104,3 +104,34 @@ def test_a_job_that_is_rejected_for_good_tells_its_chord_its_chain_and_its_errba
             until(lambda id=header.id: AsyncResult(id).state == "FAILURE", timeout=GET)  # type: ignore[misc]
             assert "no entry" in str(AsyncResult(header.id).result)
             until(noted.exists, timeout=GET)
+
+
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
+def test_a_link_that_cannot_be_sent_fails_its_job_with_that_error(tmp_path: Path, pool: str) -> None:
+    bad = s("strict", 1, 2, 3)
+    with running_worker(tmp_path / "log", pool=pool, slots=2):
+        linked = task("same").apply_async((1,), link=bad, link_error=s("note_new"))
+        chained = chain(s("same", 1), bad, s("same")).delay()
+        grouped = chain(s("same", 1), group(s("same"), bad), s("total")).delay()
+        header = chord([chain(s("same", 1), bad), s("same", 1)], s("total")).delay()
+        for result in (linked, AsyncResult(chained.id), chained.parent.parent, AsyncResult(grouped.id)):
+            with pytest.raises(TypeError, match="takes 2 positional arguments but 4 were given"):
+                result.get(timeout=GET)
+        assert "Traceback (most recent call last)" in linked.traceback
+        until(lambda: AsyncResult(header.id).state == "FAILURE", timeout=GET)
+        assert "takes 2 positional arguments" in str(AsyncResult(header.id).result)
+        until(get_user_model().objects.filter(username="new TypeError").exists, timeout=GET)
+    assert {entry.error_class for entry in DeadLetterQueue.objects.all()} == {"TypeError"}
+
+
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
+def test_a_hook_that_raises_is_the_failure_and_the_traceback_says_both(tmp_path: Path, pool: str) -> None:
+    with running_worker(tmp_path / "log", pool=pool, slots=2):
+        chained = chain(s("with_broken_hooks"), s("same")).apply_async(link_error=s("note_new"))
+        for result in (chained.parent, AsyncResult(chained.id)):
+            with pytest.raises(KeyError, match="broken hook"):
+                result.get(timeout=GET)
+        traceback = chained.parent.traceback
+        assert 0 < traceback.find("ValueError: the task's own") < traceback.find("KeyError: 'broken hook'")
+        until(get_user_model().objects.filter(username="new KeyError").exists, timeout=GET)
+    assert DeadLetterQueue.objects.get().error_class == "KeyError"

@@ -95,6 +95,18 @@ def backs_off_by_chance() -> None:
     raise ConnectionError("away")
 
 
+class BrokenHooks(celery.Task):
+    """Whose hook raises while a failure of the body is told."""
+
+    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        raise KeyError("broken hook")
+
+
+@shared_task(name="t.with_broken_hooks", base=BrokenHooks)
+def with_broken_hooks() -> None:
+    raise ValueError("the task's own")
+
+
 class Unwritable(Exception):
     """Whose arguments cannot be asked for."""
 
