@@ -12,10 +12,13 @@ import psycopg2
 from celery import signals, states
 from celery.exceptions import TaskRevokedError
 from django.db import close_old_connections
+from kombu.utils.json import loads
 
 from jobs.celery_app import meta, sending, unsent
+from jobs.celery_app.encoding import text
 from jobs.store import canvas, results
 from jobs.store.engine import Engine, unless_locked
+from jobs.store.transitions import Run
 
 logger = logging.getLogger("jobs.worker")
 
@@ -46,6 +49,14 @@ def run(app: Any, engine: Engine, job: int | None = None, eventer: Callable[[], 
     if revoked:
         close_old_connections()  # receivers may have asked the database here, where no task ends
     return told
+
+
+def keep_errbacks(cursor: Any, run: Run, errbacks: Any) -> None:
+    """Where a task has set its request's errbacks, the row says them too: whoever tells of the end reads them there."""
+    given, said = loads(canvas.options(cursor, run) or "{}"), loads(text(errbacks))
+    if (given.get("embed") or {}).get("errbacks") != said:
+        nothing = {"callbacks": None, "chain": None, "chord": None}
+        canvas.set_options(cursor, run, text(given | {"embed": nothing | (given.get("embed") or {}) | {"errbacks": said}}))
 
 
 def _announce(app: Any, found: results.Found, eventer: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import celery.app.amqp
 from celery import signals
+from celery.app.task import Context
 from django.db import transaction
 from kombu.exceptions import SerializerNotInstalled
 from kombu.serialization import registry
@@ -117,12 +118,13 @@ class AMQP(celery.app.amqp.AMQP):
                 retry_policy={},
             )
             head.update((name, _Given(head[name])) for name, made in zip(_REPRS, reprs, strict=True) if head.get(name) not in (None, made))
+            own: dict[str, Any] = {}  # of the row's message, not of the one that receivers are shown
             if headers:
-                head["headers"] = dict(headers)
+                own["headers"] = {key: value for key, value in headers.items() if key not in vars(Context)}
             if head.get("eta"):
-                head["job_eta"] = head["eta"]  # a message that says "eta" would wait in the worker's memory
+                own["job_eta"] = head["eta"]  # a message that says "eta" would wait in the worker's memory
             if head.get("retries"):
-                head[SPENT] = self._spent(head["retries"])
+                own[SPENT] = self._spent(head["retries"])
             args, kwargs, embed = body
             task = self.app.tasks.get(head["task"])  # a receiver may have named another
             limit = given.limits(head.get("timelimit"))[0] or getattr(task, "time_limit", None)
@@ -134,7 +136,7 @@ class AMQP(celery.app.amqp.AMQP):
                 task=head["task"], task_id=head["id"], args=text(list(args or ())), kwargs=text(dict(kwargs or {})), queue=queue,
                 priority=self._priority(properties.get("priority")), run_at=given.moment(head.get("eta")),
                 max_retries=getattr(task, "max_retries", 3), autoretry=configuration().autoretry,
-                timeout=given.seconds(limit) or getattr(task, "timeout", None), options=_options(head, properties, embed or {}),
+                timeout=given.seconds(limit) or getattr(task, "timeout", None), options=_options(head | own, properties, embed or {}),
             )  # fmt: skip
             sending.send(self.app, producer, new, head.get("group"), fresh=new.task_id == getattr(self._here, "fresh", None))
             self._here.new = new

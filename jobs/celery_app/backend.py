@@ -10,7 +10,7 @@ from celery.utils.functional import _regen
 from kombu.exceptions import EncodeError
 from kombu.utils.json import loads
 
-from jobs.celery_app import chords, failures, meta, progress, sending, settle
+from jobs.celery_app import chords, failures, killed, meta, progress, sending, settle
 from jobs.celery_app.encoding import text
 from jobs.celery_app.waiting import Waiting
 from jobs.store import caller, canvas, results, transitions
@@ -56,7 +56,7 @@ class Backend(Waiting):
         if outcome is not None and outcome.settled:  # what raised after that is in the log, or was the end itself
             return
         if outcome is not None and call_errbacks and request.errbacks:
-            outcome.errbacks = True
+            outcome.errbacks = request.errbacks
 
         def tell() -> None:
             now = call_errbacks and outcome is None and run is None  # else once the end is committed
@@ -65,7 +65,7 @@ class Backend(Waiting):
         if run is None:
             tell()
         else:
-            settle.bury_elsewhere(self.app, request, run, exc, traceback, tell)
+            killed.bury(self.app, request, run, exc, traceback, tell)
 
     def mark_as_revoked(
         self, task_id: str, reason: str = "", request: Any = None, store_result: bool = True, state: str = states.REVOKED

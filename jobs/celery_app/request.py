@@ -1,8 +1,10 @@
 """Celery's request for a message; where tasks run in this process, with the arguments that were read when the message came."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import celery.worker.request
+from celery.worker.state import revoked
 
 from jobs.celery_app import process_engine
 
@@ -27,3 +29,13 @@ class Request(celery.worker.request.Request):
         groups = getattr(self._eventer, "groups", None)
         if not groups or "task" in groups:
             super().send_event(type, **fields)
+
+    def maybe_expire(self) -> bool:
+        """By the clock of the database, whatever this host's says."""
+        if not self.expires:
+            return False
+        ahead = timedelta(seconds=process_engine.current().registration.skew)  # type: ignore[attr-defined]
+        if datetime.now(self.expires.tzinfo and UTC) - ahead <= self.expires:
+            return False
+        revoked.add(self.id)
+        return True

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg2
-from billiard.exceptions import WorkerLostError
-from celery import signals, states
+from celery import signals
 from kombu.exceptions import EncodeError
 
 from jobs import masking
-from jobs.celery_app import aftermath, encoding, failures, meta, process_engine, retries, sending
+from jobs.celery_app import aftermath, encoding, failures, meta, process_engine, sending
 from jobs.celery_app.body import is_kill
 from jobs.domain import own_failures
 from jobs.domain.outcomes import Outcome as Ending
@@ -59,7 +58,7 @@ def _body(outcome: Any, change: Any) -> Callable[[Any], bool]:
 
 
 def _write(outcome: Any, change: Any, failure: Failure | None = None) -> bool:
-    won = bool(process_engine.current().write(_body(outcome, change), written=_written(outcome.run, failure)))
+    won = bool(process_engine.current().write(_body(outcome, change), written=was_written(outcome.run, failure)))
     _done(outcome, won)
     return won
 
@@ -72,16 +71,16 @@ def _write_failure(outcome: Any, failure: Failure, change: Callable[[Any, Failur
         return _write(outcome, lambda cursor: change(cursor, escaped), escaped)
 
 
-def _written(run: Run, failure: Failure | None = None) -> Callable[[Any], bool]:
+def was_written(run: Run, failure: Failure | None = None) -> Callable[[Any], bool]:
     """Whether the end was committed at an earlier try whose answer was lost with the connection."""
 
-    def written(cursor: Any) -> bool:
+    def asked(cursor: Any) -> bool:
         found = late.was_written(cursor, run, failure)
         if found:
             logger.info("job %s: PostgreSQL had the outcome of run %s before the connection was lost", run.id, run.runs)
         return found
 
-    return written
+    return asked
 
 
 def _done(outcome: Any, won: bool) -> None:
@@ -133,7 +132,7 @@ def _complete_linked(outcome: Any, text: str | None, more: str | None) -> bool:
         return False
     new = outcome.changes[0]
     try:
-        won = process_engine.current().complete_linked(outcome.run, result=text, meta=more, new=new, written=_written(outcome.run))
+        won = process_engine.current().complete_linked(outcome.run, result=text, meta=more, new=new, written=was_written(outcome.run))
     except psycopg2.IntegrityError:  # somebody sends the same task_id at this moment
         return False
     if won:
@@ -187,19 +186,21 @@ def release(outcome: Any) -> None:
     """
     run = outcome.run
     if not outcome.settled and process_engine.current().write(
-        lambda cursor: transitions.release(cursor, run, failure=INTERRUPTED), written=_written(run, INTERRUPTED)
+        lambda cursor: transitions.release(cursor, run, failure=INTERRUPTED), written=was_written(run, INTERRUPTED)
     ):
         _done(outcome, True)
 
 
 def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None = None, *, told: bool = True) -> None:
-    """running -> failed, with its dead letter and one CRITICAL record in the worker's log. `told`: its chain and chord know of the error."""
+    """running -> failed, with its dead letter and one CRITICAL record in the worker's log. `told`: its chain and chord know of it."""
     if outcome.settled:
         return
-    errbacks = outcome.errbacks
+    errbacks = bool(outcome.errbacks)
 
     def end(more: str | None, told: bool) -> bool:
         def change(cursor: Any, failure: Failure) -> bool:
+            if outcome.errbacks:
+                aftermath.keep_errbacks(cursor, outcome.run, outcome.errbacks)
             return transitions.bury(cursor, outcome.run, failure, task=task, meta=more, told=told, errbacks=errbacks)
 
         return _write_failure(outcome, failure, change)
@@ -210,15 +211,15 @@ def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None 
         if outcome.settled:
             raise
         logger.exception("job %s: its failure is written alone, what follows from it is told afterwards", outcome.run.id)
-        outcome.changes, outcome.parts = [], []
+        outcome.changes, outcome.parts, outcome.errbacks = [], [], None
         won = end(None, False)
     if won:
-        _log_burial(outcome.run, outcome.task.request.shadow or task, failure)
+        log_burial(outcome.run, outcome.task.request.shadow or task, failure)
         if errbacks:
             aftermath.run(outcome.task.app, process_engine.current(), outcome.run.id)
 
 
-def _log_burial(run: Run, task: str, failure: Failure) -> None:
+def log_burial(run: Run, task: str, failure: Failure) -> None:
     logger.critical(
         "job %s (%s) failed for good and is in the Dead Letter Queue: %s: %s",
         run.id,
@@ -226,32 +227,6 @@ def _log_burial(run: Run, task: str, failure: Failure) -> None:
         failure.error_class,
         masking.text(failure.message)[:500],
     )
-
-
-def bury_elsewhere(app: Any, request: Any, run: Run, error: BaseException, trace: Any, tell: Callable[[], None]) -> None:
-    """running -> pending or failed, by the parent of a process that was killed at its hard time limit. A child that died is a
-    lost run instead.
-    """
-    if isinstance(error, WorkerLostError):
-        return
-    failure = failures.of(error, str(trace) if trace else None)
-    pause = retries.pause(request)
-    if pause is not None:
-        process_engine.current().write(lambda cursor: transitions.retry(cursor, run, failure, delay=pause))
-        return
-    more = meta.failure(app.backend.encode_result(error, states.FAILURE), failure.traceback, None)
-
-    def body(cursor: Any) -> bool:
-        if not transitions.bury(cursor, run, failure, task=request.task, meta=more, told=True, errbacks=bool(request.errbacks)):
-            return False
-        with sending.writing(cursor):
-            tell()
-        return True
-
-    if process_engine.current().write(body, written=_written(run, failure)):
-        _log_burial(run, request.task, failure)
-        if request.errbacks:
-            aftermath.run(app, process_engine.current(), run.id)
 
 
 def revoked(run: Run, reason: str) -> None:

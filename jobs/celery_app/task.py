@@ -32,7 +32,7 @@ class Outcome:
     settled: bool = False
     retrying: bool = False  # within self.retry(): what is sent under the run's own task_id is the next attempt
     replaced: bool = False
-    errbacks: bool = False  # to be called once the failure is committed
+    errbacks: Any = None  # to be called once the failure is committed
     next: NewJob | None = None
     retry: dict[str, Any] | None = None
     limit: int | None = None  # max_retries that the task has asked for in this run

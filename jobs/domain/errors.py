@@ -17,7 +17,7 @@ class JobTimeout(JobError):
 
 
 class JobCancelled(JobError):
-    """A person cancelled this job while it ran."""
+    """The job was cancelled while it ran."""
 
 
 class TaskExit(JobError):

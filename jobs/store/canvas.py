@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from jobs.store import results
 from jobs.store.tell import tell
+from jobs.store.transitions import FENCE, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +196,18 @@ def revoke_unknown(cursor: Any, task_id: str, result: str) -> None:
               ON CONFLICT DO NOTHING RETURNING task_id) SELECT {tell("task_id")} FROM stored""",
         [task_id, result],
     )
+
+
+def options(cursor: Any, run: Run) -> str | None:
+    """The rest of the message of a job that runs, as JSON text."""
+    cursor.execute(f"SELECT options::text FROM jobs_job WHERE {FENCE}", {"id": run.id, "runs": run.runs})
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def set_options(cursor: Any, run: Run, options: str) -> None:
+    """Another rest of the message, while the job is this run's."""
+    cursor.execute(f"UPDATE jobs_job SET options = %(options)s WHERE {FENCE}", {"id": run.id, "runs": run.runs, "options": options})
 
 
 def take_aftermath(cursor: Any, job: int | None = None, most: int = 20) -> list[tuple[results.Found, bool]]:

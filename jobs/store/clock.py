@@ -1,6 +1,6 @@
 """The one clock is PostgreSQL's; those of the hosts may be wrong."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from jobs.store import caller
@@ -17,11 +17,3 @@ def now(cursor: Any = None) -> datetime:
     cursor.execute("SELECT clock_timestamp() AT TIME ZONE 'UTC'")
     moment: datetime = cursor.fetchone()[0]
     return moment.replace(tzinfo=UTC)
-
-
-def shifted(moment: str, seconds: float) -> str:
-    """An ISO time so many seconds later; as it is when it is none."""
-    try:
-        return (datetime.fromisoformat(moment) + timedelta(seconds=seconds)).isoformat()
-    except (ValueError, TypeError, OverflowError):
-        return moment

@@ -20,15 +20,13 @@ live AS (
   SELECT id, options::text AS said FROM jobs_job
    WHERE (status IN ('pending', 'running') OR id IN (SELECT job_id FROM jobs_aftermath)) AND EXISTS (SELECT FROM held)
      AND strpos(options::text, '"embed"') > 0)
-SELECT held.id, held.task_id, EXISTS (SELECT FROM live WHERE live.id <> held.id AND strpos(live.said, held.task_id) > 0) FROM held ORDER BY 1"""
+SELECT id, task_id, EXISTS (SELECT FROM live WHERE live.id <> held.id AND strpos(live.said, held.task_id) > 0) FROM held ORDER BY 1"""
 
 
 def cancel(cursor: Any, task_ids: Sequence[str], reason: str) -> None:
     """pending and held -> cancelled, those of these ids: what they were replaced by was cancelled."""
     if task_ids:
-        cursor.execute(
-            "SELECT id FROM jobs_job WHERE task_id = ANY(%s) AND status = 'pending' AND run_at = %s", [list(task_ids), HELD]
-        )
+        cursor.execute("SELECT id FROM jobs_job WHERE task_id = ANY(%s) AND status = 'pending' AND run_at = %s", [list(task_ids), HELD])
         interventions.cancel_pending(cursor, [row[0] for row in cursor.fetchall()], reason)
 
 

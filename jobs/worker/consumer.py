@@ -18,7 +18,7 @@ from jobs.celery_app import process_engine, signing, transport
 from jobs.conf import configuration
 from jobs.domain import own_failures
 from jobs.domain.complaint import Complaint
-from jobs.store import clock, transitions
+from jobs.store import transitions
 from jobs.store.transitions import Failure, Run
 from jobs.worker import farewell, foreign, stopping, unreadable
 from jobs.worker.fetching import fetch_loop
@@ -138,8 +138,6 @@ class Consumer(celery.worker.consumer.Consumer):
             headers = message.headers or {}
             body = message.body.decode("utf-8", "replace") if isinstance(message.body, bytes) else str(message.body)
             if self.is_verified(headers) or signing.verify(headers, body):
-                if headers.get("expires"):  # Celery compares it with this host's clock
-                    headers["expires"] = clock.shifted(headers["expires"], self.controller.engine.registration.skew)
                 reason = unreadable.problem(message) or unreadable.strategy(self.app.tasks.get(headers["task"]))
                 return unreadable.refuse(message, reason) if reason else start(message)
             if configuration().accept_foreign and "sig" not in headers:

@@ -135,3 +135,17 @@ def test_a_hook_that_raises_is_the_failure_and_the_traceback_says_both(tmp_path:
         assert 0 < traceback.find("ValueError: the task's own") < traceback.find("KeyError: 'broken hook'")
         until(get_user_model().objects.filter(username="new KeyError").exists, timeout=GET)
     assert DeadLetterQueue.objects.get().error_class == "KeyError"
+
+
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
+def test_errbacks_that_a_task_has_set_while_it_ran_are_called_and_no_others(tmp_path: Path, pool: str) -> None:
+    with running_worker(tmp_path / "log", pool=pool, slots=2):
+        set_here = task("sets_errbacks").delay("t.note_old", "t.note_new")
+        others = task("sets_errbacks").apply_async(("t.note_old",), link_error=s("note_new"))
+        none = task("sets_errbacks").apply_async((), link_error=s("note_old"))
+        until(lambda: not Job.objects.filter(finished_at=None).exists(), timeout=GET)
+        noted = get_user_model().objects.values_list("username", flat=True)
+        until(lambda: set(noted) >= {f"old {set_here.id}", "new ValueError", f"old {others.id}"}, timeout=GET)
+        until(lambda: Job.objects.filter(task="t.note_old", status="completed").count() == 2, timeout=GET)
+    assert job_of(none).status == "failed"
+    assert noted.filter(username=f"old {none.id}").count() == 0

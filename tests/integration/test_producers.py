@@ -1,11 +1,11 @@
-"""Calls through a producer that the caller has asked for: accepted when `apply_async` returns, as by stock Celery."""
+"""What callers see of the sending: a producer of their own accepts each call at once, and receivers are shown Celery's message."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from celery import chain, chord, current_app, group
+from celery import chain, chord, current_app, group, signals
 
 from jobs.models import Job
 from tests.flows import s, task
@@ -14,10 +14,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def _tasks() -> Iterator[None]:
+def _tasks() -> None:
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
-
-    yield
 
 
 SENT: dict[str, tuple[Callable[[Any], Any], int]] = {
@@ -58,3 +56,20 @@ def test_a_group_through_the_callers_producer_is_accepted_whole_or_not_at_all() 
     with current_app.producer_or_acquire() as producer, pytest.raises(Exception, match=r"JSON|serializable|set"):
         group(s("same", 1), s("same", {1, 2}.__iter__()), s("same", 3)).apply_async(producer=producer)
     assert Job.objects.count() == 0
+
+
+def test_receivers_are_shown_the_message_of_celery_and_the_task_the_callers_headers() -> None:
+    shown: list[dict[str, Any]] = []
+
+    def receive(headers: dict[str, Any], **_: Any) -> None:
+        shown.append(headers)
+
+    signals.after_task_publish.connect(receive)
+    try:
+        task("same").apply_async((1,), countdown=60, retries=2, headers={"own": 1, "stamped_headers": ["team"], "team": "a"})
+    finally:
+        signals.after_task_publish.disconnect(receive)
+    assert {"job_eta", "retries_before", "headers"}.isdisjoint(shown[0])
+    kept = Job.objects.get().options["headers"]
+    assert kept["headers"] == {"own": 1, "team": "a"}
+    assert (kept["stamped_headers"], kept["job_eta"], kept["retries_before"]) == (["team"], shown[0]["eta"], 2)

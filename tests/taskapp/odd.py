@@ -95,6 +95,13 @@ def backs_off_by_chance() -> None:
     raise ConnectionError("away")
 
 
+@shared_task(name="t.sets_errbacks", bind=True)
+def sets_errbacks(self: Any, *names: str) -> None:
+    """Links errbacks to itself while it runs."""
+    self.request.errbacks = [dict(self.app.signature(name)) for name in names] or None
+    raise ValueError("the task's own")
+
+
 class BrokenHooks(celery.Task):
     """Whose hook raises while a failure of the body is told."""
 

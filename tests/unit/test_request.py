@@ -1,10 +1,12 @@
 """What Celery's pool is handed of a message: its text, or in a worker with greenlets what was read of it."""
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from celery import current_app
+from celery.worker.state import revoked
 from kombu import Connection
 from kombu.message import Message
 
@@ -22,11 +24,11 @@ def green(request: pytest.FixtureRequest) -> Any:
     process_engine.use(None)
 
 
-def made() -> Any:
+def made(**more: str) -> Any:
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
 
     channel = Connection("memory://").channel()
-    headers = {"id": "x", "task": "t.same"}
+    headers = {"id": "x", "task": "t.same"} | more
     message = Message(BODY, channel=channel, headers=headers, content_type="application/json", content_encoding="utf-8")
     return Request(message, app=current_app._get_current_object(), hostname="h")
 
@@ -73,3 +75,17 @@ def test_a_message_is_acknowledged_once(green: bool) -> None:
     request.acknowledge()
     assert request.acknowledged
     assert len(asked) == (0 if green else 1)
+
+
+@pytest.mark.parametrize(("skew", "left", "expired"), [(0.0, 60, False), (0.0, -60, True), (600.0, -60, False), (-600.0, 60, True)])
+def test_a_job_expires_by_the_clock_of_the_database_and_is_shown_when(skew: float, left: float, expired: bool) -> None:
+    """`skew`: seconds that this host is ahead."""
+    expires = datetime.now(UTC) + timedelta(seconds=left)
+    process_engine.use(SimpleNamespace(green=True, registration=SimpleNamespace(skew=skew)))  # type: ignore[arg-type]
+    try:
+        request = made(expires=expires.isoformat())
+        assert (request.maybe_expire(), request.expires) == (expired, expires)
+        assert not made().maybe_expire()
+    finally:
+        process_engine.use(None)
+        revoked.discard("x")
