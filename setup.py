@@ -10,7 +10,7 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 # Pages of a whole project: another one has its own.
-PROJECT_TEMPLATES = {"403.html", "403_csrf.html", "404.html", "500.html", "admin/base_site.html", "registration/login.html"}
+PROJECT_TEMPLATES = {"403.html", "403_csrf.html", "404.html", "500.html", "admin/base_site.html", "registration/locked.html"}
 
 
 class BuildPy(build_py):

@@ -1,29 +1,47 @@
-"""Who may open a page: login is asked for by the middleware, the permission by the view."""
+"""Who may open a page: a visitor is asked to log in, an account needs the permission of the view."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.decorators import login_required, permission_required
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 from jobs.web.addresses import View, page_address
 
 
 def needs(permission: str) -> Callable[[View], View]:
-    """Answer 403 to an account without `jobs.<permission>`."""
-    return permission_required(f"jobs.{permission}", raise_exception=True)
+    """Lead a visitor to LOGIN_URL, with or without our middleware; answer 403 to an account without `jobs.<permission>`."""
+
+    def decorate(view: View) -> View:
+        known = login_required(permission_required(f"jobs.{permission}", raise_exception=True)(view))
+
+        @wraps(view)
+        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if request.method == "POST" and not request.user.is_authenticated:
+                return send_again(request)
+            return known(request, *args, **kwargs)
+
+        return answer
+
+    return decorate
+
+
+def send_again(request: HttpRequest, *login: Any) -> HttpResponseRedirect:
+    """From a form that was sent after the login had ended to the login, then to the form's page, which says that nothing was done."""
+    messages.warning(request, _("Your login had ended before the form was sent: nothing was changed. Send it again."))
+    return redirect_to_login(page_address(request), *login)
 
 
 class LoginRequired(LoginRequiredMiddleware):
-    """Django's own, but a form that was sent after the login had ended leads back to its page, which says that nothing was done."""
+    """Django's own, which guards every page of a project, but what a form had sent leads back to its page."""
 
     def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseRedirect:
         """To the login, and from there to where the visitor was."""
         if request.method != "POST":
             return super().handle_no_permission(request, view_func)
-        messages.warning(request, _("Your login had ended before the form was sent: nothing was changed. Send it again."))
-        return redirect_to_login(page_address(request), self.get_login_url(view_func), self.get_redirect_field_name(view_func))
+        return send_again(request, self.get_login_url(view_func), self.get_redirect_field_name(view_func))

@@ -26,4 +26,19 @@ class Desk(TestCase):
         self.client.logout()
         for name in ("dashboard", "list", "create", "dead_letters", "queues", "workers"):
             answer = self.client.get(reverse(f"jobs:{name}"))
-            self.assertEqual(answer.status_code, 403)  # with LoginRequiredMiddleware: they are asked to log in
+            self.assertRedirects(answer, "/accounts/login/?next=" + reverse(f"jobs:{name}"))  # which answers
+
+    def test_a_stranger_logs_in_and_out(self):
+        get_user_model().objects.create_superuser("chief", "", "pass")
+        self.client.logout()
+        cancel = reverse("jobs:cancel", args=[Job.objects.get().pk])
+        self.assertRedirects(self.client.post(cancel), "/accounts/login/?next=" + cancel, fetch_redirect_response=False)
+        answer = self.client.post("/accounts/login/", {"username": "chief", "password": "pass"}, follow=True)
+        self.assertContains(answer, "nothing was changed", status_code=200)
+        self.assertEqual((answer.request["PATH_INFO"], Job.objects.get().status), (reverse("jobs:dashboard"), "pending"))
+        answer = self.client.post(reverse("logout"), follow=True)
+        self.assertTemplateUsed(answer, "jobs/login.html")
+
+    def test_an_account_without_rights_is_refused(self):
+        self.client.force_login(get_user_model().objects.create_user("guest"))
+        self.assertEqual(self.client.get(reverse("jobs:dashboard")).status_code, 403)
