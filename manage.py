@@ -18,16 +18,12 @@ def main(argv: list[str]) -> None:
         if argv[1:2] in (["runserver"], ["dispatch"]) and not {"-h", "--help"} & set(argv):
             require_servers()  # the one would show a traceback and wait, the other try again for ever
         execute_from_command_line(argv)
-    except Exception as error:  # every way in which a server can be missing; anything else goes on with its traceback
-        if not is_connection_error(error):
-            raise
-        require_servers()
+    except (Exception, SystemExit) as error:  # every way in which a server can be missing; commands of jobs end with its error as the cause
+        from jobs.management.base import is_connection_error
+
+        if is_connection_error(error) or is_connection_error(error.__cause__):
+            require_servers()
         raise
-
-
-def is_connection_error(error: Exception) -> bool:
-    """Whether this is the error of a driver, so that a missing server may be the cause."""
-    return any(kind.__name__ in ("OperationalError", "InterfaceError", "ConnectionError") for kind in type(error).__mro__)
 
 
 def require_servers() -> None:

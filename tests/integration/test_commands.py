@@ -142,6 +142,10 @@ def test_enqueue_waits_for_the_end(tmp_path: Path) -> None:
         (["jobs.tasks.sleep", "--args=[1]", "--priority=-1"], "from 0 to 9"),
         (["jobs.tasks.sleep", "--args=[1]", "--priority=high"], "--priority is not a number"),
         (["jobs.tasks.sleep", "--args=[1]", "--max_retries=-1"], "max_retries"),
+        (["jobs.tasks.sleep", "--args=[1]", "--max-retries=few"], "--max-retries is not a number"),
+        (["jobs.tasks.sleep", "--args=[1]", "--timeout=0"], "timeout: The time limit"),
+        (["jobs.tasks.sleep", "--args=[1]", "--timeout=long"], "--timeout is not a number"),
+        (["jobs.tasks.sleep", "--args=[1]", "--unique-key=k", "--count=2"], "unique_key: Jobs that are made together"),
         (["jobs.tasks.sleep", "--args=[1]", "--run_at=2001-01-01T00:00"], "in the past"),
         (["jobs.tasks.sleep", "--args=[1]", "--run_at=2030-13-01"], "not a date and time"),
         (["jobs.tasks.sleep", "--args=[1]", "--run_at=soon"], "not a date and time"),
@@ -166,10 +170,17 @@ def test_enqueue_refuses_in_one_line(options: list[str], reason: str) -> None:
     assert not Job.objects.exists()
 
 
-def test_enqueue_takes_a_time_to_come() -> None:
+@pytest.mark.parametrize("dash", ["-", "_"])
+def test_enqueue_takes_every_option_in_either_spelling(dash: str) -> None:
     moment = timezone.now() + timedelta(days=1)
-    job = Job.objects.get(id=int(run("enqueue", "jobs.tasks.fail", run_at=moment.isoformat())))
-    assert job.run_at == moment
+    options = [f"--run{dash}at={moment.isoformat()}", f"--max{dash}retries=2", "--timeout=30", "--unique-key=night"]
+    job = Job.objects.get(id=int(run("enqueue", "jobs.tasks.fail", *options)))
+    assert (job.run_at, job.max_retries, job.timeout, job.unique_key) == (moment, 2, 30, "night")
+
+
+def test_enqueue_prints_the_number_of_the_job_that_has_the_unique_key() -> None:
+    assert len({run("enqueue", "jobs.tasks.fail", "--unique-key=k") for _ in range(2)}) == 1
+    assert Job.objects.get().unique_key == "k"
 
 
 def test_jobs_counts(tmp_path: Path) -> None:

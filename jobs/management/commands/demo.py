@@ -5,11 +5,13 @@ import sys
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
+from jobs.management import base
 
-class Command(BaseCommand):
+
+class Command(base.Command):
     """The system for one minute."""
 
     help = "Start the whole system, run a few jobs of every kind to the end, say what happened, stop."

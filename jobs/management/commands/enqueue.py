@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from jobs.domain import own_failures
 from jobs.domain.statuses import Status
-from jobs.enqueueing import UNSET, enqueue_many
+from jobs.enqueueing import enqueue, enqueue_many
+from jobs.management import base
 from jobs.management.messages import one_line
 from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
@@ -24,7 +25,7 @@ LOOK = 0.2  # seconds
 MOST = 1_000_000  # jobs of one call: they are one transaction
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     """Prints the jobs' numbers, one a line."""
 
     help = "Create jobs of a task and print their numbers."
@@ -36,11 +37,15 @@ class Command(BaseCommand):
         parser.add_argument("--args", dest="call_args", default="[]", metavar="JSON", help="a JSON list")
         parser.add_argument("--kwargs", default="{}", metavar="JSON", help="a JSON object")
         parser.add_argument("--priority", metavar="N", help="0 to 9, 9 runs first (the task's own, else 5)")
-        parser.add_argument("--max_retries", metavar="N", default=3, help="retries after the first run (3)")
+        parser.add_argument("--max-retries", "--max_retries", metavar="N", default=3, help="retries after the first run (3)")
         when = parser.add_mutually_exclusive_group()
-        when.add_argument("--run_at", metavar="ISO", help="when it is due, such as 2030-01-31T08:00; without an offset: TIME_ZONE")
+        when.add_argument(
+            "--run-at", "--run_at", metavar="ISO", help="when it is due, such as 2030-01-31T08:00; without an offset: TIME_ZONE"
+        )
         when.add_argument("--delay", metavar="SECONDS", help="due in so many seconds")
         parser.add_argument("--queue", help="another queue than the task's own")
+        parser.add_argument("--timeout", metavar="SECONDS", help="time limit of a run (the task's own, else JOBS_DEFAULT_TIMEOUT)")
+        parser.add_argument("--unique-key", metavar="KEY", help="while a job with it has not ended, print the number of that one")
         parser.add_argument("--count", metavar="N", default=1, help="how many jobs (1; at most 1000000)")
         parser.add_argument("--wait", action="store_true", help="until all have ended; exit 1 if one failed")
 
@@ -50,23 +55,26 @@ class Command(BaseCommand):
         if not 1 <= count <= MOST:
             raise CommandError(_("--count must be from 1 to %(most)d") % {"most": MOST})
         arguments = parsed(options["call_args"], list, "--args"), parsed(options["kwargs"], dict, "--kwargs")
+        given: dict[str, Any] = {
+            "name": options["name"],
+            "max_retries": number(options["max_retries"], int, "--max-retries"),
+            "run_at": due(options["run_at"]),
+            "delay": None if options["delay"] is None else number(options["delay"], float, "--delay"),
+            "queue": options["queue"],
+            "unique_key": options["unique_key"],
+        }
+        for name in ("priority", "timeout"):  # the task has its own
+            if options[name] is not None:
+                given[name] = number(options[name], int, f"--{name}")
         try:
-            ids = enqueue_many(
-                options["task"],
-                [arguments] * count,
-                name=options["name"],
-                priority=UNSET if options["priority"] is None else number(options["priority"], int, "--priority"),
-                max_retries=number(options["max_retries"], int, "--max_retries"),
-                run_at=due(options["run_at"]),
-                delay=None if options["delay"] is None else number(options["delay"], float, "--delay"),
-                queue=options["queue"],
-            )
+            if count == 1:
+                ids = [enqueue(options["task"], args=arguments[0], kwargs=arguments[1], **given).pk]
+            else:
+                ids = enqueue_many(options["task"], [arguments] * count, **given)
         except ValidationError as error:
             raise CommandError(one_line(error)) from error
-        for id in ids:
-            self.stdout.write(str(id))
+        self.print_numbers(ids)
         if options["wait"]:
-            self.stdout.flush()
             self._wait(ids)
 
     def _wait(self, ids: list[int]) -> None:
@@ -110,8 +118,8 @@ def due(text: str | None) -> datetime | None:
     except ValueError:
         moment = None
     if moment is None:
-        raise CommandError(_("--run_at is not a date and time: %(text)s (2030-01-31T08:00 would be one)") % {"text": text})
+        raise CommandError(_("--run-at is not a date and time: %(text)s (2030-01-31T08:00 would be one)") % {"text": text})
     moment = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
     if moment < datetime.now(UTC) - PAST_ALLOWED:
-        raise CommandError(_("--run_at is in the past: %(text)s") % {"text": text})
+        raise CommandError(_("--run-at is in the past: %(text)s") % {"text": text})
     return moment

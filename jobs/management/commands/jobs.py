@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db.models import Count
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -11,13 +11,14 @@ from django.utils.translation import ngettext
 
 from jobs.domain.moments import aware
 from jobs.domain.statuses import Status
+from jobs.management import base
 from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
 from jobs.store.stats import live_workers
 from jobs.web.times import span
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     """Counts by status and queue, the oldest job that waits, and the live workers."""
 
     help = "Show the numbers of jobs by status and queue, the oldest waiting job, and the workers."

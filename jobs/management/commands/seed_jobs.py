@@ -3,13 +3,14 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
+from jobs.management import base
 from jobs.store.seed import seed
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     """Rows that look like days of work."""
 
     help = "Insert jobs that look like six days of work, to try the pages at size. They never run, and no notice goes out for them."

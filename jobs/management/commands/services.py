@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
+from jobs.management import base
 
-class Command(BaseCommand):
+
+class Command(base.Command):
     """Starts, stops and shows the embedded servers of DATA_DIR."""
 
     help = "The embedded PostgreSQL and Redis of DATA_DIR: start, stop, status, or env (prints DATABASE_URL=… and REDIS_URL=…)."

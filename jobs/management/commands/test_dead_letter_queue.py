@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from jobs import dead_letters
+from jobs.management import base
 from jobs.refusals import said
 from jobs.verification import dead_letter
 from jobs.verification.dead_letter import Case
@@ -15,7 +16,7 @@ from jobs.verification.watch import until, watch
 from jobs.verification.workers import NoWorker, some_worker
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     """Makes jobs that fail in three ways, and judges what became of them."""
 
     help = "Run jobs that fail and verify retries, the dead letter queue, notices, reprocess and resolve."

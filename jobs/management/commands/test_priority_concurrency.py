@@ -3,10 +3,11 @@
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from jobs.enqueueing import enqueue
+from jobs.management import base
 from jobs.management.messages import one_line
 from jobs.verification import priority
 from jobs.verification.watch import watch
@@ -15,7 +16,7 @@ from jobs.verification.workers import NoWorker, some_worker
 MOST = 10_000  # jobs
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     """Makes jobs of mixed priorities, shows them live, and judges their times."""
 
     help = "Run jobs of mixed priorities and verify slots and order; with NAME: create one job for now."
@@ -24,7 +25,7 @@ class Command(BaseCommand):
         """Exactly the contract's options."""
         parser.add_argument("name", nargs="?", default="", metavar="NAME", help="create one job of this name, print its number, return")
         parser.add_argument("--priority", type=int, default=5, help="of the one job; 0 to 9, 9 runs first")
-        parser.add_argument("--max_retries", type=int, default=3)
+        parser.add_argument("--max-retries", "--max_retries", type=int, default=3)
         parser.add_argument("--count", type=int, default=12, help="how many jobs (12)")
         parser.add_argument("--sleep", type=float, default=15.0, help="seconds each job sleeps (15)")
         parser.add_argument("--clear", action="store_true", help="first remove the earlier jobs of this command")
@@ -56,7 +57,7 @@ class Command(BaseCommand):
             priority=options["priority"],
             max_retries=options["max_retries"],
         )
-        self.stdout.write(str(job.id))
+        self.print_numbers([job.id])
 
     def _run(self, options: dict[str, Any]) -> None:
         timeout = options["timeout"] or 60 + 2 * options["sleep"] * (options["count"] / options["expect"] + 1)

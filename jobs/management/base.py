@@ -1,0 +1,91 @@
+"""What every command here does in one line instead of a traceback: no server, nobody who reads, Ctrl-C."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, OutputWrapper
+from django.utils.translation import gettext as _
+
+INTERRUPTED: Final = 130  # what shells give a process that Ctrl-C ended
+
+
+class OutputLost(Exception):
+    """What a command said could not be written; the message is the system's reason."""
+
+
+class Output(OutputWrapper):
+    """Standard output or error of a command. Raises OutputLost."""
+
+    def write(self, msg: str = "", *style: Any, **options: Any) -> None:  # type: ignore[override]
+        """One line, as Django's."""
+        self._try(super().write, msg, *style, **options)
+
+    def flush(self) -> None:
+        """What is in the buffer."""
+        self._try(super().flush)
+
+    def _try(self, act: Callable[..., None], *args: Any, **options: Any) -> None:
+        try:
+            act(*args, **options)
+        except OSError as error:
+            # What stays in the buffer would fail once more when the interpreter ends, with a traceback and another code.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            raise OutputLost(error.strerror) from error
+
+
+class Command(BaseCommand):
+    """Django's, but its ends are one line each, in any project."""
+
+    def __init__(self, stdout: Any = None, stderr: Any = None, no_color: bool = False, force_color: bool = False) -> None:
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:  # closed by the caller, who wants to read nothing
+                setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open as long as the process
+        super().__init__(stdout, stderr, no_color, force_color)
+        if stdout is None:
+            self.stdout = Output(sys.stdout)
+        if stderr is None:
+            style = self.stderr.style_func
+            self.stderr = Output(sys.stderr)
+            self.stderr.style_func = style
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """From a command line; from code (`call_command`) errors are raised as they are."""
+        try:
+            super().run_from_argv(argv)
+        except KeyboardInterrupt:
+            print(_("Interrupted; jobs that were accepted go on."), file=sys.stderr)
+            sys.exit(INTERRUPTED)
+        except OutputLost as error:
+            sys.exit(1 if isinstance(error.__cause__, BrokenPipeError) else _("The output was not written: %(error)s") % {"error": error})
+        except Exception as error:  # every way in which a server can be missing; anything else goes on with its traceback
+            if not is_connection_error(error) or "--traceback" in argv:
+                raise
+            line = " ".join(str(error).split()) or type(error).__name__
+            raise SystemExit(
+                _("A server failed: %(error)s (DATABASES and CELERY_BROKER_URL name PostgreSQL and Redis)") % {"error": line}
+            ) from error
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run it; what it said is written when this returns."""
+        output = super().execute(*args, **options)
+        self.stdout.flush()
+        return output
+
+    def print_numbers(self, ids: Sequence[int]) -> None:
+        """The numbers of accepted jobs, one a line. Not to write them is no failure: who repeats the command makes the jobs twice."""
+        try:
+            for id in ids:
+                self.stdout.write(str(id))
+            self.stdout.flush()
+        except OutputLost as lost:
+            try:
+                self.stderr.write(_("Accepted, but not written (%(error)s): %(ids)s") % {"error": lost, "ids": " ".join(map(str, ids))})
+            except OutputLost:
+                pass  # it was the same pipe
+
+
+def is_connection_error(error: BaseException | None) -> bool:
+    """Whether this is the error of a driver, so that a missing server may be the cause."""
+    return any(kind.__name__ in ("OperationalError", "InterfaceError", "ConnectionError") for kind in type(error).__mro__)

@@ -1,0 +1,100 @@
+"""How commands end when nobody reads what they say, at Ctrl-C, and without PostgreSQL: in the bundled project and in another one."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from jobs.models import Job
+from tests.workers import environment
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ROOT = Path(__file__).resolve().parents[2]
+ENQUEUE = ["enqueue", "jobs.tasks.sleep", "--args=[0]"]
+# Another project's manage.py, which is Django's own.
+STOCK = "import sys; from django.core.management import execute_from_command_line; execute_from_command_line(['manage.py', *sys.argv[1:]])"
+COMMANDS = {"bundled": ["manage.py"], "another": ["-c", STOCK]}
+
+
+@pytest.fixture(params=COMMANDS)
+def command(request: pytest.FixtureRequest) -> list[str]:
+    return [sys.executable, *COMMANDS[request.param]]
+
+
+def environ(**changes: str) -> dict[str, str]:
+    return environment(LANGUAGE_CODE="en", DJANGO_SETTINGS_MODULE="task_queue_project.settings", **changes)
+
+
+def unread(command: list[str], output: str) -> subprocess.CompletedProcess[str]:
+    """Run it with an output that takes nothing."""
+    line = {"pipe": '"$@" | exec true', "full": 'exec "$@" >/dev/full', "closed": 'exec "$@" >&-', "both": '"$@" 2>&1 | exec true'}[output]
+    # A reader that is gone before the command writes; the code is the command's.
+    script = f"set -o pipefail; {line}"
+    return subprocess.run(
+        ["bash", "-c", script, "bash", *command], cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "said"), [("pipe", 1, []), ("full", 1, ["The output was not written: No space left on device"]), ("closed", 0, [])]
+)
+def test_a_look_that_nobody_reads(command: list[str], output: str, code: int, said: list[str]) -> None:
+    ended = unread([*command, "jobs"], output)
+    assert (ended.returncode, ended.stderr.splitlines()) == (code, said)
+
+
+@pytest.mark.parametrize("words", [ENQUEUE, ["test_priority_concurrency", "one", "--sleep=0"]], ids=lambda words: words[0])
+@pytest.mark.parametrize(("output", "reason"), [("pipe", "Broken pipe"), ("full", "No space left on device"), ("closed", ""), ("both", "")])
+def test_a_job_that_was_accepted_is_no_failure(command: list[str], words: list[str], output: str, reason: str) -> None:
+    ended = unread([*command, *words], output)
+    job = Job.objects.get()
+    assert (ended.returncode, ended.stderr.strip()) == (0, reason and f"Accepted, but not written ({reason}): {job.pk}")
+
+
+@pytest.fixture
+def waits(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A command that waits for a job that no worker serves."""
+    words = [*command, *ENQUEUE, "--wait", "--queue=nobody"]
+    process = subprocess.Popen(words, cwd=ROOT, env=environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_ctrl_c_ends_the_wait_in_one_line(waits: subprocess.Popen[str]) -> None:
+    assert waits.stdout is not None
+    number = int(waits.stdout.readline())
+    waits.send_signal(signal.SIGINT)
+    _, said = waits.communicate(timeout=20)
+    assert (waits.returncode, said) == (130, "Interrupted; jobs that were accepted go on.\n")
+    assert Job.objects.get().pk == number
+
+
+@pytest.mark.parametrize(
+    "words", [ENQUEUE, ["jobs"], ["test_priority_concurrency"], ["test_dead_letter_queue"]], ids=lambda words: words[0]
+)
+def test_without_postgresql_another_project_s_commands_end_in_one_line(words: list[str]) -> None:
+    nowhere = environ(DATABASE_URL="postgres://u:hidden@127.0.0.1:1/d")
+    command = [sys.executable, "-c", STOCK, *words]
+    ended = subprocess.run(command, cwd=ROOT, env=nowhere, capture_output=True, text=True, timeout=60, check=False)
+    (line,) = ended.stderr.splitlines()
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert line.startswith("A server failed: ")
+    assert all(words in line for words in ("port 1 failed", "DATABASES"))
+    traced = subprocess.run([*command, "--traceback"], cwd=ROOT, env=nowhere, capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" in traced.stderr
+
+
+def test_postgresql_that_goes_while_a_command_waits(waits: subprocess.Popen[str]) -> None:
+    assert waits.stdout is not None
+    waits.stdout.readline()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+    _, said = waits.communicate(timeout=20)
+    assert (waits.returncode, said.count("\n"), "Traceback" in said) == (1, 1, False), said
