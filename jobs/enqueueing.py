@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import repeat
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
@@ -21,6 +21,11 @@ from jobs.models import Job
 from jobs.store import clock
 from jobs.store.insert import NewJob, insert, insert_many
 
+if TYPE_CHECKING:
+    from celery import Task
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.contrib.auth.models import AnonymousUser
+
 UNSET: Final[Any] = object()
 NAME_LIMIT: Final = 255
 MAX_RETRIES: Final = 10_000
@@ -30,6 +35,27 @@ _OVERRIDES: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\
 
 class InvalidJob(ValidationError):
     """The request cannot be accepted; `error_dict` says why for each field."""
+
+
+class SharedOptions(TypedDict, total=False):
+    """What the jobs of one call of enqueue_many() have in common. As parameters they would be handed on one by one, for each job."""
+
+    max_retries: int | None  # None: for ever
+    run_at: datetime | None  # None: now
+    delay: float | None  # seconds, in place of run_at
+    queue: str | None
+    timeout: int | None  # seconds; None: no limit
+    created_by: "AbstractBaseUser | AnonymousUser | None"
+
+
+class Options(SharedOptions, total=False):
+    """The options of enqueue()."""
+
+    args: Sequence[Any] | None
+    kwargs: Mapping[str, Any] | None
+    name: str
+    priority: int  # 9 runs first
+    unique_key: str | None
 
 
 def _text(value: Any, field: str, errors: dict[str, str], limit: int = NAME_LIMIT) -> None:
@@ -202,7 +228,7 @@ def validate(task: Any, *, args: Any = None, kwargs: Any = None, name: Any = "",
     return new
 
 
-def enqueue(task: Any, **options: Any) -> Job:
+def enqueue(task: "str | Task", **options: Unpack[Options]) -> Job:
     """Accept one job: args, kwargs, name, priority (9 runs first), max_retries (None: for ever), run_at or delay (seconds),
     queue, unique_key (while a job with it has not ended, that job is returned), timeout (seconds; None: no limit), created_by.
     Queue, priority and timeout that are not given are those of the task and of `task_routes`, as for `.delay()`.
@@ -213,8 +239,8 @@ def enqueue(task: Any, **options: Any) -> Job:
 
 
 def enqueue_many(
-    task: Any, calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]], *, names: Sequence[str] | None = None,
-    priorities: Sequence[int] | None = None, name: str = "", priority: int = UNSET, **options: Any,
+    task: "str | Task", calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]], *, names: Sequence[str] | None = None,
+    priorities: Sequence[int] | None = None, name: str = "", priority: int = UNSET, **options: Unpack[SharedOptions],
 ) -> list[int]:  # fmt: skip
     """Accept many jobs of one task, all or none: calls are pairs of args and kwargs, names and priorities go with them one by one,
     the other options are those of enqueue() but unique_key; the first call is the one that is routed.
