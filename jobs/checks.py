@@ -121,7 +121,8 @@ def check_celery(**__: Any) -> list[CheckMessage]:
             Error(
                 _("The Celery app is not one of this package, so that calls of .delay() make no rows."),
                 hint=_(
-                    "Write “from jobs import Celery” in place of “from celery import Celery”, and import it in the project’s __init__.py."
+                    "Make the app in the project’s celery.py with “from jobs import Celery”, not “from celery import Celery”,"
+                    " and import it in the project’s __init__.py. A project without one: docs/starting.md."
                 ),
                 id="jobs.E003",
             )

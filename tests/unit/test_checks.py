@@ -118,6 +118,8 @@ def test_an_app_that_is_not_ours() -> None:
     ours = current_app._get_current_object()
     StockCelery("stock").set_current()
     try:
-        assert ids(checks.check_celery()) == {"jobs.E003"}
+        (message,) = checks.check_celery()
+        assert message.id == "jobs.E003"
+        assert all(words in str(message.hint) for words in ("celery.py", "__init__.py", "from jobs import Celery", "docs/starting.md"))
     finally:
         ours.set_current()
