@@ -11,7 +11,7 @@ from jobs.domain.statuses import BIRTHS, TRANSITIONS, Status
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ["README.md", "README.ar.md", "CONCURRENCY_CONTROL.md", "FAILURE_HANDLING.md", "TESTING.md", "CONTRIBUTING.md", "CHANGELOG.md"]
-GUIDES = [*DOCUMENTS, "docs/starting.md", "docs/api.md", "docs/adopting.md", "docs/django-tasks.md"]
+GUIDES = [*DOCUMENTS, "docs/starting.md", "docs/api.md", "docs/adopting.md"]
 MENTIONED = re.compile(r"`((?:jobs|task_queue_project)(?:\.[A-Za-z_]\w*)+)`")
 TEST = re.compile(r"\btest_\w+")
 COMMANDS = {"test_priority_concurrency", "test_dead_letter_queue"}
