@@ -44,13 +44,13 @@ def test_names() -> None:
 def test_options_of_enqueue() -> None:
     options = {**enqueueing.Options.__annotations__, **enqueueing.SharedOptions.__annotations__}
     taken = {**inspect.signature(enqueueing.validate).parameters, **inspect.signature(enqueueing._new).parameters}
-    assert options.keys() == taken.keys() - {"errors", "own", "options", "task"}
+    assert options.keys() == taken.keys() - {"errors", "own", "options", "task", "way"}
     found = {quoted(row[0])[0]: row[1] for row in rows("`enqueue(")}
     assert found.keys() == options.keys()
     for name, shown in found.items():
         if re.fullmatch(r"`(\d+|None|\"\")`", shown):
             assert ast.literal_eval(shown.strip("`")) == taken[name].default, name
-    assert found["timeout"] == "`JOBS_DEFAULT_TIMEOUT`"
+    assert [found[name] for name in ("priority", "timeout")] == [f"the task's own, else `{usual}`" for usual in (5, "JOBS_DEFAULT_TIMEOUT")]
 
 
 def test_options_of_enqueue_many() -> None:
