@@ -56,7 +56,7 @@ def create() -> list[Case]:
     """Three jobs: one that always fails, one that recovers, one whose error is not worth another try."""
     fails = enqueue("jobs.tasks.fail", kwargs={"message": NOTE}, name=f"{NOTE}: 1", max_retries=RETRIES)
     flaky = enqueue("jobs.tasks.flaky", kwargs={"failures": RECOVERS_AFTER}, name=f"{NOTE}: 2", max_retries=RETRIES)
-    hopeless = enqueue("jobs.tasks.management_command", kwargs={"name": "no such command"}, name=f"{NOTE}: 3", max_retries=RETRIES)
+    hopeless = enqueue("jobs.tasks.http_request", kwargs={"url": "http://."}, name=f"{NOTE}: 3", max_retries=RETRIES)
     buried = ("open",)
     return [
         Case(id=fails.id, label=_("always fails"), runs=RETRIES + 1, status=Status.FAILED, resolutions=buried),

@@ -108,7 +108,8 @@ class Asked:
     def __init__(self) -> None:
         self.runs: list[int] = []
 
-    def ask(self, run: Run, queue: str, priority: int) -> None:
+    def ask(self, run: Run, task_id: str, queue: str, priority: int) -> None:
+        assert task_id == f"id {run.id}"
         self.runs.append(run.id)
 
 

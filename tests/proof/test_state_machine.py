@@ -12,6 +12,7 @@ import pytest
 from django.db import IntegrityError, connection
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from jobs import control, dead_letters
@@ -275,7 +276,7 @@ def _run(examples: int) -> None:
 @pytest.mark.usefixtures("_audited")
 def test_every_history_of_the_verbs_is_as_written_down() -> None:
     WON.clear()
-    _run(40)
+    _run(60)
     assert set(WON) == {*BY_WORKER, *BY_PERSON, "hand_over", "waits"}, "each verb has won in some of them"
 
 
@@ -287,5 +288,5 @@ def test_every_history_of_the_verbs_is_as_written_down() -> None:
 )
 def test_it_notices_a_broken_rule(monkeypatch: pytest.MonkeyPatch, name: str, broken: Any) -> None:
     monkeypatch.setattr(transitions, name, broken)
-    with pytest.raises((AssertionError, psycopg2.Error, IntegrityError)):
+    with pytest.raises((AssertionError, psycopg2.Error, IntegrityError, Flaky)):  # Flaky: it failed, and not when it was tried again
         _run(60)
