@@ -1,7 +1,8 @@
 """Since when a part of the system does not answer, or takes nothing: written by the leader, read by the pages."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from jobs.store import caller
@@ -47,13 +48,11 @@ class Refusal:
     reason: str
 
 
-def refusal() -> Refusal | None:
+# One value, that a statement may ask for beside others; `refusal_of` reads it.
+NEWEST_REFUSAL: Final = f"""SELECT ARRAY[extract(epoch FROM since)::text, part] FROM jobs_outage
+ WHERE starts_with(part, '{REFUSING}') AND seen_at > clock_timestamp() - make_interval(secs => {FRESH}) ORDER BY seen_at DESC LIMIT 1"""
+
+
+def refusal_of(found: Sequence[str] | None) -> Refusal | None:
     """None when no leader was refused lately."""
-    with caller.cursor() as cursor:
-        cursor.execute(
-            """SELECT since, part FROM jobs_outage WHERE starts_with(part, %s) AND seen_at > clock_timestamp() - make_interval(secs => %s)
-                ORDER BY seen_at DESC LIMIT 1""",
-            [REFUSING, FRESH],
-        )
-        row = cursor.fetchone()
-    return Refusal(since=row[0], reason=row[1].removeprefix(REFUSING)) if row else None
+    return Refusal(since=datetime.fromtimestamp(float(found[0]), UTC), reason=found[1].removeprefix(REFUSING)) if found else None

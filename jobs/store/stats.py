@@ -23,7 +23,8 @@ from jobs.conf import configuration
 from jobs.domain.statuses import HELD, State, Status
 from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
-from jobs.store import broker, caller, locks, outages
+from jobs.store import broker, caller, locks
+from jobs.store.outages import NEWEST_REFUSAL, Refusal, refusal_of
 
 _MIGRATED = "jobs-migrated"
 _OPEN = "jobs-open-dead-letters"
@@ -118,9 +119,11 @@ def open_dead_letters() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
-    """Whether a leader lives; how many dead letters wait for a person, and how many of them are new; NEWEST + 1 stands for more."""
+    """Whether a leader lives, and whether Redis refuses its messages; how many dead letters wait for a person, and how many of them are
+    new; NEWEST + 1 stands for more."""
 
     leader: bool
+    refusal: Refusal | None
     open: int
     new: int
 
@@ -129,13 +132,14 @@ def vitals(seconds: int) -> Vitals:
     """As it is now; new is what failed within the last `seconds`."""
     with caller.cursor() as cursor:
         cursor.execute(
-            f"""SELECT ({_LEADERS}), count(*), count(*) FILTER (WHERE failed_at > clock_timestamp() - make_interval(secs => %s))
+            f"""SELECT ({_LEADERS}), ({NEWEST_REFUSAL}), count(*),
+                       count(*) FILTER (WHERE failed_at > clock_timestamp() - make_interval(secs => %s))
                   FROM (SELECT failed_at FROM jobs_deadletterqueue WHERE resolution = 'open' ORDER BY id DESC LIMIT {NEWEST + 1}) part""",
             [*locks.LEADER, seconds],
         )
-        leaders, waiting, new = cursor.fetchone()
+        leaders, refused, waiting, new = cursor.fetchone()
     cache.set(_OPEN, waiting, _KEPT)
-    return Vitals(leader=bool(leaders), open=waiting, new=new)
+    return Vitals(leader=bool(leaders), refusal=refusal_of(refused), open=waiting, new=new)
 
 
 def queues(workers: Sequence[WorkerLine]) -> list[QueueLine]:
@@ -227,9 +231,15 @@ def due_later(cursor: Any, queues: Sequence[str], most: int, ids: Sequence[str] 
 
 def leader_lives() -> bool:
     """Whether some session holds the leader's advisory lock."""
+    return leader_and_refusal()[0]
+
+
+def leader_and_refusal() -> tuple[bool, Refusal | None]:
+    """Whether a leader lives, and whether Redis refuses its messages."""
     with caller.cursor() as cursor:
-        cursor.execute(_LEADERS, locks.LEADER)
-        return bool(cursor.fetchone()[0])
+        cursor.execute(f"SELECT ({_LEADERS}), ({NEWEST_REFUSAL})", locks.LEADER)
+        leaders, refused = cursor.fetchone()
+    return bool(leaders), refusal_of(refused)
 
 
 def redis_lives() -> bool:
@@ -275,9 +285,11 @@ def readiness() -> list[str]:
     try:
         if migrations_missing():
             reasons.append(_("Migrations are missing: run “manage.py migrate”."))
-        elif not leader_lives():
+            return reasons
+        leader, refusal = leader_and_refusal()
+        if not leader:
             reasons.append(_("No leader lives: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))
-        elif answers and (refusal := outages.refusal()):
+        elif answers and refusal:
             reasons.append(_("Redis takes no messages: %(reason)s") % {"reason": refusal.reason})
     except DatabaseError:
         reasons.insert(0, _("PostgreSQL does not answer."))

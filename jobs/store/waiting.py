@@ -7,6 +7,7 @@ from typing import Final
 from jobs.domain.statuses import State, Status
 from jobs.models import Job
 from jobs.store import caller, stats
+from jobs.store.outages import Refusal
 from jobs.store.stats import WorkerLine
 
 MOST: Final = 10_000  # jobs counted ahead; beyond that it is "more than"
@@ -33,6 +34,7 @@ class Obstacles:
     any_worker: bool  # whether any worker lives
     known: bool  # whether one of its workers has the task
     leader: bool
+    refusal: Refusal | None  # of messages, by Redis
     replaced: bool  # it is held until the tasks that it was replaced by have ended
     suspects: int  # other jobs in flight that lost their worker twice; such jobs run one at a time
 
@@ -61,6 +63,7 @@ def obstacles(job: Job) -> Obstacles:
     serving = [line for line in everyone if job.queue in line.worker.queues]
     queues = sorted({job.queue}.union(*(line.worker.queues for line in serving)))
     ahead, pace = _numbers(job, queues)
+    leader, refusal = stats.leader_and_refusal()
     suspects = 0
     if job.losses >= 2:
         suspects = Job.objects.filter(losses__gte=2, status=Status.RUNNING).exclude(pk=job.pk).count()
@@ -70,7 +73,8 @@ def obstacles(job: Job) -> Obstacles:
         workers=tuple(serving),
         any_worker=bool(everyone),
         known=any(job.task in line.worker.tasks for line in serving),
-        leader=stats.leader_lives(),
+        leader=leader,
+        refusal=refusal,
         replaced=job.state is State.REPLACED,
         suspects=suspects,
     )

@@ -63,14 +63,14 @@ class Health:
 
 def look(workers: Sequence[WorkerLine], queues: Sequence[QueueLine]) -> Health:
     """The health of the whole system as it is now."""
-    redis, refusal, vitals = stats.redis_lives(), outages.refusal(), stats.vitals(GROWING)
+    redis, vitals = stats.redis_lives(), stats.vitals(GROWING)
     alerts = [
-        *part_alerts(redis, refusal, vitals.leader, workers),
+        *part_alerts(redis, vitals.refusal, vitals.leader, workers),
         *_migration_alerts(),
         *_dead_alerts(vitals.open, vitals.new),
         *queue_alerts(queues, workers),
     ]
-    return Health(redis=redis and refusal is None, leader=vitals.leader, alerts=tuple(alerts), new=vitals.new)
+    return Health(redis=redis and vitals.refusal is None, leader=vitals.leader, alerts=tuple(alerts), new=vitals.new)
 
 
 def part_alerts(redis: bool, refusal: Refusal | None, leader: bool, workers: Sequence[WorkerLine]) -> list[Alert]:

@@ -39,7 +39,7 @@ def why(job: Job) -> Answer:
     """Why this pending job has not started."""
     facts = waiting.obstacles(job)
     place = lanes.place_of(job.pk, job.queue, job.priority)
-    refusal = outages.refusal() if place == 0 else None
+    refusal = facts.refusal if place == 0 else None
     due_in = (job.run_at - timezone.now()).total_seconds()
     texts = _gates(job, facts, _redis(place, refusal), due_in)
     closed = [at for at, gate in enumerate(texts) if not gate.open]

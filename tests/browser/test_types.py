@@ -52,12 +52,13 @@ def create(page: Page, task: str, **fields: str) -> int:
     return int(found[1])
 
 
-def test_every_built_in_type_reaches_its_end(page: Page, tmp_path: Path, elsewhere: str) -> None:
-    settings = {
+def test_every_built_in_type_reaches_its_end(page: Page, tmp_path: Path, elsewhere: str, settings: Any) -> None:
+    settings.JOBS_ALLOWED_COMMANDS = ["clearsessions", "check"]
+    environ = {
         "JOBS_ALLOW_PRIVATE_ADDRESSES": "True", "JOBS_RETRY_BACKOFF": "0.1",
         "EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend", "JOBS_ALLOWED_COMMANDS": "clearsessions,check",
     }  # fmt: skip
-    with running_worker(tmp_path / "log", **settings):
+    with running_worker(tmp_path / "log", **environ):
         ended = {}
         for task, fields, state in (
             ("sleep", {"argument-seconds": "0.2"}, "completed"),

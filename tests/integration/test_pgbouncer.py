@@ -136,12 +136,12 @@ def test_without_a_direct_address_the_check_says_what_to_set(through: str) -> No
 def test_without_a_direct_address_worker_and_leader_do_not_start(through: str, tmp_path: Path) -> None:
     """They started, held no lock for longer than a transaction, and nothing ran."""
     for beside in ({"DATABASE_URL": through}, {"DATABASE_DIRECT_URL": through}):
-        said = manage(environment(**beside), "dispatch")
+        said = manage(environment(**beside, LANGUAGE_CODE="en"), "dispatch")
         assert said.returncode == 1
         assert said.stderr.count("A pooler (PgBouncer) answers") == 1
         assert "Traceback" not in said.stderr
         assert "DATABASE_DIRECT_URL" in said.stderr
-        with running_worker(tmp_path / "log", **beside) as worker:
+        with running_worker(tmp_path / "log", **beside, LANGUAGE_CODE="en") as worker:
             assert worker.wait(10) == 1
         log = (tmp_path / "log").read_text()
         assert log.count("A pooler (PgBouncer) answers") == 1

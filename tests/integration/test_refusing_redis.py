@@ -6,7 +6,7 @@ import pytest
 from django.utils import translation
 
 from jobs import enqueue
-from jobs.store import outages, stats
+from jobs.store import stats
 from tests.integration.test_faults_redis import complete_once, now
 from tests.own_redis import OwnRedis
 from tests.waiting import until
@@ -34,7 +34,7 @@ def test_a_redis_that_takes_no_messages_is_told_of_on_every_page(
         for name, value in setting.items():
             client.config_set(name, value)
         id = enqueue("t.add", args=[1, 2]).id
-        refusal = until(outages.refusal, what="the leader notes it")
+        refusal = until(lambda: stats.leader_and_refusal()[1], what="the leader notes it")
         assert says in refusal.reason
         with translation.override("en"):
             assert stats.readiness() == [f"Redis takes no messages: {refusal.reason}"]

@@ -161,3 +161,8 @@ def _note_revoked(sender: Any = None, request: Any = None, **told: Any) -> None:
     if getattr(sender, "name", "") == "t.told_of":
         name = f"revoked {request.id} {list(request.args or ())} {told['terminated']} {told['signum']} {told['expired']}"
         get_user_model().objects.create(username=name)
+
+
+@shared_task(name="t.fails_in_arabic", autoretry_for=(ValueError,))
+def fails_in_arabic() -> None:
+    raise ValueError("فشل")

@@ -8,7 +8,7 @@ from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
 from jobs.celery_app import lanes
-from jobs.store import counts, letters, outages, stats, types
+from jobs.store import counts, letters, stats, types
 from jobs.store.history import Period, history
 from jobs.web import health
 from jobs.web.access import needs
@@ -114,13 +114,14 @@ def workers(request: HttpRequest) -> HttpResponse:
 
 
 def _workers(request: HttpRequest) -> dict[str, Any]:
-    lines, leader = stats.workers(), stats.leader_lives()
+    lines = stats.workers()
+    leader, refusal = stats.leader_and_refusal()
     return {
         "workers": lines,
         "slots": sum(line.slots for line in lines),
         "busy": sum(len(line.running) for line in lines),
         "leader": leader,
-        "alerts": health.part_alerts(stats.redis_lives(), outages.refusal(), leader, lines),
+        "alerts": health.part_alerts(stats.redis_lives(), refusal, leader, lines),
         "usual": types.usual(),
         "live": _is_live(request),
     }
