@@ -3,7 +3,13 @@
 import re
 from typing import Final
 
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext
+
+
+def gettext_noop(sentence: str) -> str:
+    """Marks a sentence for translation. Django's would read the settings, and the engine is imported before there are any."""
+    return sentence
+
 
 WORKER_DIED: Final = gettext_noop("The worker died while it ran the job.")
 TIME_LIMIT: Final = gettext_noop("The job ran longer than its time limit.")

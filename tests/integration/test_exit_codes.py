@@ -11,7 +11,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 # A worker whose loop meets what its process has no descriptor for, or what Celery calls the end.
 PROGRAM = """
 import sys; sys.argv = ["celery", "-A", "task_queue_project", "worker", "-P", "gevent", "-l", "INFO"]
-import celery, errno
+import celery; celery.maybe_patch_concurrency()
+import errno
 from celery.exceptions import WorkerShutdown
 from jobs.worker import consumer
 def ends(*_, **__):

@@ -26,3 +26,11 @@ def test_tasks_that_are_used_before_the_models_are_loaded_stay() -> None:
     done = subprocess.run([sys.executable, "-c", EARLY], cwd=root, env=os.environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert {"early", "jobs.tasks.fail", "jobs.tasks.http_request", "jobs.tasks.sleep"} <= set(done.stdout.split())
+
+
+def test_the_engine_is_imported_before_there_are_settings() -> None:
+    """A project's settings import its Celery app, and that these modules."""
+    environ = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    program = "import jobs.celery_app.app, jobs.worker.consumer, jobs.leader.rescue"
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
