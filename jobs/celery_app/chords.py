@@ -78,10 +78,11 @@ def _fire(backend: Any, cursor: Any, request: Any, chord: str, failed: bool) -> 
 
 
 def _fail_body(backend: Any, body: Any, error: ChordError) -> None:
-    """Celery's, which of a body that is a chain fails the last link only, and tells no chord that such a body is a header task of. One
-    that is a single task is left to it: its errbacks are those of the chord around it too, and are called once.
+    """Celery's, which tells no chord that the body is a header task of, and of a body that is a chain fails the last link only.
+
+    A single task with errbacks is left to it: the body of the chord around it has the same, and they are called once.
     """
-    if body.get("subtask_type"):
+    if body.get("subtask_type") or not body.options.get("link_error"):
         unsent.fail(backend, [body], error)
     backend.chord_error_from_stack(body, error)
 
