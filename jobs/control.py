@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Final
 
 from django.db import IntegrityError, connections, transaction
@@ -211,10 +212,14 @@ def fail_completed(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> 
 def delete(ids: Sequence[int], by: str | Actor = "", *, reason: str = "") -> Report:
     """Delete ended jobs that have no open dead letter, and of whose end everybody was told."""
 
+    @cache
+    def undecided() -> set[int]:
+        entries = DeadLetterQueue.objects.using(configuration().database).filter(job_id__in=ids, resolution="open")
+        return set(entries.values_list("job_id", flat=True))
+
     def why_not(job: Job) -> Refusal:
         if job.status not in statuses.ENDED:
             return _is(job)
-        is_open = DeadLetterQueue.objects.filter(job_id=job.pk, resolution="open").exists()
-        return Refusal.OPEN_ENTRY if is_open else Refusal.UNTOLD
+        return Refusal.OPEN_ENTRY if job.pk in undecided() else Refusal.UNTOLD
 
     return _apply(Verb.DELETE, ids, by, interventions.delete_ended, why_not, reason)
