@@ -51,10 +51,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreseen:
-    """What a verb would do now. `tasks`: how many jobs of each it would change; `left`: how many not, and why; `newest`: a few of those
-    that it would change."""
+    """What a verb would do now. `tasks`: how many jobs of each it would change; `running`: how many of these run, and can only be asked
+    to stop; `left`: how many it would not change, and why; `newest`: a few of those that it would."""
 
     tasks: Counter[str]
+    running: int
     left: Counter[Refusal]
     newest: list[int]
 
@@ -64,17 +65,19 @@ def foresee(what: Verb, ids: Sequence[int]) -> Foreseen:
     tasks: Counter[str] = Counter()
     left: Counter[Refusal] = Counter()
     newest: list[int] = []
+    running = 0
     beside, why_not = _BESIDE.get(what, ("true", None))
     with connections[configuration().database].cursor() as cursor:
         for task, status, changes, number, some in interventions.foreseen(cursor, ids, FROM[what], beside):
             if changes:
                 tasks[task] += number
+                running += number if status == "running" else 0
                 newest += some
             else:
                 left[why_not if why_not and status in FROM[what] else of_status(status)] += number
     if missing := len(ids) - tasks.total() - left.total():
         left[Refusal.MISSING] = missing
-    return Foreseen(tasks=tasks, left=left, newest=newest)
+    return Foreseen(tasks=tasks, running=running, left=left, newest=newest)
 
 
 def _apply(

@@ -33,6 +33,14 @@ def test_jobs_with_an_open_dead_letter_are_not_promised_to_be_deleted(sara: Clie
     assert ">Delete 1 job</button>" in content
 
 
+def test_jobs_that_run_are_not_promised_to_be_cancelled(sara: Client) -> None:
+    jobs = [job_in("running").pk, job_in("running").pk, job_in("pending").pk]
+    content = page_of(sara, batches.draft(Verb.CANCEL, jobs, SARA))
+    assert "1 job will be changed" in content
+    assert "2 running jobs will be asked to stop; they may still complete." in content
+    assert ">Cancel 3 jobs</button>" in content
+
+
 def test_jobs_whose_key_is_taken_are_not_promised_to_run_again(sara: Client) -> None:
     jobs = [job_in("cancelled", unique_key="a"), job_in("cancelled", unique_key="b"), job_in("cancelled", unique_key="b")]
     enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, unique_key="a")
@@ -51,6 +59,7 @@ def test_what_is_promised_happens(sara: Client, verb: Verb) -> None:
     promised, left = context["changed"], dict(context["left"])
     assert (promised > 0, sum(left.values())) == (True, len(jobs) + 1 - promised)
     running = Job.objects.filter(pk__in=jobs, status="running").count() if verb is Verb.CANCEL else 0
+    assert context["running"] == running
     batches.confirm(draft.pk, SARA, **{"priority": {"priority": 9}, "queue": {"queue": "slow"}}.get(verb.value, {}))
     draft.refresh_from_db()
     draft.reasons.pop("asked", None)

@@ -74,6 +74,8 @@ def preview(request: HttpRequest, batch: Batch, form: BulkForm) -> HttpResponse:
         "batch": batch,
         "form": form,
         "changed": changed,
+        "running": foreseen.running,
+        "at_once": changed - foreseen.running,
         "left": foreseen.left.most_common(),
         "tasks": foreseen.tasks.most_common(SAMPLE) if len(foreseen.tasks) > 1 else [],
         "sample": Job.objects.filter(pk__in=foreseen.newest).order_by("-pk")[:SAMPLE],
