@@ -23,6 +23,13 @@ def busy(seconds: float) -> None:
     bodies.busy(seconds)
 
 
+@app.task(name="guard.busy_and_commit", ignore_result=True)
+def busy_and_commit(seconds: float) -> None:
+    """The same, and the least that an engine which keeps its jobs in PostgreSQL has to do after it (benchmarks.bounds)."""
+    bodies.busy(seconds)
+    bodies.commit()
+
+
 @app.task(name="guard.plus")
 def plus(number: int) -> int:
     """One link of a chain, one header task of a chord."""
