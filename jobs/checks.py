@@ -83,8 +83,8 @@ def check_pooler(databases: Sequence[str] | None = None, **__: Any) -> list[Chec
 
 
 @register(Tags.database)
-def check_encoding(databases: Sequence[str] | None = None, **__: Any) -> list[CheckMessage]:
-    """Errors, names and progress are texts of any language; another encoding than UTF8 cannot hold them, or does not know their letters."""
+def check_server(databases: Sequence[str] | None = None, **__: Any) -> list[CheckMessage]:
+    """Errors, names and progress are texts of any language, and verbs wait for who changes the same row."""
     try:
         alias = configuration().database
     except ImproperlyConfigured:
@@ -92,18 +92,27 @@ def check_encoding(databases: Sequence[str] | None = None, **__: Any) -> list[Ch
     if alias not in (databases or ()) or connections[alias].vendor != "postgresql":
         return []
     with connections[alias].cursor() as cursor:
-        cursor.execute("SHOW server_encoding")
-        encoding = cursor.fetchone()[0]
-    if encoding == "UTF8":
-        return []
-    return [
-        Error(
+        cursor.execute("SELECT current_setting('server_encoding'), current_setting('default_transaction_isolation')")
+        return list(_server(alias, *cursor.fetchone()))
+
+
+def _server(alias: str, encoding: str, isolation: str) -> Iterator[CheckMessage]:
+    if encoding != "UTF8":  # another cannot hold the texts, or does not know their letters
+        yield Error(
             _("The encoding of the database “%(alias)s” is %(encoding)s, which cannot hold the texts of every language.")
             % {"alias": alias, "encoding": encoding},
             hint=_("Make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and move the tables there (pg_dump, pg_restore)."),
             id="jobs.E009",
         )
-    ]
+    if isolation != "read committed":  # the engine sets it for its own sessions
+        yield Warning(
+            _("Transactions of the database “%(alias)s” are %(isolation)s: what a person does to a job that changes just then fails.")
+            % {"alias": alias, "isolation": isolation},
+            hint=_(
+                "Set OPTIONS[“isolation_level”] to READ COMMITTED, or ALTER ROLE … SET default_transaction_isolation = 'read committed'."
+            ),
+            id="jobs.W005",
+        )
 
 
 def _slots() -> int:

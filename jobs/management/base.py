@@ -87,5 +87,6 @@ class Command(BaseCommand):
 
 
 def is_connection_error(error: BaseException | None) -> bool:
-    """Whether this is the error of a driver, so that a missing server may be the cause."""
-    return any(kind.__name__ in ("OperationalError", "InterfaceError", "ConnectionError") for kind in type(error).__mro__)
+    """Whether this is the error of a driver, so that a missing server may be the cause, or one that takes no writes."""
+    kinds = {kind.__name__ for one in (error, error and error.__cause__) for kind in type(one).__mro__}
+    return bool(kinds & {"OperationalError", "InterfaceError", "ConnectionError", "ReadOnlySqlTransaction"})

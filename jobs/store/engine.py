@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 LOST: Final = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 # Of Django's parameters for a connection, those that libpq does not know; the last three come with psycopg 3.
 NOT_LIBPQ: Final = frozenset({"cursor_factory", "context", "prepare_threshold", "row_factory"})
-# On the server's side too: else the locks of a host that is gone are held until Linux's own keepalive, two hours.
-_ALIVE: Final = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 11000"
+# What the database or the role says of isolation is for others: here a row that somebody changed meanwhile is read anew. Keepalive on
+# the server's side too: else the locks of a host that is gone are held until Linux's own, two hours.
+_SESSION: Final = """SET default_transaction_isolation = 'read committed'; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2;
+SET tcp_keepalives_count = 3; SET tcp_user_timeout = 11000"""
 opened: Final[WeakSet[Any]] = WeakSet()  # the engine connections of this process
 
 
@@ -111,7 +113,7 @@ def connect(application_name: str, *, as_role: bool = True) -> Any:
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
-            cursor.execute(_ALIVE)
+            cursor.execute(_SESSION)
         if as_role:
             assume_role(connection)
     except BaseException:

@@ -40,6 +40,13 @@ def since(part: str) -> datetime | None:
     return found
 
 
+def is_read_only() -> bool:
+    """Whether PostgreSQL answers but takes no writes: a standby, or one whose disk somebody is looking after."""
+    with caller.cursor() as cursor:
+        cursor.execute("SELECT current_setting('transaction_read_only')::bool")
+        return bool(cursor.fetchone()[0])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """Since when Redis has taken no messages although it answers, and what it says."""

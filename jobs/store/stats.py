@@ -24,7 +24,7 @@ from jobs.domain.statuses import HELD, State, Status
 from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
 from jobs.store import broker, caller, locks
-from jobs.store.outages import NEWEST_REFUSAL, Refusal, refusal_of
+from jobs.store.outages import NEWEST_REFUSAL, Refusal, is_read_only, refusal_of
 
 _MIGRATED = "jobs-migrated"
 _OPEN = "jobs-open-dead-letters"
@@ -286,6 +286,8 @@ def readiness() -> list[str]:
         if migrations_missing():
             reasons.append(_("Migrations are missing: run “manage.py migrate”."))
             return reasons
+        if is_read_only():
+            reasons.append(_("PostgreSQL takes no writes now (read-only)."))
         leader, refusal = leader_and_refusal()
         if not leader:
             reasons.append(_("No leader lives: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))

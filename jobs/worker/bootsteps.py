@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 import jobs
 from jobs.celery_app import aftermath, limits, process_engine, settle
 from jobs.conf import configuration
+from jobs.domain.complaint import Complaint
 from jobs.domain.errors import JobInterrupted
 from jobs.store import broker, pooler, transitions
 from jobs.store.engine import connect
@@ -154,6 +155,8 @@ class Engine(bootsteps.StartStopStep):
     def _register(self, description: dict[str, Any]) -> Registration:
         """Wait for PostgreSQL and its tables; a signal ends the wait. Refuses a pooler, behind which no lock is held."""
 
+        refused = Complaint(logger, "the worker cannot register yet", logging.ERROR)
+
         def pause() -> bool:
             state.maybe_shutdown()
             time.sleep(1)
@@ -167,8 +170,8 @@ class Engine(bootsteps.StartStopStep):
                 return Registration(description)
             except PoolerBetween as error:
                 raise SystemExit(str(error)) from error
-            except psycopg2.Error as error:  # it went away in this very moment
-                logger.error("the worker cannot register yet: %s", str(error).strip().splitlines()[:1])
+            except psycopg2.Error as error:  # it went away in this very moment, or takes no writes
+                refused.say(error)
                 pause()
 
     def _admit(self, worker: Any) -> None:
