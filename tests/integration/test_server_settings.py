@@ -10,6 +10,7 @@ from typing import Any
 import psycopg2
 import pytest
 from django.db import connection
+from django.utils import translation
 
 from jobs import checks
 from jobs.store import engine, stats
@@ -52,7 +53,8 @@ def test_a_server_that_takes_no_writes_is_one_line_and_a_reason(set_for_all: Non
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.strip().splitlines()
     assert "read-only transaction" in line
-    assert any("read-only" in reason for reason in stats.readiness())
+    with translation.override("en"):
+        assert "PostgreSQL takes no writes now (read-only)." in stats.readiness()
 
 
 def test_a_worker_that_cannot_register_says_so_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
