@@ -1,8 +1,11 @@
-"""What django-axes notes of a wrong password, as its table can keep it."""
+"""What django-axes notes of a wrong password: from where, and by which name, as its table can keep them."""
 
+import ipaddress
+from contextlib import suppress
 from typing import Any, Final
 
 from axes.handlers.database import AxesDatabaseHandler
+from django.conf import settings
 from django.http import HttpRequest
 
 LONGEST: Final = 255  # characters of its columns
@@ -12,6 +15,25 @@ def name_of(request: HttpRequest, credentials: dict[str, Any] | None = None) -> 
     """The name that somebody gave, cut to the column; no account's name is so long."""
     name = (credentials or request.POST).get("username")
     return name and str(name).replace("\0", "")[:LONGEST]
+
+
+def address_of(request: HttpRequest) -> str | None:
+    """Where the request came from: what the outermost of PROXY_COUNT proxies saw. Further to the left anybody may write what he likes."""
+    peer = request.META.get("REMOTE_ADDR") or None
+    seen = request.headers.get("X-Forwarded-For", "").split(",")
+    if not 0 < settings.PROXY_COUNT <= len(seen):
+        return peer
+    with suppress(ValueError):  # a proxy that knows the client by another name than its address
+        return str(ipaddress.ip_address(_alone(seen[-settings.PROXY_COUNT].strip())))
+    return peer
+
+
+def _alone(address: str) -> str:
+    """Some proxies write 192.0.2.1:50000 or [2001:db8::1]:50000; a network card's name (fe80::1%eth0) the table would refuse."""
+    address = address.partition("%")[0]
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
 
 
 class Handler(AxesDatabaseHandler):

@@ -22,6 +22,7 @@ ALLOWED_HOSTS = read("list", "ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"
 CSRF_TRUSTED_ORIGINS = read("list", "CSRF_TRUSTED_ORIGINS", [])
 PORT = read("int", "PORT", 8000)
 HTTPS = read("bool", "HTTPS", False)  # True behind a proxy that speaks TLS
+PROXY_COUNT = read("int", "PROXY_COUNT", 0)  # that many from the right of X-Forwarded-For is the visitor's address
 
 # --- servers --------------------------------------------------------------------------------------------------------------------
 try:
@@ -103,6 +104,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
 AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "task_queue_project.attempts.address_of"
 AXES_USERNAME_CALLABLE = "task_queue_project.attempts.name_of"
 AXES_HANDLER = "task_queue_project.attempts.Handler"
 AXES_DISABLE_ACCESS_LOG = True
