@@ -178,3 +178,11 @@ def test_an_act_that_could_take_nothing_back_took_nothing_back(sara: Client) -> 
     control.cancel([new.id], by="omar")
     [back] = batches.undo(batch.pk, SARA)
     assert f"by act {back.pk}</a>" in sara.get(f"/jobs/batches/{batch.pk}/").content.decode()
+
+
+def test_an_act_that_takes_back_is_no_preview_to_confirm(sara: Client) -> None:
+    batch = done(Verb.CANCEL, [job_in("pending").id])
+    [back] = batches.undo(batch.pk, SARA)
+    page = sara.post(f"/jobs/batches/{back.pk}/confirm/", follow=True).content.decode()
+    assert "This is not your preview, or it was confirmed before." in page
+    assert Audit.objects.count() == 2
