@@ -13,6 +13,7 @@ from kombu.utils.json import loads
 
 from jobs import masking
 from jobs.domain import typed
+from jobs.domain.readable import encodable
 from jobs.domain.secrets import MASK
 from jobs.models import Job
 from jobs.web.arguments import ArgumentsForm
@@ -53,7 +54,8 @@ def fill(form: ArgumentsForm, old: Given) -> None:
     for name, field in form.fields.items():
         if name not in old.values:
             continue
-        field.initial = old.shown[name]
+        shown = old.shown[name]
+        field.initial = encodable(shown) if isinstance(shown, str) else shown
         if name in old.hidden:
             _hide(field)
         if isinstance(field.widget, forms.TextInput) and "\n" in as_sent(field.initial):

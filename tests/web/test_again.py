@@ -7,6 +7,7 @@ import pytest
 from celery import current_app
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
 
 from jobs import control, enqueue
@@ -104,6 +105,18 @@ def test_arguments_that_the_task_no_longer_takes_are_left_out(staff: Client) -> 
 @pytest.mark.parametrize("number", ["0", "x", "9" * 30, "-1"])
 def test_a_job_that_does_not_exist_is_not_found(staff: Client, number: str) -> None:
     assert staff.get(f"/jobs/create/?from={number}").status_code == 404
+
+
+@pytest.mark.parametrize("value", ['"\\ud800"', '["\\ud800"]', '{"\\ud800": "\\udfff"}'])
+@pytest.mark.parametrize(
+    ("task", "field"), [("jobs.tasks.sleep", "seconds"), ("jobs.tasks.fail", "message"), ("jobs.tasks.http_request", "headers")]
+)
+def test_half_a_character_that_an_insert_brought_is_written_out(staff: Client, task: str, field: str, value: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO jobs_job (task, kwargs) VALUES (%s, %s)", [task, f'{{"{field}": {value}, "url": "http://a/"}}'])
+    old = Job.objects.get()
+    assert "\\ud800" in filled(staff, old)[f"argument-{field}"]
+    assert send(staff, old).status_code in (302, 422)
 
 
 def test_whoever_may_not_look_at_jobs_reads_no_arguments(client: Client) -> None:
