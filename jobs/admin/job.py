@@ -17,6 +17,7 @@ from jobs.admin.filters import PriorityFilter, QueueFilter
 from jobs.admin.lists import ListAdmin
 from jobs.admin.reasons import ActionForm, reason_of
 from jobs.domain import priority
+from jobs.domain.numbers import number_of
 from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Attempt, Job
 from jobs.models.audit import Verb
@@ -189,9 +190,9 @@ class JobAdmin(ListAdmin):
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Django's confirmation; the verb deletes, or says why not."""
-        if request.method != "POST" or not self.has_delete_permission(request) or not object_id.isdecimal():
+        if request.method != "POST" or not self.has_delete_permission(request) or (number := number_of(object_id)) is None:
             return super().delete_view(request, object_id, extra_context)
-        say(request, "delete", control.delete([int(object_id)], by=admin_actor(request)))
+        say(request, "delete", control.delete([number], by=admin_actor(request)))
         return HttpResponseRedirect(reverse("admin:jobs_job_changelist"))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:

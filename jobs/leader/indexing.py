@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from jobs import masking
 from jobs.domain.complaint import Complaint
+from jobs.domain.numbers import HIGHEST
 from jobs.leader.load import Load
 from jobs.store import engine, search
 
@@ -25,7 +26,7 @@ class Indexer:
 
     def __init__(self, connection: Any, load: Load) -> None:
         self.connection, self.load = connection, load
-        self.place: int | None = 0  # of the walk; None: it has ended
+        self.place: int | None = -HIGHEST  # of the walk; None: it has ended
         self.next_walk = 0.0
 
     def step(self, clock: Callable[[], float] = time.monotonic) -> float:
@@ -42,7 +43,7 @@ class Indexer:
         if number >= search.CHUNK:
             return True
         if self.place is None and now >= self.next_walk:
-            self.place = 0
+            self.place = -HIGHEST
         if self.place is not None:
             with self.connection, self.connection.cursor() as cursor:
                 self.place = search.repair(cursor, self.place, masking.positional)

@@ -6,13 +6,17 @@ from typing import Final
 from django.db import connections
 
 from jobs.conf import configuration
+from jobs.domain.numbers import number_of
 from jobs.models import Job
+from jobs.store.numbering import LAST
 
 SLACK: Final = timedelta(minutes=10)  # a transaction may commit its numbers so much later than it took them
+# Of those that PostgreSQL gave: one that an INSERT brought says nothing of the others.
+_ENDS: Final = f"SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM jobs_job WHERE id BETWEEN 1 AND {LAST}"
 # Halves the numbers until one is left: some 20 steps, each reads one row by its number.
-_AT: Final = """
+_AT: Final = f"""
 WITH RECURSIVE bounds (low, high) AS (
-    SELECT coalesce(min(id), 0), coalesce(max(id), 0) + 1 FROM jobs_job
+    SELECT low, high + 1 FROM ({_ENDS}) ends (low, high)
   UNION ALL
     SELECT CASE WHEN r.at < %(at)s THEN r.id + 1 ELSE b.low END,
            CASE WHEN r.at < %(at)s THEN b.high ELSE b.low + (b.high - b.low) / 2 END
@@ -33,9 +37,9 @@ def number_after(at: datetime) -> int:
 
 
 def ends() -> tuple[int, int]:
-    """The smallest and the greatest number; zeros when there is no job."""
+    """The smallest and the greatest number that PostgreSQL gave; zeros when there is no such job."""
     with connections[configuration().database].cursor() as cursor:
-        cursor.execute("SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM jobs_job")
+        cursor.execute(_ENDS)
         oldest, newest = cursor.fetchone()
         return oldest, newest
 
@@ -43,11 +47,12 @@ def ends() -> tuple[int, int]:
 def by_number_or_id(text: str) -> list[int]:
     """The job with this number, or with this Celery id, which is one word of eight characters at least."""
     text = text.strip().replace("\0", "")
-    number = [int(text)] if text.isascii() and text.isdigit() and len(text) < 19 else []
+    number = number_of(text)
+    numbers = [] if number is None else [number]
     if len(text) < 8 or " " in text:
-        return number
+        return numbers
     jobs = Job.objects.using(configuration().database).order_by()
-    return number + list(jobs.filter(task_id=text).values_list("pk", flat=True))
+    return numbers + list(jobs.filter(task_id=text).values_list("pk", flat=True))
 
 
 def _moved(at: datetime, by: timedelta) -> datetime:

@@ -7,7 +7,9 @@ from typing import Final
 from django.db import connections
 
 from jobs.conf import configuration
+from jobs.domain.numbers import HIGHEST
 from jobs.models import Job
+from jobs.store.numbering import LAST
 
 NEAR: Final = 300  # numbers to either side where the others of a group are looked for: a group is sent at once
 LATELY: Final = 5_000  # newest numbers where jobs of the same task are looked for
@@ -19,11 +21,11 @@ _COLUMNS: Final = _READ.split(", ")
 _SQL: Final = rf"""
 SELECT 'known', {_READ} FROM jobs_job WHERE task_id = ANY(%(ids)s)
 UNION ALL
-(SELECT 'group', {_READ} FROM jobs_job WHERE %(group)s::text IS NOT NULL AND id BETWEEN %(pk)s - {NEAR} AND %(pk)s + {NEAR} AND id <> %(pk)s
+(SELECT 'group', {_READ} FROM jobs_job WHERE %(group)s::text IS NOT NULL AND id BETWEEN %(from)s AND %(to)s AND id <> %(pk)s
     AND strpos(options::text, %(group)s::text) > 0 ORDER BY id LIMIT {MOST})
 UNION ALL
-(SELECT 'task', {_READ} FROM jobs_job WHERE id > (SELECT max(id) FROM jobs_job) - {LATELY} AND task = %(task)s AND id <> %(pk)s
-  ORDER BY id DESC LIMIT {NEWEST})"""
+(SELECT 'task', {_READ} FROM jobs_job WHERE id > (SELECT max(id) FROM jobs_job WHERE id <= {LAST}) - {LATELY}
+    AND task = %(task)s AND id <> %(pk)s ORDER BY id DESC LIMIT {NEWEST})"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,8 @@ def related(job: Job, ids: Sequence[str], group: str | None) -> Related:
     """The jobs with these Celery ids, others of the group (a text of the stored message; None: no group), and the newest of the task."""
     found: dict[str, list[Job]] = {"known": [], "group": [], "task": []}
     with connections[configuration().database].cursor() as cursor:
-        cursor.execute(_SQL, {"ids": list(ids), "group": group, "pk": job.pk, "task": job.task})
+        near = {"from": max(job.pk - NEAR, -HIGHEST), "to": min(job.pk + NEAR, HIGHEST)}
+        cursor.execute(_SQL, {"ids": list(ids), "group": group, "pk": job.pk, "task": job.task, **near})
         for kind, *values in cursor.fetchall():
             found[kind].append(Job.from_db(configuration().database, _COLUMNS, values))
     return Related(known={str(one.task_id): one for one in found["known"]}, group=found["group"], task=found["task"])

@@ -11,6 +11,7 @@ from jobs.conf import configuration
 from jobs.domain import readable, words
 from jobs.domain.secrets import masked, masked_text
 from jobs.store.many import execute_many
+from jobs.store.numbering import LAST
 
 MOST: Final = 10_000  # jobs that are found one by one; what more jobs have is looked for from the newest on
 CHUNK: Final = 500  # rows of one step
@@ -21,6 +22,7 @@ SAMPLE: Final = 2_000  # of the newest jobs in the index: where they say that fa
 _ONLY_ONE: Final = (7304, 1)  # advisory lock of the process that fills
 # Of the index; it stands in migration 0018, letter for letter, as the condition of an index of its own.
 FAILED: Final = "words @@ '{}'::tsquery".format(words.FAILED.replace("'", "''"))
+_INDEXED: Final = f"(SELECT max(job) FROM jobs_search WHERE job <= {LAST})"  # the newest
 _READ: Final = "SELECT id, task, name, args::text, kwargs::text, created_by_id, last_error FROM jobs_job j"
 # The numbers of both sides are bounded, else PostgreSQL would hash the whole index.
 _MISSING: Final = "id > %(above)s AND NOT EXISTS (SELECT 1 FROM jobs_search s WHERE s.job = j.id AND s.job > %(above)s)"
@@ -34,14 +36,14 @@ _ERRORS: Final = f"""
 SELECT a.id, a.job_id, a.error_class, a.message FROM jobs_attempt a WHERE a.id > %(above)s
    AND EXISTS (SELECT 1 FROM jobs_search s WHERE s.job = a.job_id AND s.attempt < a.id) ORDER BY a.id LIMIT {CHUNK}"""
 _FIND: Final = f"""
-WITH seen AS (SELECT max(job) AS newest, count(*) FILTER (WHERE words @@ %(query)s::tsquery)
+WITH seen AS (SELECT {_INDEXED} AS newest, count(*) FILTER (WHERE words @@ %(query)s::tsquery)
                      * (SELECT reltuples FROM pg_class WHERE oid = 'jobs_search'::regclass) / {SAMPLE} > 2 * {MOST} AS many
                 FROM (SELECT job, words FROM jobs_search ORDER BY job DESC LIMIT {SAMPLE}) part)
 SELECT newest, many, (SELECT array_agg(job) FROM (SELECT job FROM jobs_search
                                                    WHERE NOT (SELECT many FROM seen) AND words @@ %(query)s::tsquery LIMIT {MOST + 1}) hit)
   FROM seen"""
 _FIND_FAILED: Final = f"""
-SELECT (SELECT max(job) FROM jobs_search),
+SELECT {_INDEXED},
        (SELECT array_agg(job) FROM (SELECT job FROM jobs_search WHERE words @@ %s::tsquery AND {FAILED} LIMIT {MOST_FAILED + 1}) hit)"""
 _NEWER_ERRORS: Final = (
     "SELECT a.id, a.job_id, a.error_class, a.message FROM jobs_attempt a JOIN jobs_search s ON s.job = a.job_id WHERE a.id > s.attempt"
@@ -56,7 +58,7 @@ def fill(cursor: Any, mask: Mask) -> int:
     """Index some of what is new; how many rows that were, 0 also when another process does it. Run it in a transaction."""
     if not _turn(cursor):
         return 0
-    cursor.execute("SELECT coalesce(max(job), 0) FROM jobs_search")
+    cursor.execute(f"SELECT coalesce({_INDEXED}, 0)")
     cursor.execute(_NEW, {"above": cursor.fetchone()[0] - LATE})
     jobs = _insert(cursor, cursor.fetchall(), mask)
     cursor.execute("SELECT coalesce(max(attempt), 0) FROM jobs_search WHERE attempt > 0")

@@ -6,6 +6,8 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import QueryDict
 
+from jobs.domain.numbers import number_of
+
 SIZE = 50
 
 
@@ -33,7 +35,7 @@ def page_of(rows: QuerySet[Any, Any], query: QueryDict, size: int = SIZE, *, rea
 
     A page that ended at its reach leads on from there, with rows or without.
     """
-    before, after = _number(query.get("before")), _number(query.get("after"))
+    before, after = number_of(query.get("before", "")), number_of(query.get("after", ""))
     if after is not None:
         return _upwards(rows, query, size, after, _above(reach, after))
     end = _below(reach, before)
@@ -69,10 +71,6 @@ def _above(reach: Reach | None, after: int) -> int | None:
         return None
     end = max(after, reach.oldest - 1) + reach.numbers
     return end if end < reach.newest else None
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _address(query: QueryDict, key: str, number: int | None) -> str:

@@ -9,6 +9,7 @@ from django.http import QueryDict
 
 from jobs import masking
 from jobs.domain import words
+from jobs.domain.numbers import number_of
 from jobs.models.dead_letter import Resolution
 from jobs.store import letters, search
 from jobs.store.letters import Entries
@@ -62,7 +63,8 @@ def apply(rows: Entries, pairs: tuple[tuple[str, str], ...]) -> Entries:
 
 def _found(text: str) -> Q:
     """Those of jobs that have these words and failed in some run, as the list of jobs finds them."""
-    number = Q(job_id=int(text)) if _is_number(text) else Q(pk__in=[])
+    job = number_of(text)
+    number = Q(pk__in=[]) if job is None else Q(job_id=job)
     query = words.query(text)
     if not query:
         return number

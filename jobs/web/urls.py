@@ -1,7 +1,7 @@
 """Addresses of the desk."""
 
 from django.urls import path, register_converter
-from django.urls.converters import StringConverter
+from django.urls.converters import IntConverter, StringConverter
 
 from jobs.web.views import (
     audit,
@@ -27,7 +27,14 @@ class Text(StringConverter):
     regex = r"[^/\0]+"
 
 
+class Number(IntConverter):
+    """Of a job: an INSERT may have brought a negative one."""
+
+    regex = "-?[0-9]+"
+
+
 register_converter(Text, "jobs_text")  # one space of names for all apps of a project
+register_converter(Number, "jobs_number")
 app_name = "jobs"
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -54,10 +61,10 @@ urlpatterns = [
     path("jobs/workers/<int:pk>/", worker.worker_detail, name="worker"),
     path("jobs/workers/<int:pk>/<slug:verb>/", worker.worker_steer, name="worker_steer"),
     path("jobs/audit/", audit.audit_list, name="audit"),
-    path("jobs/<int:pk>/", job.job_detail, name="detail"),
-    path("jobs/<int:pk>/cancel/", job.job_cancel, name="cancel"),
-    path("jobs/<int:pk>/reprocess/", job.job_reprocess, name="reprocess"),
-    path("jobs/<int:pk>/priority/", job.job_priority, name="priority"),
+    path("jobs/<jobs_number:pk>/", job.job_detail, name="detail"),
+    path("jobs/<jobs_number:pk>/cancel/", job.job_cancel, name="cancel"),
+    path("jobs/<jobs_number:pk>/reprocess/", job.job_reprocess, name="reprocess"),
+    path("jobs/<jobs_number:pk>/priority/", job.job_priority, name="priority"),
     path("preferences/", preferences.preferences, name="preferences"),
     path("healthz", probe.healthz, name="healthz"),
     path("readyz", probe.readyz, name="readyz"),

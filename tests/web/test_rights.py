@@ -141,6 +141,7 @@ def filled(name: str, pattern: str, rows: dict[str, int]) -> str:
     kind = own or next((kind for kind in ("deadletterqueue", "audit") if f"_{kind}_" in name), "job")
     for part, value in (
         ("<int:pk>", rows[kind]),
+        ("<jobs_number:pk>", rows[kind]),
         ("<path:object_id>", rows[kind]),
         ("<jobs_text:fingerprint>", rows["fingerprint"]),
         ("<slug:verb>", "drain"),

@@ -6,13 +6,12 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
+from jobs.domain.numbers import HIGHEST, LOWEST
 from jobs.models import Audit
 from jobs.models.audit import SOURCE_LABELS, VERB_LABELS
 from jobs.web.access import needs
 from jobs.web.paging import page_of
 from jobs.web.widgets import dress
-
-LONGEST = 2**63 - 1  # the highest number a job can have
 
 
 class AuditFilter(forms.Form):
@@ -21,7 +20,7 @@ class AuditFilter(forms.Form):
     actor = forms.CharField(label=_("Who"), required=False, max_length=200, widget=forms.TextInput(attrs={"dir": "auto"}))
     verb = forms.ChoiceField(label=_("What"), required=False, choices=[("", _("All")), *VERB_LABELS.items()])
     source = forms.ChoiceField(label=_("From where"), required=False, choices=[("", _("All")), *SOURCE_LABELS.items()])
-    job = forms.IntegerField(label=_("Number of the job"), required=False, min_value=0, max_value=LONGEST)
+    job = forms.IntegerField(label=_("Number of the job"), required=False, min_value=LOWEST, max_value=HIGHEST)
 
 
 @needs("view_audit")

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from jobs import batches
+from jobs.domain.numbers import number_of
 from jobs.models import Batch, Job
 from jobs.web.access import needs
 from jobs.web.addresses import posted_from
@@ -62,5 +63,5 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponse:
 def _chosen(request: HttpRequest) -> QuerySet[Job, Job]:
     if request.POST.get("all"):
         return JobFilter(request.POST).apply(Job.objects.all())
-    numbers = [int(text) for text in request.POST.getlist("job")[:1000] if text.isascii() and text.isdigit() and len(text) < 19]
-    return Job.objects.filter(pk__in=numbers)
+    numbers = map(number_of, request.POST.getlist("job")[:1000])
+    return Job.objects.filter(pk__in=[number for number in numbers if number is not None])

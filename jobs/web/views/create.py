@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods
 from jobs import control, registry
 from jobs.conf import configuration
 from jobs.domain import priority
+from jobs.domain.numbers import number_of
 from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Job
 from jobs.store import caller
@@ -68,12 +69,13 @@ def _after(request: HttpRequest, task: str, pk: int) -> HttpResponseRedirect:
 
 def _old(request: HttpRequest) -> Job | None:
     """The job that `from` names, None without it; whoever may not look at jobs may not read its arguments here."""
-    number = request.GET.get("from", "")
-    if not number:
+    text = request.GET.get("from", "")
+    if not text:
         return None
     if not request.user.has_perm("jobs.view_job"):
         raise PermissionDenied
-    found = Job.objects.filter(pk=int(number)).first() if number.isascii() and number.isdigit() and len(number) < 19 else None
+    number = number_of(text)
+    found = None if number is None else Job.objects.filter(pk=number).first()
     if found is None:
         raise Http404
     return found

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from jobs import steering
 from jobs.models import Job
-from jobs.store import stats, types
+from jobs.store import found, stats, types
 from jobs.store.stats import WorkerLine
 from jobs.web.access import needs
 from jobs.web.forms import ReasonForm
@@ -26,7 +26,7 @@ def worker_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Versions, queues, tasks, memory, its slots and its last jobs."""
     line = _line(pk)
     last = Job.objects.filter(worker=pk, status="running").defer("args", "kwargs", "result", "options").order_by("-started_at")
-    ended = Job.objects.filter(worker=pk, pk__gt=_newest() - 50_000).exclude(status="running")
+    ended = Job.objects.filter(worker=pk, pk__gt=found.ends()[1] - 50_000).exclude(status="running")
     context = {
         "line": line,
         "workers": [line],
@@ -66,7 +66,3 @@ def _line(pk: int) -> WorkerLine:
     if line is None:
         raise Http404
     return line
-
-
-def _newest() -> int:
-    return Job.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
