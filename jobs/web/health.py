@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -125,7 +126,7 @@ def queue_alerts(queues: Sequence[QueueLine], workers: Sequence[WorkerLine]) -> 
 
 
 def _queue_alerts(line: QueueLine, workers: Sequence[WorkerLine]) -> list[Alert]:
-    url, link = reverse("jobs:list") + f"?queue={line.name}", _("Show its jobs")
+    url, link = f"{reverse('jobs:list')}?{urlencode({'queue': line.name})}", _("Show its jobs")
     if workers and (line.waiting or line.later) and not line.workers:
         if drained := [one for one, queues in steering.drained([line.worker for line in workers]).items() if line.name in queues]:
             return [_drained_alert(line.name, drained)]

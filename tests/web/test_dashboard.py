@@ -1,6 +1,7 @@
 """The dashboard: what each number means, how fast each queue goes, how far each run is, and what needs a person."""
 
 import doctest
+import html
 import re
 from typing import Any
 
@@ -209,6 +210,16 @@ def test_a_slow_queue_and_one_that_nobody_serves(page: Any, worker: int, leader:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE jobs_job SET run_at = now() - interval '200 s' WHERE name = 'old'")
     assert len(alerts(page())) == 1
+
+
+def test_the_link_to_a_queue_leads_to_its_jobs_whatever_it_is_called(client: Client, page: Any, worker: int, leader: None) -> None:
+    name = "a&status=failed#x؟ %41+"
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO jobs_job (task, queue) VALUES (%s, %s)", [TASK, name])
+    for address in ("/", "/jobs/queues/"):
+        links = [html.unescape(link) for link in re.findall(r'href="(/jobs/\?[^"]*queue=[^"]*)"', page(address))]
+        assert len(links) == 3, "of the alert, of this queue, of the worker's own"
+        assert {client.get(link).context["form"].data.dict()["queue"] for link in links} == {name, "celery"}
 
 
 def test_dead_letters_need_a_person(page: Any, worker: int, leader: None) -> None:
