@@ -1,21 +1,30 @@
 """Who may open a page: a visitor is asked to log in, an account needs the permission of the view."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext as _
 
 from jobs.web.addresses import View, page_address
 
+# No browser keeps what it was shown: after the logout nobody finds it there.
+SEEN: Final[dict[str, Any]] = {"private": True, "no_store": True}
+# Some do not keep what was typed into a page of which they keep nothing: going back to it would find the form empty.
+TYPED: Final[dict[str, Any]] = {"private": True, "no_cache": True, "max_age": 0}
 
-def needs(permission: str) -> Callable[[View], View]:
-    """Lead a visitor to LOGIN_URL, with or without our middleware; answer 403 to an account without `jobs.<permission>`."""
+
+def needs(permission: str, *, kept: Mapping[str, Any] = SEEN) -> Callable[[View], View]:
+    """Lead a visitor to LOGIN_URL, with or without our middleware; answer 403 to an account without `jobs.<permission>`.
+
+    `kept`: what a browser may keep of the page.
+    """
 
     def decorate(view: View) -> View:
         known = login_required(permission_required(f"jobs.{permission}", raise_exception=True)(view))
@@ -24,7 +33,9 @@ def needs(permission: str) -> Callable[[View], View]:
         def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.method == "POST" and not request.user.is_authenticated:
                 return send_again(request)
-            return known(request, *args, **kwargs)
+            response = known(request, *args, **kwargs)
+            patch_cache_control(response, **kept)
+            return response
 
         return answer
 

@@ -22,6 +22,7 @@ from tests.rows import job_in
 pytestmark = pytest.mark.django_db
 ROLES = ("stranger", "nobody", "viewer", "operator", "admin", "root")
 LOOK, OPERATE, ANSWER, ROOT = ROLES[2:], ROLES[3:], ROLES[4:], ROLES[5:]
+TYPED = ("jobs:create", "jobs:dead_letters_reprocess", "jobs:dead_letters_resolve")  # pages to fill in: to be found as they were left
 NOBODY: tuple[str, ...] = ()
 OPEN = ROLES
 # name of the address: what GET and POST answer, and to whom; None: the method does not exist (405)
@@ -228,7 +229,10 @@ def test_the_headers_of_every_page(groups: None, rows: dict[str, int]) -> None:
     client = client_of("root")
     for name, pattern in addresses():
         if (TABLE[name][0] or ((), set()))[0]:
-            headers = client.get(filled(name, pattern, rows)).headers
+            answer = client.get(filled(name, pattern, rows))
+            headers = answer.headers
+            kept = set(headers.get("Cache-Control", "").split(", "))
+            assert answer.status_code != 200 or kept >= {"private", *(("no-cache", "max-age=0") if name in TYPED else ("no-store",))}, name
             policy = headers["Content-Security-Policy"]
             assert "unsafe" not in policy, name
             assert "default-src 'none'" in policy, name

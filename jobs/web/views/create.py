@@ -23,7 +23,7 @@ from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Job
 from jobs.store import caller
 from jobs.web import again, forecast
-from jobs.web.access import needs
+from jobs.web.access import TYPED, needs
 from jobs.web.arguments import PREFIX, ArgumentsForm, form_for
 from jobs.web.forms import JobForm
 from jobs.web.reports import page_actor
@@ -32,7 +32,7 @@ from jobs.web.widgets import dress, problems
 KEPT = 20  # submissions remembered in the session
 
 
-@needs("add_job")
+@needs("add_job", kept=TYPED)
 @require_http_methods(["GET", "HEAD", "POST"])
 def job_create(request: HttpRequest) -> HttpResponse:
     """Choose a task, then its fields; afterwards the job's page. `from` in the address: all as that job had it."""

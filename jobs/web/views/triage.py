@@ -15,7 +15,7 @@ from jobs.models.audit import Verb
 from jobs.models.dead_letter import Resolution
 from jobs.store import letters
 from jobs.web import selection
-from jobs.web.access import needs
+from jobs.web.access import TYPED, needs
 from jobs.web.forms import ReprocessForm, ResolveForm
 from jobs.web.health import GROWING
 from jobs.web.reports import page_actor, say
@@ -25,7 +25,7 @@ from jobs.web.widgets import dress
 SAMPLE = 5
 
 
-@needs("triage_deadletterqueue")
+@needs("triage_deadletterqueue", kept=TYPED)
 @require_http_methods(["GET", "HEAD", "POST"])
 def reprocess(request: HttpRequest) -> HttpResponse:
     """Run the jobs of a selection again: with other arguments or priority, at a pace, after a trial."""
@@ -45,7 +45,7 @@ def reprocess(request: HttpRequest) -> HttpResponse:
     return _preview(request, "jobs/dead_letter/reprocess.html", chosen, form, size, tasks=letters.tasks(chosen.rows()))
 
 
-@needs("triage_deadletterqueue")
+@needs("triage_deadletterqueue", kept=TYPED)
 @require_http_methods(["GET", "HEAD", "POST"])
 def resolve(request: HttpRequest) -> HttpResponse:
     """Close a selection with a note."""
