@@ -8,7 +8,7 @@ from django.db import connections, transaction
 from django.db.models import Count
 from django.utils.translation import gettext as _
 
-from jobs import control, dead_letters
+from jobs import control, dead_letters, rights
 from jobs.conf import configuration
 from jobs.control import Report
 from jobs.domain.actors import Actor, Source
@@ -18,6 +18,7 @@ from jobs.models.audit import Verb
 from jobs.models.batch import BatchState
 from jobs.models.job import ClockTimestamp
 from jobs.refusals import Refusal
+from jobs.store import audit
 
 FOLLOWED: Final = 5_000  # jobs of a batch whose end is followed on its page
 AT_ONCE: Final = 500  # more than these go on in the background
@@ -66,9 +67,14 @@ def confirm(pk: int, by: Actor, **options: Any) -> bool:
 
 def stop(pk: int, by: Actor) -> bool:
     """Let the rest be as it is; False when it had ended already."""
-    rows = Batch.objects.using(configuration().database).filter(pk=pk, state__in=_ACTIVE)
-    remark = f"stopped by:{by.name}"
-    return bool(rows.update(state=BatchState.STOPPED.value, ended_at=ClockTimestamp(), remark=remark))
+    alias = configuration().database
+    with transaction.atomic(using=alias):
+        rows = Batch.objects.using(alias).filter(pk=pk, state__in=_ACTIVE)
+        remark = f"stopped by:{by.name}"
+        if not rows.update(state=BatchState.STOPPED.value, ended_at=ClockTimestamp(), remark=remark):
+            return False
+        _record_stop(pk, by, alias)
+    return True
 
 
 def undo(pk: int, by: Actor) -> list[Batch]:
@@ -186,6 +192,8 @@ def remark_text(batch: Batch) -> str:
             return _("Stopped by %(name)s.") % {"name": value}
         case "takes back":
             return _("Takes back act %(number)s.") % {"number": value}
+        case "may not":
+            return _("Stopped: %(name)s may not do this any more.") % {"name": value}
         case "trial failed" if batch.place >= batch.total:
             return _("The trial, job %(number)s, did not complete.") % {"number": value}
         case "trial failed":
@@ -207,6 +215,9 @@ def _step(pk: int) -> bool:
         batch = Batch.objects.using(alias).select_for_update(skip_locked=True).filter(pk=pk, state__in=_ACTIVE).first()
         if batch is None:
             return False
+        if not rights.may(Actor(name=batch.actor, source=Source(batch.source)), rights.needed(batch.what, entries=batch.entries)):
+            _end(batch, f"may not:{batch.actor}", alias)
+            return False
         if batch.state == BatchState.TRIAL:
             return _trial(batch, alias)
         ids = batch.ids[batch.place :][: _room(batch, alias)]
@@ -219,6 +230,18 @@ def _step(pk: int) -> bool:
             batch.state, batch.ended_at = BatchState.DONE.value, ClockTimestamp()
         batch.save(using=alias)
         return batch.active and batch.pace is None
+
+
+def _end(batch: Batch, remark: str, alias: str) -> None:
+    """Let the rest be as it is, though nobody asked for that."""
+    batch.state, batch.ended_at, batch.remark = BatchState.STOPPED.value, ClockTimestamp(), remark
+    batch.save(using=alias)
+    _record_stop(batch.pk, Actor(name="leader"), alias, note=remark_text(batch))
+
+
+def _record_stop(pk: int, by: Actor, alias: str, note: str = "") -> None:
+    with connections[alias].cursor() as cursor:
+        audit.steered(cursor, by, Verb.STOP, str(pk), {}, {}, note=note)
 
 
 def _turn(batch: Batch, ids: Sequence[int]) -> Report:

@@ -32,6 +32,7 @@ class Verb(StrEnum):
     OWN = "own"
     SNOOZE = "snooze"
     WAKE = "wake"
+    STOP = "stop"
 
 
 VERB_LABELS = {
@@ -51,6 +52,7 @@ VERB_LABELS = {
     Verb.OWN: pgettext_lazy("audit", "owner changed"),
     Verb.SNOOZE: pgettext_lazy("audit", "notices snoozed"),
     Verb.WAKE: pgettext_lazy("audit", "snooze ended"),
+    Verb.STOP: pgettext_lazy("audit", "act on many jobs stopped"),
 }
 SOURCE_LABELS = {
     Source.PAGE: pgettext_lazy("audit", "page"),

@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from jobs import rights
 from jobs.domain import priority
 from jobs.domain.statuses import LATEST
 from jobs.enqueueing import MAX_RETRIES, NAME_LIMIT, wrong_queue
@@ -190,13 +191,7 @@ class SnoozeForm(forms.Form):
         return now + timedelta(hours=int(chosen))
 
 
-PERMISSIONS = {
-    Verb.CANCEL: "jobs.control_job",
-    Verb.REPROCESS: "jobs.control_job",
-    Verb.PRIORITY: "jobs.control_job",
-    Verb.QUEUE: "jobs.control_job",
-    Verb.DELETE: "jobs.delete_job",
-}
+PERMISSIONS = {verb: rights.needed(verb, entries=False) for verb in (Verb.CANCEL, Verb.REPROCESS, Verb.PRIORITY, Verb.QUEUE, Verb.DELETE)}
 
 
 def _name_of_a_queue(name: str) -> None:

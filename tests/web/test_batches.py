@@ -2,13 +2,16 @@
 
 import re
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
-from django.utils import translation
+from django.utils import timezone, translation
 
 from jobs import batches, control
 from jobs.domain.actors import Actor, Source
@@ -20,7 +23,7 @@ from jobs.store.transitions import Failure, Run
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
-SARA = Actor(name="sara", source=Source.PAGE)
+SARA = Actor(name="sara", source=Source.CODE)
 
 
 def entries() -> list[int]:
@@ -55,7 +58,7 @@ def test_exactly_the_set_has_its_turn_and_is_recorded() -> None:
     assert (batch.state, batch.place, batch.done, sum(batch.reasons.values())) == (BatchState.DONE, 5, 4, 1)
     late.refresh_from_db()
     assert late.status == "pending"
-    assert Audit.objects.filter(actor="sara", source="page", verb="cancel").count() == 4
+    assert Audit.objects.filter(actor="sara", source="code", verb="cancel").count() == 4
 
 
 def test_arguments_and_priority_are_changed_and_the_rest_is_kept() -> None:
@@ -139,6 +142,55 @@ def test_what_is_stopped_stays_so() -> None:
     assert not batches.stop(batch.pk, SARA)
     finish()
     assert Job.objects.filter(status="pending").count() == 1
+
+
+@pytest.mark.parametrize("lost", ["account", "active", "right", "nothing"])
+@pytest.mark.parametrize("verb", [Verb.REPROCESS, Verb.PRIORITY, Verb.DELETE])
+def test_an_act_ends_with_the_rights_of_who_began_it(sara: Client, verb: Verb, lost: str) -> None:
+    right = {Verb.REPROCESS: "triage_deadletterqueue", Verb.PRIORITY: "control_job", Verb.DELETE: "delete_job"}[verb]
+    omar, group = get_user_model().objects.create_user("omar", "", "x"), Group.objects.create(name="those who may")
+    group.permissions.add(Permission.objects.get(codename=right))
+    omar.groups.add(group)
+    jobs = [job_in("cancelled" if verb is Verb.DELETE else "failed").id for _ in range(3)]
+    ids = entries() if verb is Verb.REPROCESS else jobs
+    by = Actor(name="omar", source=Source.PAGE)
+    batch = batches.start(verb, ids, by, entries=verb is Verb.REPROCESS, pace=1, **({"priority": 9} if verb is Verb.PRIORITY else {}))
+    batches.go_on()
+    {
+        "account": omar.delete,
+        "active": partial(get_user_model().objects.filter(pk=omar.pk).update, is_active=False),
+        "right": group.permissions.clear,
+        "nothing": str,
+    }[lost]()
+    Batch.objects.update(started_at=timezone.now() - timedelta(seconds=2))
+    batches.go_on()
+    batch.refresh_from_db()
+    if lost == "nothing":
+        assert (batch.state, batch.place) == (BatchState.RUNNING, 2)
+        return
+    assert (batch.state, batch.place, batch.ended_at is not None) == (BatchState.STOPPED, 1, True)
+    assert "Stopped: omar may not do this any more." in sara.get(f"/jobs/batches/{batch.pk}/").content.decode()
+    act = Audit.objects.get(verb="stop")
+    assert (act.actor, act.name, "omar" in act.note) == ("leader", str(batch.pk), True)
+    assert "act on many jobs stopped" in sara.get("/jobs/audit/?verb=stop").content.decode()
+
+
+def test_a_trial_waits_for_nobody_who_may_not_go_on() -> None:
+    omar = get_user_model().objects.create_superuser("omar", "", "x")
+    jobs = [job_in("failed").id for _ in range(2)]
+    batch = batches.start(Verb.REPROCESS, entries(), Actor(name="omar", source=Source.PAGE), entries=True, trial=True)
+    finish()
+    omar.delete()
+    run(jobs[0])
+    finish()
+    batch.refresh_from_db()
+    assert (batch.state, batch.place) == (BatchState.STOPPED, 1)
+
+
+def test_who_stops_an_act_stands_in_the_audit() -> None:
+    batch = batches.start(Verb.REPROCESS, [job_in("failed").id], SARA, pace=1)
+    assert batches.stop(batch.pk, SARA)
+    assert Audit.objects.values_list("actor", "verb", "name", "note").get() == ("sara", "stop", str(batch.pk), "")
 
 
 def test_a_crash_in_the_middle_gives_nothing_its_turn_twice(monkeypatch: pytest.MonkeyPatch) -> None:

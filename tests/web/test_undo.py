@@ -16,7 +16,7 @@ from jobs.store.transitions import Run
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
-SARA = Actor(name="sara", source=Source.PAGE)
+SARA = Actor(name="sara", source=Source.CODE)
 
 
 def done(verb: Verb, jobs: list[int], **options: object) -> Batch:

@@ -10,13 +10,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
-from jobs import batches, control
+from jobs import batches, control, rights
 from jobs.domain.statuses import State, Status
 from jobs.models import Batch, Job
 from jobs.models.batch import BatchState
 from jobs.web.access import needs
 from jobs.web.addresses import posted_from
-from jobs.web.forms import PERMISSIONS, BulkForm
+from jobs.web.forms import BulkForm
 from jobs.web.live import render_live
 from jobs.web.paging import page_of
 from jobs.web.reports import page_actor
@@ -50,7 +50,7 @@ def batch_detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _context(request: HttpRequest, pk: int) -> dict[str, Any]:
     batch = get_object_or_404(Batch.objects.defer("ids").exclude(state=BatchState.DRAFT), pk=pk)
-    may = request.user.has_perm(permission(batch))
+    may = request.user.has_perm(rights.needed(batch.what, entries=batch.entries))
     became = batches.outcome(pk)
     undoable = _undoable(batch)
     taken_back_by = batches.taken_back_by(pk) if undoable else []
@@ -91,7 +91,7 @@ def preview(request: HttpRequest, batch: Batch, form: BulkForm) -> HttpResponse:
 def batch_stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Let the rest be as it is."""
     batch = get_object_or_404(Batch.objects.defer("ids"), pk=pk)
-    if not request.user.has_perm(permission(batch)):
+    if not request.user.has_perm(rights.needed(batch.what, entries=batch.entries)):
         return render(request, "403.html", status=403)
     if batches.stop(pk, page_actor(request)):
         messages.success(request, _("Stopped: the rest stays as it is."))
@@ -107,7 +107,7 @@ def batch_stop(request: HttpRequest, pk: int) -> HttpResponse:
 def batch_undo(request: HttpRequest, pk: int) -> HttpResponse:
     """Take back what it changed."""
     batch = get_object_or_404(Batch.objects.defer("ids"), pk=pk)
-    if not request.user.has_perm(permission(batch)):
+    if not request.user.has_perm(rights.needed(batch.what, entries=batch.entries)):
         return render(request, "403.html", status=403)
     try:
         made = batches.undo(pk, page_actor(request))
@@ -138,8 +138,3 @@ def _nothing_back(pk: int) -> str:
 
 def _undoable(batch: Batch) -> bool:
     return not batch.active and not batch.entries and batch.verb in batches.UNDOABLE and batch.done > 0
-
-
-def permission(batch: Batch) -> str:
-    """Who has this right may begin, stop and take back such an act."""
-    return "jobs.triage_deadletterqueue" if batch.entries else PERMISSIONS.get(batch.what, "jobs.control_job")

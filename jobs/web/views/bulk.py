@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from jobs import batches
+from jobs import batches, rights
 from jobs.domain.numbers import number_of
 from jobs.models import Batch, Job
 from jobs.web.access import needs
@@ -15,7 +15,7 @@ from jobs.web.addresses import posted_from
 from jobs.web.filters import JobFilter
 from jobs.web.forms import PERMISSIONS, BulkForm
 from jobs.web.reports import page_actor, warn_of_queue
-from jobs.web.views.batch import permission, preview
+from jobs.web.views.batch import preview
 from jobs.web.views.errors import unreadable
 
 
@@ -43,7 +43,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
 def confirm(request: HttpRequest, pk: int) -> HttpResponse:
     """Begin what was previewed."""
     batch = get_object_or_404(Batch, pk=pk, entries=False)
-    if not request.user.has_perm(permission(batch)):
+    if not request.user.has_perm(rights.needed(batch.what, entries=False)):
         return render(request, "403.html", status=403)
     form = BulkForm(batch.what, request.POST)
     if not form.is_valid():
