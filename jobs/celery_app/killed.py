@@ -8,19 +8,20 @@ from celery import states
 
 from jobs.celery_app import aftermath, failures, meta, process_engine, retries, sending, settle
 from jobs.store import transitions
+from jobs.store.ownership import if_own
 from jobs.store.transitions import Run
 
 
 def bury(app: Any, request: Any, run: Run, error: BaseException, trace: Any, tell: Callable[[], None]) -> None:
     """running -> pending or failed, by the parent of a process that was killed at its hard time limit. A child that died is a
-    lost run instead.
+    lost run instead; one that had not claimed its job changes nothing, for another worker may run it.
     """
     if isinstance(error, WorkerLostError):
         return
     failure = failures.of(error, str(trace) if trace else None)
-    pause = retries.pause(request)
+    engine, pause = process_engine.current(), retries.pause(request)
     if pause is not None:
-        process_engine.current().write(lambda cursor: transitions.retry(cursor, run, failure, delay=pause))
+        engine.write(if_own(lambda cursor: transitions.retry(cursor, run, failure, delay=pause), run, engine.worker_id))
         return
     more = meta.failure(app.backend.encode_result(error, states.FAILURE), failure.traceback, None)
 
@@ -31,7 +32,7 @@ def bury(app: Any, request: Any, run: Run, error: BaseException, trace: Any, tel
             tell()
         return True
 
-    if process_engine.current().write(body, written=settle.was_written(run, failure)):
+    if engine.write(if_own(body, run, engine.worker_id), written=settle.was_written(run, failure)):
         settle.log_burial(run, request.task, failure)
         if request.errbacks:
-            aftermath.run(app, process_engine.current(), run.id)
+            aftermath.run(app, engine, run.id)

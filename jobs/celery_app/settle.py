@@ -17,6 +17,7 @@ from jobs.domain.outcomes import Outcome as Ending
 from jobs.store import interventions, late, transitions
 from jobs.store.engine import unless_locked
 from jobs.store.insert import NewJob
+from jobs.store.ownership import if_own
 from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger("jobs.worker")
@@ -244,7 +245,9 @@ def revoked(run: Run, reason: str) -> None:
 def _cancel_elsewhere(run: Run, reason: str) -> None:
     """running -> cancelled, by the parent of a process that was just told to end. Where the row is locked, that process writes an end."""
     failure = Failure(error_class="Revoked", message=reason, outcome=Ending.CANCELLED)
-    process_engine.current().write(unless_locked(lambda cursor: transitions.cancel_running(cursor, run, failure)))
+    engine = process_engine.current()
+    change = if_own(lambda cursor: transitions.cancel_running(cursor, run, failure), run, engine.worker_id)
+    engine.write(unless_locked(change))
 
 
 def _revoke(run: Run, reason: str) -> bool:
