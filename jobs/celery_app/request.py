@@ -4,9 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import celery.worker.request
-from celery.worker.state import revoked
+from celery.utils.functional import LRUCache
+from celery.worker import state
 
 from jobs.celery_app import process_engine
+from jobs.models.audit import Verb
+from jobs.store import audit
+
+_run_again: LRUCache = LRUCache(limit=10_000)  # task_id: the record of the act for which an earlier revocation was forgotten here
 
 
 class Request(celery.worker.request.Request):
@@ -30,6 +35,30 @@ class Request(celery.worker.request.Request):
         if not groups or "task" in groups:
             super().send_event(type, **fields)
 
+    def revoked(self) -> bool:
+        """Celery's, but what was revoked before somebody had the job run again holds no more. Workers remember revocations for
+        hours; the row knows of each that came since, as a stamp does not say when it was revoked.
+        """
+        is_named = self.id in state.revoked
+        is_stamped = state.revoked_stamps and not state.revoked_stamps.keys().isdisjoint(self.stamped_headers)
+        if (is_named or is_stamped) and not self._already_revoked and (record := self._record_of_act()):
+            if is_named and _run_again.get(self.id, 0) < record:
+                _run_again[self.id] = record
+                state.revoked.discard(self.id)
+            if self.id not in state.revoked:
+                return self._is_late()
+        return bool(super().revoked())
+
+    def _record_of_act(self) -> int:
+        job = self.request_dict.get("job_id")
+        return int(process_engine.current().write(lambda cursor: audit.last(cursor, job, Verb.REPROCESS), single=True))
+
+    def _is_late(self) -> bool:
+        if not self.maybe_expire():
+            return False
+        self._announce_revoked("expired", False, None, True)
+        return True
+
     def maybe_expire(self) -> bool:
         """By the clock of the database, whatever this host's says."""
         if not self.expires:
@@ -37,5 +66,5 @@ class Request(celery.worker.request.Request):
         ahead = timedelta(seconds=process_engine.current().registration.skew)  # type: ignore[attr-defined]
         if datetime.now(self.expires.tzinfo and UTC) - ahead <= self.expires:
             return False
-        revoked.add(self.id)
+        state.revoked.add(self.id)
         return True

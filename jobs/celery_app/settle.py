@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -254,7 +255,8 @@ def _revoke(run: Run, reason: str) -> bool:
     """A job that waits, or one that is this worker's and has not begun."""
     engine = process_engine.current()
     if not engine.take_back(run):  # where the row is locked the message is dropped: the leader sends another, nobody waits here
-        return bool(engine.write(unless_locked(lambda cursor: interventions.cancel_pending(cursor, [run.id], f"Revoked: {reason}"))))
+        change = partial(interventions.cancel_pending, ids=[run.id], reason=f"Revoked: {reason}", runs=run.runs - 1)
+        return bool(engine.write(unless_locked(change)))
     failure = Failure(error_class="Revoked", message=reason, outcome=Ending.CANCELLED)
     try:
         return bool(engine.write(lambda cursor: transitions.cancel_running(cursor, run, failure)))

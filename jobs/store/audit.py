@@ -111,6 +111,12 @@ def link(cursor: Any, actor: Actor, verb: Verb, *, old: tuple[int, str], new: tu
     write(cursor, [(*who, number, clean(name, 300), *change) for number, name in (old, new)])
 
 
+def last(cursor: Any, job: int, verb: Verb) -> int:
+    """The number of the newest record that says so of the job; 0 if there is none."""
+    cursor.execute("SELECT coalesce(max(id), 0) FROM jobs_audit WHERE job = %s AND verb = %s", [job, verb.value])
+    return int(cursor.fetchone()[0])
+
+
 def arranged(cursor: Any, actor: Actor, verb: Verb, rows: Sequence[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]) -> None:
     """A row for each error group (fingerprint, what the error is called, before, after)."""
     if rows:

@@ -19,6 +19,7 @@ FREE: Final = """(unique_key IS NULL OR id IN (
 # Jobs in these statuses, locked, that are free.
 _ALONE: Final = f"""id IN (SELECT id FROM jobs_job WHERE id = ANY(%(ids)s) AND status = ANY(%(statuses)s) ORDER BY id FOR UPDATE)
               AND {FREE}"""
+_EXPIRES: Final = """coalesce(options::text LIKE '%%"expires"%%', false)"""
 DECIDED: Final = """NOT EXISTS (SELECT 1 FROM jobs_deadletterqueue d WHERE d.job_id = jobs_job.id AND d.resolution = 'open')"""
 
 
@@ -37,14 +38,15 @@ def foreseen(cursor: Any, ids: Sequence[int], statuses: Sequence[str], beside: s
     return list(cursor.fetchall())
 
 
-def cancel_pending(cursor: Any, ids: Sequence[int], reason: str = "") -> list[int]:
-    """pending -> cancelled; the numbers of those that were. `reason` is kept as the last error."""
+def cancel_pending(cursor: Any, ids: Sequence[int], reason: str = "", *, runs: int | None = None) -> list[int]:
+    """pending -> cancelled; the numbers of those that were. `reason` is kept as the last error. `runs`: only after so many runs."""
     cursor.execute(
         ended(
             """UPDATE jobs_job SET status = 'cancelled', finished_at = clock_timestamp(), last_error = coalesce(nullif(%s, ''), last_error)
-                WHERE id IN (SELECT id FROM jobs_job WHERE id = ANY(%s) AND status = 'pending' ORDER BY id FOR UPDATE)"""
+                WHERE id IN (SELECT id FROM jobs_job WHERE id = ANY(%s) AND status = 'pending' AND runs = coalesce(%s, runs)
+                              ORDER BY id FOR UPDATE)"""
         ),
-        [clean(reason, 2_000), list(ids)],
+        [clean(reason, 2_000), list(ids), runs],
     )
     done = [row[0] for row in cursor.fetchall()]
     if done:
@@ -76,18 +78,43 @@ def reprocess(cursor: Any, ids: Sequence[int], *, changed: bool = False) -> list
     """failed, cancelled -> pending, due now, with all its retries again; the numbers of those that were.
 
     Not those whose unique_key belongs to a job that has not ended; of several with one key, the newest. `changed`: with other arguments.
-    The message of one that was cancelled while it waited may still lie in Redis: where it says other arguments, or retries that
-    were spent, `runs` goes up, so that it claims nothing.
+    What had a time by which it should have begun has none any more: a person wants it to run. The message of one that was cancelled
+    while it waited may still lie in Redis: where it says other arguments, such a time, or retries that were spent, `runs` goes up, so
+    that it claims nothing.
     """
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', attempts = 0, losses = 0,
-                  runs = runs + (status = 'cancelled' AND worker IS NULL AND (%(changed)s OR attempts > 0))::int,
+                  runs = runs + (status = 'cancelled' AND worker IS NULL AND (%(changed)s OR attempts > 0 OR {_EXPIRES}))::int,
                   run_at = clock_timestamp(), finished_at = NULL, started_at = NULL, worker = NULL, deadline_at = NULL, progress = NULL,
                   result_meta = NULL, cancel_requested_at = NULL, cancel_requested_by = ''
             WHERE {_ALONE} RETURNING id""",
         {"ids": list(ids), "statuses": ["failed", "cancelled"], "changed": changed},
     )
-    return [row[0] for row in cursor.fetchall()]
+    done = [row[0] for row in cursor.fetchall()]
+    _never_expire(cursor, done)
+    return done
+
+
+def _never_expire(cursor: Any, ids: Sequence[int]) -> None:
+    # Read here: PostgreSQL takes no object apart that has a \u0000 in it.
+    cursor.execute(f"SELECT id, options::text FROM jobs_job WHERE id = ANY(%(ids)s) AND {_EXPIRES}", {"ids": list(ids)})
+    rows = [(id, text) for id, options in cursor.fetchall() if (text := _without_expiry(options)) is not None]
+    if rows:
+        execute_many(
+            cursor,
+            "UPDATE jobs_job SET options = new.options::json FROM (VALUES %s) new (id, options) WHERE jobs_job.id = new.id",
+            rows,
+        )
+
+
+def _without_expiry(text: str) -> str | None:
+    """The rest of a message without its `expires`; None where it has none, or is none."""
+    try:
+        options = readable.loads(text)
+        del options["headers"]["expires"]
+    except (ValueError, TypeError, KeyError):  # anyone may have written the row
+        return None
+    return json.dumps(options)
 
 
 def restore(cursor: Any, ids: Sequence[int]) -> list[int]:
