@@ -9,11 +9,13 @@ Lane = tuple[str, int]  # queue, lane
 Sent = tuple[int, int, int]  # id, runs and priority of the row when it was sent
 # The same in SQL, of a row j: with another priority it is another mark, so that it is sent again at once.
 MARK: Final = "((j.id << 24) + ((j.runs & 1048575) << 4) + j.priority)"
+_BITS: Final = (1 << 64) - 1
 
 
 def mark(sent: Sent) -> int:
-    """One number for a row, its runs and its priority, as the pick computes it."""
-    return (sent[0] << 24) + ((sent[1] & 1048575) << 4) + sent[2]
+    """One number for a row, its runs and its priority, as the pick computes it: of 64 bits with their sign, whatever the row's number."""
+    bits = ((sent[0] << 24) + ((sent[1] & 1048575) << 4) + sent[2]) & _BITS
+    return bits - (bits >> 63 << 64)
 
 
 class Window:
