@@ -75,7 +75,8 @@ class Window:
         self.lying = {}
         for lane, messages in lanes.items():
             rows = [sent for message in reversed(messages) if (sent := _sent(message))]  # LPUSH: the oldest is last
-            self.lying[lane] = deque(rows)
+            if rows:  # an empty lane is read again only while somebody serves its queue
+                self.lying[lane] = deque(rows)
             for sent in rows:
                 known.pop(sent, None)
                 self.left.pop(sent, None)

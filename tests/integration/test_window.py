@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection
 
-from jobs.leader.window import MARK, mark
+from jobs.leader.window import MARK, Window, mark
 
 
 @pytest.mark.django_db
@@ -15,3 +15,14 @@ def test_a_row_has_the_same_mark_here_and_there_whatever_its_number() -> None:
             [list(column) for column in zip(*rows, strict=True)],
         )
         assert [row[0] for row in cursor.fetchall()] == [mark(row) for row in rows]
+
+
+def test_an_empty_lane_that_nobody_serves_is_forgotten() -> None:
+    window, message = Window(), b'{"headers": {"job_id": 7, "runs": 1, "job_priority": 5}}'
+    for number in range(3):  # workers that come and go, each with a queue of its own
+        queue = f"w{number}.dq"
+        window.add((queue, 4), [(number, 0, 5)])
+        assert window.resync({**{lane: [] for lane in window.lying}, (queue, 0): [], ("left", 4): [message]}) != []
+        window.settle(set())
+    assert {lane: list(rows) for lane, rows in window.lying.items()} == {("left", 4): [(7, 0, 5)]}
+    assert window.used(("w0.dq", 4)) == 0
