@@ -1,6 +1,9 @@
 """How a run ends that does not complete."""
 
 from enum import StrEnum
+from typing import Final
+
+KEPT: Final = 100  # attempts of a job whose records stay, besides the first
 
 
 class Outcome(StrEnum):

@@ -1,12 +1,13 @@
 """One run of a job that did not complete."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from jobs.domain.outcomes import Outcome
+from jobs.domain.outcomes import KEPT, Outcome
 from jobs.models.job import Job
 
 OUTCOME_LABELS = {
@@ -40,3 +41,8 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id}/{self.run}"
+
+
+def unrecorded(attempts: Sequence[Attempt]) -> int:
+    """Of how many runs between the first one and the others no record is kept; `attempts` are those of a job, in the order of its runs."""
+    return attempts[1].run - attempts[0].run - 1 if len(attempts) > KEPT else 0

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from jobs.domain import own_failures
 from jobs.domain.fingerprint import fingerprint
-from jobs.domain.outcomes import Outcome
+from jobs.domain.outcomes import KEPT, Outcome
 from jobs.domain.statuses import EARLIEST, HELD, LATEST
 from jobs.store import search
 from jobs.store.insert import NewJob
@@ -61,6 +61,20 @@ SELECT id, runs, %(outcome)s, %(error_class)s, %(message)s, %(traceback)s,
        coalesce((SELECT w.name FROM jobs_worker w WHERE w.id = jobs_job.worker), jobs_job.worker::text, ''),
        started_at, clock_timestamp(), %(delay)s
   FROM (SELECT * FROM jobs_job WHERE id = %(id)s AND runs = %(runs)s FOR UPDATE) jobs_job WHERE """
+
+# A job that is tried again for months, or polls by retries, would fill the table.
+_DROP: Final = f"""
+DELETE FROM jobs_attempt WHERE job_id = %(id)s AND run > (SELECT min(run) FROM jobs_attempt WHERE job_id = %(id)s)
+   AND id IN (SELECT id FROM jobs_attempt WHERE job_id = %(id)s ORDER BY run DESC OFFSET {KEPT})"""
+
+
+def _record(cursor: Any, values: dict[str, Any]) -> bool:
+    """Keep how the run ended; False when it is no longer the job's."""
+    cursor.execute(_ATTEMPT + FENCE, values)
+    won = bool(cursor.rowcount)
+    if won and values["runs"] > KEPT:
+        cursor.execute(_DROP, values)
+    return won
 
 
 def parameters(run: Run, failure: Failure, delay: float | None = None) -> dict[str, Any]:
@@ -120,7 +134,7 @@ def retry(
     if asked is None:
         return False
     values = parameters(run, failure, delay) | {"run_at": run_at, "meta": meta, "first": EARLIEST, "last": LATEST}
-    cursor.execute(_ATTEMPT + FENCE, values)
+    _record(cursor, values)
     changed = ""
     if new is not None:
         names = ("args", "kwargs", "options", "queue", "priority", "timeout")
@@ -151,7 +165,7 @@ def release(cursor: Any, run: Run, *, delay: float = 0.0, failure: Failure | Non
     if _is_asked_to_stop(cursor, run):
         return cancel_running(cursor, run, failure or STOPPED)
     if failure is not None:
-        cursor.execute(_ATTEMPT + FENCE, parameters(run, failure, delay))
+        _record(cursor, parameters(run, failure, delay))
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', attempts = attempts - 1, worker = NULL, deadline_at = NULL,
                    run_at = clock_timestamp() + make_interval(secs => %(delay)s) WHERE {FENCE}""",
@@ -168,8 +182,7 @@ def bury(
     `told`: its chain and its chord know of it already; `errbacks`: those are called once this is committed.
     """
     values = parameters(run, failure)
-    cursor.execute(_ATTEMPT + FENCE, values)
-    if not cursor.rowcount:
+    if not _record(cursor, values):
         return False
     cursor.execute(
         ended(
@@ -224,7 +237,7 @@ def lose(cursor: Any, run: Run, failure: Failure) -> bool:
     if _is_asked_to_stop(cursor, run):
         return cancel_running(cursor, run, failure)
     values = parameters(run, failure, 0.0)
-    cursor.execute(_ATTEMPT + FENCE, values)
+    _record(cursor, values)
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', attempts = attempts - 1, losses = losses + 1, worker = NULL, deadline_at = NULL,
                    last_error = %(last_error)s, run_at = clock_timestamp() WHERE {FENCE}""",
@@ -236,7 +249,7 @@ def lose(cursor: Any, run: Run, failure: Failure) -> bool:
 def cancel_running(cursor: Any, run: Run, failure: Failure, *, meta: str | None = None) -> bool:
     """running -> cancelled, once the run was stopped."""
     values = parameters(run, failure) | {"meta": meta}
-    cursor.execute(_ATTEMPT + FENCE, values)
+    _record(cursor, values)
     cursor.execute(
         ended(
             f"""UPDATE jobs_job SET status = 'cancelled', finished_at = clock_timestamp(), last_error = %(last_error)s,

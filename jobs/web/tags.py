@@ -19,6 +19,7 @@ from jobs import batches, masking, refusals
 from jobs.domain import own_failures, tracebacks
 from jobs.domain.statuses import State
 from jobs.models import Batch
+from jobs.models.attempt import unrecorded
 from jobs.models.dead_letter import RESOLUTION_LABELS
 from jobs.models.job import STATUS_LABELS
 from jobs.web import acts, addresses, marks, times, values
@@ -36,6 +37,7 @@ SAID: Final = {
 register = template.Library()
 for _filter in (
     acts.act_text, acts.options, values.call_line, values.one_line, values.pretty, times.clock, times.span, times.seconds, times.per_minute,
+    unrecorded,
 ):  # fmt: skip
     register.filter(_filter)
 for _tag in (marks.spark, marks.slot_meter, marks.slot_is_long):

@@ -13,7 +13,7 @@ from django.utils.translation import pgettext_lazy
 from jobs.domain.outcomes import Outcome
 from jobs.domain.statuses import ENDED, Status
 from jobs.models import Attempt, Job
-from jobs.models.attempt import OUTCOME_LABELS
+from jobs.models.attempt import OUTCOME_LABELS, unrecorded
 from jobs.models.job import STATUS_LABELS
 from jobs.web.times import seconds
 
@@ -27,6 +27,7 @@ class Kind(StrEnum):
     WAIT = "wait"  # due, but not started
     PAUSE = "pause"  # not due yet
     REST = "rest"  # it had ended before it was run again
+    GONE = "gone"  # runs of which no record is kept
     RUN = "run"  # that goes on
     GOOD = "good"  # a run that completed
     BAD = "bad"  # a run that did not
@@ -36,6 +37,7 @@ LABELS: Final[dict[Kind, Promise]] = {
     Kind.WAIT: pgettext_lazy("timeline", "waiting"),
     Kind.PAUSE: pgettext_lazy("timeline", "not due yet"),
     Kind.REST: pgettext_lazy("timeline", "had ended"),
+    Kind.GONE: pgettext_lazy("timeline", "without records"),
     Kind.RUN: pgettext_lazy("timeline", "running"),
     Kind.GOOD: pgettext_lazy("timeline", "a run that completed"),
     Kind.BAD: pgettext_lazy("timeline", "a run that did not complete"),
@@ -86,9 +88,13 @@ def timeline(job: Job, attempts: Sequence[Attempt], now: datetime) -> Timeline:
 
 def _parts(job: Job, attempts: Sequence[Attempt], now: datetime) -> Iterator[Part]:
     here, before = job.created_at, None
-    for attempt in attempts:
+    gone = unrecorded(attempts)
+    for place, attempt in enumerate(attempts):
         start = attempt.started_at or attempt.finished_at
-        yield from _between(here, start, before, None)
+        if place == 1 and gone:
+            yield Part(kind=Kind.GONE, start=here, end=start, text=str(LABELS[Kind.GONE]))
+        else:
+            yield from _between(here, start, before, None)
         outcome = OUTCOME_LABELS[Outcome(attempt.outcome)]
         text = _("Run %(number)d: %(outcome)s") % {"number": attempt.run, "outcome": outcome}
         yield Part(kind=Kind.BAD, start=start, end=attempt.finished_at, text=text)

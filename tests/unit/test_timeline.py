@@ -28,6 +28,7 @@ def shown(found: Timeline) -> list[tuple[str, float]]:
     return [(part.kind.value, part.length) for part in found.parts]
 
 
+LONG = [attempt(1, 0, 10, 0), *(attempt(n, n * 10, n * 10 + 10, 0) for n in range(21, 121))]
 TWO = [attempt(1, 5, 15, 10), attempt(2, 30, 40, None)]
 CASES = {
     "two runs failed": (job("failed", runs=2, started_at=at(30), finished_at=at(40)), TWO,
@@ -38,6 +39,7 @@ CASES = {
     "it will run later": (job("pending", runs=0, run_at=at(900)), [], [("pause", 200)]),
     "it is late": (job("pending", runs=0, run_at=at(50)), [], [("pause", 50), ("wait", 150)]),
     "tried again soon": (job("pending", runs=1, run_at=at(190)), [attempt(1, 0, 10, 180)], [("bad", 10), ("pause", 180), ("wait", 10)]),
+    "tried very often": (job("pending", runs=120, run_at=at(1210)), LONG, [("bad", 10), ("gone", 200), *[("bad", 10)] * 100]),
     "cancelled before it ran": (job("cancelled", runs=0, finished_at=at(30)), [], [("wait", 30)]),
     "lost with its worker": (job("completed", runs=2, started_at=at(60), finished_at=at(70)), [attempt(1, 0, 50, None, "lost")],
                              [("bad", 50), ("wait", 10), ("good", 10)]),
@@ -47,7 +49,7 @@ CASES = {
 @pytest.mark.parametrize("name", list(CASES))
 def test_each_second_has_its_part(name: str) -> None:
     of, attempts, expected = CASES[name]
-    found = timeline(of, attempts, at(200))
+    found = timeline(of, attempts, at(1210 if attempts is LONG else 200))
     assert shown(found) == expected
     ends = [part.end for part in found.parts]
     assert [part.start for part in found.parts][1:] == ends[:-1]

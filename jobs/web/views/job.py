@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from jobs import control
 from jobs.domain.statuses import ENDED, Status, can
 from jobs.models import Audit, DeadLetterQueue, Job, Worker
+from jobs.models.attempt import unrecorded
 from jobs.models.audit import Verb
 from jobs.models.dead_letter import Resolution
 from jobs.web.access import needs
@@ -41,7 +42,7 @@ def job_detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _job_context(job: Job) -> dict[str, Any]:
-    attempts = list(job.attempt_set.order_by("-run"))
+    attempts = list(job.attempt_set.order_by("run"))
     failed = job.status == Status.FAILED  # else it has no open entry
     entry = DeadLetterQueue.objects.filter(job=job, resolution=Resolution.OPEN).first() if failed else None
     acts = list(Audit.objects.filter(job=job.pk)[:ACTS])
@@ -53,8 +54,9 @@ def _job_context(job: Job) -> dict[str, Any]:
         "answer": why(job) if job.status == Status.PENDING else None,
         "now": _now(job, acts, worker),
         "worker": worker,
-        "attempts": attempts,
-        "line": timeline(job, attempts[::-1], timezone.now()),
+        "attempts": attempts[::-1],
+        "unrecorded": unrecorded(attempts),
+        "line": timeline(job, attempts, timezone.now()),
         "acts": acts,
         "entry": entry,
         "relations": relations(job),
