@@ -7,12 +7,17 @@ from typing import Any
 
 from jobs import registry
 from jobs.conf import configuration
-from jobs.domain.secrets import MASK, is_secret, masked, masked_text
+from jobs.domain.secrets import MASK, is_secret, masked, masked_start, masked_text
 
 
 def text(value: str) -> str:
     """A message or traceback without secrets."""
     return masked_text(value, configuration().secret_patterns)
+
+
+def start(value: str, length: int) -> str:
+    """The first `length` characters of the same."""
+    return masked_start(value, configuration().secret_patterns, length)
 
 
 def named(value: Any) -> Any:

@@ -227,7 +227,7 @@ def log_burial(run: Run, task: str, failure: Failure) -> None:
         run.id,
         task,
         failure.error_class,
-        masking.text(failure.message)[:500],
+        masking.start(failure.message, 500),
     )
 
 

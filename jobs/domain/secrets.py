@@ -8,20 +8,34 @@ from typing import Any, Final
 from jobs.domain.typed import text_of
 
 MASK: Final = "***"
+_WORD: Final = r"[\w.-]"  # of what words with names in them are made
 _VALUE: Final = (
-    r"""(?:(?:bearer|basic|digest|token)\s+)?(?:\\"(?:(?!\\").)*(?:\\")?|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s,;)\]}&"']+)"""
+    r"""(?:(?:bearer|basic|digest|token)\s+)?(?:\\"(?:(?!\\").)*(?:\\")?|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s,;)\]}&"']++)"""
 )
-_IN_ADDRESS: Final = re.compile(r"(://[^\s:/@\"']*:)[^\s@/\"']+@")
+_IN_ADDRESS: Final = re.compile(r"(://[^\s:/@\"']*+:)[^\s@/\"']++@")
+_AHEAD: Final = 20  # characters that are looked at for each that is shown: masks are shorter than what they hide
+_CUT_ADDRESS: Final = re.compile(r"(://[^\s:/@\"']*+:)[^\s/\"']++\Z")
 
 
 @lru_cache(maxsize=8)
 def _names(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, patterns)) or "(?!)", re.IGNORECASE)
+    return re.compile(_any_of(patterns) or "(?!)", re.IGNORECASE)
+
+
+def _any_of(patterns: Sequence[str]) -> str:
+    return "|".join(map(re.escape, patterns))
 
 
 @lru_cache(maxsize=8)
 def _assigned(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(rf"((?:{_names(patterns).pattern})[\w.-]*\\?[\"']?\s*(?:=>|=|:)\s*){_VALUE}", re.IGNORECASE)
+    """A telling name, what stands between it and its value, and the value. A word is searched once, from its beginning: tried again from
+    each name within it, `tokentokentoken...` would take hours.
+    """
+    of_words = [pattern for pattern in patterns if re.fullmatch(f"{_WORD}*", pattern)]
+    others = [pattern for pattern in patterns if pattern not in of_words]
+    ways = [rf"(?<!{_WORD})(?={_WORD}*?(?:{_any_of(of_words)}))"] if of_words else []
+    ways += [_any_of(others)] if others else []
+    return re.compile(rf"((?:{'|'.join(ways) or '(?!)'}){_WORD}*+\\?[\"']?\s*+(?:=>|=|:)\s*+){_VALUE}", re.IGNORECASE)
 
 
 def is_secret(name: str, patterns: Sequence[str]) -> bool:
@@ -48,6 +62,18 @@ def masked_text(text: str, patterns: Sequence[str]) -> str:
     if _names(tuple(patterns)).search(text) is None:
         return text
     return _assigned(tuple(patterns)).sub(rf"\g<1>{MASK}", text)
+
+
+def masked_start(text: str, patterns: Sequence[str], length: int) -> str:
+    """The first `length` characters of the masked text, without a look at all of a long one.
+
+    >>> masked_start("refused: token=1a2b" + "x" * 1_000_000, ["token"], 80), masked_start("password=" + "x" * 1_000_000, ["password"], 12)
+    ('refused: token=***', 'password=***')
+    """
+    start = text[: _AHEAD * length]
+    if len(start) < len(text):  # the name of a secret stands before it and stays; of a password in an address the @ may be cut off
+        start = _CUT_ADDRESS.sub(rf"\g<1>{MASK}", start)
+    return masked_text(start, patterns)[:length]
 
 
 def masked(value: Any, patterns: Sequence[str]) -> Any:
