@@ -1,20 +1,19 @@
 """Secrets are not shown: values under telling names, and what follows such a name in a text."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from jobs.domain.secret_values import Values
 from jobs.domain.typed import text_of
 
 MASK: Final = "***"
 _WORD: Final = r"[\w.-]"  # of what words with names in them are made
-_VALUE: Final = (
-    r"""(?:(?:bearer|basic|digest|token)\s+)?(?:\\"(?:(?!\\").)*(?:\\")?|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[^\s,;)\]}&"']++)"""
-)
-_IN_ADDRESS: Final = re.compile(r"(://[^\s:/@\"']*+:)[^\s@/\"']++@")
-_AHEAD: Final = 20  # characters that are looked at for each that is shown: masks are shorter than what they hide
+# Up to the last @ before the path: a password may hold one.
+_IN_ADDRESS: Final = re.compile(r"(://[^\s:/@\"']*+:)[^\s/\"']+@")
 _CUT_ADDRESS: Final = re.compile(r"(://[^\s:/@\"']*+:)[^\s/\"']++\Z")
+_AHEAD: Final = 20  # characters that are looked at for each that is shown: masks are shorter than what they hide
 
 
 @lru_cache(maxsize=8)
@@ -23,45 +22,60 @@ def _names(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _any_of(patterns: Sequence[str]) -> str:
-    return "|".join(map(re.escape, patterns))
+    return "|".join("".join("[-_]" if letter in "-_" else re.escape(letter) for letter in pattern) for pattern in patterns)
 
 
 @lru_cache(maxsize=8)
 def _assigned(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    """A telling name, what stands between it and its value, and the value. A word is searched once, from its beginning: tried again from
-    each name within it, `tokentokentoken...` would take hours.
+    """A telling name and what stands between it and its value. A word is searched once, from its beginning: tried again from each name
+    within it, `tokentokentoken...` would take hours.
     """
     of_words = [pattern for pattern in patterns if re.fullmatch(f"{_WORD}*", pattern)]
     others = [pattern for pattern in patterns if pattern not in of_words]
     ways = [rf"(?<!{_WORD})(?={_WORD}*?(?:{_any_of(of_words)}))"] if of_words else []
     ways += [_any_of(others)] if others else []
-    return re.compile(rf"((?:{'|'.join(ways) or '(?!)'}){_WORD}*+\\?[\"']?\s*+(?:=>|=|:)\s*+){_VALUE}", re.IGNORECASE)
+    return re.compile(rf"(?:{'|'.join(ways) or '(?!)'}){_WORD}*+\\*+[\"']?\s*+(?:!?=++>?|:=?)\s*+", re.IGNORECASE)
 
 
 def is_secret(name: str, patterns: Sequence[str]) -> bool:
-    """Whether a value of this name is hidden.
+    """Whether a value of this name is hidden; `-` and `_` are alike.
 
-    >>> is_secret("Proxy-Authorization", ["authorization"]), is_secret("path", ["pass"]), is_secret("to", [])
+    >>> is_secret("X-Api-Key", ["api_key"]), is_secret("path", ["pass"]), is_secret("to", [])
     (True, False, False)
     """
     return _names(tuple(patterns)).search(name) is not None
 
 
-def masked_text(text: str, patterns: Sequence[str]) -> str:
-    """The text without what follows a telling name, and without passwords in addresses.
+def masked_text(text: str, patterns: Sequence[str], *, is_cut: bool = False) -> str:
+    """The text without what follows a telling name, and without passwords in addresses. `is_cut`: it is the beginning of a longer one.
 
     >>> masked_text('login failed: password="a b", user=x', ["password"])
     'login failed: password=***, user=x'
     >>> masked_text("GET /?token=1a2b&page=3", ["token"]), masked_text("Authorization: Bearer 1a2b", ["authorization"])
     ('GET /?token=***&page=3', 'Authorization: ***')
-    >>> masked_text("no route to postgres://jobs:s3cret@db/x", [])
+    >>> masked_text("no route to postgres://jobs:s3cr@t@db/x", [])
     'no route to postgres://jobs:***@db/x'
+    >>> masked_text("token=('x', 1), tokens: [b'y'], user=z", ["token"])
+    'token=***, tokens: ***, user=z'
     """
     if "://" in text:
         text = _IN_ADDRESS.sub(rf"\g<1>{MASK}@", text)
+        if is_cut:  # the @ may come later
+            text = _CUT_ADDRESS.sub(rf"\g<1>{MASK}", text)
     if _names(tuple(patterns)).search(text) is None:
         return text
-    return _assigned(tuple(patterns)).sub(rf"\g<1>{MASK}", text)
+    return "".join(_shown(text, _assigned(tuple(patterns)), Values(text, is_cut=is_cut)))
+
+
+def _shown(text: str, assigned: re.Pattern[str], values: Values) -> Iterator[str]:
+    at = 0
+    while found := assigned.search(text, at):
+        begin, end = at, found.end()
+        at = values.credentials_end(end) if "authorization" in found[0].lower() else values.end(end)
+        yield text[begin:end]
+        if at > end:
+            yield MASK
+    yield text[at:]
 
 
 def masked_start(text: str, patterns: Sequence[str], length: int) -> str:
@@ -71,9 +85,7 @@ def masked_start(text: str, patterns: Sequence[str], length: int) -> str:
     ('refused: token=***', 'password=***')
     """
     start = text[: _AHEAD * length]
-    if len(start) < len(text):  # the name of a secret stands before it and stays; of a password in an address the @ may be cut off
-        start = _CUT_ADDRESS.sub(rf"\g<1>{MASK}", start)
-    return masked_text(start, patterns)[:length]
+    return masked_text(start, patterns, is_cut=len(start) < len(text))[:length]
 
 
 def masked(value: Any, patterns: Sequence[str]) -> Any:

@@ -35,7 +35,8 @@ def limit(seconds: float) -> Iterator[None]:
     "part",
     [
         "token", "token-", "secret.", "token ", "token\\", "token=", "token='", "token: bearer ", "://", "://:", "://a:b@", "token=\\\"",
-        "token='a\\", "authorization: a ", "a",
+        "token='a\\", "authorization: a ", "a", "token=(", "token=(\n", "token=(\n'", "token=a(", "token=<", "(", "[\\'", "'\\\n",
+        "token='''", "authorization: a\n", 'authorization: a =\\"',
     ],
 )  # fmt: skip
 @pytest.mark.parametrize(
@@ -69,6 +70,42 @@ def test_long_arguments_and_errors_are_masked_at_once() -> None:
 )  # fmt: skip
 def test_a_value_is_hidden_and_the_rest_is_not(text: str, shown: str) -> None:
     assert masked_text(text, PATTERNS) == shown
+
+
+S = "HUNTER2"  # the secret
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"headers={{'Authorization': b'{S}', 'x': 1}}", "headers={'Authorization': ***, 'x': 1}"),
+        (f"password=u'{S}' x", "password=*** x"), (f"token=rb'{S}' x", "token=*** x"), (f"token=('{S}', 1), user=x", "token=***, user=x"),
+        (f"tokens: ['{S}', '{S}'] x", "tokens: *** x"),
+        (f"password={{'old': {{'v': '{S}'}}}}, x=1", "password=***, x=1"), (f"(token=Token('{S})', [1]), x=1)", "(token=***, x=1)"),
+        (f"token=<Token '{S}'> x", "token=*** x"), (f'"secret": {{\n  "v": "{S}"\n}}\nE: x', '"secret": ***\nE: x'),
+        (f"token=('{S}',\nx=1", "token=***\nx=1"), (f'password = """a\n"{S}""" x', "password = *** x"),
+        (f"password='''a\n'{S}''' x", "password=*** x"), (f"password='a\\\n{S}' x", "password=*** x"),
+        (f"Authorization: Negotiate {S}\nx", "Authorization: ***\nx"), (f"'Authorization: ApiKey {S}' x", "'Authorization: ***' x"),
+        (f"Authorization: AWS4-HMAC-SHA256 Credential={S}/1, Signature={S}", "Authorization: ***"),
+        (f'Authorization: Digest username="{S}", response="{S}"\nx', "Authorization: ***\nx"),
+        (f'curl -H "Authorization: Bearer {S}" https://h', 'curl -H "Authorization: ***" https://h'),
+        (f"token: bearer '{S}' x", "token: *** x"),
+        (f"postgres://u:p@{S}@host/db", "postgres://u:***@host/db"), (f"redis://u:{S}@a,redis://u:a@{S}@b", "redis://u:***@a,redis://u:***@b"),
+        (f"api-key: {S} x", "api-key: *** x"), (f"x-api-key={S}&y=1", "x-api-key=***&y=1"), (f"API_KEY == '{S}'", "API_KEY == ***"),
+        (rf'{{\\\"token\\\": \\\"{S}\\\", 1}}', r'{\\\"token\\\": ***, 1}'), (rf'\"token\": \"a\\\"{S}\", x', r'\"token\": ***, x'),
+    ],
+)  # fmt: skip
+def test_values_are_hidden_as_they_are_written(text: str, shown: str) -> None:
+    assert masked_text(text, PATTERNS) == shown
+
+
+def test_a_hyphen_and_an_underscore_are_alike_in_names() -> None:
+    assert masking.named({"X-Api-Key": "x", "api-key": "y", "key": "z"}) == {"X-Api-Key": "***", "api-key": "***", "key": "z"}
+
+
+def test_a_bracket_that_never_closes_hides_its_line_and_one_that_is_cut_off_the_rest() -> None:
+    assert masked_start('token: {\n"a": "HUNTER2"' + " " * 1_000, PATTERNS, 30) == "token: ***"
+    assert masked_text("token=(\nx" * 20, PATTERNS) == "token=***\nx" * 20
 
 
 @pytest.mark.parametrize("text", ["client secret: x", "my client secret-2 = x", "a/b: x", "x.a/b=x", "//a/bc:x", "B\u0130G.a/b=x"])
