@@ -23,16 +23,25 @@ class Control(control.Control):
     """Celery's, with revocations that PostgreSQL keeps."""
 
     def revoke(self, task_id: Any, destination: Any = None, terminate: bool = False, signal: Any = TERM_SIGNAME, **kwargs: Any) -> Any:
-        """Cancel what waits, ask for what runs to be stopped (`terminate`), and tell the workers."""
+        """Cancel what waits, ask for what runs to be stopped (`terminate`), and tell the workers.
+
+        Not of an id that has an end and no job: the body of a chord whose header failed. A worker would remember it, and drop that body
+        when the header is run again.
+        """
         ids = [str(id) for id in maybe_list(task_id) or []]
+        ended: set[str] = set()
 
         def change(cursor: Any) -> None:
             known = _cancel(cursor, "task_id = ANY(%s)", [ids], terminate)
             for id in sorted(set(ids) - known):
-                canvas.revoke_unknown(cursor, id, self.app.backend.encode_state(states.REVOKED, "revoked"))
+                if not canvas.revoke_unknown(cursor, id, self.app.backend.encode_state(states.REVOKED, "revoked")):
+                    ended.add(id)
 
         sending.do(self.app, change, whole=True)
-        return self._tell(super().revoke, task_id, destination, terminate, signal, **kwargs)
+        left = [id for id in ids if id not in ended]
+        if ended and not left:
+            return None
+        return self._tell(super().revoke, left if ended else task_id, destination, terminate, signal, **kwargs)
 
     def revoke_by_stamped_headers(
         self, headers: Any, destination: Any = None, terminate: bool = False, signal: Any = TERM_SIGNAME, **kwargs: Any

@@ -8,6 +8,8 @@ from jobs.store import results
 from jobs.store.tell import tell
 from jobs.store.transitions import FENCE, Run
 
+_OTHER_ENDS: Final = ("SUCCESS", "FAILURE")  # than a revocation
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
@@ -189,13 +191,15 @@ def prune(cursor: Any, older: float) -> int:
     return total
 
 
-def revoke_unknown(cursor: Any, task_id: str, result: str) -> None:
-    """Keep that an id was revoked before a job has it; what is known of it already stays."""
+def revoke_unknown(cursor: Any, task_id: str, result: str) -> bool:
+    """Keep that an id was revoked before a job has it; False where it has another end already, which stays."""
     cursor.execute(
-        f"""WITH stored AS (INSERT INTO jobs_storedresult (task_id, state, result) VALUES (%s, 'REVOKED', %s)
-              ON CONFLICT DO NOTHING RETURNING task_id) SELECT {tell("task_id")} FROM stored""",
-        [task_id, result],
+        f"""WITH stored AS (INSERT INTO jobs_storedresult (task_id, state, result) VALUES (%(id)s, 'REVOKED', %(result)s)
+              ON CONFLICT DO NOTHING RETURNING task_id)
+            SELECT (SELECT state FROM jobs_storedresult WHERE task_id = %(id)s), (SELECT {tell("task_id")} FROM stored)""",
+        {"id": task_id, "result": result},
     )
+    return cursor.fetchone()[0] not in _OTHER_ENDS
 
 
 def options(cursor: Any, run: Run) -> str | None:

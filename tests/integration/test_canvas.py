@@ -18,6 +18,7 @@ from jobs.models import Chord, ChordPart, DeadLetterQueue, Job, StoredResult
 from jobs.refusals import Refusal
 from jobs.store import broker, canvas
 from tests.flows import GET, job_of, s, si, task
+from tests.taskapp.flows import OutOfStock
 from tests.waiting import until
 from tests.workers import kill_group, running_worker
 
@@ -78,8 +79,6 @@ def test_every_shape_of_a_canvas_gives_celerys_result(tmp_path: Path) -> None:
 
 def test_errors_reach_links_chains_and_chords_as_their_own_class(tmp_path: Path) -> None:
     with running_worker(tmp_path / "log"):
-        from tests.taskapp.flows import OutOfStock
-
         alone = task("raises").apply_async(link_error=[s("note_old"), s("note_new")])
         with pytest.raises(OutOfStock) as caught:
             alone.get(timeout=GET)
@@ -152,6 +151,12 @@ def test_a_header_that_is_run_again_fires_its_chord(tmp_path: Path) -> None:
         assert control.reprocess(header, by="somebody").done == sorted(header)
         until(lambda: Job.objects.filter(task_id=result.id, status="completed").exists(), timeout=GET)
         assert AsyncResult(result.id).get(timeout=GET) == 6
+
+        bodies = chord([s("fails_once", 4), s("same", 5)], group(s("total"), s("total") | s("add_one"))).apply_async()
+        until(lambda: all(isinstance(body.result, OutOfStock) for body in bodies), timeout=GET)
+        assert control.reprocess([job_of(bodies.parent.results[0]).id], by="somebody").done
+        until(lambda: Job.objects.filter(task_id__in=[body.id for body in bodies], status="completed").count() == 2, timeout=GET)
+        assert bodies.get(timeout=GET) == [9, 10]
 
 
 def test_the_same_chord_sent_again_runs_again(tmp_path: Path) -> None:
