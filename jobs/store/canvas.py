@@ -127,13 +127,13 @@ def delete_group(cursor: Any, group: str) -> None:
 
 
 def store_result(cursor: Any, task_id: str, state: str, result: str, traceback: str | None) -> None:
-    """Keep the result (JSON text) of an id that no job has."""
+    """Keep the result (JSON text) of an id that no job has. A revocation, of which a worker heard before, replaces no other end."""
     cursor.execute(
-        f"""WITH stored AS (INSERT INTO jobs_storedresult (task_id, state, result, traceback) VALUES (%s, %s, %s, %s)
+        f"""WITH stored AS (INSERT INTO jobs_storedresult AS known (task_id, state, result, traceback) VALUES (%s, %s, %s, %s)
               ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, result = excluded.result, traceback = excluded.traceback,
-                stored_at = clock_timestamp() RETURNING task_id)
+                stored_at = clock_timestamp() WHERE excluded.state <> 'REVOKED' OR known.state <> ALL(%s) RETURNING task_id)
             SELECT {tell("task_id")} FROM stored""",
-        [task_id, state, result, traceback],
+        [task_id, state, result, traceback, list(_OTHER_ENDS)],
     )
 
 

@@ -262,6 +262,8 @@ def test_states_of_ids_that_no_job_has() -> None:
     backend.mark_as_failure(unknown, OutOfStock("kiwi", 0))
     with pytest.raises(OutOfStock):
         AsyncResult(unknown).get(timeout=1)
+    backend.mark_as_revoked(unknown, "revoked")  # by a worker that was told while nobody knew of the failure
+    assert AsyncResult(unknown).state == "FAILURE"
     AsyncResult(unknown).forget()
     assert AsyncResult(unknown).state == "PENDING"
     assert StoredResult.objects.count() == 0
