@@ -1,5 +1,6 @@
 """Remote control that also reaches the rows: what is revoked stays revoked, with or without a worker that lives."""
 
+import json
 import logging
 from typing import Any
 
@@ -10,13 +11,19 @@ from celery.utils.functional import maybe_list
 from kombu.exceptions import OperationalError
 
 from jobs.celery_app import sending
+from jobs.domain import readable
 from jobs.store import canvas, interventions
 
 logger = logging.getLogger(__name__)
+# PostgreSQL takes no object apart that has a \u0000 or half a surrogate pair in it: such a message is looked into here.
+_ODD = r"options::text ~ '\\u(0000|[dD][89a-fA-F])'"
 # A stamp is one value or a list of them.
-_STAMPED = """status IN ('pending', 'running') AND CASE json_typeof(options->'headers'->'stamps'->%s)
-  WHEN 'array' THEN EXISTS (SELECT FROM json_array_elements_text(options->'headers'->'stamps'->%s) stamp WHERE stamp = ANY(%s))
-  ELSE options->'headers'->'stamps'->>%s = ANY(%s) END"""
+_STAMPED = f"""
+SELECT id, CASE WHEN {_ODD} THEN options::text END FROM jobs_job WHERE status IN ('pending', 'running') AND CASE
+  WHEN {_ODD} THEN strpos(options::text, '"stamps"') > 0
+  WHEN json_typeof(options->'headers'->'stamps'->%(name)s) = 'array'
+  THEN EXISTS (SELECT FROM json_array_elements_text(options->'headers'->'stamps'->%(name)s) stamp WHERE stamp = ANY(%(wanted)s))
+  ELSE options->'headers'->'stamps'->>%(name)s = ANY(%(wanted)s) END"""
 
 
 class Control(control.Control):
@@ -52,7 +59,7 @@ class Control(control.Control):
         def change(cursor: Any) -> None:
             for name, values in pairs.items():
                 wanted = [str(value) for value in maybe_list(values) or []]
-                _cancel(cursor, _STAMPED, [name, name, wanted, name, wanted], terminate)
+                _cancel(cursor, "id = ANY(%s)", [_stamped(cursor, name, wanted)], terminate)
 
         sending.do(self.app, change, whole=True)
         return self._tell(super().revoke_by_stamped_headers, headers, destination, terminate, signal, **kwargs)
@@ -65,6 +72,21 @@ class Control(control.Control):
                 raise
             logger.warning("the workers could not be told of the revocation, it holds all the same: %s", error)
             return None
+
+
+def _stamped(cursor: Any, name: str, wanted: list[str]) -> list[int]:
+    """The numbers of the jobs that have not ended and have one of these stamps."""
+    cursor.execute(_STAMPED, {"name": name, "wanted": wanted})
+    return [id for id, odd in cursor.fetchall() if odd is None or _has(odd, name, wanted)]
+
+
+def _has(options: str, name: str, wanted: list[str]) -> bool:
+    """What PostgreSQL looks for, in the JSON of one message."""
+    try:
+        found = readable.loads(options)["headers"]["stamps"][name]
+    except (ValueError, LookupError, TypeError):  # not what Celery writes: it has no stamps
+        return False
+    return any((one if isinstance(one, str) else json.dumps(one)) in wanted for one in maybe_list(found) or [])
 
 
 def _cancel(cursor: Any, condition: str, values: list[Any], terminate: bool) -> set[str]:

@@ -9,7 +9,7 @@ from jobs.domain.statuses import HELD
 from jobs.store import search
 from jobs.store.many import execute_many
 from jobs.store.tell import ended
-from jobs.store.transitions import Failure, Run, clean, enter, leave_aftermath, parameters
+from jobs.store.transitions import LINKED, Failure, Run, clean, enter, leave_aftermath, parameters
 
 # Whose unique_key no job has that has not ended; of several with one key, the newest.
 FREE: Final = """(unique_key IS NULL OR id IN (
@@ -173,8 +173,8 @@ def bury_completed(cursor: Any, id: int, failure: Failure, *, task: str) -> bool
     """completed -> failed: the admin's way to try the dead letter queue."""
     values = parameters(Run(id=id, runs=0), failure)
     cursor.execute(
-        """UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s
-            WHERE id = %(id)s AND status = 'completed' AND options->'embed' IS NULL""",
+        f"""UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s
+            WHERE id = %(id)s AND status = 'completed' AND ({LINKED}) IS NOT TRUE""",
         values,
     )
     if not cursor.rowcount:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from jobs.domain import own_failures
 from jobs.domain.statuses import HELD
 from jobs.store import interventions, transitions
-from jobs.store.transitions import Failure
+from jobs.store.transitions import LINKED, Failure
 
 MOST: Final = 50  # looked at in one statement
 FORSAKEN: Final = Failure(error_class="ReplacementEnded", message=own_failures.REPLACEMENT_ENDED)
@@ -19,7 +19,7 @@ WITH held AS MATERIALIZED (
 live AS (
   SELECT id, options::text AS said FROM jobs_job
    WHERE (status IN ('pending', 'running') OR id IN (SELECT job_id FROM jobs_aftermath)) AND EXISTS (SELECT FROM held)
-     AND strpos(options::text, '"embed"') > 0)
+     AND {LINKED})
 SELECT id, task_id, EXISTS (SELECT FROM live WHERE live.id <> held.id AND strpos(live.said, held.task_id) > 0) FROM held ORDER BY 1"""
 
 

@@ -213,14 +213,12 @@ def workers() -> list[WorkerLine]:
 
 
 def due_later(cursor: Any, queues: Sequence[str], most: int, ids: Sequence[str] | None = None) -> list[Any]:
-    """(run_at in UTC, task_id, task, args and kwargs as JSON texts, queue, the priority that was asked for) of scheduled jobs.
+    """(run_at in UTC, task_id, task, args and kwargs as JSON texts, queue, priority, options as text) of scheduled jobs.
 
     `ids`: only of those with these Celery ids.
     """
     cursor.execute(
-        """SELECT run_at AT TIME ZONE 'UTC', task_id, task, args::text, kwargs::text, queue,
-                  CASE WHEN options IS NULL THEN priority WHEN options->'properties'->>'priority' ~ '^[0-9]{1,4}$'
-                       THEN (options->'properties'->>'priority')::int ELSE 0 END
+        """SELECT run_at AT TIME ZONE 'UTC', task_id, task, args::text, kwargs::text, queue, priority, options::text
              FROM jobs_job WHERE status = 'pending' AND queue = ANY(%s) AND run_at > clock_timestamp() AND run_at < '9999-01-01'
               AND (%s::text[] IS NULL OR task_id = ANY(%s::text[]))
             ORDER BY run_at, id LIMIT %s""",

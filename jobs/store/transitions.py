@@ -40,8 +40,11 @@ def clean(text: str, limit: int = 100_000) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")[:limit]
 
 
-# At a claim: how far the run before was is forgotten, a state that a caller has set while the job waited (an abort) stays.
-KEPT_PROGRESS: Final = "CASE WHEN progress->'fraction' IS NULL THEN progress END"
+# Both are read as text: PostgreSQL takes no object apart that has a \u0000 or half a surrogate pair in it.
+# At a claim: how far the run before was is forgotten, a state that a caller has set while the job waited (an abort) stays. The
+# fraction is written first (jobs.celery_app.progress).
+KEPT_PROGRESS: Final = """CASE WHEN left(progress::text, 11) <> '{"fraction"' THEN progress END"""
+LINKED: Final = """strpos(options::text, '"embed"') > 0"""  # it has links, a chain or a chord
 FENCE = "id = %(id)s AND runs = %(runs)s AND status = 'running'"
 # The status looked for is a value: with it in the text, a plan that is kept (jobs.store.prepared) could read a whole partial index.
 CLAIM: Final = f"""
@@ -216,8 +219,8 @@ def bury_held(cursor: Any, task_id: str, failure: Failure, meta: str | None) -> 
 def leave_aftermath(cursor: Any, ids: Sequence[int], *, only_errbacks: bool = False) -> None:
     """Jobs with links, a chain or a chord: a worker tells those of the end (`jobs.celery_app.aftermath`)."""
     cursor.execute(
-        """INSERT INTO jobs_aftermath (job_id, only_errbacks) SELECT id, %s FROM jobs_job
-            WHERE id = ANY(%s) AND options->'embed' IS NOT NULL
+        f"""INSERT INTO jobs_aftermath (job_id, only_errbacks) SELECT id, %s FROM jobs_job
+            WHERE id = ANY(%s) AND {LINKED}
            ON CONFLICT (job_id) DO UPDATE SET only_errbacks = excluded.only_errbacks""",
         [only_errbacks, list(ids)],
     )

@@ -8,6 +8,7 @@ from celery.worker.control import inspect_command
 from kombu.utils.json import loads
 
 from jobs.celery_app import process_engine
+from jobs.domain import readable
 from jobs.store import stats
 
 MOST = 1000  # rows an answer
@@ -39,6 +40,17 @@ def _value(text: str) -> Any:
         return text
 
 
+def _asked(priority: int, options: str | None) -> int:
+    """The priority of the message that the job came from; 0 where that said none."""
+    if options is None:
+        return priority
+    try:
+        found = readable.loads(options)["properties"]["priority"]
+    except (ValueError, LookupError, TypeError):
+        return 0
+    return found if isinstance(found, int) else 0
+
+
 def _waiting(state: Any, ids: list[str] | None = None) -> list[tuple[str, dict[str, Any]]]:
     """When they are due and what Celery would tell of them, for the jobs of this worker's queues; `ids`: only those."""
     queues = sorted(state.app.amqp.queues.consume_from)
@@ -49,8 +61,8 @@ def _waiting(state: Any, ids: list[str] | None = None) -> list[tuple[str, dict[s
             {
                 "id": task_id, "name": task, "args": _value(args), "kwargs": _value(kwargs), "type": task, "hostname": state.hostname,
                 "time_start": None, "acknowledged": False, "worker_pid": None,
-                "delivery_info": {"exchange": "", "routing_key": queue, "priority": priority, "redelivered": False},
+                "delivery_info": {"exchange": "", "routing_key": queue, "priority": _asked(priority, options), "redelivered": False},
             },
         )
-        for run_at, task_id, task, args, kwargs, queue, priority in rows
+        for run_at, task_id, task, args, kwargs, queue, priority, options in rows
     ]  # fmt: skip

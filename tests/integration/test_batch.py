@@ -32,6 +32,8 @@ ENDS = {
 CLAIMS = {
     "free": ("runs = 1, attempts = 1, losses = 1", True, True),
     "with progress": ("""runs = 1, progress = '{"fraction": 0.5}'""", True, True),
+    "with odd progress": (r"""runs = 1, progress = '{"fraction": 0.5, "message": "\u0000"}'""", True, True),
+    "with an odd state": (r"""runs = 1, progress = '{"state": "ABORTED", "result": {"fraction": "\ud800"}}'""", True, True),
     "aborted": ("""runs = 1, progress = '{"state": "ABORTED"}'""", True, True),
     "of another priority": ("runs = 1, priority = 3", False, False),
     "of another queue": ("runs = 1, queue = 'other'", False, False),
