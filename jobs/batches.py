@@ -1,10 +1,11 @@
 """Acts on many jobs, some at a time: the leader goes on with them, whoever asked may have left."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from django.db import connections, transaction
+from django.db import InterfaceError, OperationalError, connections, transaction
 from django.db.models import Count
 from django.utils.translation import gettext as _
 
@@ -12,6 +13,7 @@ from jobs import control, dead_letters, rights
 from jobs.conf import configuration
 from jobs.control import Report
 from jobs.domain.actors import Actor, Source
+from jobs.domain.complaint import Complaint
 from jobs.domain.statuses import ENDED, Status
 from jobs.models import Audit, Batch, DeadLetterQueue, Job
 from jobs.models.audit import Verb
@@ -26,6 +28,7 @@ MOST: Final = 200_000  # numbers of one batch
 _CHUNK: Final = 200
 _TAKES_BACK: Final = "takes back:"  # and the number: a remark
 UNDOABLE: Final = [Verb.CANCEL.value, Verb.PRIORITY.value, Verb.QUEUE.value]
+_complaint: Final = Complaint(logging.getLogger(__name__), "An act on many jobs")
 _ENDED: Final = [BatchState.DONE.value, BatchState.STOPPED.value]
 _ACTIVE: Final = [BatchState.TRIAL.value, BatchState.RUNNING.value]
 
@@ -204,8 +207,18 @@ def remark_text(batch: Batch) -> str:
 def go_on() -> bool:
     """One step of each batch that has not ended; whether another step is due at once."""
     active = Batch.objects.using(configuration().database).filter(state__in=_ACTIVE).order_by("id")
-    steps = [_step(pk) for pk in active.values_list("pk", flat=True)]  # each has its turn
+    steps = [_try(pk) for pk in active.values_list("pk", flat=True)]  # each has its turn
     return any(steps)
+
+
+def _try(pk: int) -> bool:
+    try:
+        return _step(pk)
+    except (OperationalError, InterfaceError):  # of the connection, or a lock: no fault of this batch
+        raise
+    except Exception as error:  # whatever a verb meets in one batch: the others go on, and this one is tried again
+        _complaint.say(error)
+        return False
 
 
 def _step(pk: int) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.core.cache import cache
-from django.db import connection
+from django.db import DataError, connection
 from django.test import Client
 from django.utils import timezone, translation
 
@@ -45,6 +45,27 @@ def run(job: int, *, fail: bool = False) -> None:
 def finish() -> None:
     while batches.go_on():
         pass
+
+
+def test_an_act_that_fails_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[BaseException] = []
+    bad, *good = [job_in("pending").id for _ in range(3)]
+    cancel = control.cancel
+
+    def refuses(ids: Any, by: Any, **more: Any) -> Any:
+        if bad in ids:
+            raise DataError("unsupported Unicode escape sequence")
+        return cancel(ids, by, **more)
+
+    first, second = batches.start(Verb.CANCEL, [bad], SARA), batches.start(Verb.CANCEL, good, SARA)
+    monkeypatch.setattr(control, "cancel", refuses)
+    monkeypatch.setattr(batches._complaint, "say", said.append)
+    batches.go_on()
+    assert (Batch.objects.get(pk=first.pk).state, Batch.objects.get(pk=second.pk).state) == ("running", "done")
+    assert list(map(str, said)) == ["unsupported Unicode escape sequence"]
+    monkeypatch.undo()
+    batches.go_on()
+    assert Batch.objects.get(pk=first.pk).state == "done"
 
 
 def test_exactly_the_set_has_its_turn_and_is_recorded() -> None:
@@ -198,11 +219,11 @@ def test_a_crash_in_the_middle_gives_nothing_its_turn_twice(monkeypatch: pytest.
     batch = batches.start(Verb.PRIORITY, jobs, SARA, priority=9)
 
     def broken(*_: Any, **__: Any) -> None:
-        raise RuntimeError("killed before the commit")
+        raise SystemExit("killed before the commit")
 
     with monkeypatch.context() as patch:
         patch.setattr(Batch, "save", broken)
-        with pytest.raises(RuntimeError):
+        with pytest.raises(SystemExit):
             batches.go_on()
     assert Job.objects.filter(priority=9).count() == 0
     finish()
