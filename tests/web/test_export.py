@@ -6,9 +6,13 @@ import json
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from jobs import enqueue
+from jobs.models import Job
+from jobs.web import download
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
@@ -35,3 +39,23 @@ def test_the_file_is_for_those_who_may_see_jobs(client: Client) -> None:
     assert client.get("/jobs/export/?format=csv").status_code == 302
     client.force_login(get_user_model().objects.create_user("guest"))
     assert client.get("/jobs/export/?format=csv").status_code == 403
+
+
+@pytest.mark.parametrize("without_cursors", [True, False])
+def test_no_more_rows_are_held_than_are_read_at_once(sara: Client, monkeypatch: pytest.MonkeyPatch, without_cursors: bool) -> None:
+    """Also past a pooler; the order is that of the list, and what is inserted meanwhile moves nothing."""
+    monkeypatch.setattr(download, "CHUNK", 3)
+    monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", without_cursors)
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO jobs_job (task, priority) SELECT 't', n % 2 FROM generate_series(1, 14) n")
+    wanted = list(Job.objects.filter(priority=1).order_by("-pk").values_list("pk", flat=True))
+    with CaptureQueriesContext(connection) as captured:
+        lines = iter(sara.get("/jobs/export/?format=csv&priority=1"))
+        heading, first = next(lines), next(lines)
+        enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, priority=1)
+        found = [line.split(b",")[0] for line in (first, *lines)]
+    assert heading.startswith(b"\xef\xbb\xbfid,")
+    assert found == [str(pk).encode() for pk in wanted]
+    reads = [query["sql"] for query in captured.captured_queries if "last_error" in query["sql"] and query["sql"].startswith("SELECT")]
+    assert len(reads) == 3
+    assert all("LIMIT 3" in sql for sql in reads)
