@@ -88,6 +88,12 @@ def fixed(selection: Selection) -> Selection:
     return Selection(pairs=selection.pairs, until=newest or NOTHING)
 
 
+def oldest(selection: Selection, most: int) -> Selection:
+    """So many of its oldest entries, where it has more."""
+    last = selection.rows().order_by("id").values_list("id", flat=True)[most - 1 : most].first()
+    return selection if last is None else Selection(pairs=selection.pairs, until=last)
+
+
 def _makes_sense(name: str, value: str) -> bool:
     return _is_number(value) if name == "entry" else "\0" not in value and len(value) <= LONGEST
 

@@ -7,7 +7,7 @@ from django.db import connection
 from django.http import QueryDict
 from django.test import Client
 
-from jobs import dead_letters
+from jobs import batches, dead_letters
 from jobs.models import Audit, Batch, DeadLetterQueue, Job
 from jobs.web.views import triage
 from tests.rows import job_in
@@ -99,3 +99,25 @@ def test_neither_are_they_in_the_admin(sara: Client, query: str, left: int) -> N
     job = job_in("pending")
     sara.post(f"/admin/jobs/job/?{query}", {"action": "cancel_jobs", "_selected_action": [job.id], "select_across": "1"})
     assert Job.objects.filter(status="pending").count() == left
+
+
+@pytest.mark.parametrize("verb", ["resolve", "reprocess"])
+def test_more_entries_than_one_act_may_have_are_left_for_another_and_the_preview_says_so(
+    sara: Client, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Also to a form that was never shown; the second act takes the rest."""
+    monkeypatch.setattr(batches, "MOST", 2)
+    numbers = [failed().id for _ in range(5)]
+    button = {"resolve": "Mark 2 entries as resolved</button>", "reprocess": "Reprocess 2 jobs</button>"}[verb]
+    address, said = f"/jobs/dead-letters/{verb}/", "One act has 2 entries at most, and these are the oldest ones. 3 newer entries stay open"
+    page = sara.get(address).content.decode()
+    assert (button in page, said in page) == (True, True)
+    answer = sara.post(address, {"until": str(numbers[-1]), "note": "known"})
+    assert (answer.status_code, said in answer.content.decode()) == (422, True)
+    for left in (3, 1, 0):
+        sara.post(address, {**preview(sara, verb, ""), "note": "known"})
+        assert DeadLetterQueue.objects.filter(resolution="open").count() == left
+    assert list(DeadLetterQueue.objects.order_by("resolved_at", "id").values_list("id", flat=True)) == numbers
+    sara.cookies["django_language"] = "ar"
+    failed(), failed(), failed()
+    assert "وهذه أقدمها" in sara.get(address).content.decode()

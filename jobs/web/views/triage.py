@@ -29,45 +29,52 @@ SAMPLE = 5
 @require_http_methods(["GET", "HEAD", "POST"])
 def reprocess(request: HttpRequest) -> HttpResponse:
     """Run the jobs of a selection again: with other arguments or priority, at a pace, after a trial."""
-    chosen = _chosen(request)
-    size = letters.size(chosen.rows(), GROWING)
+    chosen, size, left = _chosen(request)
     if request.method == "POST" and not size.total:
         return _too_late(request, chosen)
     names = letters.arguments(chosen.rows())
     form = ReprocessForm(request.POST if request.method == "POST" else None, names=names, total=size.total)
-    if request.method == "POST" and form.is_valid() and _fits(chosen, form):
+    if request.method == "POST" and not left and form.is_valid() and _fits(chosen, form):
         options: dict[str, Any] = {"reason": form.cleaned_data["reason"]}
         if form.cleaned_data["argument"]:
             options["arguments"] = {form.cleaned_data["argument"]: form.cleaned_data["value"]}
         if form.cleaned_data["priority"] is not None:
             options["priority"] = form.cleaned_data["priority"]
         return _go(request, Verb.REPROCESS, chosen, pace=form.cleaned_data["pace"], trial=form.cleaned_data["trial"], **options)
-    return _preview(request, "jobs/dead_letter/reprocess.html", chosen, form, size, tasks=letters.tasks(chosen.rows()))
+    return _preview(request, "jobs/dead_letter/reprocess.html", chosen, form, size, left=left, tasks=letters.tasks(chosen.rows()))
 
 
 @needs("triage_deadletterqueue", kept=TYPED)
 @require_http_methods(["GET", "HEAD", "POST"])
 def resolve(request: HttpRequest) -> HttpResponse:
     """Close a selection with a note."""
-    chosen = _chosen(request)
-    if request.method == "POST" and not chosen.rows().exists():
+    chosen, size, left = _chosen(request)
+    if request.method == "POST" and not size.total:
         return _too_late(request, chosen)
     form = ResolveForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and not left and form.is_valid():
         return _go(request, Verb.RESOLVE, chosen, note=form.cleaned_data["note"])
-    return _preview(request, "jobs/dead_letter/resolve.html", chosen, form, letters.size(chosen.rows(), GROWING))
+    return _preview(request, "jobs/dead_letter/resolve.html", chosen, form, size, left=left)
 
 
-def _chosen(request: HttpRequest) -> Selection:
-    """What the form was shown for, or what the address asks for, bounded by what is there now."""
+def _chosen(request: HttpRequest) -> tuple[Selection, letters.Size, int]:
+    """What the form was shown for, or what the address asks for, bounded by what is there now and by what one act may have.
+
+    With its size, and how many newer entries are beyond that: a form that did not say so is shown again.
+    """
     given = selection.read(request.POST if request.method == "POST" else request.GET)
-    return given if given.until else selection.fixed(given)
+    chosen = given if given.until else selection.fixed(given)
+    size = letters.size(chosen.rows(), GROWING)
+    if size.total <= batches.MOST:
+        return chosen, size, 0
+    part = selection.oldest(chosen, batches.MOST)
+    return part, letters.size(part.rows(), GROWING), size.total - batches.MOST
 
 
 def _preview(request: HttpRequest, template: str, chosen: Selection, form: Any, size: letters.Size, **more: Any) -> HttpResponse:
     dress(form)
     rows = chosen.rows().select_related("job").order_by("-id")
-    context = {"chosen": chosen, "total": size.total, "new": size.new, "sample": rows[:SAMPLE], "form": form, **more}
+    context = {"chosen": chosen, "total": size.total, "new": size.new, "sample": rows[:SAMPLE], "form": form, "most": batches.MOST, **more}
     return render(request, template, context, status=422 if form.is_bound else 200)
 
 
@@ -90,7 +97,7 @@ def _fits(chosen: Selection, form: ReprocessForm) -> bool:
 def _go(
     request: HttpRequest, verb: Verb, chosen: Selection, *, pace: int | None = None, trial: bool = False, **options: Any
 ) -> HttpResponseRedirect:
-    ids = list(chosen.rows().order_by("id").values_list("id", flat=True)[: batches.MOST])
+    ids = list(chosen.rows().order_by("id").values_list("id", flat=True))
     if not ids:
         return _too_late(request, chosen)
     actor = page_actor(request)
