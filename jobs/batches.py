@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError, connections, transaction
@@ -26,6 +26,8 @@ FOLLOWED: Final = 5_000  # jobs of a batch whose end is followed on its page
 AT_ONCE: Final = 500  # more than these go on in the background
 MOST: Final = 200_000  # numbers of one batch
 _CHUNK: Final = 200
+_PIECE: Final = 5_000  # records of the audit that are held at once
+_MOVED: Final = ["state", "options", "source", "place", "done", "reasons", "remark", "trial_job", "started_at", "ended_at"]  # not `ids`
 _TAKES_BACK: Final = "takes back:"  # and the number: a remark
 UNDOABLE: Final = [Verb.CANCEL.value, Verb.PRIORITY.value, Verb.QUEUE.value]
 _complaint: Final = Complaint(logging.getLogger(__name__), "An act on many jobs")
@@ -64,7 +66,7 @@ def confirm(pk: int, by: Actor, **options: Any) -> bool:
         if batch.total <= AT_ONCE:
             _turn(batch, batch.ids)
             batch.state, batch.ended_at = BatchState.DONE.value, ClockTimestamp()
-        batch.save(using=alias)
+        batch.save(using=alias, update_fields=_MOVED)
     return True
 
 
@@ -117,26 +119,26 @@ def takes_back(batch: Batch) -> int | None:
 def _changed_back(batch: Batch, alias: str) -> dict[tuple[Verb, tuple[tuple[str, Any], ...]], list[int]]:
     """The verb with its options -> the jobs; only jobs whose newest record in the audit is that of the batch."""
     back: dict[tuple[Verb, tuple[tuple[str, Any], ...]], list[int]] = {}
-    for job, act in _its_own(batch, batch.ids, alias).items():
+    for job, before, after in _its_own(batch, batch.ids, alias):
         if batch.what is Verb.CANCEL:
-            if act.before.get("status") == Status.PENDING and act.after.get("status") == Status.CANCELLED:
+            if before.get("status") == Status.PENDING and after.get("status") == Status.CANCELLED:
                 back.setdefault((Verb.RESTORE, ()), []).append(job)
-        elif batch.verb in act.before:
-            back.setdefault((batch.what, ((batch.verb, act.before[batch.verb]),)), []).append(job)
+        elif batch.verb in before:
+            back.setdefault((batch.what, ((batch.verb, before[batch.verb]),)), []).append(job)
     return back
 
 
-def _its_own(batch: Batch, ids: Sequence[int], alias: str) -> dict[int, Audit]:
-    """Of these jobs those that nobody did anything to since the ended batch, with its record."""
-    newest = Audit.objects.using(alias).filter(job__in=ids).order_by("job", "-id").distinct("job")
+def _its_own(batch: Batch, ids: Sequence[int], alias: str) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
+    """Of these jobs those that nobody did anything to since the ended batch, each with what its record says was before and after."""
+    newest: Any = Audit.objects.using(alias).order_by("job", "-id").distinct("job")
     who = (batch.actor, batch.source, batch.verb)
     if batch.ended_at is None:
-        return {}
-    return {
-        act.job: act
-        for act in newest
-        if act.job is not None and (act.actor, act.source, act.verb) == who and batch.created_at <= act.at <= batch.ended_at
-    }
+        return
+    for first in range(0, len(ids), _PIECE):
+        records = newest.filter(job__in=ids[first : first + _PIECE]).values_list("job", "before", "after", "at", "actor", "source", "verb")
+        for job, before, after, at, *by in records:
+            if tuple(by) == who and batch.created_at <= at <= batch.ended_at:
+                yield job, before, after
 
 
 def _untouched(batch: Batch, ids: Sequence[int], alias: str) -> list[int]:
@@ -146,8 +148,8 @@ def _untouched(batch: Batch, ids: Sequence[int], alias: str) -> list[int]:
         return list(ids)
     list(Job.objects.using(alias).filter(pk__in=ids).order_by("pk").select_for_update().values_list("pk"))
     earlier = takes_back(batch)
-    first = None if earlier is None else Batch.objects.using(alias).filter(pk=earlier).first()
-    own = {} if first is None else _its_own(first, ids, alias)
+    first = None if earlier is None else Batch.objects.using(alias).defer("ids").filter(pk=earlier).first()
+    own = set() if first is None else {job for job, _before, _after in _its_own(first, ids, alias)}
     return [id for id in ids if id in own]
 
 
@@ -225,7 +227,8 @@ def _step(pk: int) -> bool:
     """The change and the note how far it is are one transaction: after a crash nothing has its turn twice."""
     alias = configuration().database
     with transaction.atomic(using=alias):
-        batch = Batch.objects.using(alias).select_for_update(skip_locked=True).filter(pk=pk, state__in=_ACTIVE).first()
+        rows = Batch.objects.using(alias).defer("ids").select_for_update(skip_locked=True)
+        batch = rows.filter(pk=pk, state__in=_ACTIVE).first()
         if batch is None:
             return False
         if not rights.may(Actor(name=batch.actor, source=Source(batch.source)), rights.needed(batch.what, entries=batch.entries)):
@@ -233,7 +236,7 @@ def _step(pk: int) -> bool:
             return False
         if batch.state == BatchState.TRIAL:
             return _trial(batch, alias)
-        ids = batch.ids[batch.place :][: _room(batch, alias)]
+        ids = _part(batch, _room(batch, alias), alias)
         try:
             if ids:
                 _turn(batch, ids)
@@ -241,7 +244,7 @@ def _step(pk: int) -> bool:
             batch.state, batch.ended_at, batch.remark = BatchState.STOPPED.value, ClockTimestamp(), str(error)
         if batch.place >= batch.total:
             batch.state, batch.ended_at = BatchState.DONE.value, ClockTimestamp()
-        batch.save(using=alias)
+        batch.save(using=alias, update_fields=_MOVED)
         return batch.active and batch.pace is None
 
 
@@ -266,6 +269,16 @@ def _turn(batch: Batch, ids: Sequence[int]) -> Report:
     left = Counter(reason.value for reason in report.refused.values()) + Counter({Refusal.CHANGED.value: len(ids) - len(untouched)})
     batch.reasons = dict(Counter(batch.reasons) + left + Counter({Refusal.ASKED.value: len(report.asked)}))
     return report
+
+
+def _part(batch: Batch, number: int, alias: str) -> list[int]:
+    """So many of its numbers, from its place on; PostgreSQL takes them out of the text, which is longer than all else in the row."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute(
+            "SELECT (string_to_array(btrim(ids::text, '[] '), ','))[%s:%s]::bigint[] FROM jobs_batch WHERE id = %s",
+            [batch.place + 1, batch.place + number, batch.pk],
+        )
+        return list(cursor.fetchone()[0])
 
 
 def _room(batch: Batch, alias: str) -> int:
@@ -293,7 +306,7 @@ def _trial(batch: Batch, alias: str) -> bool:
         elif status is None or status in ENDED:
             batch.state, batch.ended_at = BatchState.STOPPED.value, ClockTimestamp()
             batch.remark = f"trial failed:{batch.trial_job}"
-    batch.save(using=alias)
+    batch.save(using=alias, update_fields=_MOVED)
     return batch.state == BatchState.RUNNING
 
 

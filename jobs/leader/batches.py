@@ -5,7 +5,7 @@ import threading
 from typing import Final
 
 from django.conf import settings
-from django.db import close_old_connections, connections
+from django.db import close_old_connections, connections, reset_queries
 from django.utils import translation
 
 from jobs import batches
@@ -25,8 +25,10 @@ def run(stop: threading.Event, load: Load) -> None:
             continue
         try:
             with translation.override(settings.LANGUAGE_CODE):
-                while not stop.is_set() and batches.go_on():
-                    pass
+                goes_on = True
+                while goes_on and not stop.is_set():
+                    goes_on = batches.go_on()
+                    reset_queries()  # with DEBUG Django keeps thousands of statements, and these name hundreds of jobs each
             stop.wait(EACH)
         except Exception as error:  # a server that is away, missing tables: the thread must outlive it
             complaint.say(error)

@@ -1,6 +1,7 @@
 """Acts on many jobs go on in the background: exactly the set asked for, at the pace asked for, after the trial."""
 
 import re
+import threading
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -11,10 +12,13 @@ from django.contrib.auth.models import Group, Permission
 from django.core.cache import cache
 from django.db import DataError, connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
 from jobs import batches, control
 from jobs.domain.actors import Actor, Source
+from jobs.leader import batches as thread
+from jobs.leader.load import Load
 from jobs.models import Audit, Batch, DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.batch import BatchState
@@ -274,3 +278,48 @@ def test_a_job_whose_arguments_cannot_be_read_keeps_them_and_holds_up_no_other(k
     job.refresh_from_db()
     assert (odd.status, job.status, job.kwargs) == ("failed", "pending", {"seconds": 7})
     assert control.reprocess([odd.id], SARA).done == [odd.id], "as it is it may run again"
+
+
+@pytest.mark.parametrize("pace", [None, 1_000])
+def test_a_step_of_a_large_act_neither_reads_nor_writes_all_its_numbers(monkeypatch: pytest.MonkeyPatch, pace: int | None) -> None:
+    monkeypatch.setattr(batches, "_CHUNK", 2)
+    jobs = [job_in("pending").id for _ in range(5)]
+    batch = batches.start(Verb.PRIORITY, jobs, SARA, pace=pace, priority=9)
+    with CaptureQueriesContext(connection) as captured:
+        batches.go_on()
+    assert [query["sql"] for query in captured.captured_queries if '"ids"' in query["sql"]] == []
+    assert list(Job.objects.filter(priority=9).order_by("pk").values_list("pk", flat=True)) == jobs[: 1 if pace else 2]
+    batch.refresh_from_db()
+    assert (batch.ids, batch.place) == (jobs, 1 if pace else 2)
+
+
+def test_numbers_that_were_written_without_spaces_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "_CHUNK", 2)
+    jobs = [job_in("pending").id for _ in range(3)]
+    batches.start(Verb.PRIORITY, jobs, SARA, priority=9)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_batch SET ids = to_json(%s::bigint[])", [jobs])
+    finish()
+    assert Job.objects.filter(priority=9).count() == 3
+
+
+def test_the_leader_keeps_no_statements_of_its_steps(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """With DEBUG Django would keep them, in the thread that goes on with the acts."""
+    settings.DEBUG = True
+    stop, load, kept = threading.Event(), Load(), []
+
+    def step() -> bool:
+        kept.append(len(connection.queries_log))
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if len(kept) == 4:
+            stop.set()
+        return len(kept) != 2  # the third comes after a pause
+
+    monkeypatch.setattr(batches, "go_on", step)
+    monkeypatch.setattr(thread, "EACH", 0.01)
+    load.acts.set()
+    running = threading.Thread(target=thread.run, args=(stop, load))
+    running.start()
+    running.join(timeout=30)
+    assert kept == [0, 0, 0, 0]

@@ -3,6 +3,7 @@
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from jobs import batches, control, enqueue
@@ -186,3 +187,15 @@ def test_an_act_that_takes_back_is_no_preview_to_confirm(sara: Client) -> None:
     page = sara.post(f"/jobs/batches/{back.pk}/confirm/", follow=True).content.decode()
     assert "This is not your preview, or it was confirmed before." in page
     assert Audit.objects.count() == 2
+
+
+def test_the_records_of_a_large_act_are_read_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [job_in("pending", priority=number).id for number in (1, 1, 3, 1, 3)]
+    batch = done(Verb.PRIORITY, jobs, priority=9)
+    monkeypatch.setattr(batches, "_PIECE", 2)
+    with CaptureQueriesContext(connection) as captured:
+        ones, threes = batches.undo(batch.pk, SARA)
+    assert (ones.ids, threes.ids) == ([jobs[0], jobs[1], jobs[3]], [jobs[2], jobs[4]])
+    assert values("priority") == [1, 1, 3, 1, 3]
+    read = [query["sql"] for query in captured.captured_queries if 'FROM "jobs_audit"' in query["sql"]]
+    assert max(sum(str(job) in sql.split("IN (")[1].split(")")[0].split(", ") for job in jobs) for sql in read) == 2
