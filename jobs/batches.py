@@ -2,20 +2,20 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError, connections, transaction
 from django.db.models import Count
 from django.utils.translation import gettext as _
 
-from jobs import control, dead_letters, rights
+from jobs import control, dead_letters, rights, undoing
 from jobs.conf import configuration
 from jobs.control import Report
 from jobs.domain.actors import Actor, Source
 from jobs.domain.complaint import Complaint
 from jobs.domain.statuses import ENDED, Status
-from jobs.models import Audit, Batch, DeadLetterQueue, Job
+from jobs.models import Batch, DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.batch import BatchState
 from jobs.models.job import ClockTimestamp
@@ -26,12 +26,9 @@ FOLLOWED: Final = 5_000  # jobs of a batch whose end is followed on its page
 AT_ONCE: Final = 500  # more than these go on in the background
 MOST: Final = 200_000  # numbers of one batch
 _CHUNK: Final = 200
-_PIECE: Final = 5_000  # records of the audit that are held at once
 _MOVED: Final = ["state", "options", "source", "place", "done", "reasons", "remark", "trial_job", "started_at", "ended_at"]  # not `ids`
-_TAKES_BACK: Final = "takes back:"  # and the number: a remark
 UNDOABLE: Final = [Verb.CANCEL.value, Verb.PRIORITY.value, Verb.QUEUE.value]
 _complaint: Final = Complaint(logging.getLogger(__name__), "An act on many jobs")
-_ENDED: Final = [BatchState.DONE.value, BatchState.STOPPED.value]
 _ACTIVE: Final = [BatchState.TRIAL.value, BatchState.RUNNING.value]
 
 
@@ -90,67 +87,18 @@ def undo(pk: int, by: Actor) -> list[Batch]:
     """
     alias = configuration().database
     with transaction.atomic(using=alias):
-        batch = Batch.objects.using(alias).select_for_update().filter(pk=pk, state__in=_ENDED, verb__in=UNDOABLE, entries=False).first()
-        if batch is None or taken_back_by(pk):
+        batch = (
+            Batch.objects.using(alias).select_for_update().filter(pk=pk, state__in=undoing.ENDED, verb__in=UNDOABLE, entries=False).first()
+        )
+        if batch is None or undoing.taken_back_by(pk):
             return []
         made = []
-        for (verb, options), ids in _changed_back(batch, alias).items():
+        for (verb, options), ids in undoing.changed_back(batch, alias).items():
             new = draft(verb, ids, by)
-            Batch.objects.using(alias).filter(pk=new.pk).update(remark=f"{_TAKES_BACK}{pk}")
+            Batch.objects.using(alias).filter(pk=new.pk).update(remark=f"{undoing.TAKES_BACK}{pk}")
             confirm(new.pk, by, **dict(options))
             made.append(new)
         return made
-
-
-def taken_back_by(pk: int) -> list[int]:
-    """The acts that took back what this one changed, or do so now; not those that could change nothing."""
-    rows = Batch.objects.using(configuration().database).filter(pk__gt=pk, remark=f"{_TAKES_BACK}{pk}")
-    return list(rows.exclude(done=0, state__in=_ENDED).order_by("pk").values_list("pk", flat=True))
-
-
-def takes_back(batch: Batch) -> int | None:
-    """The act that this one takes back; None: it takes back none, or one that is not kept any more."""
-    number = batch.remark.removeprefix(_TAKES_BACK)
-    if number == batch.remark:
-        return None
-    return Batch.objects.using(configuration().database).filter(pk=int(number)).values_list("pk", flat=True).first()
-
-
-def _changed_back(batch: Batch, alias: str) -> dict[tuple[Verb, tuple[tuple[str, Any], ...]], list[int]]:
-    """The verb with its options -> the jobs; only jobs whose newest record in the audit is that of the batch."""
-    back: dict[tuple[Verb, tuple[tuple[str, Any], ...]], list[int]] = {}
-    for job, before, after in _its_own(batch, batch.ids, alias):
-        if batch.what is Verb.CANCEL:
-            if before.get("status") == Status.PENDING and after.get("status") == Status.CANCELLED:
-                back.setdefault((Verb.RESTORE, ()), []).append(job)
-        elif batch.verb in before:
-            back.setdefault((batch.what, ((batch.verb, before[batch.verb]),)), []).append(job)
-    return back
-
-
-def _its_own(batch: Batch, ids: Sequence[int], alias: str) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
-    """Of these jobs those that nobody did anything to since the ended batch, each with what its record says was before and after."""
-    newest: Any = Audit.objects.using(alias).order_by("job", "-id").distinct("job")
-    who = (batch.actor, batch.source, batch.verb)
-    if batch.ended_at is None:
-        return
-    for first in range(0, len(ids), _PIECE):
-        records = newest.filter(job__in=ids[first : first + _PIECE]).values_list("job", "before", "after", "at", "actor", "source", "verb")
-        for job, before, after, at, *by in records:
-            if tuple(by) == who and batch.created_at <= at <= batch.ended_at:
-                yield job, before, after
-
-
-def _untouched(batch: Batch, ids: Sequence[int], alias: str) -> list[int]:
-    """Of these jobs of a batch that takes another one back, those that nobody changed since; locked, so that nobody does before it. All of
-    them for a batch that takes back none."""
-    if not batch.remark.startswith(_TAKES_BACK):
-        return list(ids)
-    list(Job.objects.using(alias).filter(pk__in=ids).order_by("pk").select_for_update().values_list("pk"))
-    earlier = takes_back(batch)
-    first = None if earlier is None else Batch.objects.using(alias).defer("ids").filter(pk=earlier).first()
-    own = set() if first is None else {job for job, _before, _after in _its_own(first, ids, alias)}
-    return [id for id in ids if id in own]
 
 
 def outcome(pk: int) -> Counter[str]:
@@ -262,7 +210,7 @@ def _record_stop(pk: int, by: Actor, alias: str, note: str = "") -> None:
 
 def _turn(batch: Batch, ids: Sequence[int]) -> Report:
     actor = Actor(name=batch.actor, source=Source(batch.source))
-    untouched = _untouched(batch, ids, configuration().database)
+    untouched = undoing.untouched(batch, ids, configuration().database)
     report = apply(batch.what, untouched, actor, entries=batch.entries, **batch.options)
     batch.place += len(ids)
     batch.done += len(report.done) - len(report.asked)

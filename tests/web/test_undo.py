@@ -6,7 +6,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
-from jobs import batches, control, enqueue
+from jobs import batches, control, enqueue, undoing
 from jobs.domain.actors import Actor, Source
 from jobs.models import Audit, Batch, Job
 from jobs.models.audit import Verb
@@ -192,7 +192,7 @@ def test_an_act_that_takes_back_is_no_preview_to_confirm(sara: Client) -> None:
 def test_the_records_of_a_large_act_are_read_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = [job_in("pending", priority=number).id for number in (1, 1, 3, 1, 3)]
     batch = done(Verb.PRIORITY, jobs, priority=9)
-    monkeypatch.setattr(batches, "_PIECE", 2)
+    monkeypatch.setattr(undoing, "_PIECE", 2)
     with CaptureQueriesContext(connection) as captured:
         ones, threes = batches.undo(batch.pk, SARA)
     assert (ones.ids, threes.ids) == ([jobs[0], jobs[1], jobs[3]], [jobs[2], jobs[4]])

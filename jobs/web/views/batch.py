@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
-from jobs import batches, control, rights
+from jobs import batches, control, rights, undoing
 from jobs.domain.statuses import State, Status
 from jobs.models import Batch, Job
 from jobs.models.batch import BatchState
@@ -53,13 +53,13 @@ def _context(request: HttpRequest, pk: int) -> dict[str, Any]:
     may = request.user.has_perm(rights.needed(batch.what, entries=batch.entries))
     became = batches.outcome(pk)
     undoable = _undoable(batch)
-    taken_back_by = batches.taken_back_by(pk) if undoable else []
+    taken_back_by = undoing.taken_back_by(pk) if undoable else []
     return {
         "batch": batch,
         "may_stop": batch.active and may,
         "may_undo": may and undoable and not taken_back_by,
         "taken_back_by": taken_back_by,
-        "takes_back": batches.takes_back(batch),
+        "takes_back": undoing.takes_back(batch),
         "became": [(state.value, became[status.value]) for status, state in SHOWN_AS.items() if became[status.value]],
         "goes_on": batch.active or became[Status.PENDING.value] + became[Status.RUNNING.value] > 0,
     }
@@ -131,7 +131,7 @@ def batch_undo(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _nothing_back(pk: int) -> str:
-    if earlier := batches.taken_back_by(pk):
+    if earlier := undoing.taken_back_by(pk):
         return _("It was taken back before, by act %(number)s.") % {"number": ", ".join(map(str, earlier))}
     return _("Nothing of it can be taken back: the jobs went on, or somebody changed them since.")
 
