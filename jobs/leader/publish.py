@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Final
@@ -22,7 +22,7 @@ def key(lane: Lane) -> str:
 def message(row: Row, lane: Lane) -> str:
     """The message, as kombu would have written it. Raises ValueError and RecursionError for options that Python cannot read."""
     same = _same(row.options or "{}") if len(row.options or "") <= _SHORT else None
-    return _put_together(row, lane[0]) if same is None else _filled_in(row, lane[0], *same)
+    return _put_together(row, lane[0]) if same is None else _filled_in(row, lane[0], same)
 
 
 def _put_together(row: Row, queue: str) -> str:
@@ -41,41 +41,60 @@ def _read(options: str) -> dict[str, Any]:
 
 
 _SHORT: Final = 200  # characters of options worth remembering: where a `.delay()` came from, and the like
+# In the order of `_filled_in`, behind those that are the same.
+_FILLED_IN: Final = (
+    "id", "task", "root_id", "argsrepr", "kwargsrepr", "retries", "job_id", "runs", "job_queue", "job_priority", "max_retries",
+    "job_timeout", "autoretry", "alone",
+)  # fmt: skip
 _VARYING: Final = {
-    "argsrepr", "kwargsrepr", "root_id", *signing.SIGNED, messages.SPENT, "correlation_id", "priority", "delivery_info", "delivery_tag",
+    *_FILLED_IN, *signing.UNSIGNED, messages.SPENT, "correlation_id", "priority", "delivery_info", "delivery_tag",
 }  # fmt: skip
 _TRUTH: Final = {True: "true", False: "false"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Same:
+    """What does not vary in the messages of all rows with the same options."""
+
+    headers: str  # JSON without its braces
+    names: str  # of all headers, as they are signed
+    values: str  # of these headers, as they are signed, without the bracket at their end
+    properties: str  # JSON without its braces
+    priority: int | None  # the message's; None: the row's
+
+
 @lru_cache(maxsize=256)
-def _same(text: str) -> tuple[str, str, int | None] | None:
-    """What does not vary in the headers and in the properties of all rows with these options, as JSON without its braces, and the
-    message's priority, None: the row's. None where the options say more than such headers.
-    """
+def _same(text: str) -> _Same | None:
+    """None where the options say more than headers that do not vary."""
     options = _read(text)
     headers = options.get("headers", {})
     if options.keys() - {"headers"} or not isinstance(headers, dict) or headers.keys() & _VARYING:
         return None
     parts = messages.parts(Row(1, "", "", "[]", "{}", 0, 0, None, None, False, None, 0), "", options)
-    of_headers, of_properties = (json.dumps({key: value for key, value in part.items() if key not in _VARYING})[1:-1] for part in parts)
-    return of_headers, of_properties, 0 if options else None
+    same, properties = ({key: value for key, value in part.items() if key not in _VARYING} for part in parts)
+    return _Same(
+        headers=json.dumps(same)[1:-1], names=signing.names_of([*same, *_FILLED_IN]), values=ascii([*same.values()])[:-1],
+        properties=json.dumps(properties)[1:-1], priority=0 if options else None,
+    )  # fmt: skip
 
 
-def _filled_in(row: Row, queue: str, headers: str, properties: str, priority: int | None) -> str:
+def _filled_in(row: Row, queue: str, same: _Same) -> str:
     """The same message as that which is put together."""
     runs, id, task, to = row.runs + 1, quoted(row.task_id), quoted(row.task), quoted(queue)
     body = messages.body_of(row, {})
-    signed = (
-        row.id, runs, row.task_id, row.task, queue, row.priority, row.attempts, row.max_retries, row.timeout, row.autoretry, row.alone,
-    )  # fmt: skip
     args, kwargs = messages.reprs(row)
+    priority = row.priority if same.priority is None else same.priority
+    signed = (
+        f"{same.names}\0{same.values}, {row.task_id!a}, {row.task!a}, {row.task_id!a}, {args!a}, {kwargs!a}, {row.attempts}, {row.id},"
+        f" {runs}, {queue!a}, {row.priority}, {row.max_retries}, {row.timeout}, {row.autoretry}, {row.alone}]"
+    )
     return (
-        f'{{"body": {quoted(body)}, "content-encoding": "utf-8", "content-type": "application/json", "headers": {{{headers},'
+        f'{{"body": {quoted(body)}, "content-encoding": "utf-8", "content-type": "application/json", "headers": {{{same.headers},'
         f' "id": {id}, "task": {task}, "root_id": {id}, "argsrepr": {quoted(args)}, "kwargsrepr": {quoted(kwargs)},'
         f' "retries": {row.attempts}, "job_id": {row.id}, "runs": {runs}, "job_queue": {to}, "job_priority": {row.priority},'
         f' "max_retries": {_number(row.max_retries)}, "job_timeout": {_number(row.timeout)}, "autoretry": {_TRUTH[row.autoretry]},'
-        f' "alone": {_TRUTH[row.alone]}, "sig": "{signing.sign_values(signed, body)}"}}, "properties": {{{properties},'
-        f' "correlation_id": {id}, "priority": {row.priority if priority is None else priority}, "delivery_tag": "{row.id}.{runs}",'
+        f' "alone": {_TRUTH[row.alone]}, "sig": "{signing.sign_text(signed, body)}"}}, "properties": {{{same.properties},'
+        f' "correlation_id": {id}, "priority": {priority}, "delivery_tag": "{row.id}.{runs}",'
         f' "delivery_info": {{"exchange": "", "routing_key": {to}, "redelivered": {_TRUTH[row.runs > row.attempts]}}}}}}}'
     )
 

@@ -29,11 +29,11 @@ def redis() -> Iterator[Any]:
         yield client
 
 
-def message_for(job: Job, **changes: Any) -> dict[str, Any]:
+def message_for(job: Job, options: str | None = None, **changes: Any) -> dict[str, Any]:
     """The message that the leader would send for the job's next run."""
     row = publish.Row(
         id=job.id, task_id=job.task_id, task=job.task, args=json.dumps(job.args), kwargs=json.dumps(job.kwargs), runs=job.runs,
-        attempts=job.attempts, max_retries=job.max_retries, timeout=job.timeout, autoretry=job.autoretry, options=None,
+        attempts=job.attempts, max_retries=job.max_retries, timeout=job.timeout, autoretry=job.autoretry, options=options,
         priority=job.priority,
     )  # fmt: skip
     message: dict[str, Any] = json.loads(publish.message(row, LANE))
@@ -60,6 +60,14 @@ def renamed(job: Job) -> dict[str, Any]:
     return message_for(job, task="jobs.tasks.fail")
 
 
+def of_another_tenant(job: Job) -> dict[str, Any]:
+    return message_for(job, _schema_name="another")
+
+
+def expired(job: Job) -> dict[str, Any]:
+    return message_for(job, expires="2000-01-01T00:00:00+00:00")
+
+
 def of_another_job(job: Job) -> dict[str, Any]:
     return message_for(job, job_id=job.id + 1)
 
@@ -80,7 +88,17 @@ def without_headers(job: Job) -> dict[str, Any]:
     return {key: value for key, value in message_for(job).items() if key != "headers"} | {"headers": {}}
 
 
-FORGERIES: list[Callable[[Job], dict[str, Any]]] = [forged, altered, renamed, of_another_job, unsigned, pickled, without_headers]
+FORGERIES: list[Callable[[Job], dict[str, Any]]] = [
+    forged,
+    altered,
+    renamed,
+    of_another_tenant,
+    expired,
+    of_another_job,
+    unsigned,
+    pickled,
+    without_headers,
+]
 
 
 def test_forged_altered_and_foreign_messages_run_nothing(tmp_path: Path, redis: Any) -> None:
@@ -142,3 +160,43 @@ def test_a_signature_is_for_one_run_of_one_task_with_one_body() -> None:
     }.items():  # fmt: skip
         assert not signing.verify(headers | {name: value}, body), name
     assert not signing.verify({}, body)
+
+
+def test_a_signature_is_for_all_headers() -> None:
+    """What a caller gave too: a tenant, a time to expire at, whether a result is kept."""
+    options = {"headers": {"_schema_name": "bank_a", "headers": {"_schema_name": "bank_a"}}}
+    message = message_for(enqueue("jobs.tasks.sleep", args=[0.0]), options=json.dumps(options))
+    headers, body = message["headers"], message["body"]
+    assert headers["_schema_name"] == "bank_a"
+    assert signing.verify(headers, body)
+    assert signing.verify(headers | {"redelivered": True}, body), "kombu says so of a message that it put back"
+    for name in headers:
+        assert not signing.verify(headers | {name: "another"}, body), name
+        assert not signing.verify({key: value for key, value in headers.items() if key != name}, body), name
+        assert not signing.verify({f"{key}x" if key == name else key: value for key, value in headers.items()}, body), name
+    assert not signing.verify(headers | {"more": None}, body)
+
+
+def test_a_message_of_the_former_form_is_refused_and_its_job_is_sent_again(tmp_path: Path, redis: Any) -> None:
+    """An upgrade finds messages in Redis whose signature is for some of the headers."""
+    log = tmp_path / "log"
+    with running_worker(log, slots=1):
+        first = enqueue("jobs.tasks.sleep", args=[2.0])
+        until(lambda: Job.objects.get(id=first.id).status == "running", timeout=15)
+        job = enqueue("jobs.tasks.sleep", args=[0.0])
+        until(lambda: redis.llen(KEY) == 1, timeout=15, what="it waits for the slot")
+        redis.lset(KEY, 0, json.dumps(of_the_former_form(job)))
+        until(lambda: Job.objects.get(id=job.id).status == "completed", timeout=30)
+    assert Job.objects.get(id=job.id).runs == 1
+    assert log.read_text().count("refused a message that is not signed by this project") == 1
+
+
+def of_the_former_form(job: Job) -> dict[str, Any]:
+    message = message_for(job)
+    signed = (
+        "job_id", "runs", "id", "task", "job_queue", "job_priority", "retries", "max_retries", "job_timeout", "autoretry", "alone"
+    )  # fmt: skip
+    text = f"{tuple(message['headers'][name] for name in signed)}\0{message['body']}"
+    key = hashlib.sha256(b"jobs.message\0" + settings.SECRET_KEY.encode()).digest()
+    message["headers"]["sig"] = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    return message

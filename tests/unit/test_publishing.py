@@ -29,6 +29,7 @@ ROWS = st.builds(
 
 OPTIONS = st.sampled_from(
     [
+        '{"headers": {"redelivered": true, "\\u0000": 1, "\\ud800": "\\ud83d\\ude00", "deep": [{"a": [1.50, -0.0, 1e400]}]}}',
         None, "{}", "null", "[]", '{"headers": {}}', '{"headers": null}', '{"headers": {"origin": "gen1@\\u00fc", "ignore_result": false}}',
         '{"headers": {"id": "x"}}', '{"headers": {"sig": "x"}}', '{"headers": {"root_id": "x", "parent_id": "y"}}',
         '{"properties": {"priority": 3}}', '{"embed": {"chain": []}}',
@@ -41,7 +42,10 @@ OPTIONS = st.sampled_from(
 def test_both_ways_write_the_same_message(row: Row, options: str | None, queue: str, lane: int) -> None:
     row = replace(row, options=options)
     short, long = publish.message(row, (queue, lane)), publish._put_together(row, queue)
-    assert json.loads(short, parse_constant=str) == json.loads(long, parse_constant=str)
+    messages = [json.loads(text, parse_constant=str) for text in (short, long)]
+    for message in messages:
+        del message["headers"]["sig"]  # of the headers in their order, which differs
+    assert messages[0] == messages[1]
 
 
 @pytest.mark.parametrize(
@@ -53,12 +57,25 @@ def test_the_short_way_is_taken(monkeypatch: pytest.MonkeyPatch, options: str | 
     assert (publish.message(row, ("celery", 4)) != "put together") == is_short
 
 
-@given(st.text(), st.integers(1, 9))
-def test_a_signature_is_an_hmac_of_sha_256(body: str, number: int) -> None:
-    headers: dict[str, Any] = dict.fromkeys(signing.SIGNED, number)
+@given(st.dictionaries(st.text(), JSON, min_size=1), st.text())
+def test_a_signature_is_an_hmac_of_sha_256(headers: dict[str, Any], body: str) -> None:
     key = hashlib.sha256(b"jobs.message\0" + settings.SECRET_KEY.encode()).digest()
-    text = f"{(number,) * len(signing.SIGNED)}\0{body}".encode("utf-8", "surrogatepass")
+    names = "\0".join(headers) if "\0" not in "".join(headers) else ascii([*headers])
+    text = f"{names}\0{[*headers.values()]!a}\0{body}".encode("utf-8", "surrogatepass")
     assert signing.sign(headers, body) == hmac.digest(key, text, "sha256").hex()
+
+
+@given(ROWS, OPTIONS, st.text())
+def test_what_is_written_is_verified(row: Row, options: str | None, queue: str) -> None:
+    row = replace(row, options=options)
+    for text in (publish.message(row, (queue, 4)), publish._put_together(row, queue)):
+        message = json.loads(text)
+        assert signing.verify(message["headers"], message["body"])
+
+
+def test_names_of_headers_are_not_taken_for_others() -> None:
+    assert signing.sign({"a\0b": 1, "c": 2}, "") != signing.sign({"a": 1, "b\0c": 2}, "")
+    assert signing.sign({"a": 1, "b": 2}, "") != signing.sign({"a\0b": 1}, "")
 
 
 def test_what_lies_in_a_lane_leaves_less_room_there_and_in_the_lower_ones_of_its_queue() -> None:
