@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-_FRAME: Final = re.compile(r'^(?P<margin>[ |]*)File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
+_FRAME: Final = re.compile(r'^(?P<margin>[ |]*)File "(?P<file>[^"]+)", line (?P<line>\d{1,9})(?:, in (?P<function>.+))?$')
 # Installed packages, Python's own modules, and the part of this engine that calls the task.
 _LIBRARY: Final = re.compile(
     r"/(?:site|dist)-packages/|/lib(?:64)?/(?:python|pypy)\d|/python3?\d+/lib/|^<|(?:^|/)jobs/(?:celery_app|worker)/", re.IGNORECASE
@@ -38,7 +38,7 @@ def split(text: str) -> list[Part]:
     >>> [part.kind.value for part in split('Traceback:\\n  File "/a/site-packages/b.py", line 1, in c\\n    d()\\nE: no')]
     ['text', 'library', 'text']
     """
-    parts: list[Part] = []
+    parts: list[_Lines] = []
     margin: int | None = None  # of the frame that the lines before belong to
     for line in text.splitlines():
         found = _FRAME.match(line)
@@ -46,11 +46,11 @@ def split(text: str) -> list[Part]:
             margin = len(found["margin"])
             _add(parts, _frame(line, found))
         elif margin is not None and line[margin:].startswith(("  ", "[Previous line repeated")):
-            _extend(parts, line)
+            parts[-1].lines.append(line)
         else:
             margin = None
-            _add(parts, Part(kind=Kind.TEXT, text=line))
-    return parts
+            _add(parts, _Lines(Part(kind=Kind.TEXT, text=line)))
+    return [part.whole() for part in parts]
 
 
 def last_own(parts: list[Part]) -> Part | None:
@@ -58,18 +58,25 @@ def last_own(parts: list[Part]) -> Part | None:
     return next((part for part in reversed(parts) if part.kind is Kind.OWN), None)
 
 
-def _frame(line: str, found: re.Match[str]) -> Part:
+class _Lines:
+    """A part that grows: its texts are put together once."""
+
+    def __init__(self, part: Part) -> None:
+        self.part, self.lines, self.frames = part, [part.text], part.frames
+
+    def whole(self) -> Part:
+        return replace(self.part, text="\n".join(self.lines), frames=self.frames)
+
+
+def _frame(line: str, found: re.Match[str]) -> _Lines:
     if _LIBRARY.search(found["file"].replace("\\", "/")):
-        return Part(kind=Kind.LIBRARY, text=line, frames=1)
-    return Part(kind=Kind.OWN, text=line, frames=1, file=found["file"], line=int(found["line"]), function=found["function"] or "")
+        return _Lines(Part(kind=Kind.LIBRARY, text=line, frames=1))
+    return _Lines(Part(kind=Kind.OWN, text=line, frames=1, file=found["file"], line=int(found["line"]), function=found["function"] or ""))
 
 
-def _add(parts: list[Part], new: Part) -> None:
-    if new.kind is not Kind.OWN and parts and parts[-1].kind is new.kind:
-        old = parts.pop()
-        new = Part(kind=new.kind, text=f"{old.text}\n{new.text}", frames=old.frames + new.frames)
-    parts.append(new)
-
-
-def _extend(parts: list[Part], line: str) -> None:
-    parts[-1] = replace(parts[-1], text=f"{parts[-1].text}\n{line}")
+def _add(parts: list[_Lines], new: _Lines) -> None:
+    if new.part.kind is not Kind.OWN and parts and parts[-1].part.kind is new.part.kind:
+        parts[-1].lines += new.lines
+        parts[-1].frames += new.frames
+    else:
+        parts.append(new)

@@ -89,3 +89,10 @@ def test_no_line_is_lost(lines: list[str]) -> None:
 def test_nothing_gives_nothing() -> None:
     assert split("") == []
     assert last_own([]) is None
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "1" * 10])
+def test_a_line_number_that_no_file_has_makes_no_frame(number: str) -> None:
+    """An error's text may say anything; Python reads no number of thousands of digits."""
+    text = f'ValueError: x\n  File "a.py", line {number}, in f'
+    assert [(part.kind, part.text) for part in split(text)] == [(Kind.TEXT, text)]
