@@ -132,7 +132,7 @@ class JobAdmin(ListAdmin):
 
     @admin.display(description=_("named arguments"))
     def shown_kwargs(self, job: Job) -> str:
-        return shown.as_json(masking.named(job.kwargs))
+        return shown.as_json(job.kwargs)
 
     @admin.display(description=_("progress"))
     def shown_progress(self, job: Job) -> str:
@@ -148,7 +148,7 @@ class JobAdmin(ListAdmin):
 
     @admin.display(description=_("rest of the Celery message"))
     def shown_options(self, job: Job) -> str:
-        return shown.as_json(masking.named(job.options))
+        return shown.as_json(job.options)
 
     def get_queryset(self, request: HttpRequest) -> Rows:
         rows = super().get_queryset(request)

@@ -16,7 +16,11 @@ NAME_LENGTH = 60
 
 def code(text: Any) -> SafeString | str:
     """A traceback, an error or other program text without secrets; "-" when there is none."""
-    return format_html('<pre class="code" dir="ltr" tabindex="0">{}</pre>', masking.text(str(text))) if text else "-"
+    return _code(masking.text(str(text))) if text else "-"
+
+
+def _code(text: str) -> SafeString:
+    return format_html('<pre class="code" dir="ltr" tabindex="0">{}</pre>', text)
 
 
 def error(text: str) -> SafeString | str:
@@ -25,8 +29,8 @@ def error(text: str) -> SafeString | str:
 
 
 def as_json(value: Any) -> SafeString | str:
-    """JSON on indented lines; "-" for None."""
-    return "-" if value is None else code(pretty(value))
+    """JSON on indented lines, without secrets; "-" for None."""
+    return "-" if value is None else _code(pretty(masking.named(value)))
 
 
 def name(text: str) -> SafeString:

@@ -11,7 +11,6 @@ from django.http import StreamingHttpResponse
 from jobs import masking
 from jobs.domain.moments import aware
 from jobs.domain.readable import dumps
-from jobs.domain.typed import plain
 from jobs.models import Job
 from jobs.web.times import local
 
@@ -58,7 +57,7 @@ def values_of(job: Job) -> dict[str, Any]:
     """A job by COLUMNS, times in UTC as ISO 8601, without secrets."""
     found: dict[str, Any] = {name: getattr(job, name) for name in COLUMNS if name != "created_by"}
     found["args"], found["kwargs"] = masking.positional(job.task, job.args), masking.named(job.kwargs)
-    found["result"] = plain(job.result)
+    found["result"] = masking.named(job.result)
     found["last_error"] = masking.text(job.last_error)
     found["state"] = job.state.value
     found["created_by"] = job.created_by.get_username() if job.created_by else None

@@ -185,6 +185,12 @@ def shown_kwargs(job: Any) -> Any:
 
 
 @register.filter
+def shown_result(job: Any) -> Any:
+    """What the job returned, without secrets."""
+    return masking.named(job.result)
+
+
+@register.filter
 def label(job: Any) -> str:
     """What the job is called: its name, else its task."""
     return str(job.name or job.task) or _("(no name)")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.result import AsyncResult
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.db import connection
@@ -115,6 +116,31 @@ def test_a_failing_job_shows_its_secret_nowhere(tmp_path: Path, settings: Any, c
         assert SECRET.encode() not in page, address
         assert b"LoginRefused" in page or address == "/admin/jobs/job/", address
     _mail_is_clean(settings)
+
+
+@pytest.mark.django_db
+def test_results_and_progress_are_masked_and_kept(client: Client) -> None:
+    result = {"seen": 1, "token": SECRET, "tokens": [SECRET, SECRET], "auth": {"password": {"v": SECRET}}, "text": f"api-key={SECRET}"}
+    done, job = enqueue("t.login", args=["sara", "x"]), enqueue("t.login", args=["sara", "x"])
+    with connection.cursor() as cursor:
+        for each in (done, job):
+            run = Run(id=each.id, runs=1)
+            assert transitions.claim(cursor, run, task_id=each.task_id, worker=1, queue=each.queue, priority=each.priority)
+            assert transitions.report_progress(cursor, run, json.dumps({"fraction": 0.5, "message": f"half, token={SECRET}"}))
+        assert transitions.complete(cursor, Run(id=done.id, runs=1), result=json.dumps(result))
+    client.force_login(get_user_model().objects.create_superuser("sara", password="x"))
+    pages = {done.id: "seen", job.id: "half"}
+    addresses = [
+        (f"{path}{id}{end}", text) for id, text in pages.items() for path, end in (("/jobs/", "/"), ("/admin/jobs/job/", "/change/"))
+    ]
+    for address, text in (*addresses, ("/jobs/export/?format=json", "seen"), ("/jobs/export/?format=csv", "seen")):
+        answer = client.get(address)
+        page = (b"".join(answer) if answer.streaming else answer.content).decode()
+        assert text in page, address
+        assert "***" in page, address
+        assert SECRET not in page, address
+    assert Job.objects.get(id=done.id).result == result
+    assert AsyncResult(done.task_id).result == result
 
 
 def _mail_is_clean(settings: Any) -> None:
