@@ -20,9 +20,9 @@ def start(value: str, length: int) -> str:
     return masked_start(value, configuration().secret_patterns, length)
 
 
-def named(value: Any) -> Any:
-    """Named arguments, or another JSON value, without secrets."""
-    return masked(value, configuration().secret_patterns)
+def named(value: Any, *, longest: int | None = None) -> Any:
+    """Named arguments, or another JSON value, without secrets. `longest`: so many characters of each text are enough."""
+    return masked(value, configuration().secret_patterns, longest=longest)
 
 
 def argument(name: str, value: Any) -> Any:
@@ -31,10 +31,10 @@ def argument(name: str, value: Any) -> Any:
     return shown[name] if isinstance(shown, dict) else shown
 
 
-def positional(task: str, values: Any) -> Any:
+def positional(task: str, values: Any, *, longest: int | None = None) -> Any:
     """Positional arguments without secrets: by the names they have in the task's signature, where this process knows the task."""
     patterns = configuration().secret_patterns
-    shown = masked(values, patterns)
+    shown = masked(values, patterns, longest=longest)
     if not isinstance(shown, list) or not patterns:
         return shown
     hidden = _hidden(task, len(shown), patterns)

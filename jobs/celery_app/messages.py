@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from jobs import masking
+from jobs.conf import configuration
 
 # What `parts` says where a row does not: rows leave it out.
 SPENT: Final = "retries_before"  # header with the retries that the caller says were spent before the job was made
@@ -12,7 +13,8 @@ SAID_ANYWAY: Final = {"timelimit": [None, None], "replaced_task_nesting": 0, "st
 _EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _LONGEST: Final = 200  # characters of argsrepr and kwargsrepr
 _PLAIN: Final = json.dumps(_EMBED)
-_SMALL: Final = 10_000  # characters of JSON worth parsing for a repr
+_SMALL: Final = 10_000  # characters of JSON; more are held against JOBS_MAX_ARGUMENT_BYTES, beyond which nobody parses them for a repr
+_UNREAD: Final = "…"  # which arguments of a text are secret, only a parser knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +43,16 @@ class Row:
 
 def _repr(text: str, task: str = "") -> str:
     """What Flower and the logs show of the arguments; `task`: they are positional, and this is the task's name."""
-    if len(text) > _SMALL:
-        return masking.text(text[: 2 * _LONGEST])[:_LONGEST]
+    if len(text) > _SMALL and len(text) > configuration().max_argument_bytes:
+        return _UNREAD
     try:
         value = json.loads(text)
         if task:
-            value = masking.positional(task, value)
+            value = masking.positional(task, value, longest=_LONGEST)
             return repr(tuple(value) if isinstance(value, list) else value)[:_LONGEST]
-        return repr(masking.named(value))[:_LONGEST]
+        return repr(masking.named(value, longest=_LONGEST))[:_LONGEST]
     except (ValueError, RecursionError):  # thousands of digits or levels
-        return masking.text(text[: 2 * _LONGEST])[:_LONGEST]
+        return _UNREAD
 
 
 def reprs(row: Row) -> tuple[str, str]:

@@ -7,11 +7,14 @@ import celery.worker.request
 from celery.utils.functional import LRUCache
 from celery.worker import state
 
+from jobs import masking
 from jobs.celery_app import process_engine
 from jobs.models.audit import Verb
 from jobs.store import audit
 
 _run_again: LRUCache = LRUCache(limit=10_000)  # task_id: the record of the act for which an earlier revocation was forgotten here
+
+_TOLD = ("exception", "traceback", "result")  # of a task, in its events
 
 
 class Request(celery.worker.request.Request):
@@ -33,7 +36,14 @@ class Request(celery.worker.request.Request):
         """Nothing while the events of tasks are off; Celery asks after it has put the event together."""
         groups = getattr(self._eventer, "groups", None)
         if not groups or "task" in groups:
-            super().send_event(type, **fields)
+            super().send_event(type, **fields | {name: masking.text(str(fields[name])) for name in _TOLD if fields.get(name) is not None})
+
+    def info(self, safe: bool = False) -> dict[str, Any]:
+        """What `celery inspect` tells: the arguments with their names and in their order, without secrets."""
+        found: dict[str, Any] = super().info(safe=safe)
+        if not safe:
+            found |= {"args": masking.positional(self.name, self.args), "kwargs": masking.named(self.kwargs)}
+        return found
 
     def revoked(self) -> bool:
         """Celery's, but what was revoked before somebody had the job run again holds no more. Workers remember revocations for

@@ -7,6 +7,7 @@ from celery.worker import control
 from celery.worker.control import inspect_command
 from kombu.utils.json import loads
 
+from jobs import masking
 from jobs.celery_app import process_engine
 from jobs.domain import readable
 from jobs.store import stats
@@ -59,8 +60,8 @@ def _waiting(state: Any, ids: list[str] | None = None) -> list[tuple[str, dict[s
         (
             run_at.isoformat(),
             {
-                "id": task_id, "name": task, "args": _value(args), "kwargs": _value(kwargs), "type": task, "hostname": state.hostname,
-                "time_start": None, "acknowledged": False, "worker_pid": None,
+                "id": task_id, "name": task, "args": masking.positional(task, _value(args)), "kwargs": masking.named(_value(kwargs)),
+                "type": task, "hostname": state.hostname, "time_start": None, "acknowledged": False, "worker_pid": None,
                 "delivery_info": {"exchange": "", "routing_key": queue, "priority": _asked(priority, options), "redelivered": False},
             },
         )

@@ -3,7 +3,9 @@
 import json
 import logging
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,13 +14,16 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from jobs import enqueue, masking
+from jobs.celery_app import process_engine
 from jobs.domain import words
 from jobs.leader import notices, publish
 from jobs.models import DeadLetterQueue, Job
 from jobs.store import engine, search, transitions
 from jobs.store.transitions import Failure, Run
+from jobs.worker import inspection
 from tests.mail_server import Inbox, free_port, mail_server
 from tests.rows import job_in
 from tests.waiting import until
@@ -82,6 +87,14 @@ def test_what_flower_shows_is_masked_and_the_body_is_not() -> None:
     assert message["headers"]["argsrepr"] == "('sara', '***')"
     assert message["headers"]["kwargsrepr"] == "{'token': '***', 'to': 'y'}"
     assert message["body"].count(SECRET) == 2
+    deep = replace(row, args=json.dumps(["x" * 150_000, SECRET]), kwargs=json.dumps({"to": ["y"] * 2_000, "token": {"old": SECRET}}))
+    headers = json.loads(publish.message(deep, ("celery", 4)))["headers"]
+    assert headers["argsrepr"] == f"('{'x' * 198}"
+    assert SECRET not in headers["kwargsrepr"]
+    early = replace(row, args=json.dumps(["sara", SECRET, "x" * 150_000]))
+    assert json.loads(publish.message(early, ("celery", 4)))["headers"]["argsrepr"] == "('sara', '***', '***')"
+    for text in (json.dumps(["sara", SECRET, "x" * 300_000]), f'["sara", "{SECRET}", {"9" * 5_000}]', f'["sara", "{SECRET}"'):
+        assert json.loads(publish.message(replace(row, args=text), ("celery", 4)))["headers"]["argsrepr"] == "…"
     long = replace(row, kwargs='{"a": "' + "x" * 20_000 + '", "password": "' + SECRET * 2_000 + '"}')
     early = replace(row, kwargs='{"password": "' + SECRET * 2_000 + '"}')
     for each in (long, early):
@@ -116,6 +129,19 @@ def test_a_failing_job_shows_its_secret_nowhere(tmp_path: Path, settings: Any, c
         assert SECRET.encode() not in page, address
         assert b"LoginRefused" in page or address == "/admin/jobs/job/", address
     _mail_is_clean(settings)
+
+
+@pytest.mark.django_db
+def test_who_inspects_what_is_due_later_sees_no_secret() -> None:
+    enqueue("t.login", args=["sara", SECRET], run_at=timezone.now() + timedelta(hours=1))
+    app = SimpleNamespace(amqp=SimpleNamespace(queues=SimpleNamespace(consume_from={"celery": None})))
+    with connection.cursor() as cursor:
+        process_engine.use(SimpleNamespace(write=lambda change: change(cursor)))  # type: ignore[arg-type]
+        try:
+            (found,) = inspection.scheduled(SimpleNamespace(app=app, hostname="h"))
+        finally:
+            process_engine.use(None)
+    assert (found["request"]["args"], found["request"]["kwargs"]) == (["sara", "***"], {})
 
 
 @pytest.mark.django_db

@@ -24,12 +24,12 @@ def green(request: pytest.FixtureRequest) -> Any:
     process_engine.use(None)
 
 
-def made(**more: str) -> Any:
+def made(body: str = BODY, **more: str) -> Any:
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
 
     channel = Connection("memory://").channel()
     headers = {"id": "x", "task": "t.same"} | more
-    message = Message(BODY, channel=channel, headers=headers, content_type="application/json", content_encoding="utf-8")
+    message = Message(body, channel=channel, headers=headers, content_type="application/json", content_encoding="utf-8")
     return Request(message, app=current_app._get_current_object(), hostname="h")
 
 
@@ -65,6 +65,25 @@ def test_events_of_tasks_are_sent_once_they_are_on(groups: set[str], told: bool)
     request._eventer.groups.add("task")  # `celery control enable_events`
     request.send_event("task-succeeded")
     assert request._eventer.sent[-1] == ("task-succeeded", {"uuid": "x"})
+
+
+def test_events_tell_no_secrets() -> None:
+    request = made()
+    request._eventer = Eventer(set())
+    request.send_event("task-failed", exception="Refused('password=HUNTER2')", traceback="login(token=b'HUNTER2')\nRefused", runtime=1.5)
+    request.send_event("task-succeeded", result="{'token': 'HUNTER2', 'n': 1}", runtime=None)
+    assert [fields for _, fields in request._eventer.sent] == [
+        {"uuid": "x", "exception": "Refused('password=***')", "traceback": "login(token=***)\nRefused", "runtime": 1.5},
+        {"uuid": "x", "result": "{'token': ***, 'n': 1}", "runtime": None},
+    ]
+
+
+def test_who_inspects_a_worker_sees_arguments_without_secrets(green: bool) -> None:
+    request = made('[["sara", "HUNTER2"], {"token": "HUNTER2", "to": {"n": 1}}, {"callbacks": null}]', task="t.login", argsrepr="('a',)")
+    found = request.info()
+    assert (found["args"], found["kwargs"]) == (["sara", "***"], {"token": "***", "to": {"n": 1}})
+    assert request.args == ["sara", "HUNTER2"], "the task gets them"
+    assert request.info(safe=True)["args"] == "('a',)"
 
 
 def test_a_message_is_acknowledged_once(green: bool) -> None:
