@@ -11,6 +11,13 @@ from compose_spec import PyCompose
 ROOT = Path(__file__).resolve().parents[2]
 
 
+class Overriding(yaml.SafeLoader):
+    """Reads `!reset` as what it stands at: nothing, whatever the first file says."""
+
+
+Overriding.add_constructor("!reset", lambda loader, node: [])
+
+
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
     """The file as compose sees it: merge keys applied, `${NAME:-default}` replaced, extensions left out."""
@@ -70,3 +77,15 @@ def test_any_password_may_be_chosen() -> None:
     for environment in (services[name]["environment"] for name in ("migrate", "web", "worker")):
         assert environment["PGPASSWORD"] == chosen
         assert "$" not in environment["DATABASE_URL"]
+
+
+def test_in_production_the_servers_are_closed_and_want_a_password(compose: dict[str, Any]) -> None:
+    """As compose merges the two files."""
+    text = (ROOT / "docker-compose.production.yml").read_text("utf-8")
+    second = yaml.load(text, Overriding)["services"]
+    assert {name for name, service in second.items() if service.get("ports") == []} == {"postgres", "redis"}
+    assert [name for name, service in compose["services"].items() if service.get("ports") and "ports" not in second[name]] == ["web"]
+    for name, service in compose["services"].items():
+        for variable in {"PGPASSWORD", "POSTGRES_PASSWORD"} & set(service.get("environment", {})):
+            assert second[name]["environment"] == {variable: "${PGPASSWORD:?set PGPASSWORD in .env}"}
+    PyCompose.from_yaml(yaml.safe_dump({"services": {name: {"image": "x", **service} for name, service in second.items()}})).validate()
