@@ -131,6 +131,12 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = read("bool", "HSTS_SUBDOMAINS", False)
+SECURE_HSTS_PRELOAD = read("bool", "HSTS_PRELOAD", False)
+SECURE_SSL_REDIRECT = read("bool", "HTTPS_REDIRECT", False)
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]  # what asks them from beside goes past the proxy
+# What Django would have besides: subdomains and the browsers' list are the domain's affair, and plain HTTP is redirected by the proxy.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"] if HTTPS else []
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 
 # --- languages ------------------------------------------------------------------------------------------------------------------

@@ -87,6 +87,45 @@ def test_without_debug_a_key_is_wanted(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert environment.secret_key(tmp_path, debug=False) == (tmp_path / "keys" / "key").read_text()
 
 
+PRODUCTION = {
+    "DEBUG": "False", "SECRET_KEY": "long-and-random-" + "0123456789abcdefghijklmnopqrstuvwxyz" * 2, "ALLOWED_HOSTS": "queue.example.com",
+    "ADMIN_EMAILS": "a@example.com", "EMAIL_URL": "smtp+tls://u:p@mail.example.com:587", "HTTPS": "True",
+    "CSRF_TRUSTED_ORIGINS": "https://queue.example.com", "PROXY_COUNT": "1",
+}  # fmt: skip
+
+
+def ended(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, **variables}
+    environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)  # of the tests' own
+    return subprocess.run(
+        [sys.executable, "manage.py", *command], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_the_documented_settings_have_nothing_dangerous() -> None:
+    guide = (ROOT / "docs" / "production.md").read_text("utf-8")
+    assert {name for name in PRODUCTION if f"`{name}" not in guide} == set()
+    checked = ended("check", "--deploy", "--database", "default", **PRODUCTION)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert "identified no issues" in checked.stdout
+    assert "security.W008" in ended("check", "--deploy", **(PRODUCTION | {"HTTPS": ""})).stderr, "nothing is silenced without TLS"
+
+
+def test_plain_http_is_redirected_where_the_proxy_leaves_it_to_the_pages() -> None:
+    ask = """from django.test import Client
+for path in ("/", "/healthz"):
+    for scheme in ("http", "https"):
+        answer = Client().get(path, headers={"host": "queue.example.com", "x-forwarded-proto": scheme})
+        print(path, scheme, answer.status_code, answer.headers.get("Location"), answer.headers.get("Strict-Transport-Security"))"""
+    said = ended("shell", "-v", "0", "-c", ask, **PRODUCTION, HTTPS_REDIRECT="True", HSTS_SUBDOMAINS="True", HSTS_PRELOAD="True").stdout
+    assert said.splitlines() == [
+        "/ http 301 https://queue.example.com/ None",
+        "/ https 302 /accounts/login/?next=/ max-age=31536000; includeSubDomains; preload",
+        "/healthz http 200 None None",
+        "/healthz https 200 None max-age=31536000; includeSubDomains; preload",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -101,9 +140,8 @@ def test_without_debug_a_key_is_wanted(monkeypatch: pytest.MonkeyPatch, tmp_path
     ],
 )
 def test_every_command_ends_with_one_line(name: str, value: str) -> None:
-    command = [sys.executable, "manage.py", "check"]
-    ended = subprocess.run(command, cwd=ROOT, env={**os.environ, name: value}, capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 1
-    assert len(ended.stderr.strip().splitlines()) == 1
-    assert name in ended.stderr
-    assert "hidden" not in ended.stderr
+    checked = ended("check", **{name: value})
+    assert checked.returncode == 1
+    assert len(checked.stderr.strip().splitlines()) == 1
+    assert name in checked.stderr
+    assert "hidden" not in checked.stderr
