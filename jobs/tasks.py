@@ -44,14 +44,15 @@ def _check_url(url: str) -> None:
         raise PermanentError(own_failures.WRONG_SCHEME)
 
 
-def _recipients(to: str) -> list[str]:
+def recipients(to: str) -> list[str]:
+    """The addresses in a text with commas between them."""
     return [address.strip() for address in to.split(",") if address.strip()]
 
 
 def _check_recipients(to: str) -> None:
-    if not _recipients(to):
+    if not recipients(to):
         raise PermanentError(own_failures.NO_RECIPIENT)
-    for address in _recipients(to):
+    for address in recipients(to):
         try:
             validate_email(address)
         except ValidationError:
@@ -117,8 +118,8 @@ def send_email(
     """Send one e-mail as plain text."""
     _check_recipients(to)
     _check_subject(subject)
-    recipients = _recipients(to)
-    return {"sent": EmailMessage(subject=subject, body=body, to=recipients).send(), "to": recipients}
+    addresses = recipients(to)
+    return {"sent": EmailMessage(subject=subject, body=body, to=addresses).send(), "to": addresses}
 
 
 @shared_task(name="jobs.tasks.management_command")

@@ -16,6 +16,7 @@ from jobs.domain import typed
 from jobs.domain.readable import encodable
 from jobs.domain.secrets import MASK
 from jobs.models import Job
+from jobs.web import recipients
 from jobs.web.arguments import ArgumentsForm
 from jobs.web.widgets import Lines, as_sent
 
@@ -49,8 +50,9 @@ def _read(value: Any) -> Any:
         return value
 
 
-def fill(form: ArgumentsForm, old: Given) -> None:
-    """Write the old arguments into the fields; one that comes back untouched means the old value, whatever it was."""
+def fill(form: ArgumentsForm, old: Given, task: str) -> None:
+    """Write the old arguments into the fields; one that comes back untouched means the old value, whatever it was. Hidden values go where
+    they went, or have to be written out."""
     for name, field in form.fields.items():
         if name not in old.values:
             continue
@@ -61,6 +63,17 @@ def fill(form: ArgumentsForm, old: Given) -> None:
         if isinstance(field.widget, forms.TextInput) and "\n" in as_sent(field.initial):
             field.widget = Lines()
         _keep(form, name, old.values[name], name in old.hidden)
+    clean = form.clean
+
+    def cleaned() -> dict[str, Any]:
+        data = clean()
+        if recipients.moved(task, old.values, data):
+            text = _("The hidden values (%(mask)s) were meant for another address: write them out, or take them away.") % {"mask": MASK}
+            for name in form.kept:
+                form.add_error(name, ValidationError(text, code="moved"))
+        return data
+
+    form.clean = cleaned  # type: ignore[method-assign]
 
 
 def _hide(field: forms.Field) -> None:
@@ -77,8 +90,11 @@ def _keep(form: ArgumentsForm, name: str, value: Any, hidden: bool) -> None:
     def cleaned(raw: Any) -> Any:
         if as_sent(raw) == text:
             form.untouched.add(name)
+            form.kept |= {name} if hidden else set()
             return value
-        new = _restored(clean(raw), shown, value)
+        written = clean(raw)
+        new = _restored(written, shown, value)
+        form.kept |= {name} if hidden and new != written else set()
         if hidden and MASK in json.dumps(new, default=str):
             raise ValidationError(_("A hidden value was moved: write it out."), code="hidden")
         return new

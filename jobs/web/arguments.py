@@ -36,6 +36,7 @@ class ArgumentsForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.untouched: set[str] = set()  # fields that came back as an earlier job had filled them
+        self.kept: set[str] = set()  # fields with hidden values of an earlier job
 
     def clean(self) -> dict[str, Any]:
         data = {name: value for name, value in self.cleaned_data.items() if not self._is_left_out(name, value)}

@@ -12,7 +12,7 @@ from django.test import Client
 
 from jobs import control, enqueue
 from jobs.domain.actors import Actor
-from jobs.models import Audit, Job
+from jobs.models import Audit, DeadLetterQueue, Job
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
@@ -141,3 +141,57 @@ def test_the_new_job_has_not_the_unique_key_of_the_old_one() -> None:
     new = control.run_again(old, Actor(name="sara"), kwargs={"seconds": 2})
     assert (new.pk == old.pk, new.unique_key) == (False, None)
     assert re.fullmatch(r"\{'seconds': 2(\.0)?\}", str(new.kwargs))
+
+
+HIDDEN = "The hidden values (***) were meant for another address"
+
+
+@pytest.mark.parametrize(
+    ("url", "same"),
+    [
+        ("https://api.example/other?page=2", True),
+        ("https://API.example:443/x", True),
+        ("http://api.example/x", False),
+        ("https://api.example:8443/x", False),
+        ("https://evil.example/x", False),
+        ("https://api.example@evil.example/x", False),
+        ("https://evil.example\\@api.example/x", False),  # urlsplit says api.example, and the request goes to evil.example
+    ],
+)
+def test_a_hidden_value_goes_to_no_other_server(staff: Client, url: str, same: bool) -> None:
+    headers = {"Authorization": "Bearer abc", "Accept": "*/*"}
+    old = enqueue("jobs.tasks.http_request", kwargs={"url": "https://api.example/x", "headers": headers})
+    for changed in ({}, {"headers": '{"Authorization": "***", "X": "y"}'}):
+        answer = send(staff, old, url=url, **changed)
+        assert (answer.status_code, HIDDEN in answer.content.decode()) == ((302, False) if same else (422, True))
+        assert "abc" not in answer.content.decode()
+    assert same or Job.objects.count() == 1
+    assert send(staff, old, url=url, headers='{"Authorization": "Bearer mine"}').status_code == 302
+    assert Job.objects.latest("id").kwargs["headers"] == {"Authorization": "Bearer mine"}
+
+
+def test_a_hidden_value_goes_to_no_other_reader(staff: Client) -> None:
+    """A text may have a hidden value in it, where the pages show texts so."""
+    old = enqueue("jobs.tasks.send_email", kwargs={"to": "a@example.com, b@example.com", "subject": "x"})
+    Job.objects.filter(pk=old.pk).update(kwargs=old.kwargs | {"body": {"password": "hunter2"}})
+    assert HIDDEN in send(staff, old, to="a@example.com, evil@example.com").content.decode()
+    assert HIDDEN not in send(staff, old, to="b@example.com").content.decode()
+
+
+def test_a_new_job_without_hidden_values_goes_anywhere(staff: Client) -> None:
+    old = enqueue("jobs.tasks.http_request", kwargs={"url": "https://api.example/x", "headers": {"Accept": "*/*"}})
+    assert send(staff, old, url="https://other.example/x").status_code == 302
+
+
+@pytest.mark.parametrize(("url", "same"), [("https://api.example/y", True), ("https://evil.example/", False)])
+def test_dead_letters_take_their_hidden_values_to_no_other_server(staff: Client, url: str, same: bool) -> None:
+    old = job_in("failed")
+    kwargs = {"url": "https://api.example/x", "headers": {"Authorization": "Bearer abc"}}
+    Job.objects.filter(pk=old.pk).update(task="jobs.tasks.http_request", kwargs=kwargs)
+    plain = job_in("failed")
+    Job.objects.filter(pk=plain.pk).update(task="jobs.tasks.http_request", kwargs=kwargs | {"headers": None})
+    sent = {"entry": [str(letter.pk) for letter in DeadLetterQueue.objects.all()], "argument": "url", "value": f'"{url}"'}
+    answer = staff.post("/jobs/dead-letters/reprocess/", sent)
+    assert answer.status_code == (302 if same else 422)
+    assert same or f"Job {old.pk} has hidden values (***) that were meant for another address" in answer.content.decode()
+    assert Job.objects.get(pk=old.pk).kwargs == (kwargs | {"url": url} if same else kwargs)

@@ -44,7 +44,7 @@ def job_create(request: HttpRequest) -> HttpResponse:
     signature, sent = registry.signature(tasks[name]), request.POST if request.method == "POST" else None
     form, arguments = JobForm(sent, initial=_initial(tasks[name], old)), form_for(signature)(sent, prefix=PREFIX)
     if old:
-        again.fill(arguments, again.given(old, signature))
+        again.fill(arguments, again.given(old, signature), name)
     if sent is not None and form.is_valid() & arguments.is_valid():
         pk = _create(request, name, form, arguments, old)
         if pk is not None:

@@ -9,12 +9,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from jobs import batches
+from jobs import batches, registry
+from jobs.domain.secrets import MASK
 from jobs.enqueueing import InvalidJob, validate
 from jobs.models.audit import Verb
 from jobs.models.dead_letter import Resolution
 from jobs.store import letters
-from jobs.web import selection
+from jobs.web import again, recipients, selection
 from jobs.web.access import TYPED, needs
 from jobs.web.forms import ReprocessForm, ResolveForm
 from jobs.web.health import GROWING
@@ -34,7 +35,7 @@ def reprocess(request: HttpRequest) -> HttpResponse:
         return _too_late(request, chosen)
     names = letters.arguments(chosen.rows())
     form = ReprocessForm(request.POST if request.method == "POST" else None, names=names, total=size.total)
-    if request.method == "POST" and not left and form.is_valid() and _fits(chosen, form):
+    if request.method == "POST" and not left and form.is_valid() and _fits(chosen, form) and _stays(chosen, form):
         options: dict[str, Any] = {"reason": form.cleaned_data["reason"]}
         if form.cleaned_data["argument"]:
             options["arguments"] = {form.cleaned_data["argument"]: form.cleaned_data["value"]}
@@ -91,6 +92,24 @@ def _fits(chosen: Selection, form: ReprocessForm) -> bool:
     except InvalidJob as error:
         form.add_error("value", [text for texts in error.message_dict.values() for text in texts])
         return False
+    return True
+
+
+def _stays(chosen: Selection, form: ReprocessForm) -> bool:
+    """Whether hidden values of all these jobs go where they went."""
+    name, value = form.cleaned_data["argument"], form.cleaned_data["value"]
+    for task in recipients.by(name):
+        signature = registry.signature(registry.job_types()[task])
+        rows = chosen.rows().filter(job__task=task).select_related("job").only("job", "job__task", "job__args", "job__kwargs")
+        for entry in rows.order_by("-id").iterator(chunk_size=500):
+            old = again.given(entry.job, signature)
+            if old.hidden - {name} and recipients.moved(task, old.values, {name: value}):
+                text = _(
+                    "Job %(number)d has hidden values (%(mask)s) that were meant for another address:"
+                    " create it as a new job, and write them out."
+                )
+                form.add_error("value", text % {"number": entry.job_id, "mask": MASK})
+                return False
     return True
 
 
