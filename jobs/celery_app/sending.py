@@ -16,7 +16,7 @@ from kombu.utils.json import loads
 
 from jobs.store import caller
 from jobs.store.insert import NewJob
-from jobs.store.sent import insert_call, insert_sent, insert_sent_many
+from jobs.store.sent import insert_call, insert_calls, insert_sent, insert_sent_many
 
 Change = Callable[[Any], Any]  # is given the cursor of the transaction
 _here = threading.local()
@@ -145,8 +145,7 @@ class Batch:
         if len(rows) == 1:
             insert_call(rows[0], fresh=self.fresh)
             return
-        with caller.atomic() as cursor:
-            insert_sent_many(cursor, rows)
+        insert_calls(rows)
 
     def __enter__(self) -> "Batch":
         return self

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from django.db import IntegrityError
+
 from jobs.store import caller, interventions
 from jobs.store.insert import NewJob, given, inserting
 from jobs.store.many import execute_many
@@ -11,12 +13,15 @@ from jobs.store.many import execute_many
 _REVOKED: Final = "EXISTS (SELECT FROM jobs_storedresult known WHERE known.task_id = {} AND known.state = 'REVOKED')"
 # A task_id whose job has ended runs again as that job; one whose job has not ended is not run twice.
 # A cancelled job's message may still lie in Redis, with what it was called with before: `runs` goes up, so that it claims nothing.
+# A unique_key that another job has by now stays with that one: whoever sends an id asks for this job, and for no key.
 _AGAIN = """ ON CONFLICT (task_id) DO UPDATE SET
     task = excluded.task, args = excluded.args, kwargs = excluded.kwargs, options = excluded.options, queue = excluded.queue,
     priority = excluded.priority, run_at = excluded.run_at, max_retries = excluded.max_retries, autoretry = excluded.autoretry,
     timeout = excluded.timeout, runs = jobs_job.runs + (jobs_job.status = 'cancelled')::int, status = 'pending', attempts = 0, losses = 0,
     finished_at = NULL, started_at = NULL, deadline_at = NULL, worker = NULL, result = NULL, result_meta = NULL, progress = NULL,
-    last_error = '', cancel_requested_at = NULL, cancel_requested_by = ''
+    last_error = '', cancel_requested_at = NULL, cancel_requested_by = '',
+    unique_key = CASE WHEN NOT EXISTS (SELECT FROM jobs_job other WHERE other.unique_key = jobs_job.unique_key
+                        AND other.status IN ('pending', 'running') AND other.id <> jobs_job.id) THEN jobs_job.unique_key END
   WHERE jobs_job.status IN ('completed', 'failed', 'cancelled') OR jobs_job.status = 'pending' AND jobs_job.run_at = '9999-01-01+0'"""
 _ONCE: Final = " ON CONFLICT (task_id) DO NOTHING"
 _WHICH: Final = f" RETURNING id, xmax <> 0, {_REVOKED.format('jobs_job.task_id')}"  # whether the job was there already
@@ -45,8 +50,18 @@ def insert_call(new: NewJob, *, fresh: bool) -> None:
     """The same in the transaction of a caller that sends nothing else. `fresh`: nobody can have used the task_id, or revoked it."""
     statement, values = inserting(new, f"{_ONCE} RETURNING id") if fresh else _unless_revoked(new)
     if caller.first_row(statement, values) is None:
+        insert_calls([new])
+
+
+def insert_calls(rows: Sequence[NewJob]) -> None:
+    """The same for what is sent together, all or nothing."""
+    try:
         with caller.atomic() as cursor:
-            insert_sent(cursor, new)
+            insert_sent_many(cursor, rows)
+    except IntegrityError:  # two of them have had one unique_key, or it was taken in this very moment: each statement sees those before it
+        with caller.atomic() as cursor:
+            for new in sorted(rows, key=lambda new: str(new.task_id)):
+                insert_sent(cursor, new)
 
 
 def _unless_revoked(new: NewJob) -> tuple[str, list[Any]]:

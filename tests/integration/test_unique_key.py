@@ -1,12 +1,14 @@
 """While a job with a unique_key has not ended, that job is returned; whoever asks, and however many at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import current_app, group
 from django.contrib.auth import get_user_model
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.test import Client
 
 from jobs import control, enqueue
@@ -62,6 +64,39 @@ def test_a_retry_keeps_the_key_and_the_end_frees_it(tmp_path: Path) -> None:
         second = enqueue("jobs.tasks.flaky", kwargs={"failures": 0}, unique_key="k")
         assert second.id != first.id
         until(lambda: Job.objects.get(id=second.id).status == "completed", timeout=20)
+
+
+@pytest.mark.parametrize("way", ["alone", "in a group", "in a transaction"])
+def test_an_id_that_is_sent_again_leaves_the_key_to_the_job_that_has_it(way: str) -> None:
+    """Two jobs of one key, which a third one has by now."""
+    old = [job_in("cancelled", unique_key="k") for _ in range(2)]
+    holder = report(unique_key="k")
+    calls = [task_of(job).s(0).set(task_id=job.task_id) for job in old]
+    if way == "in a group":
+        group(calls).apply_async()
+    else:
+        with transaction.atomic() if way == "in a transaction" else nullcontext():
+            for call in calls:
+                call.apply_async()
+    assert [shown(job) for job in (*old, holder)] == [("pending", None), ("pending", None), ("pending", "k")]
+    assert report(unique_key="k").id == holder.id
+
+
+@pytest.mark.parametrize("ways", [1, 2])
+def test_an_id_that_is_sent_again_keeps_a_key_that_is_free(ways: int) -> None:
+    """Of two that are sent together one keeps it."""
+    old = [job_in("cancelled", unique_key="k") for _ in range(ways)]
+    group(task_of(job).s(0).set(task_id=job.task_id) for job in old).apply_async()
+    assert {shown(job) for job in old} == {("pending", key) for key in ("k", None)[:ways]}
+
+
+def task_of(job: Job) -> Any:
+    return current_app.tasks[job.task]
+
+
+def shown(job: Job) -> tuple[str, str | None]:
+    job.refresh_from_db()
+    return job.status, job.unique_key
 
 
 def test_reprocess_leaves_a_job_whose_key_is_taken(client: Client) -> None:
