@@ -184,21 +184,25 @@ class Engine(bootsteps.StartStopStep):
         worker.engine.may_hand_on, worker.engine.on_handed = worker.hand_over.queues, worker.hand_over.take
 
     def _steer(self, worker: Any) -> None:
-        """`celery control pool_grow` and `pool_shrink`: the row tells the new number, and under gevent the admission keeps to it."""
+        """`celery control pool_grow` and `pool_shrink`: the row tells what the pool has then, and the admission keeps to it."""
         pool = worker.pool
         change = {1: getattr(pool, "grow", None), -1: getattr(pool, "shrink", None)}
 
         def resize(n: int, sign: int) -> None:
             size = worker.concurrency + sign * n
+            if n < 1:
+                raise ValueError("the number of slots to add or to remove is 1 or more")
             if size < 1:
                 raise ValueError("a worker has at least one slot")
-            if worker.admission is not None:
-                worker.admission.size = worker.engine.slots = pool.limit = size
-                worker.admission.changed.set()
-            else:
-                change[sign](n)  # type: ignore[misc]
-            worker.concurrency = size
-            worker.engine.registration.change(worker.engine.write, concurrency=size)
+            try:
+                if worker.admission is not None:
+                    worker.admission.size = worker.engine.slots = pool.limit = size
+                    worker.admission.changed.set()
+                else:
+                    change[sign](n)  # type: ignore[misc]
+            finally:  # prefork removes what is idle, and then refuses the rest
+                worker.concurrency = pool.limit = pool.num_processes
+                worker.engine.registration.change(worker.engine.write, concurrency=worker.concurrency)
 
         if all(change.values()):
             pool.grow, pool.shrink = lambda n=1: resize(n, 1), lambda n=1: resize(n, -1)

@@ -1,0 +1,105 @@
+"""The number of slots that a worker's row tells is the number that its pool has, also where a change was refused."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.db import connection
+
+from jobs import enqueue_many
+from jobs.models import Job, Worker
+from jobs.worker.admission import Admission
+from jobs.worker.bootsteps import Engine
+from jobs.worker.registration import Registration
+from tests.green_engine import WORKER
+from tests.waiting import until
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Processes:
+    """A pool that behaves as billiard's: it ends idle processes one by one, and refuses when none is left; 0 ends one as well."""
+
+    def __init__(self, size: int, busy: int) -> None:
+        self.limit = self.num_processes = size
+        self.busy = busy
+
+    def grow(self, n: int = 1) -> None:
+        self.num_processes += max(n, 0)
+
+    def shrink(self, n: int = 1) -> None:
+        for _ in range(max(n, 1)):
+            if self.num_processes == self.busy:
+                raise ValueError("All processes busy!")
+            self.num_processes -= 1
+
+
+class Greenlets:
+    """A pool that has what it may have."""
+
+    limit = 3
+    grow = shrink = print
+
+    @property
+    def num_processes(self) -> int:
+        return self.limit
+
+
+@pytest.fixture
+def registration() -> Iterator[Registration]:
+    made = Registration(WORKER | {"concurrency": 3})
+    yield made
+    made.leave()
+
+
+def steered(registration: Registration, pool: Any, admission: Admission | None) -> Any:
+    """A worker with three slots."""
+
+    def write(change: Any) -> None:
+        with connection.cursor() as cursor:
+            change(cursor)
+
+    engine = SimpleNamespace(registration=registration, write=write, slots=3)
+    worker = SimpleNamespace(pool=pool, admission=admission, engine=engine, concurrency=3)
+    Engine._steer(None, worker)  # type: ignore[arg-type]
+    return worker
+
+
+def do(pool: Any, verb: str, n: int, refused: str) -> None:
+    if refused:
+        with pytest.raises(ValueError, match=refused):
+            getattr(pool, verb)(n)
+    else:
+        getattr(pool, verb)(n)
+
+
+NEVER = [("shrink", 3, 3, "at least one slot"), *((verb, n, 3, "1 or more") for verb in ("grow", "shrink") for n in (0, -1))]
+
+
+@pytest.mark.parametrize(("verb", "n", "left", "refused"), [("grow", 2, 5, ""), ("shrink", 1, 2, ""), ("shrink", 2, 2, "busy"), *NEVER])
+def test_processes_that_are_busy_stay_and_are_counted(registration: Registration, verb: str, n: int, left: int, refused: str) -> None:
+    worker = steered(registration, Processes(3, busy=2), None)
+    do(worker.pool, verb, n, refused)
+    assert (worker.pool.num_processes, worker.pool.limit, worker.concurrency, Worker.objects.get().concurrency) == (left,) * 4
+
+
+@pytest.mark.parametrize(("verb", "n", "left", "refused"), [("grow", 2, 5, ""), ("shrink", 2, 1, ""), *NEVER])
+def test_under_gevent_admission_and_engine_go_along(registration: Registration, verb: str, n: int, left: int, refused: str) -> None:
+    worker = steered(registration, Greenlets(), Admission(3))
+    do(worker.pool, verb, n, refused)
+    assert (worker.admission.size, worker.engine.slots, worker.pool.limit, worker.concurrency) == (left,) * 4
+    assert Worker.objects.get().concurrency == left
+
+
+@pytest.mark.slow
+def test_a_prefork_worker_that_may_not_give_up_all_says_what_is_left(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log", pool="prefork", slots=3):
+        enqueue_many("jobs.tasks.sleep", [((10,), {})] * 2)
+        until(lambda: Job.objects.filter(status="running").count() == 2)
+        [answer] = current_app.control.pool_shrink(2, reply=True, timeout=10)
+        assert "busy" in str(answer)
+        until(lambda: Worker.objects.get(parent=None).concurrency == 2, timeout=10)
