@@ -51,13 +51,13 @@ def of(task_id: str, found: Found | None, *, extended: bool, tracked: bool = Fal
     """The meta of an id; PENDING for one that nobody knows, as Celery has it. `tracked`: its task shows that it has started."""
     if found is None:
         return {"status": states.PENDING, "result": None}
-    kept = loads(found.meta) if found.meta else {}
+    kept = _kept(found)
     state, result = _end(found, kept, tracked)
     meta = {
         "status": state,
         "result": result,
         "traceback": (found.traceback or kept.get("traceback")) if state not in (states.SUCCESS, states.STARTED) else None,
-        "children": kept.get("children") or [],
+        "children": _children(state, kept),
         "date_done": aware(found.ended_at) if found.ended_at and state in states.READY_STATES else None,
         "task_id": task_id,
     }
@@ -69,6 +69,23 @@ def of(task_id: str, found: Found | None, *, extended: bool, tracked: bool = Fal
             "retries": max(found.attempts - 1, 0), "queue": found.queue,
         }  # fmt: skip
     return meta
+
+
+def _kept(found: Found) -> dict[str, Any]:
+    """What is kept of the last run: a plain completion and a cancel while the job waited leave what the failure before them has written."""
+    kept: dict[str, Any] = loads(found.meta) if found.meta else {}
+    return {} if found.status in ("completed", "cancelled") and _is_failure(kept) else kept
+
+
+def _is_failure(kept: dict[str, Any]) -> bool:
+    return "state" not in kept and not kept.keys().isdisjoint(("error", "traceback"))
+
+
+def _children(state: str, kept: dict[str, Any]) -> list[Any] | None:
+    """While a job runs or waits for its retry nobody decodes them."""
+    if state in states.READY_STATES:
+        return kept.get("children") or []
+    return None if state == states.PENDING else []
 
 
 def _from_headers(headers: dict[str, Any], extended: bool) -> dict[str, Any]:

@@ -136,6 +136,11 @@ class JobTask(DjangoTask):
             raise planned
         return planned
 
+    def add_trail(self, result: Any) -> Any:
+        """Celery's, but the next attempt is this job, and no child of its own."""
+        outcome = getattr(self.request, "outcome", None)
+        return result if outcome is not None and outcome.retrying else super().add_trail(result)
+
     def _limit(self, request: Any, outcome: Outcome, asked: int | None) -> int | None:
         """How many retries there are: a job made here says so itself, a job of Celery code leaves it to its task."""
         if getattr(request, "autoretry", False):

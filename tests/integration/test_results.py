@@ -105,6 +105,20 @@ def test_states_and_values_come_from_the_row(tmp_path: Path, monkeypatch: pytest
         assert retried.failed()
         assert retried.get(timeout=1, propagate=False).item == "fig"
 
+        again, unasked, later = task("again").delay(1), task("again").apply_async((1,), ignore_result=True), task("retry_later").delay()
+        assert again.get(timeout=GET)[0] == 9
+        assert (again.children, again.traceback) == ([], None)
+        assert [child for child, _ in again.collect()] == [again]
+        until(lambda: job_of(unasked).status == "completed", timeout=GET)
+        unasked = AsyncResult(unasked.id)
+        assert (unasked.state, unasked.result, unasked.traceback, unasked.children) == ("PENDING", None, None, None)
+        until(lambda: later.state == "RETRY", timeout=GET)
+        assert (later.children, "retry_later" in later.traceback) == ([], True)
+        later.revoke()
+        assert later.state == "REVOKED"
+        with pytest.raises(TaskRevokedError, match=r"^revoked$"):
+            later.get(timeout=GET)
+
         sending = task("sends").delay()
         assert sending.get(timeout=GET) is None
         assert [child.get(timeout=GET) for child in sending.children] == [1, 2]

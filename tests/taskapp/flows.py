@@ -138,7 +138,7 @@ def again(self: Any, a: int, b: int = 0) -> Any:
     if self.request.retries == 0:
         raise self.retry(kwargs={"a": 7, "b": 8}, countdown=0.05, priority=8, headers={"x": "second"})
     if self.request.retries == 1:
-        raise self.retry(args=(9,), countdown=0.05)
+        raise self.retry(exc=OutOfStock("again", a), args=(9,), countdown=0.05)
     return [a, b, self.request.retries, self.request.delivery_info["priority"], self.request.headers]
 
 
