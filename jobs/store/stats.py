@@ -108,7 +108,7 @@ def in_state(state: State) -> Q:
         return Q(status=Status.PENDING, attempts=0) & waits[state]
     if state is State.RETRYING:
         return Q(status=Status.PENDING, attempts__gt=0)
-    return Q(status=state.value)
+    return Q(status=state.value) if state is State.RUNNING else Q(status=state.value, finished_at__isnull=False)  # as their index has it
 
 
 def open_dead_letters() -> int:

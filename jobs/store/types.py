@@ -15,7 +15,8 @@ WITH c AS (SELECT task, finished_at, extract(epoch FROM finished_at - started_at
             ORDER BY finished_at DESC LIMIT %(newest)s),
      w AS (SELECT CASE WHEN count(*) < %(newest)s THEN statement_timestamp() - interval '24 hours'
                        ELSE min(finished_at) END AS start FROM c),
-     f AS (SELECT task FROM jobs_job WHERE status = 'failed' AND finished_at > (SELECT start FROM w) LIMIT %(newest)s),
+     f AS (SELECT task FROM jobs_job WHERE status = 'failed' AND finished_at > (SELECT start FROM w)
+            ORDER BY finished_at DESC LIMIT %(newest)s),
      ended AS (SELECT task, 1 AS completed, 0 AS failed, run FROM c UNION ALL SELECT task, 0, 1, NULL FROM f)
 SELECT (SELECT start FROM w), task, sum(completed), sum(failed),
        percentile_cont(0.5) WITHIN GROUP (ORDER BY run), percentile_cont(0.95) WITHIN GROUP (ORDER BY run)

@@ -21,6 +21,7 @@ from jobs.web.labels import STATE_LABELS
 from jobs.web.widgets import MomentField
 
 REACH: Final = 100_000  # numbers that one page looks at when no index leads to the rows
+RARE: Final = 2_000  # jobs in a state that are read and sorted sooner than met among all others, however old they are
 LONGEST: Final = 200
 _INDEXED: Final = "EXISTS (SELECT 1 FROM jobs_search s WHERE s.job = jobs_job.id AND s.words @@ %s::tsquery)"
 # Not as a table: with an array the newest are read from the index in their order (PostgreSQL 17 on), and each is looked up once.
@@ -33,11 +34,12 @@ _LTR = forms.TextInput(attrs={"dir": "ltr"})
 class Found:
     """`rows` pass all filters; `reach`: how many numbers one page looks at, None: an index leads to the rows.
 
-    `behind`: the words of some of the newest jobs are not in the index yet.
+    `rare`: to read them all and sort them is the shortest way. `behind`: the words of some of the newest jobs are not in the index yet.
     """
 
     rows: QuerySet[Job, Job]
     reach: int | None
+    rare: bool = False
     behind: bool = False
 
 
@@ -85,8 +87,10 @@ class JobFilter(forms.Form):
             rows = rows.filter(RawSQL(_INDEXED, [query], output_field=BooleanField()))
         elif data["q"]:  # nothing but signs
             rows = rows.none()
-        few = numbers is not None or self._few(data["status"]) or not self.narrowed()
-        return Found(rows=rows, reach=None if few else REACH, behind=bool(data["q"] and hits and hits.behind))
+        known = self._known(data["status"]) if numbers is None else None
+        few = numbers is not None or known is not None or not self.narrowed()
+        rare = known is not None and known <= RARE
+        return Found(rows=rows, reach=None if few else REACH, rare=rare, behind=bool(data["q"] and hits and hits.behind))
 
     def apply(self, rows: QuerySet[Job, Job]) -> QuerySet[Job, Job]:
         """The rows that pass, however long it takes to find them all."""
@@ -104,11 +108,10 @@ class JobFilter(forms.Form):
             if name != "status" and self.data.get(name)
         ]
 
-    def _few(self, status: str) -> bool:
-        if not status:
-            return False
-        number = counts.counts()[State(status)]
-        return not number.estimated
+    def _known(self, status: str) -> int | None:
+        """How many jobs are in this state, where they were counted to the end."""
+        number = counts.counts()[State(status)] if status else None
+        return None if number is None or number.estimated else number
 
     def _creator(self, name: str) -> int | None:
         model = get_user_model()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import QueryDict
 
 from jobs.domain.numbers import number_of
@@ -30,17 +30,19 @@ class Reach:
     newest: int
 
 
-def page_of(rows: QuerySet[Any, Any], query: QueryDict, size: int = SIZE, *, reach: Reach | None = None) -> Page:
+def page_of(rows: QuerySet[Any, Any], query: QueryDict, size: int = SIZE, *, reach: Reach | None = None, rare: bool = False) -> Page:
     """The page that `before` or `after` in the address asks for; the first when neither makes sense.
 
-    A page that ended at its reach leads on from there, with rows or without.
+    A page that ended at its reach leads on from there, with rows or without. With `rare` all rows are read and sorted: in the order of
+    their numbers PostgreSQL would go through the whole table for a few of them.
     """
     before, after = number_of(query.get("before", "")), number_of(query.get("after", ""))
+    key = F("pk") + 0 if rare else F("pk")
     if after is not None:
-        return _upwards(rows, query, size, after, _above(reach, after))
+        return _upwards(rows.order_by(key.asc()), query, size, after, _above(reach, after))
     end = _below(reach, before)
     part = rows if before is None else rows.filter(pk__lt=before)
-    found = list((part if end is None else part.filter(pk__gte=end)).order_by("-pk")[: size + 1])
+    found = list((part if end is None else part.filter(pk__gte=end)).order_by(key.desc())[: size + 1])
     shown, full = found[:size], len(found) > size
     end = None if full else end
     older = shown[-1].pk if full else end
@@ -50,7 +52,7 @@ def page_of(rows: QuerySet[Any, Any], query: QueryDict, size: int = SIZE, *, rea
 
 def _upwards(rows: QuerySet[Any, Any], query: QueryDict, size: int, after: int, end: int | None) -> Page:
     part = rows.filter(pk__gt=after)
-    found = list((part if end is None else part.filter(pk__lte=end)).order_by("pk")[: size + 1])
+    found = list((part if end is None else part.filter(pk__lte=end))[: size + 1])
     shown, full = found[:size][::-1], len(found) > size
     newer = shown[0].pk if full else end
     older = shown[-1].pk if shown else after + 1

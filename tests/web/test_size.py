@@ -122,6 +122,45 @@ def nodes(plan: dict[str, Any]) -> list[tuple[str, str]]:
     return found + [node for part in plan.get("Plans", []) for node in nodes(part)]
 
 
+def named(plan: dict[str, Any]) -> set[str]:
+    """The indexes that are read, and the tables that are read from end to end."""
+    own = {plan["Index Name"]} if "Index Name" in plan else {plan["Relation Name"]} if plan["Node Type"] == "Seq Scan" else set()
+    return own.union(*(named(part) for part in plan.get("Plans", [])))
+
+
+@pytest.mark.parametrize(
+    ("query", "index", "found"), [("status=retrying", "jobs_job_due", 0), ("status=cancelled&queue=mail", "jobs_job_ended", 62)]
+)
+def test_a_rare_state_is_not_looked_for_among_all_jobs(staff: Client, query: str, index: str, found: int) -> None:
+    """The rows of the first page, of the next one and of the one before, and their number."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO jobs_job (task, queue, status, attempts, runs, finished_at)
+               SELECT 't.nap', CASE WHEN n % 320 = 0 THEN 'mail' ELSE 'celery' END, status, once, once, CASE once WHEN 1 THEN now() END
+                 FROM (SELECT n, CASE WHEN n % 160 = 0 THEN 'cancelled' WHEN n % 50 = 1 THEN 'pending' ELSE 'completed' END AS status,
+                              CASE WHEN n % 50 = 1 THEN 0 ELSE 1 END AS once FROM generate_series(1, 20000) n) a"""
+        )
+        cursor.execute("ANALYZE jobs_job")
+    first = staff.get(f"/jobs/?{query}").context["page"]
+    older = staff.get(f"/jobs/{first.older}").context["page"] if found else first
+    newer = staff.get(f"/jobs/{older.newer}").context["page"] if found else first
+    numbers = [job.pk for page in (first, older)[: 1 + bool(found)] for job in page.rows]
+    assert numbers == sorted(numbers, reverse=True)
+    assert (len(numbers), [job.pk for job in newer.rows]) == (found, numbers[:50])
+    addresses = [f"/jobs/?{query}", *(f"/jobs/{one}" for one in (first.older, older.newer) if found)]
+    asked = [sql for address in addresses for sql in queries(staff, address) if 'FROM "jobs_job" WHERE' in sql]
+    assert len(asked) == (6 if found else 1)
+    read = [named(plan(sql)) for sql in asked]
+    assert [names for names in read if index not in names or "jobs_job" in names] == []
+
+
+def test_what_became_of_the_newest_jobs_is_read_from_an_index_also_where_many_failed(staff: Client) -> None:
+    fill()
+    asked = [sql for address in ("/", "/jobs/types/") for sql in queries(staff, address) if "percentile_cont" in sql]
+    assert len(asked) == 3
+    assert [named(plan(sql)) for sql in asked] == [{"jobs_job_ended"}] * 3
+
+
 def test_a_page_of_the_list_is_read_from_an_index(staff: Client) -> None:
     fill()
     shown = [sql for sql in queries(staff, "/admin/jobs/job/") if "LIMIT 50" in sql]

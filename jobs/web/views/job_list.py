@@ -37,7 +37,7 @@ def job_list(request: HttpRequest) -> HttpResponse:
 def _context(request: HttpRequest) -> dict[str, Any]:
     form = JobFilter(request.GET)
     chosen = form.find(Job.objects.defer(*HEAVY))
-    page = page_of(chosen.rows, request.GET, reach=_reach(chosen))
+    page = page_of(chosen.rows, request.GET, reach=_reach(chosen), rare=chosen.rare)
     status = request.GET.get("status", "")
     given = form.given()
     numbers = {} if given else counts.counts()  # beside filters they would say nothing
