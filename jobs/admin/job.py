@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import NoReverseMatch, reverse
@@ -21,6 +21,7 @@ from jobs.domain.numbers import number_of
 from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Attempt, Job
 from jobs.models.audit import Verb
+from jobs.web.filters import JobFilter
 from jobs.web.forms import AT_WIDGET, NAME_LENGTH, BulkForm, not_past
 from jobs.web.reports import admin_actor, say, warn_of_queue
 from jobs.web.widgets import JSONField, MomentField
@@ -101,11 +102,21 @@ class JobAdmin(ListAdmin):
     list_display = ("number", "shown_name", "task", "status", "priority", "queue", "attempts", "run_at", "finished_at")
     list_display_links = ("number", "shown_name")
     list_filter = ("status", PriorityFilter, QueueFilter, ("created_at", admin.DateFieldListFilter))
-    search_fields = ("=id", "name", "task", "=task_id")  # errors are searched among the dead letters, which are few
+    search_fields = ("id",)  # shows the box; `get_search_results` reads it
     sortable_by = ("number",)  # any other order would sort the whole table
     list_select_related = False
     action_form = ActionForm
     actions = ("reprocess_jobs", "cancel_jobs", "reorder_jobs", "move_jobs", "fail_completed_jobs", "delete_jobs")
+
+    def get_search_results(self, request: HttpRequest, queryset: Rows, search_term: str) -> tuple[Rows, bool]:
+        """As the desk finds them: by number or Celery id, or by words of name, arguments and errors without what is hidden in them."""
+        if not search_term:
+            return queryset, False
+        found = JobFilter({"q": search_term}).find(queryset)
+        if found.behind:
+            text = _("The words of the newest jobs are still being indexed; search again in a moment.")
+            self.message_user(request, text, messages.INFO)
+        return found.rows, False
 
     def view_on_site(self, obj: Job) -> str | None:
         """The job's page on the desk; None in a project without the desk."""

@@ -7,10 +7,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from jobs import dead_letters
+from jobs import dead_letters, enqueue
 from jobs.admin.dead_letter import DeadLetterQueueAdmin
 from jobs.models import Attempt, DeadLetterQueue, ErrorGroup, Job
-from tests.rows import job_in
+from jobs.store import search
+from tests.rows import index_everything, job_in
 
 pytestmark = pytest.mark.django_db
 JOBS, LETTERS = "/admin/jobs/job/", "/admin/jobs/deadletterqueue/"
@@ -103,3 +104,25 @@ def test_why_arguments_do_not_fit_is_said_in_the_readers_language(arabic: Client
     form = {"task": "jobs.tasks.sleep", "name": "", "priority": "5", "max_retries": "3", "queue": "", "run_at": "", **arguments}
     assert sentence in arabic.post(f"{JOBS}add/", form).content.decode()
     assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_jobs_are_found_as_the_desk_finds_them(sara: Client, indexed: bool) -> None:
+    """By number, Celery id and words; not by what is hidden."""
+    job = job_in("failed", name="Quarterly report")
+    job_in("pending", name="other")
+    secret = enqueue("jobs.tasks.http_request", kwargs={"url": "http://x", "headers": {"password": "hunter22"}}, name="third")
+    if indexed:
+        index_everything()
+    for text, found in ((job.pk, 1), (job.task_id, 1), ("quarterly", 1), ("ValueError", 1), ("sleep", 2), ("third", 1), ("hunter22", 0)):
+        rows = sara.get(f"/admin/jobs/job/?q={text}").context["cl"].result_list
+        assert len(rows) == found, text
+        assert secret in rows if text == "third" else secret not in rows
+
+
+def test_a_search_that_has_not_seen_all_jobs_says_so(sara: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_in("pending")
+    said = "The words of the newest jobs are still being indexed"
+    assert said not in sara.get("/admin/jobs/job/?q=sleep").content.decode()
+    monkeypatch.setattr(search, "UNINDEXED", 1)
+    assert said in sara.get("/admin/jobs/job/?q=sleep").content.decode()

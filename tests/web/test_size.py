@@ -170,6 +170,15 @@ def test_a_page_of_the_list_is_read_from_an_index(staff: Client) -> None:
     assert not [kind for kind, _ in read if "Sort" in kind]
 
 
+def test_the_search_of_the_admin_reads_what_it_finds(staff: Client) -> None:
+    fill()
+    job = Job.objects.get(name="name-77")
+    for text in ("name-77", "nobody", job.pk, job.task_id):
+        read = [named(plan(sql)) for sql in queries(staff, f"/admin/jobs/job/?q={text}") if 'FROM "jobs_job" WHERE' in sql]
+        assert read
+        assert [names for names in read if "jobs_job" in names] == []
+
+
 def test_more_dead_letters_than_ten_thousand_are_not_counted_on_every_page(staff: Client) -> None:
     fill()
     cache.clear()
