@@ -47,6 +47,7 @@ SELECT r.resolution, (SELECT count(*) FROM (SELECT 1 FROM jobs_deadletterqueue W
 Entries = QuerySet[DeadLetterQueue, DeadLetterQueue]
 HOURS: Final = 24  # of a spark line
 MOST: Final = 10_000  # entries that are counted for a tab
+ASKED: Final = 2_000  # newest entries that are asked for their jobs' tasks
 SAMPLE: Final = 200  # newest entries of a group that are searched for what they share
 
 
@@ -171,5 +172,5 @@ def arguments(rows: Entries) -> list[str]:
 
 
 def tasks(rows: Entries) -> list[Any]:
-    """The tasks of these entries, two at most: one, or more than one, is all that matters."""
-    return list(rows.order_by("job__task").values_list("job__task", flat=True).distinct()[:2])
+    """The tasks of the newest ASKED entries, two at most: one, or more than one, is all that matters."""
+    return sorted(set(rows.order_by("-id").values_list("job__task", flat=True)[:ASKED]))[:2]

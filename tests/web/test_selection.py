@@ -37,6 +37,14 @@ def test_what_somebody_else_decided_meanwhile_is_said_and_begins_nothing(sara: C
     assert (entry.resolution, entry.note) == ("resolved", "")
 
 
+def test_the_preview_says_when_the_jobs_are_of_several_tasks(sara: Client) -> None:
+    failed(), failed()
+    said = "These are jobs of several tasks"
+    assert said not in sara.get("/jobs/dead-letters/reprocess/").content.decode()
+    Job.objects.filter(pk=failed().job_id).update(task="jobs.tasks.fail")
+    assert said in sara.get("/jobs/dead-letters/reprocess/").content.decode()
+
+
 def test_what_is_decided_while_the_form_is_read_begins_no_empty_batch(sara: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = failed()
     fields = preview(sara, "reprocess", f"group={entry.fingerprint}")

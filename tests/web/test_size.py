@@ -35,6 +35,7 @@ LISTS = [
     "/jobs/dead-letters/",
     "/jobs/dead-letters/?q=ValueError",
     "/jobs/dead-letters/group/1/",
+    "/jobs/dead-letters/reprocess/",
     "/jobs/queues/",
     "/jobs/workers/",
     "/jobs/types/",
