@@ -8,19 +8,22 @@ from typing import Any, Final
 from jobs.conf import configuration
 from jobs.domain import own_failures
 from jobs.domain.complaint import Complaint
+from jobs.leader.load import Load
 from jobs.store import canvas, engine, interventions, replaced
 
 logger = logging.getLogger(__name__)
 
 EACH: Final = 60.0  # seconds
+STANDBY: Final = 1.0  # seconds between two looks whether this process leads
 BATCH: Final = 500
 FORSAKEN: Final = 600.0  # seconds that a replaced job is held before it is asked whether anything will end it
 SHARE: Final = 50  # asking, which reads all that waits, may take one part in so many of the time
 # statement_timestamp() bounds the index scan; clock_timestamp() would read all that has ended.
 _OLD = f"""
-SELECT id FROM jobs_job j WHERE status = %s AND finished_at < statement_timestamp() - make_interval(secs => %s)
+SELECT id, finished_at::text FROM jobs_job j WHERE status = %s AND finished_at >= %s
+   AND finished_at < statement_timestamp() - make_interval(secs => %s)
    AND NOT EXISTS (SELECT 1 FROM jobs_deadletterqueue d WHERE d.job_id = j.id AND d.resolution = 'open')
- ORDER BY finished_at LIMIT {BATCH}"""
+ ORDER BY j.finished_at LIMIT {BATCH}"""
 
 _BATCHES = """DELETE FROM jobs_batch WHERE ended_at < clock_timestamp() - make_interval(secs => %s)
                 OR (state = 'draft' AND created_at < clock_timestamp() - interval '1 day')"""
@@ -31,11 +34,14 @@ def prune(connection: Any, stop: threading.Event) -> int:
     total = 0
     with connection.cursor() as cursor:
         for status in ("completed", "cancelled", "failed"):
+            place = "-infinity"
             while not stop.is_set():
-                cursor.execute(_OLD, [status, configuration().retention_days * 86400])
-                gone = interventions.delete_ended(cursor, [row[0] for row in cursor.fetchall()])
+                cursor.execute(_OLD, [status, place, configuration().retention_days * 86400])
+                old = cursor.fetchall()
+                place = old[-1][1] if old else place  # those that stay, which may be many, are not passed again
+                gone = interventions.delete_ended(cursor, [id for id, _finished_at in old])
                 total += len(gone)
-                if len(gone) < BATCH:
+                if len(old) < BATCH or not gone:
                     break
         cursor.execute(_BATCHES, [configuration().retention_days * 86400])
         while not stop.is_set():
@@ -53,10 +59,13 @@ def bury_forsaken(connection: Any, seconds: float) -> None:
             logger.critical("Job %s is buried: %s", id, own_failures.REPLACEMENT_ENDED)
 
 
-def run(stop: threading.Event) -> None:
-    """The thread: once a minute, until told to stop."""
+def run(stop: threading.Event, load: Load) -> None:
+    """The thread: once a minute while this process leads, until told to stop."""
     complaint, next_look = Complaint(logger, "Prune"), 0.0
     while not stop.is_set():
+        if not load.leads:
+            stop.wait(STANDBY)
+            continue
         try:
             connection = engine.connect("jobs prune")
             try:

@@ -28,8 +28,7 @@ def run(stop: threading.Event) -> None:
     if not wait_until_migrated(logger.error, lambda: stop.wait(1.0)):
         return
     load = Load()
-    threading.Thread(target=prune.run, args=(stop,), daemon=True).start()
-    for target in (notices.run, batches.run, indexing.run):
+    for target in (prune.run, notices.run, batches.run, indexing.run):
         threading.Thread(target=target, args=(stop, load), daemon=True).start()
     link = Link(current_app.conf)
     again, complaint = False, Complaint(logger, "The leader starts over")

@@ -2,13 +2,15 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+import psycopg2
 import pytest
 from django.db import connection
 
 from jobs import dead_letters
 from jobs.leader import prune
+from jobs.leader.load import Load
 from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.store import engine, interventions
 from tests.rows import job_in
@@ -64,6 +66,51 @@ def test_it_works_in_batches(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(Job.objects.values_list("id", flat=True)) == kept
 
 
+def test_what_stays_is_passed_once_however_much_goes(own: Any) -> None:
+    """Each reading begins where the one before it ended; a batch of which something stays is not the last."""
+    stays = ended("failed", 30, count=3)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO jobs_job (task, status, finished_at)
+               SELECT 't.nap', 'failed', now() - interval '20 days' + make_interval(secs => n) FROM generate_series(1, 1100) n"""
+        )
+        cursor.execute("INSERT INTO jobs_aftermath (job_id, only_errbacks) SELECT max(id) - 1000, false FROM jobs_job RETURNING job_id")
+        stays += [row[0] for row in cursor.fetchall()]  # of its end somebody is still to be told
+    begun = []
+
+    class Recording(psycopg2.extensions.cursor):
+        def execute(self, statement: Any, values: Any = None) -> None:
+            super().execute(statement, values)
+            if statement == prune._OLD and values[0] == "failed":
+                begun.append(values[1])
+
+    own.cursor_factory = Recording
+    assert prune.prune(own, threading.Event()) == 1099
+    assert sorted(Job.objects.values_list("id", flat=True)) == stays
+    assert len(begun) == len(set(begun)) == 3
+
+
+def test_a_standby_does_not_prune(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Load()
+
+    class Clock(threading.Event):
+        waited: ClassVar[list[float]] = []
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.waited.append(timeout or 0.0)
+            load.leads = len(self.waited) == 3
+            if len(self.waited) == 5:
+                self.set()
+            return self.is_set()
+
+    pruned = []
+    monkeypatch.setattr(prune, "prune", lambda *_: pruned.append(load.leads))
+    stop = Clock()
+    prune.run(stop, load)
+    assert pruned == [True]
+    assert stop.waited == [prune.STANDBY] * 3 + [prune.EACH, prune.STANDBY]
+
+
 def test_it_stops_between_two_batches_when_told(own: Any) -> None:
     ended("completed", 8)
     told = threading.Event()
@@ -75,6 +122,6 @@ def test_it_stops_between_two_batches_when_told(own: Any) -> None:
 def test_it_reads_an_index(own: Any) -> None:
     with own.cursor() as cursor:
         cursor.execute("SET enable_seqscan = off")
-        cursor.execute("EXPLAIN " + prune._OLD, ["completed", 86400])
+        cursor.execute("EXPLAIN " + prune._OLD, ["completed", "-infinity", 86400])
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "jobs_job_ended" in plan

@@ -110,7 +110,7 @@ READS: dict[str, tuple[str, Any, str, str, int]] = {
     "what a worker holds": (
         "SELECT id, runs FROM jobs_job WHERE worker = %s AND status = 'running'", [1], WORKER, "jobs_job_held", 80,
     ),
-    "what can be pruned": (prune._OLD, ["completed", 7 * 86400], "", "jobs_job_ended", 3_000),
+    "what can be pruned": (prune._OLD, ["completed", "-infinity", 7 * 86400], "", "jobs_job_ended", 3_000),
 }  # fmt: skip
 
 
