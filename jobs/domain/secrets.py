@@ -10,6 +10,8 @@ from jobs.domain.typed import text_of
 
 MASK: Final = "***"
 _WORD: Final = r"[\w.-]"  # of what words with names in them are made
+_BETWEEN: Final = r"""\\*+["']?\s*+(?:!?=++>?|:=?)\s*+"""  # a name and its value
+_IN_PAIR: Final = (r"""(?:(?<=\(["'])|(?<=\(b["']))""", r"""["']\s*+,\s*+(?=b?["'])""")  # as libraries show headers: ("name", "value")
 # Up to the last @ before the path: a password may hold one.
 _IN_ADDRESS: Final = re.compile(r"(://[^\s:/@\"']*+:)[^\s/\"']+@")
 _CUT_ADDRESS: Final = re.compile(r"(://[^\s:/@\"']*+:)[^\s/\"']++\Z")
@@ -32,9 +34,10 @@ def _assigned(patterns: tuple[str, ...]) -> re.Pattern[str]:
     """
     of_words = [pattern for pattern in patterns if re.fullmatch(f"{_WORD}*", pattern)]
     others = [pattern for pattern in patterns if pattern not in of_words]
-    ways = [rf"(?<!{_WORD})(?={_WORD}*?(?:{_any_of(of_words)}))"] if of_words else []
-    ways += [_any_of(others)] if others else []
-    return re.compile(rf"(?:{'|'.join(ways) or '(?!)'}){_WORD}*+\\*+[\"']?\s*+(?:!?=++>?|:=?)\s*+", re.IGNORECASE)
+    word = rf"(?={_WORD}*?(?:{_any_of(of_words)})){_WORD}*+"
+    ways = [rf"(?<!{_WORD}){word}{_BETWEEN}", f"{_IN_PAIR[0]}{word}{_IN_PAIR[1]}"] if of_words else []
+    ways += [f"(?:{_any_of(others)}){_WORD}*+{_BETWEEN}"] if others else []
+    return re.compile("|".join(ways) or "(?!)", re.IGNORECASE)
 
 
 def is_secret(name: str, patterns: Sequence[str]) -> bool:

@@ -36,7 +36,7 @@ def limit(seconds: float) -> Iterator[None]:
     [
         "token", "token-", "secret.", "token ", "token\\", "token=", "token='", "token: bearer ", "://", "://:", "://a:b@", "token=\\\"",
         "token='a\\", "authorization: a ", "a", "token=(", "token=(\n", "token=(\n'", "token=a(", "token=<", "(", "[\\'", "'\\\n",
-        "token='''", "authorization: a\n", 'authorization: a =\\"',
+        "token='''", "('token", "('token',", "authorization: a\n", 'authorization: a =\\"',
     ],
 )  # fmt: skip
 @pytest.mark.parametrize(
@@ -91,6 +91,9 @@ S = "HUNTER2"  # the secret
         (f'curl -H "Authorization: Bearer {S}" https://h', 'curl -H "Authorization: ***" https://h'),
         (f"token: bearer '{S}' x", "token: *** x"),
         (f"postgres://u:p@{S}@host/db", "postgres://u:***@host/db"), (f"redis://u:{S}@a,redis://u:a@{S}@b", "redis://u:***@a,redis://u:***@b"),
+        (f"[('Authorization', 'Basic {S}'), ('x', 'y')]", "[('Authorization', ***), ('x', 'y')]"),
+        (f"[(b'x-api-key', b'{S}')]", "[(b'x-api-key', ***)]"),
+        ("needs ['token', 'name'] (token, name)", "needs ['token', 'name'] (token, name)"),
         (f"api-key: {S} x", "api-key: *** x"), (f"x-api-key={S}&y=1", "x-api-key=***&y=1"), (f"API_KEY == '{S}'", "API_KEY == ***"),
         (rf'{{\\\"token\\\": \\\"{S}\\\", 1}}', r'{\\\"token\\\": ***, 1}'), (rf'\"token\": \"a\\\"{S}\", x', r'\"token\": ***, x'),
     ],
