@@ -24,7 +24,8 @@ SELECT (SELECT start FROM w), task, sum(completed), sum(failed),
 _USUAL: Final = "jobs-usual"
 LATEST: Final = 2_000  # completed jobs that what is usual is taken from
 ENOUGH: Final = 20  # completed jobs that say what is usual
-_WAITING = "SELECT task, count(*) FROM (SELECT task FROM jobs_job WHERE status = 'pending' LIMIT %s) waiting GROUP BY task"
+# In the order of the index of those that wait; without one PostgreSQL may look for them among all jobs.
+_WAITING = "SELECT task, count(*) FROM (SELECT task FROM jobs_job WHERE status = 'pending' ORDER BY queue LIMIT %s) waiting GROUP BY task"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

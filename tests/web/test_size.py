@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from jobs.models import Job
-from jobs.store import search, stats
+from jobs.store import search, stats, types
 from tests.rows import job_in
 from tests.waiting import until
 from tests.web.test_rights import make_groups
@@ -160,6 +160,13 @@ def test_what_became_of_the_newest_jobs_is_read_from_an_index_also_where_many_fa
     asked = [sql for address in ("/", "/jobs/types/") for sql in queries(staff, address) if "percentile_cont" in sql]
     assert len(asked) == 3
     assert [named(plan(sql)) for sql in asked] == [{"jobs_job_ended"}] * 3
+
+
+def test_tasks_of_waiting_jobs_are_not_looked_for_among_all_jobs(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill()
+    monkeypatch.setattr(types, "NEWEST", 100)
+    [waiting] = [sql for sql in queries(staff, "/jobs/types/") if "waiting GROUP BY task" in sql]
+    assert named(plan(waiting)) == {"jobs_job_due"}
 
 
 def test_a_page_of_the_list_is_read_from_an_index(staff: Client) -> None:
