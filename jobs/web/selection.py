@@ -37,6 +37,11 @@ class Selection:
         return found.filter(id__lte=self.until) if self.until else found
 
     @property
+    def one_task(self) -> bool:
+        """Whether its jobs are of one task by the way they were chosen; the entries of a group are."""
+        return any(name in ("task", "group") for name, _value in self.pairs)
+
+    @property
     def query(self) -> str:
         """The filters for an address."""
         return urlencode(self.pairs)

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.http import QueryDict
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from jobs import batches, dead_letters
 from jobs.models import Audit, Batch, DeadLetterQueue, Job
@@ -43,6 +44,9 @@ def test_the_preview_says_when_the_jobs_are_of_several_tasks(sara: Client) -> No
     assert said not in sara.get("/jobs/dead-letters/reprocess/").content.decode()
     Job.objects.filter(pk=failed().job_id).update(task="jobs.tasks.fail")
     assert said in sara.get("/jobs/dead-letters/reprocess/").content.decode()
+    with CaptureQueriesContext(connection) as captured:
+        assert said not in sara.get("/jobs/dead-letters/reprocess/?task=jobs.tasks.fail").content.decode()
+    assert not [query for query in captured.captured_queries if query["sql"].startswith('SELECT "jobs_job"."task" AS')]
 
 
 def test_what_is_decided_while_the_form_is_read_begins_no_empty_batch(sara: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,8 @@ def reprocess(request: HttpRequest) -> HttpResponse:
         if form.cleaned_data["priority"] is not None:
             options["priority"] = form.cleaned_data["priority"]
         return _go(request, Verb.REPROCESS, chosen, pace=form.cleaned_data["pace"], trial=form.cleaned_data["trial"], **options)
-    return _preview(request, "jobs/dead_letter/reprocess.html", chosen, form, size, left=left, tasks=letters.tasks(chosen.rows()))
+    tasks = [] if chosen.one_task else letters.tasks(chosen.rows())
+    return _preview(request, "jobs/dead_letter/reprocess.html", chosen, form, size, left=left, tasks=tasks)
 
 
 @needs("triage_deadletterqueue", kept=TYPED)
