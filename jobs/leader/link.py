@@ -38,7 +38,8 @@ class Link:
         return self.answers.is_set()
 
     def lost(self, error: redis.RedisError) -> None:
-        """A command failed: nothing is published until Redis answers again."""
+        """A command failed: nothing is published until Redis answers again, over a connection made anew."""
+        self.line.close()  # one that refuses keeps its connections: a replica now, while the address leads to another server
         now = time.monotonic()
         if isinstance(error, redis.ResponseError):
             if self.refused_since is None or now - self.refused_at >= REFUSED:

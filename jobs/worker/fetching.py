@@ -56,7 +56,7 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
             try:
                 key, messages = popper.pop(keys, free)
             except redis.RedisError as error:
-                wait_for_redis(consumer, popper.client, error)
+                wait_for_redis(consumer, popper, error)
                 continue
             if messages and stopping.is_told():  # told to stop while it waited for them
                 popper.put_back(key, messages)
@@ -116,15 +116,16 @@ def _wait_until_empty(consumer: Any, worker: Any) -> bool:
     return bool(worker.engine.registration.held)
 
 
-def wait_for_redis(consumer: Any, client: Any, error: redis.RedisError) -> None:
+def wait_for_redis(consumer: Any, popper: Popper, error: redis.RedisError) -> None:
     """Until Redis answers again. Raises WorkerShutdown when told to stop."""
+    popper.close()
     (consumer.refusing if isinstance(error, redis.ResponseError) else consumer.away).say(error)
     while True:
         consumer.perform_pending_operations()
         state.maybe_shutdown()
         time.sleep(PAUSE_S)  # also before one that answers: a replica, say, goes on refusing what is asked of it
         try:
-            client.ping()
+            popper.client.ping()
         except redis.RedisError:
             continue
         break

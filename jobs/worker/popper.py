@@ -27,6 +27,11 @@ class Popper:
         except redis.RedisError as error:
             logger.info("messages could not be put back: %s", error)
 
+    def close(self) -> None:
+        """Disconnect; it connects again when it is next asked. The address may lead to another server by then."""
+        self.line.close()
+        self.client.connection_pool.disconnect()
+
     def pop(self, keys: list[str], most: int) -> tuple[str, list[Any]]:
         """The key and up to `most` messages; ("", []) when none came within a second, or there is nothing to pop from."""
         if not keys:  # every queue was cancelled: the worker is drained
