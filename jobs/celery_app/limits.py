@@ -18,10 +18,12 @@ def of_worker(hard: float | None, soft: float | None) -> None:
 
 
 def applied(task: Any, request: Any) -> AbstractContextManager[Any]:
-    """The limits of this run: the job's own (`timeout`), those of the message, of the task, of the worker."""
+    """The limits of this run: the job's own (`timeout`) or, where it is not later, Celery's: of the message, the task or the worker."""
     hard, soft = request.timelimit or (None, None)
     hard, soft = hard or task.time_limit or _of_worker[0], soft or task.soft_time_limit or _of_worker[1]
-    own = None if hard else request.job_timeout
+    own = request.job_timeout
+    if hard and own:  # the smaller one: a process that holds a body past its row's deadline is ended
+        hard, own = (None, own) if own < hard else (hard, None)
     if not (own or hard or soft):
         return nullcontext()
     return _Limited(own, hard, soft) if process_engine.is_green() else _renamed(hard)

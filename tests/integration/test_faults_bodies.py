@@ -148,6 +148,21 @@ def test_other_pools_end_what_can_be_ended_at_its_deadline(tmp_path: Path, pool:
         assert worker.poll() is None
 
 
+@pytest.mark.parametrize("pool", ["gevent", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("prefork", "threads", "solo"))])
+def test_a_jobs_own_limit_counts_where_celerys_is_later(tmp_path: Path, pool: str) -> None:
+    """It was left to Celery's, and the process was ended first."""
+    with running_worker(tmp_path / "log", "--time-limit=60", pool=pool, slots=3) as worker:
+        body = "t.spin" if pool == "threads" else "t.nap"
+        late = enqueue(body, args=[60], timeout=1, max_retries=0).id
+        of_task = enqueue("t.limited", args=[60], timeout=1, max_retries=0).id
+        beside = enqueue("t.nap", args=[6]).id
+        until(lambda: Job.objects.get(id=beside).finished_at, timeout=40)
+        assert worker.poll() is None
+    assert set(Job.objects.filter(id__in=[late, of_task]).values_list("status", "runs")) == {("failed", 1)}
+    assert set(DeadLetterQueue.objects.values_list("error_class", flat=True)) == {"JobTimeout"}
+    assert (Job.objects.get(id=beside).status, Job.objects.get(id=beside).runs) == ("completed", 1)
+
+
 @pytest.mark.chaos
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 def test_other_pools_end_the_process_of_a_body_that_cannot_be_ended(tmp_path: Path, pool: str) -> None:

@@ -187,6 +187,13 @@ def slow_hard() -> None:
     time.sleep(30)
 
 
+@shared_task(name="t.limited", time_limit=60)
+def limited(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.05)
+
+
 class PlainBase(celery.Task):
     """A base that knows nothing of this project."""
 
