@@ -8,6 +8,7 @@ from jobs.domain.complaint import Complaint
 
 logger = logging.getLogger(__name__)
 
+KEY: Final = "\0database"  # no lane: the name of a queue has no NUL
 KEPT: Final = 30  # seconds that a leader's name stays in Redis after it was last said
 # The same after a failover to a copy that follows it, another in a copy that was restored.
 _WHO: Final = "SELECT current_database() || ' of system ' || system_identifier FROM pg_control_system()"
@@ -19,7 +20,7 @@ class Neighbour:
     def __init__(self, cursor: Any) -> None:
         cursor.execute(_WHO)
         self.own = str(cursor.fetchone()[0])
-        key = configuration().key_prefix + "database"
+        key = configuration().key_prefix + KEY
         self.commands = (("GET", key), ("SET", key, self.own, "EX", KEPT))
         self.complaint = Complaint(logger, "Two databases send their jobs through one Redis")
 

@@ -6,6 +6,7 @@ import pytest
 from django.conf import settings
 
 from jobs import enqueue, enqueue_many
+from jobs.leader import neighbour
 from jobs.models import Job
 from jobs.store import broker
 from tests.integration.test_faults_messages import all_sent, ended
@@ -37,12 +38,15 @@ def test_a_message_for_the_job_of_the_same_number_elsewhere_runs_nothing(tmp_pat
 
 
 def test_the_leader_says_that_another_database_sends_through_its_redis(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with running_worker(log):
+    """Beside a queue of any name: once the key was that of a queue's lane, and stopped all queues."""
+    log, key = tmp_path / "log", f"jobs:{neighbour.KEY}"
+    with running_worker(log, "-Q", "celery,database"):
         client = broker.client(settings.CELERY_BROKER_URL)
-        until(lambda: client.exists("jobs:database"), timeout=20)
-        own = client.get("jobs:database")
-        client.set("jobs:database", "shop of system 1")
+        until(lambda: client.exists(key), timeout=20)
+        own = client.get(key)
+        job = enqueue("t.add", args=[1, 2], queue="database", priority=9).id
+        until(lambda: ended("completed", job), timeout=20)
+        client.set(key, "shop of system 1")
         until(lambda: b"Two databases send their jobs through one Redis" in log.read_bytes(), timeout=20)
-        assert client.get("jobs:database") == own
+        assert client.get(key) == own
     assert f"{own.decode()} and shop of system 1; each needs a JOBS_KEY_PREFIX of its own" in log.read_text()
