@@ -14,7 +14,7 @@ from celery.exceptions import TaskRevokedError
 from django.db import close_old_connections
 from kombu.utils.json import loads
 
-from jobs.celery_app import meta, sending, unsent
+from jobs.celery_app import messages, meta, sending, unsent
 from jobs.celery_app.encoding import text
 from jobs.store import canvas, results
 from jobs.store.engine import Engine, unless_locked
@@ -70,13 +70,19 @@ def _announce(app: Any, found: results.Found, eventer: Any) -> None:
 
 
 def _request(found: results.Found) -> Any:
-    return sending.context_of(found.task_id, found.task, found.options, args=found.args, kwargs=found.kwargs)
+    """Celery's, of the last run."""
+    attempts = max(found.attempts - 1, 0)
+    row = messages.Row(
+        id=0, task_id=found.task_id, task=found.task, args=found.args, kwargs=found.kwargs, runs=attempts, attempts=attempts,
+        max_retries=0, timeout=None, autoretry=False, options=found.options, priority=0,
+    )  # fmt: skip
+    return sending.context_of(row, found.queue, found.worker)
 
 
 def _tell(app: Any, found: results.Found, only_errbacks: bool) -> None:
     backend, request = app.backend, _request(found)
     if found.status == "cancelled":
-        revoked = TaskRevokedError(found.last_error or "revoked")
+        revoked = TaskRevokedError(meta.reason_of(found.last_error))
         if request.chord:
             backend.on_chord_part_return(request, states.REVOKED, revoked)
         unsent.cancel(backend, sending.cursor_here(), request.chain, revoked, found.last_error)

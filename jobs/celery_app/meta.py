@@ -114,11 +114,17 @@ def _end(found: Found, kept: dict[str, Any], tracked: bool) -> tuple[str, Any]:
     return _STATES[found.status], kept.get("error") or _error(found)
 
 
+def reason_of(last_error: str) -> str:
+    """Why a job was cancelled, as Celery says it: without the class of what ended it."""
+    name, _, message = last_error.partition(": ")
+    return message or name or "revoked"
+
+
 def _error(found: Found) -> dict[str, Any]:
     """An end that was not written by the task's own process has a message, but no exception."""
     name, _, message = found.last_error.partition(": ")
     if name == "UnknownTask":
         return {"exc_type": "NotRegistered", "exc_module": "celery.exceptions", "exc_message": [found.task]}
     if found.status == "cancelled":
-        return {"exc_type": "TaskRevokedError", "exc_module": "celery.exceptions", "exc_message": [message or name or "revoked"]}
+        return {"exc_type": "TaskRevokedError", "exc_module": "celery.exceptions", "exc_message": [reason_of(found.last_error)]}
     return {"exc_type": name or "JobFailed", "exc_module": "jobs.domain.errors", "exc_message": [message]}

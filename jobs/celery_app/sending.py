@@ -9,16 +9,19 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from celery.app.task import Context
 from kombu.utils.json import loads
 
+from jobs.celery_app.messages import SPENT, Row, parts
 from jobs.store import caller
 from jobs.store.insert import NewJob
 from jobs.store.sent import insert_call, insert_calls, insert_sent, insert_sent_many
 
 Change = Callable[[Any], Any]  # is given the cursor of the transaction
+# Headers for the engine, whose run is over or never was.
+_OF_A_RUN: Final = {"job_id", "runs", "job_queue", "job_priority", "job_timeout", "job_eta", "max_retries", "autoretry", "alone", SPENT}
 _here = threading.local()
 _streams: set[str] = set()  # groups whose tasks are sent one by one
 
@@ -90,13 +93,16 @@ def apply(cursor: Any, changes: Sequence[NewJob | Change]) -> None:
                 change(cursor)  # type: ignore[operator]
 
 
-def context_of(task_id: str | None, task: str, options: str | None, *, args: str, kwargs: str) -> Context:
-    """The request of a task that does not run, from the rest of its message."""
-    message = loads(options) if options else {}
-    parts = [part for name in ("headers", "embed") if isinstance(part := message.get(name), dict)]
+def context_of(row: Row, queue: str, hostname: str | None) -> Context:
+    """The request of a task that does not run, from its message."""
+    options = loads(row.options) if row.options else {}
+    headers, properties = parts(row, queue, options)
+    told = properties.pop("delivery_info") | {"priority": properties["priority"]}
+    embed = options.get("embed")
     return Context(
-        {key: value for part in parts for key, value in part.items()},
-        id=task_id, task=task, args=loads(args), kwargs=loads(kwargs), delivery_info={}, called_directly=False,
+        {key: value for key, value in headers.items() if key not in _OF_A_RUN} | (embed if isinstance(embed, dict) else {}),
+        args=loads(row.args), kwargs=loads(row.kwargs), called_directly=False, hostname=hostname, properties=properties,
+        correlation_id=properties["correlation_id"], reply_to=properties["reply_to"] or None, delivery_info=told,
     )  # fmt: skip
 
 

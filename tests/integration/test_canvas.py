@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from celery.result import AsyncResult, allow_join_result
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.db import connection
+from django.utils import timezone
 
 from jobs import control
 from jobs.models import Chord, ChordPart, DeadLetterQueue, Job, StoredResult
@@ -86,6 +88,17 @@ def test_errors_reach_links_chains_and_chords_as_their_own_class(tmp_path: Path)
         until(lambda: users("old") == [f"old {alone.id}"] and users("new") == ["new OutOfStock"], timeout=GET)
         assert "in raises" in alone.traceback
 
+        told_of = task("retry_limited").apply_async(link_error=s("note_request"), shadow="sh", headers={"x": "y"}, priority=4)
+        with pytest.raises(OutOfStock):
+            told_of.get(timeout=GET)
+        said = AsyncResult(f"failed {told_of.id}").get(timeout=GET)
+        assert said.pop("hostname").startswith("celery@")
+        assert said == {
+            "retries": 2, "root_id": told_of.id, "correlation_id": told_of.id, "lang": "py", "timelimit": [None, None], "stamps": {},
+            "delivery_info": {"exchange": "", "routing_key": job_of(told_of).queue, "priority": 4, "redelivered": False},
+            "shadow": "sh", "x": "y", "args": [],
+        }  # fmt: skip
+
         before_group = (s("raises") | group(s("add_one"), s("add_one"))).apply_async()
         found = before_group.get(timeout=GET, propagate=False)
         assert [(type(error), error.item) for error in found] == [(OutOfStock, "pear")] * 2
@@ -137,8 +150,12 @@ def test_a_header_that_was_cancelled_is_not_deleted_before_its_chord_knows(tmp_p
     header = job_of(sent.parent.results[1]).id
     assert control.cancel([header], by="sara").done == [header]
     assert control.delete([header], by="sara").refused == {header: Refusal.UNTOLD}
-    with running_worker(tmp_path / "log"), pytest.raises(ChordError, match="TaskRevokedError"):
-        sent.get(timeout=GET, follow_parents=False)
+    late = chord([s("same", 1), s("same", 2).set(expires=timezone.now() - timedelta(seconds=5))], s("total")).apply_async()
+    with running_worker(tmp_path / "log"):
+        with pytest.raises(ChordError, match=r"TaskRevokedError\('revoked'\)"):
+            sent.get(timeout=GET, follow_parents=False)
+        with pytest.raises(ChordError, match=r"TaskRevokedError\('expired'\)"):
+            late.get(timeout=GET, follow_parents=False)
     assert control.delete([header], by="sara").done == [header]
 
 

@@ -243,7 +243,7 @@ def test_the_signal_of_a_revocation_is_sent_once_whenever_it_came(tmp_path: Path
     headed.parent.results[0].revoke()
     with running_worker(tmp_path / "log", pool=pool, slots=2):
         until(lambda: get_user_model().objects.filter(username__startswith="revoked").count() >= 4, timeout=GET)
-        with pytest.raises(ChordError):
+        with pytest.raises(ChordError, match=r"TaskRevokedError\('revoked'\)"):
             headed.get(timeout=GET, follow_parents=False)
     wanted = [(early.id, [1], False), (never.id, [2], False), (expired.id, [3], True), (headed.parent.results[0].id, [4], False)]
     found = sorted(get_user_model().objects.filter(username__startswith="revoked").values_list("username", flat=True))

@@ -45,6 +45,12 @@ def note_new(request: Any, exc: BaseException, traceback: Any) -> None:
     USERS.objects.create(username=f"new {type(exc).__name__}")
 
 
+@shared_task(name="t.note_request")
+def note_request(request: Any, exc: BaseException, traceback: Any) -> None:
+    names = ("retries", "root_id", "correlation_id", "hostname", "delivery_info", "lang", "timelimit", "stamps", "shadow", "x", "args")
+    same.apply_async(({name: getattr(request, name) for name in names},), task_id=f"failed {request.id}")
+
+
 @shared_task(name="t.replaced", bind=True)
 def replaced(self: Any, kind: str, value: int) -> Any:
     one = same.si(value)
