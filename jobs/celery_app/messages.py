@@ -13,7 +13,6 @@ SAID_ANYWAY: Final = {"timelimit": [None, None], "replaced_task_nesting": 0, "st
 _EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _LONGEST: Final = 200  # characters of argsrepr and kwargsrepr
 _PLAIN: Final = json.dumps(_EMBED)
-_SMALL: Final = 10_000  # characters of JSON; more are held against JOBS_MAX_ARGUMENT_BYTES, beyond which nobody parses them for a repr
 _UNREAD: Final = "…"  # which arguments of a text are secret, only a parser knows
 
 
@@ -43,7 +42,7 @@ class Row:
 
 def _repr(text: str, task: str = "") -> str:
     """What Flower and the logs show of the arguments; `task`: they are positional, and this is the task's name."""
-    if len(text) > _SMALL and len(text) > configuration().max_argument_bytes:
+    if len(text) > configuration().max_argument_bytes:  # an INSERT may bring any number
         return _UNREAD
     try:
         value = json.loads(text)
