@@ -6,7 +6,8 @@ from typing import Final
 _SCHEME: Final = re.compile(r"(?:bearer|basic|digest|token|negotiate|apikey)\s++", re.IGNORECASE)
 # What never ends is hidden to the end of the text.
 _QUOTED: Final = re.compile(
-    r"""[bBuUrRfF]{0,2}(?:"{3}(?:[^"\\]|\\.|"(?!""))*(?:"{3})?|'{3}(?:[^'\\]|\\.|'(?!''))*(?:'{3})?|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)""",
+    r"""[bBuUrRfF]{0,2}(?:"{3}(?:[^"\\]|\\.|"(?!""))*(?:"{3})?|'{3}(?:[^'\\]|\\.|'(?!''))*(?:'{3})?"""
+    r"""|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)""",
     re.DOTALL,
 )
 _ESCAPED: Final = re.compile(r"""\\++["']""")  # the quote of a value within a quoted text
