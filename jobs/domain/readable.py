@@ -1,6 +1,7 @@
 """JSON values as texts that every encoding can carry, and back from texts that anyone may have written."""
 
 import json
+import re
 from typing import Any, Final
 
 DEEPEST: Final = 200  # levels: Python follows some hundreds more, but not below all that shows a page
@@ -19,6 +20,36 @@ def loads(text: str) -> Any:
     if text.count("[") + text.count("{") > DEEPEST and is_deep(value):
         raise ValueError("nested too deeply")
     return value
+
+
+# A string, with its closing quote in a group, or what stands between values; it ends before an escape that was cut.
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*("?)|[\[\]{},:]', re.DOTALL)
+_CLOSES: Final = {"[": "]", "{": "}"}
+
+
+def beginning(text: str, least: int) -> Any:
+    """The value of a JSON text whose end was cut off, as far as it goes; of a string that was cut its beginning, if that has at least
+    so many characters. Raises ValueError as `loads` does.
+
+    >>> beginning('[1, {"a": "x", "b": "long te', 4), beginning('[1, {"a": "x", "b": "lo', 4)
+    ([1, {'a': 'x', 'b': 'long te'}], [1, {'a': 'x'}])
+    """
+    ends: list[str] = []
+    place, more, before = 0, "", ""
+    for found in _TOKEN.finditer(text):
+        token = found[0]
+        if token in _CLOSES:
+            ends.append(_CLOSES[token])
+            place, more = found.end(), "".join(reversed(ends))
+        elif token in _CLOSES.values():
+            if not ends or ends.pop() != token:
+                break
+        elif token == ",":
+            place, more = found.start(), "".join(reversed(ends))
+        elif token[0] == '"' and not found[1] and len(token) > least and (before in ("[", ":") or (before == "," and ends[-1:] == ["]"])):
+            place, more = found.end(), '"' + "".join(reversed(ends))
+        before = token
+    return loads(text[:place] + more)
 
 
 def is_deep(value: Any) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 LONGEST: Final = 60  # characters of a word
 MOST: Final = 300  # words of one job
+OF_TEXT: Final = 2_000  # characters that the words of one text are taken from
 _WORD = re.compile(r"\w+")
 _ERROR: Final = "=error:"  # no word begins like these
 _TASK: Final = "=task:"
@@ -36,7 +37,7 @@ def words_of(task: str, name: str, args: Any, kwargs: Any, created_by: int | Non
 
 def words_of_error(error_class: str, message: str) -> list[str]:
     """What an error adds."""
-    return list(dict.fromkeys([f"{_ERROR}{error_class}"[: LONGEST * 4], *words(error_class), *words(message[:2000])]))[:MOST]
+    return list(dict.fromkeys([f"{_ERROR}{error_class}"[: LONGEST * 4], *words(error_class), *words(message[:OF_TEXT])]))[:MOST]
 
 
 def query(text: str = "", *, task: str = "", error_class: str = "", created_by: int | None = None) -> str:
@@ -66,4 +67,4 @@ def _leaves(value: Any) -> Iterable[str]:
         elif isinstance(one, list | tuple):
             rest.extend(reversed(one))
         elif one is not None and not isinstance(one, bool):
-            yield str(one)[:2000]
+            yield str(one)[:OF_TEXT]

@@ -23,12 +23,17 @@ _ONLY_ONE: Final = (7304, 1)  # advisory lock of the process that fills
 # Of the index; it stands in migration 0018, letter for letter, as the condition of an index of its own.
 FAILED: Final = "words @@ '{}'::tsquery".format(words.FAILED.replace("'", "''"))
 _INDEXED: Final = f"(SELECT max(job) FROM jobs_search WHERE job <= {LAST})"  # the newest
-_READ: Final = "SELECT id, task, name, args::text, kwargs::text, created_by_id, last_error FROM jobs_job j"
+# Of arguments of megabytes the beginning is enough: few words of one text are kept (jobs.domain.words), and they are masked first.
+_LONGEST: Final = 10_000
+# A text may have been cut within a password, which is not seen to be one without what follows it: that is no part of the words.
+_SPARE: Final = 2 * words.OF_TEXT
+_COLUMNS: Final = f"id, task, name, left(args::text, {_LONGEST + 1}), left(kwargs::text, {_LONGEST + 1}), created_by_id, last_error"
+_READ: Final = f"SELECT {_COLUMNS} FROM jobs_job j"
 # The numbers of both sides are bounded, else PostgreSQL would hash the whole index.
 _MISSING: Final = "id > %(above)s AND NOT EXISTS (SELECT 1 FROM jobs_search s WHERE s.job = j.id AND s.job > %(above)s)"
 _NEW: Final = f"{_READ} WHERE {_MISSING} ORDER BY id LIMIT {CHUNK}"
 _NEWEST: Final = f"""
-SELECT id, task, name, args::text, kwargs::text, created_by_id, last_error,
+SELECT {_COLUMNS},
        (SELECT json_agg(json_build_array(a.error_class, a.message) ORDER BY a.id) FROM jobs_attempt a WHERE a.job_id = j.id)::text
   FROM jobs_job j WHERE {_MISSING} ORDER BY id DESC LIMIT {UNINDEXED}"""
 _BLOCK: Final = f"{_READ} WHERE {_MISSING} AND id <= %(last)s ORDER BY id"
@@ -164,13 +169,13 @@ def _words(row: Sequence[Any], mask: Mask) -> list[str]:
 
 def _read(text: str) -> Any:
     try:
-        return readable.loads(text)
+        return readable.loads(text) if len(text) <= _LONGEST else readable.beginning(text[:_LONGEST], _SPARE)
     except ValueError:  # anyone may have inserted it; such a job is found by its other words, and holds up no other one
         return None
 
 
 def _words_of_error(error_class: str, message: str) -> list[str]:
-    return words.words_of_error(error_class, masked_text(message, configuration().secret_patterns))
+    return words.words_of_error(error_class, masked_text(message[:_SPARE], configuration().secret_patterns))
 
 
 def _insert(cursor: Any, rows: Sequence[Sequence[Any]], mask: Mask) -> int:

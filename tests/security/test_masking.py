@@ -25,7 +25,7 @@ from jobs.store import engine, search, transitions
 from jobs.store.transitions import Failure, Run
 from jobs.worker import inspection
 from tests.mail_server import Inbox, free_port, mail_server
-from tests.rows import job_in
+from tests.rows import index_everything, inserted, job_in
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -188,6 +188,28 @@ def _mail_is_clean(settings: Any) -> None:
         assert len(inbox.mails) == 1
     assert "LoginRefused" in inbox.body(0)
     assert SECRET not in inbox.body(0) + str(inbox.mails[0][1])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"args": ["sara", f"{SECRET} {'x ' * 10_000}"]},
+        {"args": ["sara", {"a": f"{SECRET} {'x ' * 10_000}"}]},
+        {"args": ["sara", ""], "kwargs": {"token": {"a": [SECRET, "x" * 20_000]}}},
+        {"args": ["sara" + " x" * 4_970 + f" http://a:{SECRET}{'x' * 300}@b/", ""]},
+        {"args": [["sara", "x " * 4_970, f"http://a:{SECRET}{'x' * 300}@b/"], ""]},
+    ],
+    ids=["placed", "placed within", "named within", "cut within an address", "cut within a short text"],
+)
+def test_a_secret_within_long_arguments_cannot_be_searched_for(given: dict[str, Any]) -> None:
+    job = inserted("t.login", **given)
+    index_everything()
+    assert search.find(words.query("sara"), masking.positional).numbers == [job]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT words::text FROM jobs_search WHERE job = %s", [job])
+        found = cursor.fetchone()[0]
+    assert not any(word.lower() in found for word in words.words(SECRET))
 
 
 @pytest.mark.django_db

@@ -11,7 +11,7 @@ from jobs import control, enqueue, masking
 from jobs.leader import indexing
 from jobs.leader.load import Load
 from jobs.store import search
-from tests.rows import index_everything, job_in
+from tests.rows import index_everything, inserted, job_in
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +29,17 @@ def test_an_error_is_found_though_it_came_after_the_job_was_indexed(sara: Client
         )
     index_everything()
     assert found(sara) == [job.pk]
+
+
+def test_of_long_arguments_only_the_beginning_is_read(sara: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Megabytes of one job kept the leader's process for seconds, while nothing was dispatched."""
+    read, lengths = search._read, []
+    monkeypatch.setattr(search, "_read", lambda text: lengths.append(len(text)) or read(text))
+    long = inserted("some.task", ["first words", f"beginning {'x' * 200_000}", "unread"])
+    assert found(sara, "beginning") == [long], "one that is not in the index yet"
+    index_everything()
+    assert (found(sara, "first words"), found(sara, "beginning"), found(sara, "unread")) == ([long], [long], [])
+    assert max(lengths) <= search._LONGEST + 1
 
 
 def test_words_that_most_jobs_have_are_not_counted_and_the_newest_are_shown(sara: Client) -> None:
