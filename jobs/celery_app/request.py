@@ -8,9 +8,10 @@ from celery.utils.functional import LRUCache
 from celery.worker import state
 
 from jobs import masking
-from jobs.celery_app import process_engine
+from jobs.celery_app import process_engine, settle
 from jobs.models.audit import Verb
 from jobs.store import audit
+from jobs.store.transitions import Run
 
 _run_again: LRUCache = LRUCache(limit=10_000)  # task_id: the record of the act for which an earlier revocation was forgotten here
 
@@ -58,6 +59,20 @@ class Request(celery.worker.request.Request):
             if self.id not in state.revoked:
                 return self._is_late()
         return bool(super().revoked())
+
+    def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
+        """Celery's, by whoever ends the job: one that was revoked before this message was met is announced with its row (`aftermath`)."""
+        run = self._run()
+        if terminated or run is None or settle.revoked(run, reason):
+            super()._announce_revoked(reason, terminated, signum, expired)
+        else:
+            self._already_revoked = True
+            state.task_ready(self)
+            self.acknowledge()
+
+    def _run(self) -> Run | None:
+        job = self.request_dict.get("job_id")
+        return None if job is None else Run(id=job, runs=self.request_dict["runs"])
 
     def _record_of_act(self) -> int:
         job = self.request_dict.get("job_id")

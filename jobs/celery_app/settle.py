@@ -231,16 +231,19 @@ def log_burial(run: Run, task: str, failure: Failure) -> None:
     )
 
 
-def revoked(run: Run, reason: str) -> None:
-    """A message that expired or was revoked ends its job as cancelled; one that ran was stopped by Celery."""
+def revoked(run: Run, reason: str) -> bool:
+    """A message that expired or was revoked ends its job as cancelled; one that ran was stopped by Celery. Whether it was by this call."""
     outcome = process_engine.current().held.get(run.id)
     if reason == "terminated":
         if outcome is not None:
             cancelled(outcome, "Revoked", reason)
         elif not process_engine.is_green():
             _cancel_elsewhere(run, reason)
-    elif _revoke(run, reason):
+        return True
+    won = _revoke(run, reason)
+    if won:
         logger.warning("job %s was cancelled: %s", run.id, reason)
+    return won
 
 
 def _cancel_elsewhere(run: Run, reason: str) -> None:

@@ -8,8 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from celery import chain, chord, current_app, group, uuid
-from celery.exceptions import ChordError, TaskRevokedError, TimeoutError
+from celery import chain, current_app, group, uuid
+from celery.exceptions import TaskRevokedError, TimeoutError
 from celery.result import AsyncResult, GroupResult, allow_join_result
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
@@ -229,25 +229,6 @@ def test_a_run_that_was_terminated_ends_as_celery_has_it(tmp_path: Path, pool: s
         assert task("same").delay(1).get(timeout=GET) == 1
     assert (job_of(runs).status, job_of(runs).losses, job_of(runs).last_error) == ("cancelled", 0, "Revoked: terminated")
     assert Attempt.objects.get(job=job_of(runs)).outcome == "cancelled"
-
-
-@pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
-def test_the_signal_of_a_revocation_is_sent_once_whenever_it_came(tmp_path: Path, pool: str) -> None:
-    """Also for a job that no worker had seen, and for a link of a chain that was no job yet."""
-    told = task("told_of")
-    early, never = told.apply_async((1,), countdown=600), chain(s("same", 2), told.s()).apply_async()
-    expired = told.apply_async((3,), expires=timezone.now() - timedelta(seconds=5))
-    headed = chord([told.si(4).set(countdown=600), s("same", 1)], s("total")).apply_async()
-    early.revoke()
-    never.revoke()
-    headed.parent.results[0].revoke()
-    with running_worker(tmp_path / "log", pool=pool, slots=2):
-        until(lambda: get_user_model().objects.filter(username__startswith="revoked").count() >= 4, timeout=GET)
-        with pytest.raises(ChordError, match=r"TaskRevokedError\('revoked'\)"):
-            headed.get(timeout=GET, follow_parents=False)
-    wanted = [(early.id, [1], False), (never.id, [2], False), (expired.id, [3], True), (headed.parent.results[0].id, [4], False)]
-    found = sorted(get_user_model().objects.filter(username__startswith="revoked").values_list("username", flat=True))
-    assert found == sorted(f"revoked {id} {args} False None {late}" for id, args, late in wanted)
 
 
 def test_ids_are_the_callers_and_run_again_once_ended(tmp_path: Path) -> None:

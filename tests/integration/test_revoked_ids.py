@@ -1,6 +1,10 @@
-"""Ids that were revoked before a job had them: whoever is called with one is cancelled, and whoever is not pays nothing for it."""
+"""Ids that were revoked before a job had them: whoever is called with one is cancelled, and whoever is not pays nothing for it.
+
+And the signal of a revocation.
+"""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +15,11 @@ from celery.result import AsyncResult, allow_join_result
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from jobs.models import Job
 from tests.flows import GET, job_of, s, task
+from tests.rows import open_gate
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -70,3 +76,35 @@ def test_a_call_is_one_statement_that_asks_only_for_an_id_of_the_callers() -> No
     with CaptureQueriesContext(connection) as own:
         task("same").apply_async((1,), priority=3, task_id="mine")
     assert [("jobs_storedresult" in query["sql"]) for query in (*fresh, *own)] == [False, True]
+
+
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
+def test_the_signal_of_a_revocation_is_sent_once_whenever_it_came(tmp_path: Path, pool: str) -> None:
+    """Also for a job that no worker had seen, and for a link of a chain that was no job yet."""
+    told = task("told_of")
+    early, never = told.apply_async((1,), countdown=600), chain(s("same", 2), told.s()).apply_async()
+    expired = told.apply_async((3,), expires=timezone.now() - timedelta(seconds=5))
+    headed = chord([told.si(4).set(countdown=600), s("same", 1)], s("total")).apply_async()
+    early.revoke()
+    never.revoke()
+    headed.parent.results[0].revoke()
+    log = tmp_path / "log"
+    with running_worker(log, pool=pool, slots=2):
+        until(lambda: get_user_model().objects.filter(username__startswith="revoked").count() >= 4, timeout=GET)
+        with pytest.raises(ChordError, match=r"TaskRevokedError\('revoked'\)"):
+            headed.get(timeout=GET, follow_parents=False)
+        gates = [task("gate").delay("open") for _ in range(2)]
+        until(lambda: [job_of(gate).status for gate in gates] == ["running"] * 2, timeout=GET)
+        queued, before = told.delay(5), "revoked before"
+        queued.revoke()
+        AsyncResult(before).revoke()
+        until(lambda: all(id.encode() in log.read_bytes() for id in (queued.id, before)), timeout=GET)  # this worker remembers them
+        told.apply_async((6,), task_id=before)
+        open_gate("open")
+        assert task("same").delay(7).get(timeout=GET) == 7  # it came behind them
+        until(lambda: get_user_model().objects.filter(username__startswith="revoked").count() == 6, timeout=GET)
+    assert b"Signal handler" not in log.read_bytes()  # it fails when it is called a second time
+    wanted = [(early.id, [1], False), (never.id, [2], False), (expired.id, [3], True), (headed.parent.results[0].id, [4], False)]
+    wanted += [(queued.id, [5], False), (before, [6], False)]
+    found = sorted(get_user_model().objects.filter(username__startswith="revoked").values_list("username", flat=True))
+    assert found == sorted(f"revoked {id} {args} False None {late}" for id, args, late in wanted)
