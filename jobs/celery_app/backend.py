@@ -130,7 +130,11 @@ class Backend(Waiting):
         """Whether people are to see that a job runs; Celery shows it as PENDING, or RETRY, otherwise."""
         if found is None or found.status != "running":
             return False
-        return bool(self.app.conf.task_track_started or getattr(self.app.tasks.get(found.task), "track_started", False))
+        task = self.app.tasks.get(found.task)
+        if not (self.app.conf.task_track_started or getattr(task, "track_started", False)):
+            return False
+        ignored = meta.headers_of(found).get("ignore_result")
+        return not (getattr(task, "ignore_result", False) if ignored is None else ignored)
 
     def decode_result(self, payload: Any) -> Any:
         """Metas are made decoded."""

@@ -61,14 +61,18 @@ def of(task_id: str, found: Found | None, *, extended: bool, tracked: bool = Fal
         "date_done": aware(found.ended_at) if found.ended_at and state in states.READY_STATES else None,
         "task_id": task_id,
     }
-    if found.options:
-        meta |= _from_headers(loads(found.options).get("headers") or {}, extended)
+    meta |= _from_headers(headers_of(found), extended)
     if extended and found.status is not None:
         meta |= {
             "name": found.task, "args": loads(found.args), "kwargs": loads(found.kwargs), "worker": found.worker,
             "retries": max(found.attempts - 1, 0), "queue": found.queue,
         }  # fmt: skip
     return meta
+
+
+def headers_of(found: Found) -> dict[str, Any]:
+    """What its message says beside the arguments."""
+    return (loads(found.options).get("headers") or {}) if found.options else {}
 
 
 def _kept(found: Found) -> dict[str, Any]:
@@ -105,7 +109,7 @@ def _end(found: Found, kept: dict[str, Any], tracked: bool) -> tuple[str, Any]:
     if "state" in kept:
         return kept["state"], kept["result"]
     if found.status == "running" and tracked:
-        return states.STARTED, {"hostname": found.worker}
+        return states.STARTED, {"pid": found.pid, "hostname": found.worker}
     if found.status in ("pending", "running"):
         failed = found.attempts - (found.status == "running")
         return (states.RETRY, kept.get("error")) if failed > 0 else (states.PENDING, None)

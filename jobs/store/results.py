@@ -40,6 +40,7 @@ class Found:
     kwargs: str = "{}"
     queue: str = ""
     worker: str | None = None
+    pid: int | None = None  # of that worker, while it is known
     options: str | None = None
     ended_at: datetime | None = None
     revoked: bool = False  # by Celery code, before it ran
@@ -48,11 +49,11 @@ class Found:
 _JOBS = """
 SELECT task_id, status, result::text, result_meta::text, progress::text, last_error, attempts, task, args::text, kwargs::text, queue,
        coalesce((SELECT w.name FROM jobs_worker w WHERE w.id = j.worker), j.worker::text), options::text, finished_at,
-       cancel_requested_by = 'revoke' AND cancel_requested_at IS NULL
+       (SELECT w.pid FROM jobs_worker w WHERE w.id = j.worker), cancel_requested_by = 'revoke' AND cancel_requested_at IS NULL
   FROM jobs_job j WHERE task_id = ANY(%s)"""
 _COLUMNS = (
     "task_id", "status", "result", "meta", "progress", "last_error", "attempts", "task", "args", "kwargs", "queue", "worker", "options",
-    "ended_at", "revoked",
+    "ended_at", "pid", "revoked",
 )  # fmt: skip
 _STORED = "SELECT task_id, state, result::text, traceback, stored_at FROM jobs_storedresult WHERE task_id = ANY(%s)"
 

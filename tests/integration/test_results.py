@@ -72,7 +72,7 @@ def test_states_and_values_come_from_the_row(tmp_path: Path, monkeypatch: pytest
     assert (waits.state, waits.result, waits.ready()) == ("PENDING", None, False)
     assert AsyncResult("nobody knows it").state == "PENDING"
     messages: list[str] = []
-    with running_worker(tmp_path / "log"):
+    with running_worker(tmp_path / "log") as worker:
         reporting = task("reports").delay()
         until(lambda: reporting.state == "LOADING", timeout=GET)
         assert reporting.info == {"current": 1, "total": 4}
@@ -86,12 +86,13 @@ def test_states_and_values_come_from_the_row(tmp_path: Path, monkeypatch: pytest
         assert messages[-1] == "SUCCESS"
         assert "LOADING" in messages
 
-        nap = task("gate").delay("seen")
-        until(lambda: job_of(nap).status == "running", timeout=GET)
+        nap, unasked = task("gate").delay("seen"), task("gate").apply_async(("seen",), ignore_result=True)
+        until(lambda: (job_of(nap).status, job_of(unasked).status) == ("running", "running"), timeout=GET)
         assert nap.state == "PENDING"
         with monkeypatch.context() as patch:
             patch.setitem(current_app.conf, "task_track_started", True)
-            assert (nap.state, list(nap.info)) == ("STARTED", ["hostname"])
+            assert (nap.state, nap.info["pid"], "@" in nap.info["hostname"]) == ("STARTED", worker.pid, True)
+            assert AsyncResult(unasked.id).state == "PENDING"
         open_gate("seen")
         assert nap.get(timeout=GET) == 0
         assert nap.successful()
@@ -123,9 +124,9 @@ def test_states_and_values_come_from_the_row(tmp_path: Path, monkeypatch: pytest
         assert sending.get(timeout=GET) is None
         assert [child.get(timeout=GET) for child in sending.children] == [1, 2]
 
-        silent = task("silent").delay()
+        silent = task("silent").apply_async(link=s("add_one"))
         until(lambda: job_of(silent).status == "completed", timeout=GET)
-        assert (AsyncResult(silent.id).state, job_of(silent).result) == ("PENDING", None)
+        assert (AsyncResult(silent.id).state, AsyncResult(silent.id).children, job_of(silent).result) == ("PENDING", None, None)
 
         ignoring = task("ignores").delay()
         until(lambda: ignoring.state == "SKIPPED", timeout=GET)
