@@ -10,6 +10,7 @@ import redis
 from celery import bootsteps
 from celery.worker import state
 
+from jobs.celery_app import transport
 from jobs.conf import configuration
 from jobs.domain import priority
 from jobs.store import broker
@@ -129,5 +130,6 @@ def wait_for_redis(consumer: Any, popper: Popper, error: redis.RedisError) -> No
         except redis.RedisError:
             continue
         break
+    transport.renew_pool(consumer.app)
     if consumer.remote_control is not None:
         consumer.remote_control.reset()
