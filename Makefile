@@ -25,11 +25,11 @@ up: $(UP_STAMP) ## Start PostgreSQL, Redis, a worker and the web pages; stop the
 
 test test-slow: export PYTHONDONTWRITEBYTECODE = # hundreds of processes are started: compile once
 
-test: $(DEV_STAMP) ## Run the tests, in four processes with servers of their own
-	$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+test: $(DEV_STAMP) ## Run the tests, in six processes with servers of their own
+	$(PY) -m pytest -n 6 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(DEV_STAMP) ## Run what make test leaves out: other pools, languages, themes and widths, long faults
-	$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "slow and not chaos and not compare"
+	$(PY) -m pytest -n 6 --dist loadfile --no-loadscope-reorder -m "slow and not chaos and not compare"
 
 check: $(DEV_STAMP) ## Lint, types, import contracts, known vulnerabilities, migrations, translations, compose file
 	$(PY) -m ruff check .

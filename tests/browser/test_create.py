@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 BUTTONS = {"ar": "إنشاء مهمة", "en": "Create a job"}
 
 
-@pytest.fixture(params=["ar", "en"])
+@pytest.fixture(params=["ar", pytest.param("en", marks=pytest.mark.slow)])
 def desk(request: pytest.FixtureRequest, browser: Browser, live_server: Any) -> Any:
     """A page of someone who is logged in, and the language; console messages and failed requests fail the test."""
     get_user_model().objects.create_superuser("sara", "", "secret")

@@ -40,7 +40,11 @@ def moved(page: Page) -> list[Any]:
 
 @pytest.mark.parametrize(
     ("language", "width"),
-    [("ar", 390), pytest.param("ar", 1280, marks=pytest.mark.slow), pytest.param("en", 390, marks=pytest.mark.slow), ("en", 1280)],
+    [
+        ("ar", 390),
+        pytest.param("ar", 1280, marks=pytest.mark.slow),
+        *(pytest.param("en", width, marks=pytest.mark.slow) for width in (390, 1280)),
+    ],
 )
 def test_pages_are_light_and_stand_still(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})

@@ -35,7 +35,9 @@ def test_the_recipe_for_priorities_of_celery_s_documentation(tmp_path: Path, poo
         assert [job.result for job in ended(*enqueue_many("t.add", [((n, n), {}) for n in range(4)]))] == [0, 2, 4, 6]
 
 
-@pytest.mark.parametrize("address", ["sentinel://localhost:26379", "redis://localhost:1/3;redis://localhost:2/3"])
+@pytest.mark.parametrize(
+    "address", ["sentinel://localhost:26379", pytest.param("redis://localhost:1/3;redis://localhost:2/3", marks=pytest.mark.slow)]
+)
 def test_a_worker_of_several_redis_does_not_start(address: str) -> None:
     """It crashed at its first pop, or looked for jobs where nobody put them."""
     worker = ["-m", "celery", "-A", "task_queue_project", "worker", "-P", "gevent", "-c", "1"]
