@@ -2,8 +2,9 @@
 
 import contextlib
 import statistics
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,3 +119,14 @@ def show(name: str, values: Sequence[float], digits: int = 0) -> float:
     median = statistics.median(values)
     print(f"{name}: {median:,.{digits}f} ({min(values):,.{digits}f}-{max(values):,.{digits}f})", flush=True)
     return median
+
+
+def measured(name: str, measure: Callable[[Bench], None]) -> int:
+    """Make the measure on servers of its own; the exit code, 1 when it could not be made."""
+    try:
+        with guard.scratch(name) as folder:
+            measure(Bench(folder, guard.environment(folder)))
+    except guard.GuardError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0

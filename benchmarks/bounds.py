@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import guard
-from benchmarks.bench import PATIENCE, Bench, show
+from benchmarks.bench import PATIENCE, Bench, measured, show
 from jobs.domain import task_ids
 
 SLOTS: Final = 4
@@ -177,15 +177,12 @@ def main() -> int:
     options = parser.parse_args()
     if options.rounds < 1 or options.jobs < PIECE:
         parser.error(f"--rounds from 1, --jobs from {PIECE}")
-    try:
-        with guard.scratch("bounds") as folder:
-            bench = Bench(folder, guard.environment(folder))
-            bench.cursor.execute(TABLES)
-            parts[options.part](bench, options.rounds, options.jobs)
-    except guard.GuardError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+
+    def measure(bench: Bench) -> None:
+        bench.cursor.execute(TABLES)
+        parts[options.part](bench, options.rounds, options.jobs)
+
+    return measured("bounds", measure)
 
 
 if __name__ == "__main__":

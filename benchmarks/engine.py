@@ -18,7 +18,7 @@ from typing import Final
 import psycopg2
 
 from benchmarks import guard
-from benchmarks.bench import PATIENCE, Bench, show
+from benchmarks.bench import PATIENCE, Bench, measured, show
 from benchmarks.inserts import inserts, producers
 from jobs.verification import rules
 
@@ -241,13 +241,7 @@ def main() -> int:
         parser.error("--rounds from 1, --jobs from 100, --seconds above 0")
     if options.measure == "backlog" and min(options.waiting) <= options.jobs * options.rounds:
         parser.error("--waiting must be more than --jobs in all rounds")
-    try:
-        with guard.scratch("engine") as folder:
-            measures[options.measure](Bench(folder, guard.environment(folder)), options)
-    except guard.GuardError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return measured("engine", lambda bench: measures[options.measure](bench, options))
 
 
 if __name__ == "__main__":
