@@ -52,13 +52,6 @@ def _pooled(kind: type) -> type:
     return kind if issubclass(kind, Connection) else type(kind.__name__, (kind, Connection), {"__module__": __name__})
 
 
-def renew_pool(app: Any) -> None:
-    """Let go of the connections that are kept for answers and events: those to a server that has been replaced may live on."""
-    pool = app.pool
-    if pool.limit:
-        pool.resize(pool.limit, ignore_errors=True, reset=True)
-
-
 def purge(queue: str) -> int:
     """Cancel all jobs that wait in a queue, those for later too; how many."""
     alias, cancelled = configuration().database, 0

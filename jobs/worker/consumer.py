@@ -85,11 +85,6 @@ class Consumer(celery.worker.consumer.Consumer):
         self.first_connection_attempt = False
         return conn
 
-    def on_connection_error_after_connected(self, exc: BaseException) -> None:
-        """Celery's connects anew; so do those who answer."""
-        transport.renew_pool(self.app)
-        super().on_connection_error_after_connected(exc)
-
     def cancel_active_requests(self) -> None:
         """Celery's; under gevent nothing may wait in a signal's handler, and the engine's stop gives the jobs back."""
         if getattr(self.controller, "admission", None) is None:

@@ -10,7 +10,6 @@ import redis
 from celery import bootsteps
 from celery.worker import state
 
-from jobs.celery_app import transport
 from jobs.conf import configuration
 from jobs.domain import priority
 from jobs.store import broker
@@ -130,6 +129,5 @@ def wait_for_redis(consumer: Any, popper: Popper, error: redis.RedisError) -> No
         except redis.RedisError:
             continue
         break
-    transport.renew_pool(consumer.app)
     if consumer.remote_control is not None:
         consumer.remote_control.reset()

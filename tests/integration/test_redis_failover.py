@@ -1,7 +1,5 @@
 """The address of Redis leads to another server from now on, and the one before lives on as a replica: it refuses, and closes nothing."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +12,7 @@ from jobs.models import Job
 from tests.own_redis import OwnRedis
 from tests.proxy import Proxy, proxy
 from tests.waiting import until
-from tests.workers import ROOT, environment, running_worker
+from tests.workers import running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 POOLS = ["gevent", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("prefork", "threads", "solo"))]
@@ -52,20 +50,11 @@ def completes(job: int) -> None:
     until(lambda: Job.objects.get(pk=job).status == "completed", timeout=60)
 
 
-def answers(url: str) -> bool:
-    """Whether a worker answers somebody who comes by this address."""
-    command = [sys.executable, "-m", "celery", "-A", "task_queue_project", "inspect", "ping", "-t", "3"]
-    asked = subprocess.run(command, cwd=ROOT, env=environment(REDIS_URL=url), capture_output=True, text=True, timeout=60, check=False)
-    return "pong" in asked.stdout
-
-
 @pytest.mark.parametrize("pool", POOLS)
 def test_jobs_go_on_over_the_server_that_took_over(pool: str, tmp_path: Path, own_redis: OwnRedis, second: OwnRedis) -> None:
     with address(own_redis) as (way, url), running_worker(tmp_path / "log", pool=pool, REDIS_URL=url) as worker:
         completes(enqueue("t.add", args=[1, 2]).id)
-        assert answers(url), "over a connection that is kept from now on"
         fail_over(way, own_redis, second)
         completes(enqueue("t.add", args=[1, 2]).id)
         completes(enqueue("t.add", args=[1, 2]).id)
-        assert until(lambda: answers(url), what="remote control answers over it too")
         assert worker.poll() is None
