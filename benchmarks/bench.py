@@ -105,6 +105,20 @@ class Bench:
         }  # fmt: skip
 
 
+def prefork_rate(bench: Bench, app: str, jobs: int) -> float:
+    """Jobs a second of a prefork worker that is started for what waits, by the ends that the bodies write down."""
+    ends = Path(bench.environ["GUARD_RESULT"]).with_suffix(".ends")
+    ends.write_text("")
+    with guard.worker(bench.environ, app, bench.folder / "prefork.log", "prefork"):
+        deadline = time.monotonic() + PATIENCE
+        while len(moments := ends.read_text().splitlines()) < jobs:
+            if time.monotonic() > deadline:
+                raise guard.GuardError(f"{app} did not drain its jobs")
+            time.sleep(0.1)
+    times = sorted(map(float, moments))
+    return (jobs - 1) / (times[-1] - times[0])
+
+
 def _seconds(root: psutil.Process) -> float:
     total = 0.0
     for process in (root, *root.children(recursive=True)):

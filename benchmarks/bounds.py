@@ -14,11 +14,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import guard
-from benchmarks.bench import PATIENCE, Bench, measured, show
+from benchmarks.bench import PATIENCE, Bench, measured, prefork_rate, show
 from jobs.domain import task_ids
 
 SLOTS: Final = 4
@@ -112,20 +111,11 @@ def flow(bench: Bench, rounds: int, jobs: int) -> None:
 
 def prefork(bench: Bench, rounds: int, jobs: int) -> None:
     """Jobs a second on stock Celery under prefork, by the ends that the bodies wrote down."""
-    ends = Path(bench.environ["GUARD_RESULT"]).with_suffix(".ends")
 
     def once(task: str) -> float:
         bench.redis.flushall()
-        ends.write_text("")
         guard.run(bench.environ, "-c", BUSY, str(jobs), str(BODY), task)
-        with guard.worker(bench.environ, "benchmarks.stock", bench.folder / "prefork.log", "prefork"):
-            deadline = time.monotonic() + PATIENCE
-            while len(moments := ends.read_text().splitlines()) < jobs:
-                if time.monotonic() > deadline:
-                    raise guard.GuardError("stock Celery did not drain its jobs")
-                time.sleep(0.1)
-        times = sorted(map(float, moments))
-        return (jobs - 1) / (times[-1] - times[0])
+        return prefork_rate(bench, "benchmarks.stock", jobs)
 
     _in_turns(rounds, {"stock Celery, jobs/s": lambda: once("busy"), "and one commit each, jobs/s": lambda: once("busy_and_commit")})
 

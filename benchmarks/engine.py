@@ -12,13 +12,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from pathlib import Path
 from typing import Final
 
 import psycopg2
 
 from benchmarks import guard
-from benchmarks.bench import PATIENCE, Bench, measured, show
+from benchmarks.bench import PATIENCE, Bench, measured, prefork_rate, show
 from benchmarks.inserts import inserts, producers
 from jobs.verification import rules
 
@@ -135,24 +134,15 @@ def workers(bench: Bench, rounds: int, jobs: int) -> None:
 
 def prefork(bench: Bench, rounds: int, jobs: int) -> None:
     """Jobs of 5 ms of processor time under prefork, here and on stock Celery; by the ends that the bodies wrote down."""
-    ends = Path(bench.environ["GUARD_RESULT"]).with_suffix(".ends")
     found: dict[str, list[float]] = {"this engine": [], "stock Celery": []}
     for _ in range(rounds):
         for name, app in (("this engine", "task_queue_project"), ("stock Celery", "benchmarks.stock")):
             bench.empty()
-            ends.write_text("")
             if name == "this engine":
                 bench.fill(jobs, "guard.busy", BODY)
             else:
                 guard.run(bench.environ, "-c", BUSY_STOCK, str(jobs), str(BODY))
-            with guard.worker(bench.environ, app, bench.folder / "prefork.log", "prefork"):
-                deadline = time.monotonic() + PATIENCE
-                while len(moments := ends.read_text().splitlines()) < jobs:
-                    if time.monotonic() > deadline:
-                        raise guard.GuardError(f"{name} did not drain its jobs")
-                    time.sleep(0.1)
-            sorted_ends = sorted(map(float, moments))
-            found[name].append((jobs - 1) / (sorted_ends[-1] - sorted_ends[0]))
+            found[name].append(prefork_rate(bench, app, jobs))
     ours, stock = (show(f"{name}, prefork, {BODY * 1000:.0f} ms, jobs/s", rates) for name, rates in found.items())
     print(f"ratio {ours / stock:.2f}")
 
