@@ -99,6 +99,7 @@ class _Encoder(JSONEncoder):
 
 
 _ENCODER: Final = _Encoder(allow_nan=False)
+_LISTS: Final = (list, tuple)  # what nearly all arguments come in: to ask whether it is a Sequence takes longer than to encode it
 
 
 def _dump(value: Any, field: str, errors: dict[str, str]) -> str:
@@ -124,9 +125,9 @@ def _known(task: Any, errors: dict[str, str]) -> Any:
 def _call(task: Any, args: Any, kwargs: Any, errors: dict[str, str]) -> tuple[str, str]:
     """Both as JSON, when they fit the task (None: not known)."""
     args, kwargs = [] if args is None else args, {} if kwargs is None else kwargs
-    if isinstance(args, str | bytes) or not isinstance(args, Sequence):
+    if type(args) not in _LISTS and (isinstance(args, str | bytes) or not isinstance(args, Sequence)):
         errors["args"] = _("The positional arguments must be a list.")
-    if not isinstance(kwargs, Mapping) or not all(isinstance(key, str) for key in kwargs):
+    if kwargs != {} and not (isinstance(kwargs, Mapping) and all(isinstance(key, str) for key in kwargs)):
         errors["kwargs"] = _("The named arguments must be an object with text keys.")
     if "args" in errors or "kwargs" in errors:
         return "", ""
@@ -135,7 +136,7 @@ def _call(task: Any, args: Any, kwargs: Any, errors: dict[str, str]) -> tuple[st
             registry.check_call(task, args, kwargs)
         except TypeError as error:
             errors["kwargs"] = _("These arguments do not fit the task: %(error)s") % {"error": calls.said(str(error))}
-    texts = _dump(list(args), "args", errors), _dump(dict(kwargs), "kwargs", errors) if kwargs else "{}"
+    texts = _dump(args if type(args) in _LISTS else list(args), "args", errors), _dump(dict(kwargs), "kwargs", errors) if kwargs else "{}"
     if task is not None and not errors and (wrong := _problems(task, args, kwargs, *texts)):
         errors["kwargs"] = _("These arguments do not fit the task: %(error)s") % {"error": wrong}
     limit = configuration().max_argument_bytes

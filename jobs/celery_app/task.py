@@ -1,8 +1,8 @@
-"""The base of every task: claim, run, hand the outcome on."""
+"""The base of every task: what a project's code calls. How a run goes on in a worker is in `running`."""
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -10,42 +10,11 @@ from typing import Any
 import celery
 from celery.canvas import chunks
 from celery.contrib.django.task import DjangoTask
-from celery.exceptions import Ignore
 from django.db import transaction
 
 from jobs import given
-from jobs.celery_app import ends, limits, plain, progress, settle
-from jobs.celery_app.body import Body
+from jobs.celery_app import plain
 from jobs.conf import configuration
-from jobs.store.insert import NewJob
-from jobs.store.transitions import Run
-
-
-@dataclass(slots=True, kw_only=True)
-class Outcome:
-    """What a claimed run will write, once, at its end."""
-
-    run: Run
-    task: Any
-    started: bool = False
-    closing: bool = False  # from the end of the body on, what is sent belongs to the outcome
-    settled: bool = False
-    retrying: bool = False  # within self.retry(): what is sent under the run's own task_id is the next attempt
-    replaced: bool = False
-    errbacks: Any = None  # to be called once the failure is committed
-    next: NewJob | None = None
-    retry: dict[str, Any] | None = None
-    limit: int | None = None  # max_retries that the task has asked for in this run
-    reported: tuple[str, Any] | None = None  # the last state that the task has set by hand
-    ended_by: type[Exception] | None = None  # set by whoever kills the greenlet, before it does
-    changes: list[NewJob | Callable[[Any], Any]] = field(default_factory=list)
-    parts: list[tuple[Any, str, Any]] = field(default_factory=list)  # of chords: request, state, result
-    body: Body = field(default_factory=Body)
-
-    def cancel(self, error: type[Exception]) -> None:
-        """Interrupt the body; it ends as that error says."""
-        self.ended_by = error
-        self.body.throw(error)
 
 
 class JobTask(DjangoTask):
@@ -63,7 +32,7 @@ class JobTask(DjangoTask):
     def progress(self, fraction: float, message: str = "") -> bool:
         """Report how far this run is (0 to 1). False when the run is no longer the job's."""
         outcome = getattr(self.request, "outcome", None)
-        return outcome is not None and progress.report(outcome, min(max(float(fraction), 0.0), 1.0), message)
+        return outcome is not None and outcome.report(min(max(float(fraction), 0.0), 1.0), message)
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """Celery's, with a row for the message. Returns an AsyncResult; the row is in the caller's transaction."""
@@ -89,25 +58,13 @@ class JobTask(DjangoTask):
         return self._claimed(super().__call__, args, kwargs)
 
     def _claimed(self, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Claim, run, hand the outcome on."""
+        """In a worker the run is claimed first, and its outcome written."""
         request = self.request
         if request.called_directly or request.is_eager or getattr(request, "job_id", None) is None:
             return call(*args, **kwargs)
-        outcome = getattr(request, "outcome", None) or _claim(self)
-        if outcome.started:
-            return call(*args, **kwargs)
-        outcome.started = True
+        from jobs.celery_app import running  # with what it needs, a fifth of the time in which a web process makes its first job
 
-        def run() -> Any:
-            with outcome.body.running(request.job_timeout), limits.applied(self, request):
-                return call(*args, **kwargs)
-
-        result = ends.settled(self, outcome, run)
-        outcome.closing = True
-        if outcome.retry is not None:  # self.retry(throw=False)
-            settle.retry(self, outcome)
-            raise Ignore
-        return result
+        return running.claimed(self, request, call, args, kwargs)
 
     def retry(
         self, args: Any = None, kwargs: Any = None, exc: Any = None, throw: bool = True, eta: datetime | None = None,
@@ -141,7 +98,7 @@ class JobTask(DjangoTask):
         outcome = getattr(self.request, "outcome", None)
         return result if outcome is not None and outcome.retrying else super().add_trail(result)
 
-    def _limit(self, request: Any, outcome: Outcome, asked: int | None) -> int | None:
+    def _limit(self, request: Any, outcome: Any, asked: int | None) -> int | None:
         """How many retries there are: a job made here says so itself, a job of Celery code leaves it to its task."""
         if getattr(request, "autoretry", False):
             return _FOR_EVER if request.max_retries is None else request.max_retries
@@ -191,16 +148,6 @@ class JobTask(DjangoTask):
 _FOR_EVER = sys.maxsize  # Celery reads None as "the default"
 
 
-def _claim(task: JobTask) -> Outcome:
-    request = task.request
-    request.outcome = outcome = settle.claim(task, request, Outcome)
-    if outcome is None:
-        raise Ignore
-    request.eta = getattr(request, "job_eta", None)
-    _ = request.children  # made now, so that Celery's copy of the request shares the list
-    return outcome
-
-
 class _First:
     """Before a class that may have a `__call__` of its own, so that the run is claimed ahead of it."""
 
@@ -216,7 +163,9 @@ class _FirstToStart(_First):
         if getattr(self.request, "job_id", None) is None or self.request.is_eager:
             own(task_id, args, kwargs)
             return
-        ends.settled(self, _claim(self), lambda: own(task_id, args, kwargs))
+        from jobs.celery_app import running
+
+        running.settled(self, running.claim(self), lambda: own(task_id, args, kwargs))
 
 
 @cache

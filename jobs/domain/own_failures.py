@@ -1,6 +1,7 @@
 """Failures that we make ourselves: stored as an English sentence, as tasks' errors are, and read in the language of whoever looks."""
 
 import re
+from functools import cache
 from typing import Final
 
 from django.utils.translation import gettext
@@ -52,13 +53,15 @@ def _pattern(sentence: str) -> str:
     return re.escape(fixed) + "".join(f"(?P<{name}>.*){re.escape(text)}" for name, text in values)
 
 
-# As a message, or as a job's last error, which the class of the error stands before.
-_STORED: Final = [(sentence, re.compile(rf"(?P<prefix>(?:\w+: )?){_pattern(sentence)}", re.DOTALL)) for sentence in _SENTENCES]
+@cache
+def _stored() -> list[tuple[str, re.Pattern[str]]]:
+    """Each as a message, or as a job's last error, which the class of the error stands before; made by who reads one."""
+    return [(sentence, re.compile(rf"(?P<prefix>(?:\w+: )?){_pattern(sentence)}", re.DOTALL)) for sentence in _SENTENCES]
 
 
 def said(text: str) -> str:
     """An error's text in the language of now where it is one of ours, isolated from the direction of its surroundings; else as it is."""
-    for sentence, stored in _STORED:
+    for sentence, stored in _stored():
         if found := stored.fullmatch(text):
             values = found.groupdict()
             prefix = values.pop("prefix")

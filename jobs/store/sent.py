@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.db import IntegrityError
 
-from jobs.store import caller, interventions
+from jobs.store import caller
 from jobs.store.insert import NewJob, given, inserting
 from jobs.store.many import execute_many
 
@@ -109,4 +109,6 @@ def _see_to(cursor: Any, rows: Sequence[tuple[int, bool, bool]]) -> None:
         )
     revoked = [id for id, _, was_revoked in rows if was_revoked]
     if revoked:
+        from jobs.store import interventions  # most processes that send meet no such job, and wait for no verbs
+
         interventions.revoke(cursor, revoked)

@@ -22,7 +22,7 @@ from django.db import connections
 from django.utils.translation import gettext as _
 
 import jobs
-from jobs.celery_app import aftermath, limits, process_engine, settle
+from jobs.celery_app import aftermath, limits, process_engine, running, settle  # noqa: F401 - a run's code is loaded ahead of any fork
 from jobs.conf import configuration
 from jobs.domain.complaint import Complaint
 from jobs.domain.errors import JobInterrupted

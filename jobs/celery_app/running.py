@@ -1,0 +1,76 @@
+"""A task in a worker: claim, run, hand the outcome on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from celery.exceptions import Ignore
+
+from jobs.celery_app import limits, progress, settle
+from jobs.celery_app.body import Body
+from jobs.celery_app.ends import settled
+from jobs.store.insert import NewJob
+from jobs.store.transitions import Run
+
+__all__ = ["Outcome", "claim", "claimed", "settled"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What a claimed run will write, once, at its end."""
+
+    run: Run
+    task: Any
+    started: bool = False
+    closing: bool = False  # from the end of the body on, what is sent belongs to the outcome
+    settled: bool = False
+    retrying: bool = False  # within self.retry(): what is sent under the run's own task_id is the next attempt
+    replaced: bool = False
+    errbacks: Any = None  # to be called once the failure is committed
+    next: NewJob | None = None
+    retry: dict[str, Any] | None = None
+    limit: int | None = None  # max_retries that the task has asked for in this run
+    reported: tuple[str, Any] | None = None  # the last state that the task has set by hand
+    ended_by: type[Exception] | None = None  # set by whoever kills the greenlet, before it does
+    changes: list[NewJob | Callable[[Any], Any]] = field(default_factory=list)
+    parts: list[tuple[Any, str, Any]] = field(default_factory=list)  # of chords: request, state, result
+    body: Body = field(default_factory=Body)
+
+    def report(self, fraction: float, message: str) -> bool:
+        """Note how far the run is (0 to 1). False when it is no longer the job's."""
+        return progress.report(self, fraction, message)
+
+    def cancel(self, error: type[Exception]) -> None:
+        """Interrupt the body; it ends as that error says."""
+        self.ended_by = error
+        self.body.throw(error)
+
+
+def claimed(task: Any, request: Any, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """What the call returns, once the run is this worker's. The first of the calls of one run writes how it ended."""
+    outcome = getattr(request, "outcome", None) or claim(task)
+    if outcome.started:
+        return call(*args, **kwargs)
+    outcome.started = True
+
+    def run() -> Any:
+        with outcome.body.running(request.job_timeout), limits.applied(task, request):
+            return call(*args, **kwargs)
+
+    result = settled(task, outcome, run)
+    outcome.closing = True
+    if outcome.retry is not None:  # self.retry(throw=False)
+        settle.retry(task, outcome)
+        raise Ignore
+    return result
+
+
+def claim(task: Any) -> Outcome:
+    """The outcome that the run will write. Raises Ignore when the job is not this run's."""
+    request = task.request
+    request.outcome = outcome = settle.claim(task, request, Outcome)
+    if outcome is None:
+        raise Ignore
+    request.eta = getattr(request, "job_eta", None)
+    _ = request.children  # made now, so that Celery's copy of the request shares the list
+    return outcome
