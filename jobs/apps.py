@@ -8,14 +8,14 @@ from django.utils.translation import gettext_lazy as _
 
 
 class JobsConfig(AppConfig):
-    """Makes the task modules of all apps known and connects the subscribers of the engine's signals."""
+    """Makes the task modules of all apps known."""
 
     name = "jobs"
     verbose_name = _("Jobs")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from jobs import checks, log_subscriber  # noqa: F401 - both register themselves
+        from jobs import checks  # noqa: F401 - they register themselves
 
         if any(str(backend.get("BACKEND", "")).startswith("jobs.integrations.") for backend in getattr(settings, "TASKS", {}).values()):
             import_module("jobs.integrations.django_tasks")  # registers its Celery task

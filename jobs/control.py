@@ -14,13 +14,14 @@ from jobs.conf import configuration
 from jobs.domain import own_failures, statuses
 from jobs.domain.actors import Actor, actor_of
 from jobs.domain.moments import aware
+from jobs.domain.priority import is_priority
 from jobs.enqueueing import enqueue, wrong_queue
 from jobs.models import DeadLetterQueue, Job
 from jobs.models.audit import Verb
-from jobs.models.job import ClockTimestamp
+from jobs.models.job import HEAVY, ClockTimestamp
 from jobs.refusals import Refusal, of_status
 from jobs.store import audit, interventions
-from jobs.store.transitions import Failure
+from jobs.store.transitions import Failure, clean
 
 _ENDED = [status.value for status in statuses.ENDED]
 FROM: Final = {  # the statuses that a verb is for
@@ -99,7 +100,7 @@ def _apply(
         changed = {id: before[id] for id in done}
         audit.record(cursor, actor_of(by), what, changed, audit.seen(cursor, done, arguments=arguments), masking.argument, note=reason)
     left = set(wanted) - set(done)
-    found = Job.objects.using(alias).defer("args", "kwargs", "result", "options").in_bulk(left)
+    found = Job.objects.using(alias).defer(*HEAVY).in_bulk(left)
     return Report(done=sorted(done), refused={id: why_not(found[id]) if id in found else Refusal.MISSING for id in sorted(left)})
 
 
@@ -125,8 +126,11 @@ def reprocess(
     """Run failed or cancelled jobs again, with all their retries; closes their open dead letters.
 
     `arguments`: values for named arguments that replace those of each job, the audit keeps both; `priority`: a new one for all of them;
-    `reason`: for the audit.
+    `reason`: for the audit. Raises ValueError when no job may have the priority.
     """
+    if priority is not None:
+        _check_priority(priority)
+    name = clean(actor_of(by).name, 200)
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
         some = interventions.with_named(cursor, some) if arguments else some
@@ -136,7 +140,7 @@ def reprocess(
         if priority is not None:
             interventions.change_priority(cursor, done, priority)
         DeadLetterQueue.objects.filter(job_id__in=done, resolution="open").update(
-            resolution="reprocessed", resolved_by=actor_of(by).name, resolved_at=ClockTimestamp(), notify_after=None
+            resolution="reprocessed", resolved_by=name, resolved_at=ClockTimestamp(), notify_after=None
         )
         return done
 
@@ -184,10 +188,14 @@ def run_again(job: Job, by: str | Actor, *, reason: str = "", **options: Any) ->
     return new
 
 
+def _check_priority(priority: Any) -> None:
+    if not is_priority(priority):
+        raise ValueError(_("The priority is a whole number from 0 to 9; 9 runs first."))
+
+
 def change_priority(ids: Sequence[int], priority: int, by: str | Actor = "", *, reason: str = "") -> Report:
     """Give waiting jobs another priority (0-9, 9 runs first). Raises ValueError outside that range."""
-    if not 0 <= priority <= 9:
-        raise ValueError(_("The priority is a whole number from 0 to 9; 9 runs first."))
+    _check_priority(priority)
     return _apply(Verb.PRIORITY, ids, by, lambda cursor, some: interventions.change_priority(cursor, some, priority), _is, reason)
 
 

@@ -15,6 +15,7 @@ from jobs.models.audit import Verb
 from jobs.models.job import ClockTimestamp
 from jobs.refusals import Refusal
 from jobs.store import audit
+from jobs.store.transitions import clean
 
 
 def _left(wanted: Sequence[int], done: set[int], reason: Refusal) -> dict[int, Refusal]:
@@ -31,12 +32,13 @@ def _change(what: Verb, entry_ids: Sequence[int], by: str | Actor, remark: str =
         DeadLetterQueue.objects.using(alias).filter(id__in=jobs).update(**changes)
         names = audit.seen(cursor, list(jobs.values()))
         actor = actor_of(by)
+        who = clean(actor.name, 200)
         after = json.dumps({"entry": changes["resolution"]} if "resolution" in changes else {})
         before = json.dumps({"entry": "open"} if "resolution" in changes else {})
         shown = {job: names[job].name for job in jobs.values() if job in names}
         audit.write(
             cursor,
-            [(actor.name, actor.source.value, what.value, job, shown.get(job, ""), before, after, remark) for job in jobs.values()],
+            [(who, actor.source.value, what.value, job, shown.get(job, ""), before, after, remark) for job in jobs.values()],
         )
     return Report(done=sorted(jobs), refused=_left(wanted, set(jobs), Refusal.NOT_OPEN))
 
@@ -65,10 +67,10 @@ def reprocess(
 
 def resolve(entry_ids: Sequence[int], by: str | Actor, note: str = "") -> Report:
     """Close open entries with a note; their jobs stay failed."""
-    note = note.replace("\0", "")
+    note = clean(note, audit.NOTE)
     closed: dict[str, Any] = {
         "resolution": "resolved",
-        "resolved_by": actor_of(by).name,
+        "resolved_by": clean(actor_of(by).name, 200),
         "resolved_at": ClockTimestamp(),
         "notify_after": None,
     }

@@ -22,10 +22,15 @@ class NoAnswer(JobError):
 
 
 def drain(worker: Worker, by: Actor, *, reason: str = "") -> None:
-    """Let the worker take no further job; what it runs goes on. Raises NoAnswer."""
-    for queue in worker.queues:
-        _ask("cancel_consumer", worker, queue)
-    _record(Verb.DRAIN, worker, by, {"queues": worker.queues}, {"queues": []}, reason)
+    """Let the worker take no further job; what it runs goes on. Raises NoAnswer, perhaps after some of its queues."""
+    left = list(worker.queues)
+    try:
+        while left:
+            _ask("cancel_consumer", worker, left[0])
+            del left[0]
+    finally:
+        if left != worker.queues:
+            _record(Verb.DRAIN, worker, by, {"queues": worker.queues}, {"queues": left}, reason)
 
 
 def resume(worker: Worker, by: Actor, *, reason: str = "") -> None:
@@ -51,8 +56,18 @@ def former_queues(worker: Worker) -> list[str]:
 def drained(workers: Sequence[Worker]) -> dict[str, list[str]]:
     """By name: what those of the workers that are drained served before."""
     started = {worker.name: worker.started_at for worker in workers if not worker.queues}
-    acts = Audit.objects.filter(verb=Verb.DRAIN, name__in=started).order_by("name", "-id").distinct("name")
-    return {act.name: list(act.before["queues"]) for act in acts if act.at >= started[act.name]}
+    found: dict[str, list[str]] = {}
+    if not started:
+        return found
+    acts = Audit.objects.filter(verb__in=(Verb.DRAIN, Verb.RESUME), name__in=started, at__gte=min(started.values()))
+    for act in acts.order_by("id"):
+        if act.at < started[act.name]:
+            continue
+        if act.verb == Verb.RESUME:
+            found.pop(act.name, None)
+        else:  # one that was answered in part may stand before it
+            found[act.name] = list(dict.fromkeys([*found.get(act.name, ()), *act.before["queues"]]))
+    return found
 
 
 def memory(worker: Worker) -> int | None:

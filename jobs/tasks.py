@@ -40,7 +40,11 @@ def _check_method(method: str) -> None:
 
 
 def _check_url(url: str) -> None:
-    if urlsplit(url).scheme not in ("http", "https"):
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        raise PermanentError(own_failures.NO_URL % {"address": url}) from None
+    if scheme not in ("http", "https"):
         raise PermanentError(own_failures.WRONG_SCHEME)
 
 

@@ -16,7 +16,7 @@ from django.utils.translation import npgettext
 from jobs import dead_letters, error_groups
 from jobs.admin import shown
 from jobs.admin.confirm import ask
-from jobs.admin.lists import ListAdmin
+from jobs.admin.lists import ListAdmin, ids
 from jobs.admin.reasons import ActionForm, reason_of
 from jobs.domain import own_failures
 from jobs.models import DeadLetterQueue, ErrorGroup
@@ -113,11 +113,6 @@ class DeadLetterQueueAdmin(ListAdmin):
     def noun(self, number: int) -> str:
         return npgettext("counted", "dead-letter entry", "dead-letter entries", number)
 
-    def get_actions(self, request: HttpRequest) -> Any:
-        actions = super().get_actions(request)
-        actions.pop("delete_selected", None)
-        return actions
-
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -132,19 +127,19 @@ class DeadLetterQueueAdmin(ListAdmin):
 
     @admin.action(description=_("Reprocess"), permissions=["triage"])
     def reprocess_entries(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "reprocess", dead_letters.reprocess(_ids(rows), by=admin_actor(request), reason=reason_of(request)), entries=True)
+        say(request, "reprocess", dead_letters.reprocess(ids(rows), by=admin_actor(request), reason=reason_of(request)), entries=True)
 
     @admin.action(description=_("Mark as resolved"), permissions=["triage"])
     def resolve_entries(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
         if "confirmed" not in request.POST:
             return ask(self, request, rows, "resolve_entries", str(_("Mark these entries as resolved?")), note=True)
         note = request.POST.get("note", "").replace("\0", "")[:2000]
-        say(request, "resolve", dead_letters.resolve(_ids(rows), by=admin_actor(request), note=note), entries=True)
+        say(request, "resolve", dead_letters.resolve(ids(rows), by=admin_actor(request), note=note), entries=True)
         return None
 
     @admin.action(description=_("Send the notice"), permissions=["triage"])
     def notify_entries(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "notify", dead_letters.notify(_ids(rows), by=admin_actor(request)), entries=True)
+        say(request, "notify", dead_letters.notify(ids(rows), by=admin_actor(request)), entries=True)
 
     @admin.action(description=_("Look after their errors (I become the owner)"), permissions=["triage"])
     def own_groups(self, request: HttpRequest, rows: Rows) -> None:
@@ -172,7 +167,3 @@ class DeadLetterQueueAdmin(ListAdmin):
 
 def _groups(rows: Rows) -> list[str]:
     return list(rows.order_by("fingerprint").values_list("fingerprint", flat=True).distinct())
-
-
-def _ids(rows: Rows) -> list[int]:
-    return list(rows.order_by("pk").values_list("pk", flat=True))

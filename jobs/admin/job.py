@@ -14,13 +14,14 @@ from jobs import batches, control, masking, registry
 from jobs.admin import shown
 from jobs.admin.confirm import ask
 from jobs.admin.filters import PriorityFilter, QueueFilter
-from jobs.admin.lists import ListAdmin
+from jobs.admin.lists import ListAdmin, ids
 from jobs.admin.reasons import ActionForm, reason_of
 from jobs.domain import priority
 from jobs.domain.numbers import number_of
 from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Attempt, Job
 from jobs.models.audit import Verb
+from jobs.models.job import HEAVY
 from jobs.web.filters import JobFilter
 from jobs.web.forms import AT_WIDGET, NAME_LENGTH, BulkForm, not_past
 from jobs.web.reports import admin_actor, say, warn_of_queue
@@ -28,7 +29,6 @@ from jobs.web.widgets import JSONField, MomentField
 
 Rows = QuerySet[Job, Job]
 CODE = {"rows": 4, "cols": 60, "dir": "ltr"}
-HEAVY = ("args", "kwargs", "result", "options")
 FIELDSETS = [
     (None, {"fields": ["id", "name", "task", "status", "is_final", "priority", "queue", "created_at", "created_by",
                        "run_at", "started_at", "finished_at"]}),
@@ -185,11 +185,6 @@ class JobAdmin(ListAdmin):
     def noun(self, number: int) -> str:
         return npgettext("counted", "job", "jobs", number)
 
-    def get_actions(self, request: HttpRequest) -> Any:
-        actions = super().get_actions(request)
-        actions.pop("delete_selected", None)  # it would bypass the verb
-        return actions
-
     def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
         return False
 
@@ -213,11 +208,11 @@ class JobAdmin(ListAdmin):
 
     @admin.action(description=_("Reprocess"), permissions=["control"])
     def reprocess_jobs(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "reprocess", control.reprocess(_ids(rows), by=admin_actor(request), reason=reason_of(request)))
+        say(request, "reprocess", control.reprocess(ids(rows), by=admin_actor(request), reason=reason_of(request)))
 
     @admin.action(description=_("Cancel"), permissions=["control"])
     def cancel_jobs(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "cancel", control.cancel(_ids(rows), by=admin_actor(request), reason=reason_of(request)))
+        say(request, "cancel", control.cancel(ids(rows), by=admin_actor(request), reason=reason_of(request)))
 
     @admin.action(description=_("Change the priority…"), permissions=["control"])
     def reorder_jobs(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
@@ -233,7 +228,7 @@ class JobAdmin(ListAdmin):
         del form.fields["reason"]  # it was written beside the action
         if not form.is_valid():
             return ask(self, request, rows, action, title, form=form)
-        report = batches.apply(verb, _ids(rows), admin_actor(request), reason=reason_of(request), **form.cleaned_data)
+        report = batches.apply(verb, ids(rows), admin_actor(request), reason=reason_of(request), **form.cleaned_data)
         say(request, verb.value, report)
         if queue := form.cleaned_data.get("queue"):
             warn_of_queue(request, queue)
@@ -241,15 +236,11 @@ class JobAdmin(ListAdmin):
 
     @admin.action(description=_("Turn completed jobs into failed ones to test the Dead Letter Queue"), permissions=["control"])
     def fail_completed_jobs(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "fail", control.fail_completed(_ids(rows), by=admin_actor(request), reason=reason_of(request)))
+        say(request, "fail", control.fail_completed(ids(rows), by=admin_actor(request), reason=reason_of(request)))
 
     @admin.action(description=_("Delete"), permissions=["delete"])
     def delete_jobs(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
         if "confirmed" not in request.POST:
             return ask(self, request, rows, "delete_jobs", str(_("Delete these jobs?")), note=False)
-        say(request, "delete", control.delete(_ids(rows), by=admin_actor(request), reason=reason_of(request)))
+        say(request, "delete", control.delete(ids(rows), by=admin_actor(request), reason=reason_of(request)))
         return None
-
-
-def _ids(rows: Rows) -> list[int]:
-    return list(rows.order_by("pk").values_list("pk", flat=True))

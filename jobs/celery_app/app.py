@@ -133,6 +133,12 @@ def address(app: celery.Celery) -> str | None:
     return None
 
 
+def option(app: celery.Celery) -> str:
+    """What stands after `celery -A` for this app: the project's package where Celery looks there anyway."""
+    found, package = address(app) or "PROJECT", str(settings.SETTINGS_MODULE).partition(".")[0]
+    return package if found.partition(":")[0] in (package, f"{package}.celery") else found
+
+
 def find(name: str = "") -> Celery:
     """The project's app: the named one (as `celery -A`), the one that the settings import, or that of their package. Raises NoApp."""
     found: Any = celery.current_app._get_current_object()

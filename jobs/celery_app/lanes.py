@@ -8,7 +8,7 @@ import redis
 from celery import current_app
 
 from jobs.conf import configuration
-from jobs.domain.priority import lane_key, lane_of
+from jobs.domain.priority import FROM_HIGHEST, lane_key, lane_of
 from jobs.store import broker
 
 TIMEOUT_S = 2  # a page does not wait longer than this
@@ -28,7 +28,7 @@ def place_of(job: int, queue: str, priority: int) -> int | None:
 
 def lengths(queues: Sequence[str]) -> dict[tuple[str, int], int] | None:
     """How many messages lie in each lane of these queues, by (queue, priority); None when Redis does not answer."""
-    lanes = [(queue, priority) for queue in queues for priority in range(10)]
+    lanes = [(queue, priority) for queue in queues for priority in FROM_HIGHEST]
     if not lanes:
         return {}
     prefix = configuration().key_prefix

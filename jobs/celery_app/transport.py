@@ -79,6 +79,7 @@ def _with_rows(transport: Any) -> Any:
     return type(transport.__name__, (transport,), {"Channel": Channel, "__module__": __name__})
 
 
+@cache
 def _hasty(connection: Any) -> Any:
     class Connection(connection):
         def connect(self) -> None:

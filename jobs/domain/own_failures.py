@@ -31,6 +31,7 @@ WRONG_SECONDS: Final = gettext_noop("seconds must be a number from 0 to 86400")
 ONE_OF_THE_FAILURES: Final = gettext_noop("failure %(number)s of %(failures)s")
 WRONG_METHOD: Final = gettext_noop("the method must be one of %(methods)s")
 WRONG_SCHEME: Final = gettext_noop("the address must begin with http:// or https://")
+NO_URL: Final = gettext_noop("the address %(address)s cannot be read")
 PRIVATE_ADDRESS: Final = gettext_noop("the address %(address)s is private; JOBS_ALLOW_PRIVATE_ADDRESSES would allow it")
 ANSWERED: Final = gettext_noop("the server answered %(status)s: %(body)s")
 NO_RECIPIENT: Final = gettext_noop("an e-mail needs an address")
@@ -41,8 +42,8 @@ COMMAND_ENDED: Final = gettext_noop("the command ended with code %(code)s")
 
 _SENTENCES: Final = [
     WORKER_DIED, TIME_LIMIT, WORKER_STOPPED, ASKED_TO_STOP, UNKNOWN_TASK, NO_OUTCOME, REPLACEMENT_ENDED, UNREADABLE, UNREADABLE_OPTIONS,
-    NO_OPTIONS, NO_LIST, NO_NAMES, STRATEGY, MANUAL, WRONG_SECONDS, ONE_OF_THE_FAILURES, WRONG_METHOD, WRONG_SCHEME, PRIVATE_ADDRESS,
-    ANSWERED, NO_RECIPIENT, NO_ADDRESS, LONG_SUBJECT, NOT_ALLOWED, COMMAND_ENDED,
+    NO_OPTIONS, NO_LIST, NO_NAMES, STRATEGY, MANUAL, WRONG_SECONDS, ONE_OF_THE_FAILURES, WRONG_METHOD, WRONG_SCHEME, NO_URL,
+    PRIVATE_ADDRESS, ANSWERED, NO_RECIPIENT, NO_ADDRESS, LONG_SUBJECT, NOT_ALLOWED, COMMAND_ENDED,
 ]  # fmt: skip
 _VALUE: Final = re.compile(r"%\((\w+)\)s")
 

@@ -6,9 +6,19 @@ HIGHEST: Final = 9
 LOWEST: Final = 0
 DEFAULT: Final = 5
 LANES: Final = range(10)
+FROM_HIGHEST: Final = range(HIGHEST, LOWEST - 1, -1)
 
 # kombu's own way of naming the list of a lane: "queue" for lane 0, else queue + SEPARATOR + lane.
 SEPARATOR: Final = "\x06\x16"
+
+
+def is_priority(value: object) -> bool:
+    """Whether it is a whole number that a job may have.
+
+    >>> is_priority(9), is_priority(10), is_priority(5.5), is_priority(True)
+    (True, False, False, False)
+    """
+    return isinstance(value, int) and not isinstance(value, bool) and LOWEST <= value <= HIGHEST
 
 
 def lane_of(priority: int) -> int:

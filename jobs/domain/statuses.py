@@ -38,15 +38,17 @@ LIVE: Final = frozenset(Status) - ENDED
 
 
 def is_due_time(moment: datetime) -> bool:
-    """Whether a job may be due then, by the year alone: it may have no time zone yet."""
-    return EARLIEST.year <= moment.year < LATEST.year
+    """Whether a job may be due then; without a time zone, wherever that is."""
+    if moment.tzinfo is None:
+        return EARLIEST.year < moment.year < LATEST.year
+    return EARLIEST <= moment < LATEST
 
 
 def due_time(moment: datetime) -> datetime:
     """The nearest moment at which a job may be due."""
     if is_due_time(moment):
         return moment
-    return EARLIEST if moment.year < EARLIEST.year else LATEST
+    return EARLIEST if moment.year <= EARLIEST.year else LATEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

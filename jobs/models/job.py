@@ -1,6 +1,6 @@
 """The stored request to run a task, from its acceptance to its end."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.conf import settings
 from django.db import models
@@ -44,6 +44,10 @@ STATUS_LABELS = {
     Status.FAILED: pgettext_lazy("status", "Failed"),
     Status.CANCELLED: pgettext_lazy("status", "Cancelled"),
 }
+
+
+# Columns of any size, which lists leave in the database.
+HEAVY: Final = ("args", "kwargs", "result", "options")
 
 
 class Job(models.Model):

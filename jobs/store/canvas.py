@@ -37,9 +37,9 @@ def set_size(cursor: Any, chord: str, size: int) -> None:
     )
 
 
-def add_to_size(cursor: Any, chord: str, more: int = 1) -> None:
-    """More header tasks than were counted when the chord was sent."""
-    cursor.execute("UPDATE jobs_chord SET size = size + %s WHERE id = %s", [more, chord])
+def add_to_size(cursor: Any, chord: str) -> None:
+    """One header task more than were counted when the chord was sent."""
+    cursor.execute("UPDATE jobs_chord SET size = size + 1 WHERE id = %s", [chord])
 
 
 def count(cursor: Any, parts: Sequence[Part]) -> list[tuple[str, bool]]:

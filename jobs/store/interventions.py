@@ -67,7 +67,8 @@ def revoke(cursor: Any, ids: Sequence[int]) -> None:
 def ask_cancel(cursor: Any, ids: Sequence[int], by: str) -> list[int]:
     """Ask the workers of running jobs to stop them; the numbers of those that run."""
     cursor.execute(
-        """UPDATE jobs_job SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()), cancel_requested_by = %s
+        """UPDATE jobs_job SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()),
+                   cancel_requested_by = CASE WHEN cancel_requested_at IS NULL THEN %s ELSE cancel_requested_by END
             WHERE id = ANY(%s) AND status = 'running' RETURNING id""",
         [clean(by, 200), list(ids)],
     )

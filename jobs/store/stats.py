@@ -23,6 +23,7 @@ from jobs.conf import configuration
 from jobs.domain.statuses import HELD, State, Status
 from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
+from jobs.models.job import HEAVY
 from jobs.store import broker, caller, locks
 from jobs.store.outages import NEWEST_REFUSAL, Refusal, is_read_only, refusal_of
 
@@ -204,9 +205,7 @@ def workers() -> list[WorkerLine]:
     rows = live_workers()
     main = {row.id: row.parent or row.id for row in rows}
     held: dict[int, list[Job]] = defaultdict(list)
-    for job in (
-        Job.objects.filter(status=Status.RUNNING, worker__isnull=False).defer("args", "kwargs", "result", "options").order_by("started_at")
-    ):
+    for job in Job.objects.filter(status=Status.RUNNING, worker__isnull=False).defer(*HEAVY).order_by("started_at"):
         if job.worker is not None:
             held[main.get(job.worker, job.worker)].append(job)
     return [WorkerLine(worker=row, running=tuple(held[row.id])) for row in rows if row.parent is None]
@@ -219,10 +218,10 @@ def due_later(cursor: Any, queues: Sequence[str], most: int, ids: Sequence[str] 
     """
     cursor.execute(
         """SELECT run_at AT TIME ZONE 'UTC', task_id, task, args::text, kwargs::text, queue, priority, options::text
-             FROM jobs_job WHERE status = 'pending' AND queue = ANY(%s) AND run_at > clock_timestamp() AND run_at < '9999-01-01'
+             FROM jobs_job WHERE status = 'pending' AND queue = ANY(%s) AND run_at > clock_timestamp() AND run_at < %s
               AND (%s::text[] IS NULL OR task_id = ANY(%s::text[]))
             ORDER BY run_at, id LIMIT %s""",
-        [list(queues), *[None if ids is None else list(ids)] * 2, most],
+        [list(queues), HELD, *[None if ids is None else list(ids)] * 2, most],
     )
     return [(run_at.replace(tzinfo=UTC), *rest) for run_at, *rest in cursor.fetchall()]
 

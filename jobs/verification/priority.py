@@ -14,6 +14,7 @@ from jobs.domain.outcomes import Outcome
 from jobs.domain.statuses import LIVE, Status
 from jobs.enqueueing import enqueue_many
 from jobs.models import Attempt, Job, Worker
+from jobs.models.job import HEAVY
 from jobs.verification import rules
 from jobs.verification.rules import Run
 
@@ -90,7 +91,7 @@ def other_runs(own: Sequence[Run]) -> list[Run]:
     workers = {run.worker for run in own}
     begin, end = min(run.started_at for run in own), max(run.finished_at for run in own)
     jobs = Job.objects.filter(worker__isnull=False, started_at__lt=end).exclude(finished_at__lt=begin).exclude(id__in=[r.id for r in own])
-    found = {(job.id, job.started_at): _run(job, parents) for job in jobs.defer("args", "kwargs", "result", "options")}
+    found = {(job.id, job.started_at): _run(job, parents) for job in jobs.defer(*HEAVY)}
     names = {worker.name: parents.get(worker.id, worker.id) for worker in Worker.objects.all()}
     known = Attempt.objects.exclude(outcome=Outcome.LOST).filter(worker__in=list(names), started_at__lt=end, finished_at__gt=begin)
     for attempt in known.select_related("job"):

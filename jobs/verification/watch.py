@@ -12,7 +12,7 @@ from rich.table import Table
 
 from jobs.domain.statuses import ENDED
 from jobs.models import Job
-from jobs.models.job import STATUS_LABELS
+from jobs.models.job import HEAVY, STATUS_LABELS
 
 INTERVAL: Final = 0.25  # seconds between two looks
 
@@ -43,7 +43,7 @@ def until(condition: Callable[[], bool], timeout: float) -> bool:
 
 def _follow(ids: Sequence[int], timeout: float, show: Callable[[list[Job]], None]) -> bool:
     def look() -> bool:
-        jobs = list(Job.objects.filter(id__in=ids).defer("args", "kwargs", "result", "options").order_by("id"))
+        jobs = list(Job.objects.filter(id__in=ids).defer(*HEAVY).order_by("id"))
         show(jobs)
         return all(job.status in ENDED for job in jobs)
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs import masking
 from jobs.domain import words
+from jobs.domain.priority import FROM_HIGHEST
 from jobs.domain.statuses import State
 from jobs.models import Job, Worker
 from jobs.store import counts, found, search
@@ -51,7 +52,7 @@ class JobFilter(forms.Form):
     task = forms.CharField(label=_("Task"), required=False, max_length=LONGEST, widget=_LTR)
     queue = forms.CharField(label=_("Queue"), required=False, max_length=LONGEST, widget=_LTR)
     priority = forms.TypedChoiceField(
-        label=_("Priority"), required=False, coerce=int, empty_value=None, choices=[("", _("All")), *((n, n) for n in range(9, -1, -1))]
+        label=_("Priority"), required=False, coerce=int, empty_value=None, choices=[("", _("All")), *((n, n) for n in FROM_HIGHEST)]
     )
     error = forms.CharField(label=_("Error class"), required=False, max_length=LONGEST, widget=_LTR)
     worker = forms.CharField(label=_("Worker"), required=False, max_length=LONGEST, widget=_LTR)

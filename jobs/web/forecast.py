@@ -3,6 +3,7 @@
 import inspect
 from typing import Any, Final
 
+from celery import current_app
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -26,7 +27,7 @@ def forecast(name: str, task: Any, form: JobForm, signature: inspect.Signature) 
             ("s-queued", _waits(lines.get(queue), queue)),
             ("s-retrying", _retried(int(retries) if retries.isdecimal() and len(retries) < 10 else 0)),
         ],
-        "queue_names": sorted({*lines, "celery"}),
+        "queue_names": sorted({*lines, current_app.conf.task_default_queue}),
         "code": _code(name, signature, queue, str(form["priority"].value() or "")),
     }
 

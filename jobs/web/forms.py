@@ -129,7 +129,7 @@ class ReprocessForm(ReasonForm):
         self.fields["pace"].choices = [(pace, paced(pace, total)) for pace in PACES]  # type: ignore[attr-defined]
         as_now = ("", _("as it is"))
         self.fields["argument"].choices = [as_now, *((name, name) for name in names)]  # type: ignore[attr-defined]
-        self.fields["priority"].choices = [as_now, *((str(n), str(n)) for n in range(9, -1, -1))]  # type: ignore[attr-defined]
+        self.fields["priority"].choices = [as_now, *((str(n), str(n)) for n in priority.FROM_HIGHEST)]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data

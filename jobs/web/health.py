@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
+from celery import current_app
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs import steering
+from jobs.celery_app.app import option
 from jobs.store import outages, stats
 from jobs.store.outages import Refusal
 from jobs.store.stats import QueueLine, WorkerLine
@@ -89,7 +91,9 @@ def part_alerts(redis: bool, refusal: Refusal | None, leader: bool, workers: Seq
         found.append(Alert(bad=True, fact=fact, since=refusal.since, advice=advice))
     if not workers:
         advice = _("Start one: %(command)s") % {
-            "command": ltr("celery -A task_queue_project worker -P gevent --concurrency=4 --prefetch-multiplier=1")
+            "command": ltr(
+                f"celery -A {option(current_app._get_current_object())} worker -P gevent --concurrency=4 --prefetch-multiplier=1"
+            )
         }
         found.append(Alert(bad=True, fact=_("No worker lives, so no job runs."), advice=advice))
     elif not leader:

@@ -21,12 +21,12 @@ from kombu.utils.json import loads
 
 from jobs.celery_app import messages
 from jobs.celery_app.messages import Row
+from jobs.domain import typed
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
 from jobs.worker import stopping
 
 logger = logging.getLogger("jobs.worker")
-_TYPED = '"__type__"'  # in JSON of kombu's: a date, a UUID or the like
 
 
 @dataclass(eq=False, slots=True)
@@ -124,7 +124,7 @@ def message_of(heir: Heir) -> Message:
     )  # fmt: skip
     options = json.loads(new.options) if new.options else {}
     headers, properties = messages.parts(row, new.queue, options)
-    embed = messages.embed_of(_decoded(new.options) if new.options and _TYPED in new.options else options)
+    embed = messages.embed_of(_decoded(new.options) if new.options and typed.MARK in new.options else options)
     body = (_decoded(new.args), _decoded(new.kwargs), embed)
     message = Message(
         body=body, delivery_tag=properties["delivery_tag"], delivery_info=properties["delivery_info"], properties=properties,
@@ -135,4 +135,4 @@ def message_of(heir: Heir) -> Message:
 
 
 def _decoded(text: str) -> Any:
-    return loads(text) if _TYPED in text else json.loads(text)
+    return loads(text) if typed.MARK in text else json.loads(text)

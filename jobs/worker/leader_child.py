@@ -47,7 +47,7 @@ class LeaderChild(bootsteps.StartStopStep):
             handles = ending.handles()
             given = {"deadlines": board.descriptor, "end": handles.end, "signals": handles.told}
             self.options += [f"--{name}={descriptor}" for name, descriptor in given.items() if descriptor is not None]
-            self.handed = tuple(filter(None, given.values()))
+            self.handed = tuple(descriptor for descriptor in given.values() if descriptor is not None)
         self._spawn()
         threading.Thread(target=self._tend, daemon=True, name="jobs-leader-child").start()
 

@@ -8,7 +8,7 @@ import celery._state
 import pytest
 
 from jobs import Celery
-from jobs.celery_app.app import address
+from jobs.celery_app.app import address, option
 
 
 def test_the_app_is_found_where_the_project_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,4 +20,10 @@ def test_the_app_is_found_where_the_project_keeps_it(monkeypatch: pytest.MonkeyP
     module.__spec__ = object()  # type: ignore[assignment]
     module.worker = app
     monkeypatch.setitem(sys.modules, "some_project", module)
-    assert address(app) == "some_project:worker"
+    assert address(app) == option(app) == "some_project:worker"
+
+
+def test_the_package_of_the_settings_is_enough_for_celery() -> None:
+    from task_queue_project.celery import app
+
+    assert option(app) == "task_queue_project"

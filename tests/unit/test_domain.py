@@ -1,7 +1,7 @@
 """The pure rules: tables of examples, and properties that hold for every value."""
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 
 import pytest
@@ -33,6 +33,25 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 )
 def test_each_verb_leads_from_its_states_only(verb: str, allowed: set[str]) -> None:
     assert {status.value for status in Status if statuses.can(verb, status)} == allowed
+
+
+EAST = timezone(timedelta(hours=14))
+
+
+@pytest.mark.parametrize(
+    ("moment", "due", "nearest"),
+    [
+        (datetime(1900, 1, 1, tzinfo=UTC), True, None),
+        (datetime(1900, 1, 1, tzinfo=EAST), False, statuses.EARLIEST),
+        (datetime(1900, 1, 1, tzinfo=UTC).replace(tzinfo=None), False, statuses.EARLIEST),
+        (datetime(1, 1, 1, tzinfo=EAST), False, statuses.EARLIEST),
+        (datetime(9997, 12, 31, 23, tzinfo=timezone(-timedelta(hours=12))), False, statuses.LATEST),
+        (datetime(9999, 12, 31, tzinfo=UTC).replace(tzinfo=None), False, statuses.LATEST),
+    ],
+)
+def test_a_due_time_is_one_in_every_zone(moment: datetime, due: bool, nearest: datetime | None) -> None:
+    assert statuses.is_due_time(moment) == due
+    assert statuses.due_time(moment) == (nearest or moment)
 
 
 def test_the_table_of_verbs_is_complete() -> None:

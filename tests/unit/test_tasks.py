@@ -76,7 +76,7 @@ def test_http_request_refuses_private_addresses(host: str) -> None:
         tasks.http_request(f"http://{host}:9/")
 
 
-@pytest.mark.parametrize("url", ["file:///etc/hosts", "ftp://example.org/", "nonsense", "http://", "//x"])
+@pytest.mark.parametrize("url", ["file:///etc/hosts", "ftp://example.org/", "nonsense", "http://", "//x", "http://[::1"])
 def test_http_request_refuses_what_is_no_web_address(url: str) -> None:
     with pytest.raises(PermanentError):
         tasks.http_request(url)

@@ -4,11 +4,14 @@ import re
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 
 from jobs import enqueue
 from jobs.admin import paging
+from jobs.domain.statuses import HELD
 from jobs.models import Job
+from jobs.store import stats
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
@@ -63,3 +66,10 @@ def test_the_admin_does_not_show_where_it_stopped_counting_as_the_number(sara: C
         assert re.search(r"\n1,000\+ jobs", content)
         assert "Select all 1,000+ jobs" in content
     assert "1,000+ results" in content
+
+
+def test_a_job_that_was_replaced_is_due_later_in_no_time_zone() -> None:
+    Job.objects.filter(pk=job_in("pending").pk).update(run_at=HELD)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL TIME ZONE 'America/Los_Angeles'")
+        assert stats.due_later(cursor, ["celery"], 10) == []

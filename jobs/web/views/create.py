@@ -52,7 +52,8 @@ def job_create(request: HttpRequest) -> HttpResponse:
     dress(form)
     dress(arguments)
     context = {
-        "tasks": tasks, "chosen": name, "form": form, "arguments": arguments, "priorities": [str(n) for n in range(10)], "old": old,
+        "tasks": tasks, "chosen": name, "form": form, "arguments": arguments, "old": old,
+        "priorities": [str(n) for n in reversed(priority.FROM_HIGHEST)],
         "problems": problems(arguments, form),
         **forecast.forecast(name, tasks[name], form, signature),
     }  # fmt: skip

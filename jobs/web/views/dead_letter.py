@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from jobs import dead_letters
 from jobs.models import Job
 from jobs.models.dead_letter import RESOLUTION_LABELS, Resolution
+from jobs.models.job import HEAVY
 from jobs.store import letters
 from jobs.store.letters import Entries
 from jobs.web import selection
@@ -88,7 +89,7 @@ def resolution_of(request: HttpRequest) -> Resolution:
 
 def light(rows: Entries) -> Entries:
     """The rows without what may be long; their jobs are read apart, or the planner might join them before it takes a page."""
-    jobs = Job.objects.defer("args", "kwargs", "result", "options").annotate(short_kwargs=RawSQL(SHORT_KWARGS, [SHORT]))
+    jobs = Job.objects.defer(*HEAVY).annotate(short_kwargs=RawSQL(SHORT_KWARGS, [SHORT]))
     return rows.prefetch_related(Prefetch("job", jobs)).defer("traceback")
 
 

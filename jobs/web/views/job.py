@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from jobs import control
+from jobs.domain.priority import FROM_HIGHEST
 from jobs.domain.statuses import ENDED, Status, can
 from jobs.models import Audit, DeadLetterQueue, Job, Worker
 from jobs.models.attempt import unrecorded
@@ -64,7 +65,7 @@ def _job_context(job: Job) -> dict[str, Any]:
         "can_cancel": can("cancel", job.status) and job.cancel_requested_at is None,
         "can_reprocess": can("reprocess", job.status),
         "can_reorder": job.status == Status.PENDING,
-        "priorities": range(9, -1, -1),
+        "priorities": FROM_HIGHEST,
     }
 
 

@@ -13,6 +13,7 @@ from jobs import registry
 from jobs.conf import configuration
 from jobs.domain.statuses import State
 from jobs.models import Job
+from jobs.models.job import HEAVY
 from jobs.store import counts, found, stats
 from jobs.web import download
 from jobs.web.access import needs
@@ -24,7 +25,6 @@ from jobs.web.times import span
 from jobs.web.views.errors import unreadable
 
 _QUEUES = "jobs-queue-names"
-HEAVY = ("args", "kwargs", "result", "options")
 
 
 @needs("view_job")

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from jobs import steering
 from jobs.models import Job
+from jobs.models.job import HEAVY
 from jobs.store import found, stats, types
 from jobs.store.stats import WorkerLine
 from jobs.web.access import needs
@@ -25,7 +26,7 @@ VERBS = {"drain": steering.drain, "resume": steering.resume, "shutdown": steerin
 def worker_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Versions, queues, tasks, memory, its slots and its last jobs."""
     line = _line(pk)
-    last = Job.objects.filter(worker=pk, status="running").defer("args", "kwargs", "result", "options").order_by("-started_at")
+    last = Job.objects.filter(worker=pk, status="running").defer(*HEAVY).order_by("-started_at")
     ended = Job.objects.filter(worker=pk, pk__gt=found.ends()[1] - 50_000).exclude(status="running")
     context = {
         "line": line,
@@ -34,7 +35,7 @@ def worker_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "busy": len(line.running),
         "usual": types.usual(),
         "memory": steering.memory(line.worker),
-        "last": [*last, *ended.defer("args", "kwargs", "result", "options").order_by("-pk")[:LAST]],
+        "last": [*last, *ended.defer(*HEAVY).order_by("-pk")[:LAST]],
     }
     return render(request, "jobs/worker/detail.html", context)
 

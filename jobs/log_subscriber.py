@@ -1,1 +1,0 @@
-"""All log lines of the engine: code emits signals, this file words them."""
