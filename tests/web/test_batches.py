@@ -135,6 +135,17 @@ def test_a_trial_that_fails_stops_the_rest() -> None:
     assert list(Job.objects.values_list("status", flat=True)) == ["failed"] * 3
 
 
+def test_a_trial_whose_job_was_deleted_stops_the_rest() -> None:
+    jobs = [job_in("failed").id for _ in range(2)]
+    batch = batches.start(Verb.REPROCESS, entries(), SARA, entries=True, trial=True)
+    finish()
+    Job.objects.filter(pk=jobs[0]).delete()
+    finish()
+    batch.refresh_from_db()
+    assert batch.state == BatchState.STOPPED
+    assert Job.objects.get().status == "failed"
+
+
 def test_the_trial_is_the_first_that_is_still_open() -> None:
     jobs = [job_in("failed").id for _ in range(3)]
     control.reprocess([jobs[0]], by="omar")

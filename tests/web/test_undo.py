@@ -72,6 +72,20 @@ def test_what_is_decided_while_a_large_act_is_taken_back_stays(monkeypatch: pyte
     assert batches.undo(batch.pk, SARA) == []
 
 
+@pytest.mark.parametrize("by", ["the same person, after it", "somebody else, while it ran"])
+def test_a_job_that_another_act_changed_stays_as_that_left_it(by: str) -> None:
+    """Its newest record is of the same verb: only who did it, and when, tell the two apart."""
+    job = job_in("pending", priority=1).id
+    first = done(Verb.PRIORITY, [job, job_in("pending", priority=1).id], priority=5)
+    if by.startswith("the same"):
+        done(Verb.PRIORITY, [job], priority=9)
+    else:
+        control.change_priority([job], 9, by=Actor(name="omar", source=SARA.source))
+        Batch.objects.filter(pk=first.pk).update(ended_at=ClockTimestamp())
+    batches.undo(first.pk, SARA)
+    assert values("priority") == [9, 1]
+
+
 def test_priorities_and_queues_come_back_each_to_its_own() -> None:
     jobs = [job_in("pending", priority=priority, queue=queue).id for priority, queue in ((1, "a"), (1, "b"), (3, "b"), (9, "c"))]
     first = done(Verb.PRIORITY, jobs, priority=9)
