@@ -1,12 +1,14 @@
-"""What every command here does in one line instead of a traceback: no server, nobody who reads, Ctrl-C."""
+"""What every command here does in one line instead of a traceback or the usage: bad options, no server, nobody who reads, Ctrl-C."""
 
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
-from django.core.management.base import BaseCommand, OutputWrapper
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from django.utils.translation import gettext as _
+
+from jobs.management.messages import said_of_options
 
 INTERRUPTED: Final = 130  # what shells give a process that Ctrl-C ended
 
@@ -35,7 +37,28 @@ class Output(OutputWrapper):
             raise OutputLost(error.strerror) from error
 
 
-class Command(BaseCommand):
+class Parser(CommandParser):
+    """Says what is wrong with a command line in one line; argparse writes the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit 2; CommandError for a call from code."""
+        line = said_of_options(message)
+        if not self.called_from_command_line:
+            raise CommandError(line)
+        self.exit(2, _("%(error)s (see %(command)s --help)") % {"error": line, "command": self.prog} + "\n")
+
+
+class Refusing(BaseCommand):
+    """Django's, but for its words about a command line that cannot be read."""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Django has no option for the parser's class."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.__class__ = Parser
+        return parser
+
+
+class Command(Refusing):
     """Django's, but its ends are one line each, in any project."""
 
     def __init__(self, stdout: Any = None, stderr: Any = None, no_color: bool = False, force_color: bool = False) -> None:

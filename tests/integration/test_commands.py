@@ -173,7 +173,7 @@ def test_enqueue_refuses_in_one_line(options: list[str], reason: str) -> None:
 @pytest.mark.parametrize("dash", ["-", "_"])
 def test_enqueue_takes_every_option_in_either_spelling(dash: str) -> None:
     moment = timezone.now() + timedelta(days=1)
-    options = [f"--run{dash}at={moment.isoformat()}", f"--max{dash}retries=2", "--timeout=30", "--unique-key=night"]
+    options = [f"--run{dash}at={moment.isoformat()}", f"--max{dash}retries=2", "--timeout=30", f"--unique{dash}key=night"]
     job = Job.objects.get(id=int(run("enqueue", "jobs.tasks.fail", *options)))
     assert (job.run_at, job.max_retries, job.timeout, job.unique_key) == (moment, 2, 30, "night")
 

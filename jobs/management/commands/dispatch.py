@@ -7,11 +7,13 @@ import sys
 import threading
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
+from jobs.management import base
 
-class Command(BaseCommand):
+
+class Command(base.Refusing):
     """Hands due jobs to the workers; any number may run, one leads."""
 
     help = "Hand due jobs to the workers. Any number of these may run: one leads, the others stand by. Each worker starts one by itself."

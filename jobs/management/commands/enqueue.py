@@ -45,7 +45,9 @@ class Command(base.Command):
         when.add_argument("--delay", metavar="SECONDS", help="due in so many seconds")
         parser.add_argument("--queue", help="another queue than the task's own")
         parser.add_argument("--timeout", metavar="SECONDS", help="time limit of a run (the task's own, else JOBS_DEFAULT_TIMEOUT)")
-        parser.add_argument("--unique-key", metavar="KEY", help="while a job with it has not ended, print the number of that one")
+        parser.add_argument(
+            "--unique-key", "--unique_key", metavar="KEY", help="while a job with it has not ended, print the number of that one"
+        )
         parser.add_argument("--count", metavar="N", default=1, help="how many jobs (1; at most 1000000)")
         parser.add_argument("--wait", action="store_true", help="until all have ended; exit 1 if one failed")
 

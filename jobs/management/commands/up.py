@@ -3,11 +3,13 @@
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 
+from jobs.management import base
 
-class Command(BaseCommand):
+
+class Command(base.Refusing):
     """Starts servers, a worker and the web pages; SIGINT or SIGTERM stops them."""
 
     help = "Start PostgreSQL, Redis, a worker and the web pages on this machine; Ctrl-C stops everything."

@@ -1,0 +1,43 @@
+"""A command line that cannot be read is answered in one line; argparse writes the usage before it, and has no Arabic."""
+
+import pytest
+from django.core.management import CommandError, call_command, get_commands, load_command_class
+from django.utils import translation
+
+WRONG = [
+    (["seed_jobs", "--jobs=abc"], "--jobs is not a number: abc"),
+    (["enqueue"], "missing: TASK"),
+    (["enqueue", "jobs.tasks.sleep", "--later", "--now"], "unknown: --later --now"),
+    (["enqueue", "jobs.tasks.sleep", "--run_at=x", "--delay=1"], "--delay and --run-at exclude each other"),
+    (["test_priority_concurrency", "--count=abc"], "--count is not a number: abc"),
+    (["test_dead_letter_queue", "--timeout"], "--timeout needs a value"),
+    (["services", "go"], "action is one of start, stop, status, env, not go"),
+    (["jobs", "--json=1"], "argument --json: ignored explicit argument 1"),
+    (["dispatch", "--end=x\ny"], "--end is not a number: x\\ny"),
+    (["up", "now"], "unknown: now"),
+    (["demo", "-v", "9"], "-v is one of 0, 1, 2, 3, not 9"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), WRONG, ids=lambda value: value[0] if isinstance(value, list) else "")
+def test_it_is_one_line(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with translation.override("en"), pytest.raises(SystemExit) as ended:
+        load_command_class("jobs", words[0]).run_from_argv(["manage.py", *words])
+    out, line = capsys.readouterr()
+    assert (ended.value.code, out) == (2, "")
+    assert line.replace("'", "") == f"{said} (see manage.py {words[0]} --help)\n"
+
+
+def test_all_commands_are_tried() -> None:
+    assert {words[0] for words, _ in WRONG} == {name for name, app in get_commands().items() if app == "jobs"}
+
+
+def test_it_is_in_the_reader_s_language(capsys: pytest.CaptureFixture[str]) -> None:
+    with translation.override("ar"), pytest.raises(SystemExit):
+        load_command_class("jobs", "enqueue").run_from_argv(["manage.py", "enqueue"])
+    assert capsys.readouterr().err == "ناقص: \u2068TASK\u2069 (انظر \u2068manage.py enqueue --help\u2069)\n"
+
+
+def test_code_gets_an_error() -> None:
+    with translation.override("en"), pytest.raises(CommandError, match=r"^--jobs is not a number: abc$"):
+        call_command("seed_jobs", "--jobs=abc")
