@@ -192,7 +192,7 @@ def _new(
     if unique_key is not None:
         _text(unique_key, "unique_key", errors)
     if max_retries is not None and not _is_whole(max_retries, 0, MAX_RETRIES):
-        errors["max_retries"] = _("The number of retries is a whole number, 0 or more.")
+        errors["max_retries"] = _("The number of retries is a whole number from 0 to %(most)d.") % {"most": MAX_RETRIES}
     if timeout is not None and not _is_whole(timeout, 1, 2**31 - 1):
         errors["timeout"] = _("The time limit is a whole number of seconds, 1 or more.")
     if created_by is not None and not hasattr(created_by, "pk"):

@@ -142,6 +142,7 @@ def test_enqueue_waits_for_the_end(tmp_path: Path) -> None:
         (["jobs.tasks.sleep", "--args=[1]", "--priority=-1"], "from 0 to 9"),
         (["jobs.tasks.sleep", "--args=[1]", "--priority=high"], "--priority is not a number"),
         (["jobs.tasks.sleep", "--args=[1]", "--max_retries=-1"], "max_retries"),
+        (["jobs.tasks.sleep", "--args=[1]", "--max_retries=10001"], "from 0 to 10000"),
         (["jobs.tasks.sleep", "--args=[1]", "--max-retries=few"], "--max-retries is not a number"),
         (["jobs.tasks.sleep", "--args=[1]", "--timeout=0"], "timeout: The time limit"),
         (["jobs.tasks.sleep", "--args=[1]", "--timeout=long"], "--timeout is not a number"),

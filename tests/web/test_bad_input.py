@@ -57,7 +57,7 @@ def staff(client: Client) -> Client:
         *[({"args": [text]}, "kwargs", "JOBS_MAX_ARGUMENT_BYTES") for text in ("x" * 300_000, "م" * 132_000, "😀" * 66_000)],
         *[({"created_by": value}, "created_by", "not an account") for value in ("sara", 7)],
         *[({"priority": value}, "priority", "from 0 to 9") for value in (10, -1, "high", 5.0, True, None)],
-        *[({"max_retries": value}, "max_retries", "0 or more") for value in (-1, "3", 1.5, True, 10**9)],
+        *[({"max_retries": value}, "max_retries", "from 0 to 10000") for value in (-1, "3", 1.5, True, 10_001)],
         *[({"timeout": value}, "timeout", "1 or more") for value in (0, -5, "long", 2**40)],
         *[({"delay": value}, "run_at", "0 or more") for value in (-1, "soon", float("nan"), float("inf"))],
         *[({"run_at": value}, "run_at", "not a date") for value in ("soon", 5, timedelta(1))],
