@@ -1,6 +1,7 @@
 """Which PostgreSQL and Redis are used, and whether they answer. Knows nothing of Django's settings."""
 
 import json
+import shlex
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +21,16 @@ class AddressError(ValueError):
 
 
 class Unreachable(Exception):
-    """A server does not answer; the message is one line with the three remedies."""
+    """A server does not answer, or refuses; the message is one line with the remedies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Problem:
+    """`refused`: the server answers, but not to this user, or has no such database, which `command` would create."""
+
+    reason: str
+    refused: bool
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +110,10 @@ def broker_url(url: str, variable: str = "REDIS_URL") -> str:
 
 def require(servers: Servers, *, database: bool = True, redis: bool = True, timeout: int = 3) -> None:
     """Return when the servers answer within `timeout` seconds; raise Unreachable with one line otherwise."""
-    if database and (reason := _database_problem(servers.database_url, timeout)):
-        raise Unreachable(_line("PostgreSQL", servers.database_url, servers.database_source, reason))
-    if redis and (reason := _redis_problem(servers.redis_url, timeout)):
-        raise Unreachable(_line("Redis", servers.redis_url, servers.redis_source, reason))
+    if database and (problem := _database_problem(servers.database_url, timeout)):
+        raise Unreachable(_line("PostgreSQL", servers.database_url, servers.database_source, problem))
+    if redis and (problem := _redis_problem(servers.redis_url, timeout)):
+        raise Unreachable(_line("Redis", servers.redis_url, servers.redis_source, problem))
 
 
 def wait(servers: Servers, *, patience: float, say: Callable[[str], None]) -> None:
@@ -150,17 +160,25 @@ def _listens(path: str) -> bool:
     return True
 
 
-def _database_problem(url: str, timeout: int) -> str:
+def _database_problem(url: str, timeout: int) -> _Problem | None:
     import psycopg2
 
     try:
         connect(url, timeout=timeout).close()
-    except psycopg2.Error as error:
-        return _first_line(error, unquote(urlsplit(url).password or ""))
-    return ""
+    except psycopg2.Error as error:  # without a code: it comes from the driver, which has no session yet
+        reason, wanted = _first_line(error, unquote(urlsplit(url).password or "")), database_settings(url)
+        missing = f'database "{wanted["NAME"]}" does not exist' in reason
+        refused = any(word in reason for word in ("FATAL:", "fe_sendauth:"))  # the server's word; a password that it wants and nobody gave
+        return _Problem(reason=reason, refused=refused, command=_createdb(wanted) if missing else "")
+    return None
 
 
-def _redis_problem(url: str, timeout: int) -> str:
+def _createdb(wanted: Mapping[str, Any]) -> str:
+    options = [part for option, key in (("-h", "HOST"), ("-p", "PORT"), ("-U", "USER")) if wanted[key] for part in (option, wanted[key])]
+    return shlex.join(["createdb", *options, wanted["NAME"]])
+
+
+def _redis_problem(url: str, timeout: int) -> _Problem | None:
     import redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry
@@ -170,8 +188,9 @@ def _redis_problem(url: str, timeout: int) -> str:
         with redis.Redis.from_url(url, socket_connect_timeout=timeout, socket_timeout=timeout, retry=Retry(NoBackoff(), 0)) as client:
             client.ping()
     except (redis.RedisError, OSError, ValueError) as error:
-        return _first_line(error, unquote(urlsplit(url).password or ""))
-    return ""
+        refused = isinstance(error, redis.ResponseError | redis.AuthenticationError)
+        return _Problem(reason=_first_line(error, unquote(urlsplit(url).password or "")), refused=refused)
+    return None
 
 
 def _first_line(error: Exception, password: str) -> str:
@@ -179,15 +198,22 @@ def _first_line(error: Exception, password: str) -> str:
     return text.replace(password, "***") if password else text
 
 
-def _line(name: str, url: str, source: str, reason: str) -> str:
+def _line(name: str, url: str, source: str, problem: _Problem) -> str:
     parts = urlsplit(url)
     place = dict(parse_qsl(parts.query)).get("host") or unquote(parts.netloc.rpartition("@")[2]) or parts.path
-    text = _(
-        "%(server)s does not answer at %(place)s (%(source)s): %(reason)s. Remedies: set DATABASE_URL and REDIS_URL to servers of yours; "
-        "or run `make up` or `python manage.py services start`; or start PostgreSQL on localhost:5432 with a database task_queue_db "
-        "and Redis on localhost:6379."
-    )
-    return text % {"server": name, "place": place, "source": source, "reason": reason.rstrip(".")}
+    if problem.refused:
+        text = _("%(server)s at %(place)s (%(source)s) refuses: %(reason)s.")
+    else:
+        text = _("%(server)s does not answer at %(place)s (%(source)s): %(reason)s.")
+    if problem.command:
+        remedies = _("Create it with `%(command)s`, or set DATABASE_URL to another database.")
+    else:
+        remedies = _(
+            "Remedies: set DATABASE_URL and REDIS_URL to servers of yours; or run `make up` or `python manage.py services start`; "
+            "or start PostgreSQL on localhost:5432 with a database task_queue_db and Redis on localhost:6379."
+        )
+    words = {"server": name, "place": place, "source": source, "reason": problem.reason.rstrip("."), "command": problem.command}
+    return f"{text} {remedies}" % words
 
 
 def _(text: str) -> str:

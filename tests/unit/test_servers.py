@@ -1,11 +1,16 @@
 """Which servers are used, and what is said when none answers."""
 
 import json
+import re
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from django.utils import translation
 
 from jobs.dev import embedded
 from task_queue_project import servers
@@ -138,6 +143,23 @@ def test_a_missing_redis_is_one_line_too(tmp_path: Path) -> None:
     found = servers.find({"REDIS_URL": f"redis://:secret@127.0.0.1:{closed_port()}/0"}, tmp_path)
     with pytest.raises(servers.Unreachable, match="Redis") as error:
         servers.require(found, database=False)
+    assert "secret" not in str(error.value)
+
+
+def test_a_server_without_the_database_refuses_and_the_line_says_how_to_create_it(settings: Any) -> None:
+    address = urlsplit(settings.SERVERS.database_url)._replace(path="/of%20nobody").geturl()
+    with translation.override("en"), pytest.raises(servers.Unreachable, match="refuses: connection to server") as error:
+        servers.require(replace(settings.SERVERS, database_url=address), redis=False)
+    line, wanted = str(error.value), servers.database_settings(address)
+    assert re.search(f"Create it with `createdb -h {wanted['HOST']} .*-U {wanted['USER']} 'of nobody'`, or set DATABASE_URL", line)
+    assert ("\n" in line, "does not answer" in line) == (False, False)
+
+
+def test_a_redis_that_wants_another_password_refuses(settings: Any) -> None:
+    parts = urlsplit(settings.SERVERS.redis_url)
+    address = parts._replace(netloc="nobody:secret@" + parts.netloc).geturl()
+    with translation.override("en"), pytest.raises(servers.Unreachable, match=r"Redis at .* refuses: .*Remedies: ") as error:
+        servers.require(replace(settings.SERVERS, redis_url=address), database=False)
     assert "secret" not in str(error.value)
 
 
