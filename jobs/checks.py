@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.translation import gettext as _
 
-from jobs.conf import configuration
+from jobs.conf import configuration, notice_recipients
 from jobs.store import broker, pooler
 
 
@@ -23,6 +23,20 @@ def check_configuration(**_: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         return [Error(str(error), id="jobs.E001")]
     return []
+
+
+@register(Tags.security, deploy=True)
+def check_notices(**__: Any) -> list[CheckMessage]:
+    """Where people rely on it, somebody hears of a job that failed for good."""
+    if notice_recipients():
+        return []
+    return [
+        Warning(
+            _("ADMIN_EMAILS is empty: nobody hears of a job that failed for good."),
+            hint=_("Name addresses there, and a mail server in EMAIL_HOST."),
+            id="jobs.W006",
+        )
+    ]
 
 
 @register()

@@ -1,6 +1,7 @@
 """Variables with a wrong value end the program with one line that names them; the secret key is made once."""
 
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -109,6 +110,11 @@ def test_the_documented_settings_have_nothing_dangerous() -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "identified no issues" in checked.stdout
     assert "security.W008" in ended("check", "--deploy", **(PRODUCTION | {"HTTPS": ""})).stderr, "nothing is silenced without TLS"
+
+
+def test_what_is_missing_is_said_before_people_rely_on_it() -> None:
+    said = ended("check", "--deploy", **(PRODUCTION | {"ADMIN_EMAILS": "", "PROXY_COUNT": "0", "ALLOWED_HOSTS": ""})).stderr
+    assert re.findall(r"\(([\w.]+)\) .*\n\tHINT: ", said) == ["jobs.W006", "jobs.W007", "jobs.W008"], said
 
 
 def test_plain_http_is_redirected_where_the_proxy_leaves_it_to_the_pages() -> None:
