@@ -11,7 +11,10 @@ def main(argv: list[str]) -> None:
     try:
         from django.core.management import execute_from_command_line
     except ImportError:
-        sys.exit("Django is not installed for this Python. Run `make up`, or: pip install -r requirements.txt (in a virtual environment).")
+        sys.exit(
+            "Django is not installed for this Python. After `make up`: . .venv/bin/activate (Windows: .venv\\Scripts\\activate); "
+            "else: pip install -r requirements.txt (in a virtual environment)."
+        )
     if len(argv) > 1:
         argv[1] = argv[1].removesuffix(".py")  # the README writes `manage.py test_dead_letter_queue.py`
     try:

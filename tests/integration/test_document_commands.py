@@ -24,6 +24,7 @@ DOCUMENTS = ["README.md", "README.ar.md", "FAILURE_HANDLING.md", "TESTING.md"]
 NOT_RUN = (
     "docker",
     "make ",
+    "createdb ",
     "python -m venv",
     ". .venv",
     "pip install",

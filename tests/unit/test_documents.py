@@ -146,6 +146,32 @@ def test_contributing_is_short() -> None:
     assert len(read("CONTRIBUTING.md").splitlines()) <= 60
 
 
+def test_the_readme_is_short() -> None:
+    assert len(read("README.md").splitlines()) < 110
+
+
+def test_both_readmes_name_the_same() -> None:
+    """Each command, address, setting and file; but for examples with an Arabic name."""
+    english, arabic = (named(read(name)) for name in ("README.md", "README.ar.md"))
+    assert english ^ arabic == {"README.md", "README.ar.md"}
+
+
+def named(text: str) -> set[str]:
+    """What stands in back quotes, as the target of a link, or as a command in a block."""
+    block = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+    lines = "\n".join(block.findall(text)).splitlines()
+    commands = {part.strip() for line in lines for part in re.sub(r"\s+#.*$", "", line).split(" && ")}
+    words = {*commands, *re.findall(r"`([^`\n]+)`", block.sub("", text)), *re.findall(r"\]\(([^)]+)\)", text)}
+    return {word for word in words if word and word.isascii()}
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ar.md"])
+def test_the_environment_is_activated_where_it_is_made(name: str) -> None:
+    """In each terminal: else `python` is one without Django."""
+    assert "`. .venv/bin/activate`" in read(name).split("python manage.py")[0]
+    assert re.findall(r"^python -m venv .venv(.*)$", read(name), re.MULTILINE) == [" && . .venv/bin/activate"]
+
+
 def test_the_arabic_document_keeps_its_order() -> None:
     headings = re.findall(r"^## (.+)$", read("README.ar.md"), re.MULTILINE)
     wanted = [

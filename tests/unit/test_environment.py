@@ -103,6 +103,13 @@ def ended(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_without_django_one_line_says_what_to_activate() -> None:
+    command = [sys.executable, "-S", "-E", "manage.py", "jobs"]  # without the installed packages
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, ". .venv/bin/activate" in line) == (1, True)
+
+
 def test_the_documented_settings_have_nothing_dangerous() -> None:
     guide = (ROOT / "docs" / "production.md").read_text("utf-8")
     assert {name for name in PRODUCTION if f"`{name}" not in guide} == set()
