@@ -79,6 +79,12 @@ def test_verbs(module: ModuleType, table: int) -> None:
     assert dict(call.removesuffix(")").split("(") for call in quoted(*(row[0] for row in rows("Verbs", table)))) == made
 
 
+@pytest.mark.parametrize("answer", [control.Report, control.Foreseen])
+def test_answers_of_verbs(answer: Any) -> None:
+    (text,) = [part for part in TEXT.split("\n## ") if part.startswith("Verbs")]
+    assert {field.name for field in fields(answer)} <= set(quoted(text))
+
+
 def _parameters(verb: Any) -> Iterator[str]:
     for name, parameter in inspect.signature(verb).parameters.items():
         stars = "**" if parameter.kind is parameter.VAR_KEYWORD else ""

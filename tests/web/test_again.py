@@ -12,6 +12,7 @@ from django.test import Client
 
 from jobs import control, enqueue
 from jobs.domain.actors import Actor
+from jobs.enqueueing import InvalidJob
 from jobs.models import Audit, DeadLetterQueue, Job
 from tests.rows import job_in
 
@@ -141,6 +142,16 @@ def test_the_new_job_has_not_the_unique_key_of_the_old_one() -> None:
     new = control.run_again(old, Actor(name="sara"), kwargs={"seconds": 2})
     assert (new.pk == old.pk, new.unique_key) == (False, None)
     assert re.fullmatch(r"\{'seconds': 2(\.0)?\}", str(new.kwargs))
+
+
+def test_code_takes_over_what_it_names() -> None:
+    """As docs/api.md says it; only the task and its time limit come along by themselves."""
+    old = Job.objects.get(pk=enqueue("jobs.tasks.sleep", args=[1], name="one", priority=9, queue="q", max_retries=0, timeout=7).pk)
+    new = control.run_again(old, "sara", args=old.args, kwargs=old.kwargs, priority=old.priority)
+    new.refresh_from_db()
+    assert (new.args, new.priority, new.timeout, new.name, new.queue, new.max_retries) == ([1], 9, 7, "", "celery", 3)
+    with pytest.raises(InvalidJob):
+        control.run_again(old, "sara")
 
 
 HIDDEN = "The hidden values (***) were meant for another address"
