@@ -16,7 +16,7 @@ LIBRARIES_STAMP := .libraries/.done-$(shell cat requirements-libraries.txt | cks
 .PHONY: help install up test test-slow check demo chaos chaos-short proof versions django-tasks-suite celery-suite bench bench-short bench-canvas messages format lock clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s%s\n", $$1, $$2}'
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-19s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(DEV_STAMP) ## Make .venv with everything for tests and checks
 

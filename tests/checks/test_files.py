@@ -28,6 +28,12 @@ def test_each_variable_that_is_read_is_documented() -> None:
     assert read - documented - {"ENV_FILE", "DJANGO_SETTINGS_MODULE"} == set()
 
 
+def test_make_help_shows_each_target_and_all_that_is_said_of_it() -> None:
+    targets = re.findall(r"^([a-z-]+):.*?## (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    shown = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True).stdout.splitlines()
+    assert [line.split(maxsplit=2) for line in shown] == [["make", name, text] for name, text in targets]
+
+
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-services.txt", "requirements-dev.txt", "requirements-libraries.txt"])
 def test_requirements_are_pinned_with_hashes(name: str) -> None:
     text = (ROOT / name).read_text("utf-8").replace("\\\n", " ")
