@@ -142,6 +142,17 @@ def test_variables_that_are_named_are_documented(name: str) -> None:
     assert {word for word in re.findall(r"\bJOBS_[A-Z_]+", read(name)) if word not in read(".env.example")} == set()
 
 
+def test_every_folder_of_tests_is_described() -> None:
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/*.py")}
+    assert {name for name in folders if f"`tests/{name}`" not in read("TESTING.md")} == set()
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_nobody_is_sent_to_an_index_for_this_package(name: str) -> None:
+    """It is on none, so whoever took its name there would be installed."""
+    assert re.findall(r"(?:pip install [^`\n]*|`)task-queue-project\b", read(name)) == []
+
+
 def test_contributing_is_short() -> None:
     assert len(read("CONTRIBUTING.md").splitlines()) <= 60
 
