@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from jobs.domain.actors import Actor, Source
 from jobs.domain.outcomes import Outcome
@@ -74,10 +75,12 @@ def judge(case: Case, story: Story) -> list[str]:
     if story.permanently_failed != buried:
         problems.append(_("permanently_failed is %(is)s") % {"is": story.permanently_failed})
     if story.runs != case.runs:
-        problems.append(_("it ran %(is)d times, not %(wanted)d") % {"is": story.runs, "wanted": case.runs})
+        text = ngettext("it ran %(is)d time, not %(wanted)d", "it ran %(is)d times, not %(wanted)d", story.runs)
+        problems.append(text % {"is": story.runs, "wanted": case.runs})
     failures = case.runs if buried else case.runs - 1
-    if len(story.failures) != failures:
-        problems.append(_("%(is)d failed attempts are recorded, not %(wanted)d") % {"is": len(story.failures), "wanted": failures})
+    if (found := len(story.failures)) != failures:
+        text = ngettext("%(is)d failed attempt is recorded, not %(wanted)d", "%(is)d failed attempts are recorded, not %(wanted)d", found)
+        problems.append(text % {"is": found, "wanted": failures})
     problems += [] if len(case.resolutions) > 1 else delays_grow([*story.failures, *([story.last] if story.last else [])])
     return problems + _judge_entries(case, story.entries)
 

@@ -8,6 +8,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUES = sorted(ROOT.glob("*/locale/ar/LC_MESSAGES/*.po"))
+# A word that another one says already, and that one.
+OTHER_WORDS = {
+    r"(?<!\w)[وفبكل]?(?:ال|لل)?عمال(?!\w)": "عمّال",
+    r"وسائط": "مدخلات",
+    r"قوطع": "أُوقف",
+    r"أو تجمّع\)": "مجموعة بخاتمة",
+    r"الاستمارة": "النموذج",
+    r"حدّها": "مهلتها",
+}
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w*\}")
 
 
@@ -48,3 +57,9 @@ def test_code_in_arabic_sentences_is_isolated(path: Path) -> None:
     texts = [text for entry in polib.pofile(str(path)) for text in (entry.msgstr, *entry.msgstr_plural.values())]
     outside = [re.sub("[\u2066\u2068][^\u2069]*\u2069", "", PLACEHOLDER.sub("V", text)) for text in texts]
     assert [text for text in outside if re.search(r"[][{}]|\(\)|[ (]--[a-z]", text)] == []
+
+
+@pytest.mark.parametrize("path", [*CATALOGUES, ROOT / "README.ar.md"], ids=lambda path: path.name)
+def test_one_thing_has_one_word_in_arabic(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert {found: word for pattern, word in OTHER_WORDS.items() for found in re.findall(pattern, text)} == {}

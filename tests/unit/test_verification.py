@@ -181,3 +181,10 @@ def test_a_job_that_recovers_must_not_be_buried() -> None:
     good = story(status="completed", permanently_failed=False, runs=3, failures=rows[:2], last=rows[2], entries=[])
     assert dead_letter.judge(case, good) == []
     assert dead_letter.judge(case, story(entries=[ENTRY])) != []
+
+
+@pytest.mark.parametrize(("runs", "said"), [(0, "لم تعمل أي مرة"), (1, "عملت مرة واحدة"), (2, "عملت مرتين"), (11, "عملت 11 مرة")])
+def test_numbers_have_their_arabic_forms(runs: int, said: str) -> None:
+    with translation.override("ar"):
+        problems = dead_letter.judge(CASE, story(runs=runs, failures=failures(1.0, None)))
+    assert problems[:2] == [f"{said}، والمطلوب 4", "سُجّلت محاولتان فاشلتان، والمطلوب 4"]

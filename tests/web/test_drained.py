@@ -3,6 +3,7 @@
 import html
 import re
 import shlex
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -40,6 +41,12 @@ def test_the_slots_of_a_drained_worker_are_closed(sara: Client, worker: int, lea
         assert "0 of 0 slots are busy" in slots
         assert re.search("drained</span></span></div>\\s*<ol", slots)
     assert "of 0 slots" in sara.get("/").content.decode()
+
+
+def test_whoever_shuts_it_down_reads_how_long_jobs_have(sara: Client, worker: int, settings: Any) -> None:
+    settings.JOBS_SHUTDOWN_GRACE = 70.0
+    text = sara.get(f"/jobs/workers/{worker}/shutdown/").content.decode()
+    assert "What has not ended 1 min and 10 s later is given back" in text
 
 
 def test_what_still_runs_in_it_keeps_its_slot(sara: Client, worker: int, leader: None) -> None:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from jobs import steering
+from jobs.conf import configuration
 from jobs.models import Job
 from jobs.models.job import HEAVY
 from jobs.store import found, stats, types
@@ -15,6 +16,7 @@ from jobs.store.stats import WorkerLine
 from jobs.web.access import needs
 from jobs.web.forms import ReasonForm
 from jobs.web.reports import page_actor
+from jobs.web.times import span
 from jobs.web.widgets import dress
 
 LAST = 10  # jobs shown
@@ -51,7 +53,7 @@ def worker_steer(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     if not form.is_valid():
         dress(form)
         former = steering.former_queues(line.worker) if verb == "resume" else []
-        context = {"line": line, "verb": verb, "former": former, "form": form}
+        context = {"line": line, "verb": verb, "former": former, "form": form, "grace": span(configuration().shutdown_grace)}
         return render(request, "jobs/worker/steer.html", context, status=422 if form.is_bound else 200)
     try:
         VERBS[verb](line.worker, page_actor(request), reason=form.cleaned_data["reason"])
