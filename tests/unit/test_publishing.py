@@ -57,7 +57,7 @@ def test_the_short_way_is_taken(monkeypatch: pytest.MonkeyPatch, options: str | 
     assert (publish.message(row, ("celery", 4)) != "put together") == is_short
 
 
-@given(st.dictionaries(st.text(), JSON, min_size=1), st.text())
+@given(st.dictionaries(st.text().filter(lambda name: name not in signing.UNSIGNED), JSON, min_size=1), st.text())
 def test_a_signature_is_an_hmac_of_sha_256(headers: dict[str, Any], body: str) -> None:
     key = hashlib.sha256(b"jobs.message\0" + settings.SECRET_KEY.encode()).digest()
     names = "\0".join(headers) if "\0" not in "".join(headers) else ascii([*headers])
