@@ -1,13 +1,15 @@
-"""Advisory locks: pairs of (class, number)."""
+"""All advisory locks: pairs of (class, number), and one kind of a single number, which is none of these to PostgreSQL."""
 
 from typing import Final
 
 LEADER: Final = (7301, 1)  # held by the process that dispatches
 SLEEPING: Final = (7302, 1)  # held exclusively by a leader that sleeps; the trigger tries it shared (migration 0002)
 WORKER_CLASS: Final = 7303  # with Worker.id: held by the worker process while it lives
-ALONE: Final = (7305, 1)  # held by the worker that runs, or is about to run, a job that may kill it
-CHANNEL: Final = "jobs_due"
 WAITER_CLASS: Final = 7304  # with a bucket of 256: held shared by those who wait for a result; who ends a job tries it exclusively
+ALONE: Final = (7305, 1)  # held by the worker that runs, or is about to run, a job that may kill it
+SEARCH: Final = (7306, 1)  # held by who fills or repairs the index of words, for a transaction
+FORM: Final = "hashtextextended(%s, 0)"  # of a form's token: held by the request that takes it in, for a transaction
+CHANNEL: Final = "jobs_due"
 ENDED: Final = "jobs_ended"
 
 # The numbers of the workers whose process lives in this database; PostgreSQL frees the lock the moment it dies.

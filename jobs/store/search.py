@@ -10,6 +10,7 @@ from django.db import connections
 from jobs.conf import configuration
 from jobs.domain import readable, words
 from jobs.domain.secrets import masked, masked_text
+from jobs.store.locks import SEARCH
 from jobs.store.many import execute_many
 from jobs.store.numbering import LAST
 
@@ -19,7 +20,6 @@ LATE: Final = 5_000  # numbers below the newest indexed one whose transaction ma
 UNINDEXED: Final = 1_000  # of the newest jobs, looked at one by one
 MOST_FAILED: Final = 25_000  # the same of jobs that failed
 SAMPLE: Final = 2_000  # of the newest jobs in the index: where they say that far more than MOST have the words, nobody counts them
-_ONLY_ONE: Final = (7304, 1)  # advisory lock of the process that fills
 # Of the index; it stands in migration 0018, letter for letter, as the condition of an index of its own.
 FAILED: Final = "words @@ '{}'::tsquery".format(words.FAILED.replace("'", "''"))
 _INDEXED: Final = f"(SELECT max(job) FROM jobs_search WHERE job <= {LAST})"  # the newest
@@ -73,7 +73,7 @@ def fill(cursor: Any, mask: Mask) -> int:
 
 def _turn(cursor: Any) -> bool:
     """Whether no other process fills; until the end of the transaction none will, so that no insert meets a row of another."""
-    cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", _ONLY_ONE)
+    cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", SEARCH)
     return bool(cursor.fetchone()[0])
 
 

@@ -10,7 +10,8 @@ from django.test import Client
 from jobs import control, enqueue, masking
 from jobs.leader import indexing
 from jobs.leader.load import Load
-from jobs.store import search
+from jobs.store import engine, results, search
+from jobs.store.tell import BUCKET
 from tests.rows import index_everything, inserted, job_in
 from tests.waiting import until
 
@@ -93,6 +94,22 @@ def test_indexing_takes_a_tenth_of_the_time_at_most_and_a_fiftieth_while_jobs_wa
     assert indexer.step(lambda: next(ticks)) == 147
     indexer.place, indexer.next_walk = None, 9e9
     assert indexer.step(lambda: 20.0) == indexing.QUIET
+
+
+def test_whoever_waits_for_a_result_holds_up_no_indexing() -> None:
+    enqueue("jobs.tasks.sleep", kwargs={"seconds": 0})
+    waiting = engine.connect("jobs-waiter")
+    try:
+        with connection.cursor() as cursor:
+            one_of_each = f"SELECT min(n::text) FROM generate_series(1, 5000) n GROUP BY {BUCKET.format('n::text')}"
+            cursor.execute(f"SELECT array_agg(id) FROM ({one_of_each}) t (id)")
+            ids = cursor.fetchone()[0]
+            waiter = results.Waiter(waiting)
+            waiter.watch(ids)
+            assert len(waiter.buckets) == 256
+            assert search.fill(cursor, masking.positional) > 0
+    finally:
+        waiting.close()
 
 
 def test_the_leader_s_thread_indexes(transactional_db: None) -> None:

@@ -22,6 +22,7 @@ from jobs.domain.numbers import number_of
 from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Job
 from jobs.store import caller
+from jobs.store.locks import FORM
 from jobs.web import again, forecast
 from jobs.web.access import TYPED, needs
 from jobs.web.arguments import PREFIX, ArgumentsForm, form_for
@@ -119,7 +120,7 @@ def _mark(sent: QueryDict) -> str:
 def _locked_session(request: HttpRequest, token: str) -> Any:
     """The session as it is stored now; a second submission of the same form waits for the first."""
     with caller.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [token])
+        cursor.execute(f"SELECT pg_advisory_xact_lock({FORM})", [token])
     return type(request.session)(request.session.session_key)
 
 
