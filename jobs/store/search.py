@@ -1,7 +1,8 @@
 """Finding jobs by words: the leader fills the index some time after the insert, so that no insert waits for it."""
 
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,11 +15,15 @@ from jobs.store.locks import SEARCH
 from jobs.store.many import execute_many
 from jobs.store.numbering import LAST
 
+logger = logging.getLogger(__name__)
+
 MOST: Final = 10_000  # jobs that are found one by one; what more jobs have is looked for from the newest on
 CHUNK: Final = 500  # rows of one step
 LATE: Final = 5_000  # numbers below the newest indexed one whose transaction may have ended later
 UNINDEXED: Final = 1_000  # of the newest jobs, looked at one by one
 MOST_FAILED: Final = 25_000  # the same of jobs that failed
+# Words of a job with this many are enough: PostgreSQL takes a megabyte of them at most, and each run can bring an error of its own.
+FULL: Final = 1_000
 SAMPLE: Final = 2_000  # of the newest jobs in the index: where they say that far more than MOST have the words, nobody counts them
 # Of the index; it stands in migration 0018, letter for letter, as the condition of an index of its own.
 FAILED: Final = "words @@ '{}'::tsquery".format(words.FAILED.replace("'", "''"))
@@ -29,6 +34,12 @@ _LONGEST: Final = 10_000
 _SPARE: Final = 2 * words.OF_TEXT
 _COLUMNS: Final = f"id, task, name, left(args::text, {_LONGEST + 1}), left(kwargs::text, {_LONGEST + 1}), created_by_id, last_error"
 _READ: Final = f"SELECT {_COLUMNS} FROM jobs_job j"
+_MORE: Final = f"CASE WHEN length(jobs_search.words) < {FULL} THEN jobs_search.words || {{0}}::tsvector ELSE jobs_search.words END"
+_ADD: Final = f"UPDATE jobs_search SET words = {_MORE.format('%s')} WHERE job = %s"
+_ADD_MANY: Final = (
+    f"UPDATE jobs_search SET words = {_MORE.format('new.words')}, attempt = new.attempt::bigint"
+    " FROM (VALUES %s) new (job, attempt, words) WHERE jobs_search.job = new.job::bigint"
+)
 # The numbers of both sides are bounded, else PostgreSQL would hash the whole index.
 _MISSING: Final = "id > %(above)s AND NOT EXISTS (SELECT 1 FROM jobs_search s WHERE s.job = j.id AND s.job > %(above)s)"
 _NEW: Final = f"{_READ} WHERE {_MISSING} ORDER BY id LIMIT {CHUNK}"
@@ -79,9 +90,7 @@ def _turn(cursor: Any) -> bool:
 
 def add_error(cursor: Any, job: int, error_class: str, message: str) -> None:
     """Let the job be found by an error that no attempt records; one that is not in the index yet will be, with its last error."""
-    cursor.execute(
-        "UPDATE jobs_search SET words = words || %s::tsvector WHERE job = %s", [_vector(_words_of_error(error_class, message)), job]
-    )
+    cursor.execute(_ADD, [_vector(_words_of_error(error_class, message)), job])
 
 
 def repair(cursor: Any, above: int, mask: Mask) -> int | None:
@@ -150,8 +159,7 @@ def _matching(cursor: Any, rows: Sequence[Sequence[Any]], query: str, mask: Mask
     """Those of these jobs, as _NEWEST reads them, that would be found if they were in the index."""
     vectors = []
     for *row, errors in rows:
-        of_errors = [word for one in json.loads(errors or "[]") for word in _words_of_error(*one)]
-        vectors.append(_vector(_words(row, mask) + of_errors))
+        vectors.append(_vector(_words(row, mask) + _words_of_errors(json.loads(errors or "[]"))))
     cursor.execute(
         "SELECT job FROM unnest(%s::bigint[], %s::text[]) AS t (job, vector) WHERE vector::tsvector @@ %s::tsquery",
         [[row[0] for row in rows], vectors, query],
@@ -178,31 +186,67 @@ def _words_of_error(error_class: str, message: str) -> list[str]:
     return words.words_of_error(error_class, masked_text(message[:_SPARE], configuration().secret_patterns))
 
 
+def _words_of_errors(errors: Iterable[Sequence[str]]) -> list[str]:
+    found: dict[str, None] = {}
+    for error in errors:
+        if len(found) < FULL:
+            found.update(dict.fromkeys(_words_of_error(*error)))
+    return list(found)
+
+
 def _insert(cursor: Any, rows: Sequence[Sequence[Any]], mask: Mask) -> int:
+    def insert(some: Sequence[Sequence[Any]]) -> None:
+        execute_many(cursor, "INSERT INTO jobs_search (job, words) VALUES %s", [(row[0], _vector(_words(row, mask))) for row in some])
+
+    def mark(row: Sequence[Any]) -> None:
+        cursor.execute("INSERT INTO jobs_search (job, words) VALUES (%s, '')", [row[0]])
+
     if rows:
-        execute_many(
-            cursor,
-            "INSERT INTO jobs_search (job, words) VALUES %s",
-            [(row[0], _vector(_words(row, mask))) for row in rows],
-        )
+        _each(cursor, rows, insert, mark)
         cursor.execute(f"{_NEWER_ERRORS} AND s.job = ANY(%s) ORDER BY a.id", [[row[0] for row in rows]])
         _add_errors(cursor, cursor.fetchall())
     return len(rows)
 
 
 def _add_errors(cursor: Any, rows: Sequence[Sequence[Any]]) -> int:
-    new: dict[int, tuple[int, list[str]]] = {}
-    for attempt, job, error_class, message in rows:
-        before = new.get(job, (0, []))[1]
-        new[job] = (attempt, list(dict.fromkeys(before + _words_of_error(error_class, message))))
-    if new:
+    errors: dict[int, list[Sequence[Any]]] = {}
+    for row in rows:
+        errors.setdefault(row[1], []).append(row)
+
+    def add(some: Sequence[int]) -> None:
         execute_many(
             cursor,
-            "UPDATE jobs_search SET words = jobs_search.words || new.words::tsvector, attempt = new.attempt::bigint"
-            " FROM (VALUES %s) new (job, attempt, words) WHERE jobs_search.job = new.job::bigint",
-            [(job, attempt, _vector(some)) for job, (attempt, some) in new.items()],
+            _ADD_MANY,
+            [(job, errors[job][-1][0], _vector(_words_of_errors(error[2:] for error in errors[job]))) for job in some],
         )
+
+    def mark(job: int) -> None:
+        cursor.execute("UPDATE jobs_search SET attempt = %s WHERE job = %s", [errors[job][-1][0], job])
+
+    if rows:
+        _each(cursor, list(errors), add, mark)
     return len(rows)
+
+
+def _each(cursor: Any, some: Sequence[Any], write: Callable[[Sequence[Any]], None], mark: Callable[[Any], None]) -> None:
+    """Write them together. One whose words cannot be written is marked as done instead, and holds up no other one."""
+    cursor.execute("SAVEPOINT words")
+    try:
+        write(some)
+    except Exception as error:  # a value that PostgreSQL or our own code cannot take: halves show whose
+        from jobs.store import engine  # which imports the verbs, and they this module
+
+        cursor.execute("ROLLBACK TO SAVEPOINT words")
+        if len(some) > 1:
+            half = len(some) // 2
+            _each(cursor, some[:half], write, mark)
+            _each(cursor, some[half:], write, mark)
+        elif engine.is_transient(error):
+            raise
+        else:
+            logger.warning("Words of a job are left out of the index: %s", error)
+            mark(some[0])
+    cursor.execute("RELEASE SAVEPOINT words")
 
 
 def _vector(some: Sequence[str]) -> str:

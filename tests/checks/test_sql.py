@@ -22,6 +22,7 @@ ALLOWED = {
     "jobs/store/interventions.py": {"beside": "texts of this file"},
     "jobs/store/kept.py": {"body": "a statement of jobs.store", "name": "a digest of it"},
     "jobs/store/results.py": {"BUCKET.format('id')": "SQL of jobs.store.tell"},
+    "jobs/store/search.py": dict.fromkeys(("_MORE.format('%s')", "_MORE.format('new.words')"), "SQL of this file"),
     "jobs/store/sent.py": {
         "', '.join(columns)": OWN, "marks": "marks for parameters, with types of this file",
         **dict.fromkeys(("_REVOKED.format('jobs_job.task_id')", "_REVOKED.format('%s')"), "SQL of this file"),

@@ -22,12 +22,7 @@ def test_an_error_is_found_though_it_came_after_the_job_was_indexed(sara: Client
     job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0})
     index_everything()
     assert found(sara) == []
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO jobs_attempt (job_id, run, outcome, error_class, message, finished_at)"
-            " VALUES (%s, 1, 'failed', 'ValueError', 'x', now())",
-            [job.pk],
-        )
+    attempts(job.pk, ["x"])
     index_everything()
     assert found(sara) == [job.pk]
 
@@ -110,6 +105,45 @@ def test_whoever_waits_for_a_result_holds_up_no_indexing() -> None:
             assert search.fill(cursor, masking.positional) > 0
     finally:
         waiting.close()
+
+
+def test_a_job_with_ever_other_errors_holds_up_no_other_one() -> None:
+    """PostgreSQL takes a megabyte of words of a job; with more of them nothing was indexed any more, and no walk passed."""
+    job = job_in("completed")
+    index_everything()
+    for first in (1, 101, 201):
+        attempts(job.pk, [" ".join(f"{run}x{word}".rjust(60, "é") for word in range(32)) for run in range(first, first + 100)], first)
+        index_everything()
+    other = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, name="another")
+    index_everything()
+    assert search.find("'another':*", masking.positional) == search.Hits(numbers=[other.pk], behind=False)
+
+
+def test_a_job_whose_words_cannot_be_written_holds_up_no_other_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    vector = search._vector
+    monkeypatch.setattr(search, "_vector", lambda some: "'" if "bad" in some else vector(some))
+    jobs = [job_in("completed", name=name) for name in ("good one", "bad one", "good two")]
+    index_everything()
+    assert {job.pk for job in jobs} <= set(indexed())
+    assert sorted(search.find("'good':*", masking.positional).numbers or []) == [jobs[0].pk, jobs[2].pk]
+    for job, text in zip(jobs, ("fine", "fine", "bad"), strict=True):
+        attempts(job.pk, [text])
+    index_everything()
+    assert sorted(search.find("'fine':*", masking.positional).numbers or []) == [jobs[0].pk, jobs[1].pk]
+    assert caplog.text.count("left out of the index") == 2
+    with connection.cursor() as cursor:
+        assert search.fill(cursor, masking.positional) == 0, "each is tried once"
+
+
+def attempts(job: int, messages: list[str], first: int = 1) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO jobs_attempt (job_id, run, outcome, error_class, message, finished_at)"
+            " SELECT %s, %s - 1 + run, 'failed', 'ValueError', text, now() FROM unnest(%s::text[]) WITH ORDINALITY AS t (text, run)",
+            [job, first, messages],
+        )
 
 
 def test_the_leader_s_thread_indexes(transactional_db: None) -> None:
