@@ -5,6 +5,7 @@ from itertools import chain, islice
 from typing import Any, Final
 
 PLACE: Final = "VALUES %s"
+PAGE: Final = 1_000  # rows of one statement
 
 
 def array(numbers: Iterable[int]) -> str:
@@ -26,7 +27,7 @@ def text_array(texts: Iterable[str | None]) -> str:
 
 
 def execute_many(
-    cursor: Any, sql: str, rows: Iterable[Sequence[Any]], *, template: str | None = None, page: int = 1000, fetch: bool = False
+    cursor: Any, sql: str, rows: Iterable[Sequence[Any]], *, template: str | None = None, page: int = PAGE, fetch: bool = False
 ) -> list[Any]:
     """Execute sql, in which the first VALUES %s stands for the rows, once for each `page` of them; with `fetch`, what came back.
 

@@ -1,14 +1,15 @@
 """What Celery code sends becomes rows. A task_id that was revoked before a job had it makes a job that is cancelled."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final
 
 from django.db import IntegrityError
 
-from jobs.store import caller
+from jobs.store import caller, clock
 from jobs.store.insert import NewJob, given, inserting
-from jobs.store.many import execute_many
+from jobs.store.many import PAGE, execute_many
 
 _REVOKED: Final = "EXISTS (SELECT FROM jobs_storedresult known WHERE known.task_id = {} AND known.state = 'REVOKED')"
 # A task_id whose job has ended runs again as that job; one whose job has not ended is not run twice.
@@ -30,7 +31,7 @@ _TYPES: Final = {
     "autoretry": "boolean", "timeout": "int",
 }  # fmt: skip
 _MANY = (
-    "(%s, %s, %s, %s, %s, coalesce(%s::timestamptz, clock_timestamp() + %s * interval '1 microsecond'), %s::int, %s::boolean,"
+    "(%s, %s, %s, %s, %s, coalesce(%s::timestamptz, statement_timestamp() + %s * interval '1 microsecond'), %s::int, %s::boolean,"
     " %s::int, %s::json, %s)"
 )
 
@@ -76,10 +77,10 @@ def _statement(columns: tuple[str, ...]) -> str:
 
 
 def insert_sent_many(cursor: Any, rows: Sequence[NewJob]) -> None:
-    """Insert what Celery code sends together, in one statement; one whose task_id belongs to a job that has not ended is left out.
+    """Insert what Celery code sends together, in one statement a page; one whose task_id belongs to a job that has not ended is left out.
 
     The rows are sorted by task_id, or two callers that send the same ones in opposite order would wait for each other. They
-    run in the order given all the same: each is due a microsecond after the one before it.
+    run in the order given all the same: each is due a microsecond after the one before it, from one moment on.
     """
     if len(rows) == 1:
         insert_sent(cursor, rows[0])
@@ -87,10 +88,11 @@ def insert_sent_many(cursor: Any, rows: Sequence[NewJob]) -> None:
     unique = {new.task_id: (place, new) for place, new in enumerate(rows)}
     if not unique:
         return
+    since = clock.now(cursor) if len(unique) > PAGE else None  # one statement has a moment of its own
     values = [
         (
-            new.task, new.args, new.kwargs, new.queue, new.priority, new.run_at, place, new.max_retries, new.autoretry,
-            new.timeout, new.options, new.task_id,
+            new.task, new.args, new.kwargs, new.queue, new.priority, new.run_at or (since and since + timedelta(microseconds=place)), place,
+            new.max_retries, new.autoretry, new.timeout, new.options, new.task_id,
         )
         for _, (place, new) in sorted(unique.items())
     ]  # fmt: skip

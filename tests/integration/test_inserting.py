@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from celery import current_app, shared_task, signals
+from celery import chord, current_app, group, shared_task, signals
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
 from django.db.models.signals import post_init
 
 from jobs import enqueue, enqueue_many
@@ -52,6 +53,24 @@ def test_ids_of_every_door_lie_side_by_side() -> None:
         until(lambda: time.time_ns() // 1_000_000 > int(found[-1].replace("-", "")[:12], 16), timeout=1, every=0.0005)
     assert found == sorted(found)
     assert abs(Job.objects.get(task_id=found[-1]).created_at.timestamp() - int(found[-1].replace("-", "")[:12], 16) / 1000) < 1
+
+
+TOGETHER = {
+    "a group": (60, lambda calls: group(calls).apply_async()),
+    "a group of two pages": (1_100, lambda calls: group(calls).apply_async()),
+    "a chord": (60, lambda calls: chord(list(calls))(current_app.tasks["t.plain"].si(60))),
+    "a generator": (60, lambda calls: chord(calls)(current_app.tasks["t.plain"].si(60))),
+    "chunks": (60, lambda calls: current_app.tasks["t.plain"].chunks([call.args for call in calls], 1).apply_async()),
+}
+
+
+@pytest.mark.parametrize("how", TOGETHER)
+def test_what_is_sent_together_runs_in_the_order_given(how: str) -> None:
+    """Its rows are written in the order of their ids. All of it is due by the time the call returns."""
+    total, send = TOGETHER[how]
+    send(current_app.tasks["t.plain"].s(n) for n in range(total))
+    jobs = Job.objects.filter(run_at__lte=Now()).order_by("-priority", "run_at", "id")
+    assert [kwargs["it"][0][0] if kwargs else args[0] for args, kwargs in jobs.values_list("args", "kwargs")] == list(range(total))
 
 
 def test_a_row_says_nothing_that_every_message_says() -> None:
