@@ -131,14 +131,17 @@ class Watchdog:
             for outcome in held:
                 if outcome.settled:
                     continue
-                with connection, connection.cursor() as cursor:
-                    cursor.execute("SET LOCAL lock_timeout = '500ms'")
-                    if outcome in overdue:
-                        deadline.time_out(cursor, outcome.run, rng=rng)
-                    elif outcome.run in done:
-                        transitions.complete(cursor, outcome.run, result=done[outcome.run])
-                    else:
-                        transitions.release(cursor, outcome.run, delay=APART_S, failure=settle.INTERRUPTED)
+                try:
+                    with connection, connection.cursor() as cursor:
+                        cursor.execute("SET LOCAL lock_timeout = '500ms'")
+                        if outcome in overdue:
+                            deadline.time_out(cursor, outcome.run, rng=rng)
+                        elif outcome.run in done:
+                            transitions.complete(cursor, outcome.run, result=done[outcome.run])
+                        else:
+                            transitions.release(cursor, outcome.run, delay=APART_S, failure=settle.INTERRUPTED)
+                except psycopg2.Error:  # somebody keeps its row locked: the others have their turn
+                    pass
         except psycopg2.Error:  # it is away
             pass
         finally:

@@ -1,8 +1,20 @@
-"""The watchdog's last act, in a process of its own."""
+"""The watchdog's last act."""
 
 import os
 import subprocess
 import sys
+from contextlib import closing
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jobs.domain.statuses import Status
+from jobs.models import Job
+from jobs.store import engine
+from jobs.store.transitions import Run
+from jobs.worker.watchdog import Watchdog
+from tests.rows import job_in
 
 PROGRAM = """
 import sys, time
@@ -24,3 +36,16 @@ def test_it_ends_the_children_of_a_prefork_worker_too_while_postgresql_is_away()
     assert done.returncode == 70
     assert "told to stop; the process ends itself" in done.stderr
     assert "Error" not in done.stderr
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_somebody_keeps_locked_keeps_no_neighbour_from_its_release() -> None:
+    jobs = [job_in("running") for _ in range(4)]
+    held: list[Any] = [SimpleNamespace(run=Run(id=job.id, runs=1), settled=False) for job in jobs]
+    completed = SimpleNamespace(run=held[3].run, result="1")
+    with closing(engine.connect("holder")) as holder, holder.cursor() as cursor:
+        holder.autocommit = False
+        cursor.execute("SELECT FROM jobs_job WHERE id = %s FOR UPDATE", [jobs[0].id])
+        Watchdog(SimpleNamespace(worker_id=1, completions=[completed]))._settle(held[:2], held, [])
+    found = dict(Job.objects.filter(pk__in=[job.pk for job in jobs]).values_list("id", "status"))
+    assert [found[job.id] for job in jobs] == [Status.RUNNING, Status.PENDING, Status.PENDING, Status.COMPLETED]
