@@ -107,11 +107,19 @@ class Waiter:
     def sleep(self, seconds: float) -> set[str]:
         """Until something is told, `seconds` at most; the first characters of the ids that were told."""
         if not self.connection.notifies and seconds > 0:
-            select.select([self.connection], [], [], seconds)
+            self._wait(seconds)
         self.connection.poll()
         told = {notify.payload for notify in self.connection.notifies}
         self.connection.notifies.clear()
         return told
+
+    def _wait(self, seconds: float) -> None:
+        if not hasattr(select, "poll"):  # Windows, or a hub that has none
+            select.select([self.connection], [], [], seconds)
+            return
+        poll = select.poll()  # select() knows no descriptor above 1,023
+        poll.register(self.connection, select.POLLIN)
+        poll.poll(seconds * 1000)
 
     def rest(self) -> None:
         """Hear of nothing more; the locks that others took in the same session stay."""
