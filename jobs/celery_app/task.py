@@ -32,7 +32,7 @@ class JobTask(DjangoTask):
     def progress(self, fraction: float, message: str = "") -> bool:
         """Report how far this run is (0 to 1). False when the run is no longer the job's."""
         outcome = getattr(self.request, "outcome", None)
-        return outcome is not None and outcome.report(min(max(float(fraction), 0.0), 1.0), message)
+        return outcome is not None and outcome.report(fraction, message)
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """Celery's, with a row for the message. Returns an AsyncResult; the row is in the caller's transaction."""
