@@ -11,12 +11,12 @@ from jobs.store.transitions import LINKED, Failure
 MOST: Final = 50  # looked at in one statement
 FORSAKEN: Final = Failure(error_class="ReplacementEnded", message=own_failures.REPLACEMENT_ENDED)
 # What will still send a job says its id: in the chain or the chord of its message. A job whose end is still to be told counts as one
-# that has not ended. All is seen at one moment: an end and what it sends are one transaction.
+# that has not ended. All is seen at one moment: an end and what it sends are one transaction. What waits is read once for all of them.
 _FORSAKEN: Final = f"""
 WITH held AS MATERIALIZED (
   SELECT id, task_id FROM jobs_job WHERE status = 'pending' AND run_at = %(held)s AND id > %(after)s
      AND started_at < clock_timestamp() - make_interval(secs => %(seconds)s) ORDER BY id LIMIT {MOST}),
-live AS (
+live AS MATERIALIZED (
   SELECT id, options::text AS said FROM jobs_job
    WHERE (status IN ('pending', 'running') OR id IN (SELECT job_id FROM jobs_aftermath)) AND EXISTS (SELECT FROM held)
      AND {LINKED})

@@ -11,9 +11,10 @@ from celery import chain, chord
 from celery.result import AsyncResult, allow_join_result
 from django.db import connection
 
+from jobs.domain.statuses import HELD
 from jobs.leader import prune
 from jobs.models import Aftermath, DeadLetterQueue, Job
-from jobs.store import engine, transitions
+from jobs.store import engine, replaced, transitions
 from jobs.store.transitions import Run
 from tests.flows import GET, job_of, s, si, task
 from tests.rows import job_in
@@ -109,3 +110,17 @@ def test_what_is_still_to_be_told_or_sent_keeps_a_replaced_job(own: Any) -> None
     Aftermath.objects.all().delete()
     prune.bury_forsaken(own, 0.0)
     assert Job.objects.get(id=held.id).status == "failed"
+
+
+def test_what_waits_is_read_once_and_not_for_each_job_that_is_held(own: Any) -> None:
+    with own.cursor() as cursor:
+        cursor.execute("EXPLAIN (FORMAT JSON) " + replaced._FORSAKEN, {"held": HELD, "after": 0, "seconds": 0})
+        plan = [node for node in nodes(cursor.fetchone()[0][0]["Plan"]) if node.get("Subplan Name") == "CTE live"]
+    assert len(plan) == 1
+    assert plan[0]["Parent Relationship"] == "InitPlan"
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
