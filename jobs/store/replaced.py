@@ -6,7 +6,7 @@ from typing import Any, Final
 from jobs.domain import own_failures
 from jobs.domain.statuses import HELD
 from jobs.store import interventions, transitions
-from jobs.store.transitions import LINKED, Failure
+from jobs.store.transitions import ESCAPED, LINKED, Failure
 
 MOST: Final = 50  # looked at in one statement
 FORSAKEN: Final = Failure(error_class="ReplacementEnded", message=own_failures.REPLACEMENT_ENDED)
@@ -20,7 +20,8 @@ live AS MATERIALIZED (
   SELECT id, options::text AS said FROM jobs_job
    WHERE (status IN ('pending', 'running') OR id IN (SELECT job_id FROM jobs_aftermath)) AND EXISTS (SELECT FROM held)
      AND {LINKED})
-SELECT id, task_id, EXISTS (SELECT FROM live WHERE live.id <> held.id AND strpos(live.said, held.task_id) > 0) FROM held ORDER BY 1"""
+SELECT id, task_id, task_id {ESCAPED} OR EXISTS (SELECT FROM live WHERE live.id <> held.id AND strpos(live.said, held.task_id) > 0)
+  FROM held ORDER BY 1"""
 
 
 def cancel(cursor: Any, task_ids: Sequence[str], reason: str) -> None:

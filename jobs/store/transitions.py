@@ -45,6 +45,7 @@ def clean(text: str, limit: int = 100_000) -> str:
 # fraction is written first (jobs.celery_app.progress).
 KEPT_PROGRESS: Final = """CASE WHEN left(progress::text, 11) <> '{"fraction"' THEN progress END"""
 LINKED: Final = """strpos(options::text, '"embed"') > 0"""  # it has links, a chain or a chord
+ESCAPED: Final = r"""COLLATE "C" ~ '[^ -~]|["\\]'"""  # of an id: JSON says it otherwise, so it is not found in what others say
 FENCE = "id = %(id)s AND runs = %(runs)s AND status = 'running'"
 # The status looked for is a value: with it in the text, a plan that is kept (jobs.store.prepared) could read a whole partial index.
 CLAIM: Final = f"""
