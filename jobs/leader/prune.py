@@ -9,7 +9,7 @@ from jobs.conf import configuration
 from jobs.domain import own_failures
 from jobs.domain.complaint import Complaint
 from jobs.leader.load import Load
-from jobs.store import canvas, engine, interventions, replaced
+from jobs.store import canvas, engine, interventions, replaced, unfired
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ EACH: Final = 60.0  # seconds
 STANDBY: Final = 1.0  # seconds between two looks whether this process leads
 BATCH: Final = 500
 FORSAKEN: Final = 600.0  # seconds that a replaced job is held before it is asked whether anything will end it
-SHARE: Final = 50  # asking, which reads all that waits, may take one part in so many of the time
+SHARE: Final = 50  # asking, also for chords that nothing fires, reads all that waits: it may take one part in so many of the time
 # statement_timestamp() bounds the index scan; clock_timestamp() would read all that has ended.
 _OLD = f"""
 SELECT id, finished_at::text FROM jobs_job j WHERE status = %s AND finished_at >= %s
@@ -59,9 +59,18 @@ def bury_forsaken(connection: Any, seconds: float) -> None:
             logger.critical("Job %s is buried: %s", id, own_failures.REPLACEMENT_ENDED)
 
 
+def drop_unfired(connection: Any, after: str) -> str:
+    """Remove some of the chords that nothing would fire; after which to go on."""
+    with connection.cursor() as cursor:
+        number, after = unfired.drop(cursor, max(configuration().retention_days, 1) * 86400, after)
+    if number:
+        logger.info("Pruned %s chords that nothing would fire", number)
+    return after
+
+
 def run(stop: threading.Event, load: Load) -> None:
     """The thread: once a minute while this process leads, until told to stop."""
-    complaint, next_look = Complaint(logger, "Prune"), 0.0
+    complaint, next_look, place = Complaint(logger, "Prune"), 0.0, ""
     while not stop.is_set():
         if not load.leads:
             stop.wait(STANDBY)
@@ -73,6 +82,7 @@ def run(stop: threading.Event, load: Load) -> None:
                     logger.info("Pruned %s ended jobs", number)
                 if (begun := time.monotonic()) >= next_look:
                     bury_forsaken(connection, FORSAKEN)
+                    place = drop_unfired(connection, place)
                     next_look = begun + SHARE * (time.monotonic() - begun)
             finally:
                 connection.close()

@@ -24,7 +24,7 @@ class Part:
 
 
 def set_size(cursor: Any, chord: str, size: int) -> None:
-    """How many header tasks there are. A chord that has fired and is sent again counts from the beginning."""
+    """How many header tasks there are. A chord that is sent again is a new one; after it has fired it counts from the beginning."""
     cursor.execute(
         """DELETE FROM jobs_chordpart p USING jobs_chord c WHERE c.id = %(id)s AND p.chord_id = c.id AND c.fired_at IS NOT NULL""",
         {"id": chord},
@@ -32,7 +32,7 @@ def set_size(cursor: Any, chord: str, size: int) -> None:
     cursor.execute(
         """INSERT INTO jobs_chord AS c (id, size) VALUES (%(id)s, %(size)s) ON CONFLICT (id) DO UPDATE SET size = excluded.size,
              done = CASE WHEN c.fired_at IS NULL THEN c.done ELSE 0 END, failed = CASE WHEN c.fired_at IS NULL THEN c.failed ELSE 0 END,
-             fired_at = NULL""",
+             fired_at = NULL, created_at = clock_timestamp()""",
         {"id": chord, "size": size},
     )
 

@@ -12,16 +12,17 @@ MOST: Final = 50  # looked at in one statement
 FORSAKEN: Final = Failure(error_class="ReplacementEnded", message=own_failures.REPLACEMENT_ENDED)
 # What will still send a job says its id: in the chain or the chord of its message. A job whose end is still to be told counts as one
 # that has not ended. All is seen at one moment: an end and what it sends are one transaction. What waits is read once for all of them.
-_FORSAKEN: Final = f"""
-WITH held AS MATERIALIZED (
-  SELECT id, task_id FROM jobs_job WHERE status = 'pending' AND run_at = %(held)s AND id > %(after)s
-     AND started_at < clock_timestamp() - make_interval(secs => %(seconds)s) ORDER BY id LIMIT {MOST}),
+LIVE: Final = f"""
 live AS MATERIALIZED (
   SELECT id, options::text AS said FROM jobs_job
-   WHERE (status IN ('pending', 'running') OR id IN (SELECT job_id FROM jobs_aftermath)) AND EXISTS (SELECT FROM held)
-     AND {LINKED})
-SELECT id, task_id, task_id {ESCAPED} OR EXISTS (SELECT FROM live WHERE live.id <> held.id AND strpos(live.said, held.task_id) > 0)
-  FROM held ORDER BY 1"""
+   WHERE (status IN ('pending', 'running') OR id IN (SELECT job_id FROM jobs_aftermath)) AND EXISTS (SELECT FROM asked)
+     AND {LINKED})"""
+_FORSAKEN: Final = f"""
+WITH asked AS MATERIALIZED (
+  SELECT id, task_id FROM jobs_job WHERE status = 'pending' AND run_at = %(held)s AND id > %(after)s
+     AND started_at < clock_timestamp() - make_interval(secs => %(seconds)s) ORDER BY id LIMIT {MOST}),{LIVE}
+SELECT id, task_id, task_id {ESCAPED} OR EXISTS (SELECT FROM live WHERE live.id <> asked.id AND strpos(live.said, asked.task_id) > 0)
+  FROM asked ORDER BY 1"""
 
 
 def cancel(cursor: Any, task_ids: Sequence[str], reason: str) -> None:
