@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -20,6 +21,9 @@ from jobs.worker import ending, stopping
 from jobs.worker.bootsteps import Engine
 
 logger = logging.getLogger("jobs.worker")
+LOOK_S = 0.5  # between two looks whether it lives; twice as long after each death
+LONGEST_S = 10.0
+STEADY_S = 60.0  # of life, after which the looks are frequent again
 
 
 class LeaderChild(bootsteps.StartStopStep):
@@ -57,11 +61,14 @@ class LeaderChild(bootsteps.StartStopStep):
         self.child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=self.handed, env=os.environ | {"PYTHONPATH": path})
 
     def _tend(self) -> None:
-        pause = 0.5
+        pause, started = LOOK_S, time.monotonic()
         while not self.ending.wait(pause):
+            now = time.monotonic()
+            if now - started > STEADY_S:
+                pause = LOOK_S
             if self.child is not None and self.child.poll() is not None and not stopping.is_told():
                 logger.error("the leader's process ended with %s; starting it again", self.child.returncode)
-                pause = min(pause * 2, 10)
+                pause, started = min(pause * 2, LONGEST_S), now
                 self._spawn()
 
     def stop(self, worker: Any) -> None:

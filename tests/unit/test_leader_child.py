@@ -1,0 +1,27 @@
+"""How soon a worker sees that the leader's process beside it has died."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from jobs.worker import leader_child
+
+
+def test_deaths_are_seen_later_only_while_they_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, pauses, dies = [100.0], list[float](), [True] * 6 + [False] * 20 + [True, False]
+
+    def wait(pause: float) -> bool:
+        pauses.append(pause)
+        now[0] += pause
+        return len(pauses) > len(dies)
+
+    monkeypatch.setattr(leader_child, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    child = leader_child.LeaderChild.__new__(leader_child.LeaderChild)
+    child.ending = SimpleNamespace(wait=wait)
+    child.child = SimpleNamespace(poll=lambda: 1 if dies[len(pauses) - 1] else None, returncode=1)
+    child._spawn = lambda: None  # type: ignore[method-assign]
+    child._tend()
+    assert pauses[:7] == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+    steady = pauses.index(0.5, 1)
+    assert sum(pauses[6:steady]) > leader_child.STEADY_S
+    assert pauses[steady:] == [0.5] * (27 - steady) + [1.0] * 2
