@@ -44,6 +44,10 @@ class OwnWrites:
                     raise
                 doubt = doubt or is_lost(error)
                 self._sleep(PAUSE_S)  # the server is away, or somebody keeps a row: the outcome is kept and written after
+            except BaseException:  # of `change` itself, or a greenlet that is killed: what the session is in the midst of, nobody knows
+                if connection is not None:
+                    connection.close()
+                raise
 
     def _taken(self) -> Any:
         try:

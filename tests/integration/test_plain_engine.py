@@ -64,9 +64,10 @@ def test_a_write_that_is_broken_off_leaves_no_session_and_no_half_of_itself(engi
         cursor.execute("UPDATE jobs_worker SET name = 'half' WHERE id = %s", [engine.worker_id])
         raise InterruptedError
 
-    with pytest.raises(InterruptedError):
+    with pytest.raises(InterruptedError) as caught:
         engine.write(broken)
     until(lambda: sessions(engine) == 0)
+    assert caught, "kept until now, with the frames that know the connection: it is closed, not merely forgotten"
 
     def name(cursor: Any) -> str:
         cursor.execute("SELECT name FROM jobs_worker WHERE id = %s", [engine.worker_id])
