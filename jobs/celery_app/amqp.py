@@ -16,10 +16,11 @@ from kombu.serialization import registry
 from jobs import destinations, given
 from jobs.celery_app import sending, transport
 from jobs.celery_app.encoding import text
-from jobs.celery_app.messages import SAID_ANYWAY, SPENT
+from jobs.celery_app.messages import SAID_ANYWAY
 from jobs.conf import configuration
 from jobs.domain import priority as priorities
 from jobs.domain import task_ids
+from jobs.domain.retry import SPENT
 from jobs.store import caller, clock
 from jobs.store.insert import Copies, NewJob
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from jobs import masking
 from jobs.conf import configuration
+from jobs.domain.retry import spent
 
 # What `parts` says where a row does not: rows leave it out.
-SPENT: Final = "retries_before"  # header with the retries that the caller says were spent before the job was made
 SAID_ANYWAY: Final = {"timelimit": [None, None], "replaced_task_nesting": 0, "stamps": {}}
 _EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _LONGEST: Final = 200  # characters of argsrepr and kwargsrepr
@@ -97,7 +97,7 @@ def parts(row: Row, queue: str, options: dict[str, Any]) -> tuple[dict[str, Any]
     headers |= {
         "id": row.task_id,
         "task": row.task,
-        "retries": row.attempts + _spent(headers),
+        "retries": row.attempts + spent(headers),
         "job_id": row.id,
         "runs": runs,
         "job_queue": queue,
@@ -108,11 +108,6 @@ def parts(row: Row, queue: str, options: dict[str, Any]) -> tuple[dict[str, Any]
         "alone": row.alone,
     }
     return headers, properties
-
-
-def _spent(headers: dict[str, Any]) -> int:
-    found = headers.get(SPENT)
-    return found if isinstance(found, int) else 0
 
 
 def embed_of(options: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from typing import Any, Final
 from celery.app.task import Context
 from kombu.utils.json import loads
 
-from jobs.celery_app.messages import SPENT, Row, parts
+from jobs.celery_app.messages import Row, parts
+from jobs.domain.retry import SPENT
 from jobs.store import caller
 from jobs.store.insert import NewJob
 from jobs.store.sent import insert_call, insert_calls, insert_sent, insert_sent_many

@@ -1,9 +1,30 @@
 """When a failed job runs again."""
 
 import random
-from typing import Final
+from typing import Any, Final
 
 JITTER: Final = 0.1
+SPENT: Final = "retries_before"  # header with the retries that the caller says were spent before the job was made
+
+
+def pause(failed: int, *, autoretry: bool, max_retries: int | None, backoff: float, maximum: float, rng: random.Random) -> float | None:
+    """Seconds until the next run of a job whose run number `failed` has failed on any exception; None when there is none.
+
+    >>> low = random.Random(); low.random = lambda: 0.0
+    >>> [pause(n, autoretry=True, max_retries=2, backoff=1, maximum=600, rng=low) for n in (1, 2, 3)]
+    [1.0, 2.0, None]
+    """
+    return delay(failed, backoff=backoff, maximum=maximum, rng=rng) if autoretry and can_retry(failed, max_retries) else None
+
+
+def spent(headers: Any) -> int:
+    """The retries that these headers of a message say were spent before; they count as if they were the job's.
+
+    >>> spent({"retries_before": 3}), spent({"retries_before": None}), spent([])
+    (3, 0, 0)
+    """
+    found = headers.get(SPENT) if isinstance(headers, dict) else None
+    return found if isinstance(found, int) else 0
 
 
 def delay(attempt: int, *, backoff: float, maximum: float, rng: random.Random) -> float:

@@ -11,6 +11,7 @@ from jobs.celery_app import messages, signing
 from jobs.celery_app.messages import Row
 from jobs.conf import configuration
 from jobs.domain.priority import lane_key
+from jobs.domain.retry import SPENT
 from jobs.leader.window import Lane
 
 
@@ -47,7 +48,7 @@ _FILLED_IN: Final = (
     "job_timeout", "autoretry", "alone",
 )  # fmt: skip
 _VARYING: Final = {
-    *_FILLED_IN, *signing.UNSIGNED, messages.SPENT, "correlation_id", "priority", "delivery_info", "delivery_tag",
+    *_FILLED_IN, *signing.UNSIGNED, SPENT, "correlation_id", "priority", "delivery_info", "delivery_tag",
 }  # fmt: skip
 _TRUTH: Final = {True: "true", False: "false"}
 

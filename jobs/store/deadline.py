@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.conf import configuration
-from jobs.domain import own_failures, retry
+from jobs.domain import own_failures, readable, retry
 from jobs.domain.outcomes import Outcome
 from jobs.store import transitions
 from jobs.store.transitions import Failure, Run
 
 FAILURE = Failure(error_class="TimeLimitExceeded", message=own_failures.TIME_LIMIT, outcome=Outcome.TIMED_OUT)
-_ROW = """SELECT task, attempts, max_retries, autoretry, cancel_requested_at IS NOT NULL FROM jobs_job
-           WHERE id = %s AND runs = %s AND status = 'running' FOR UPDATE"""
+_ROW = """SELECT task, attempts, max_retries, autoretry, cancel_requested_at IS NOT NULL,
+                 CASE WHEN strpos(options::text, %s) > 0 THEN options::text END
+            FROM jobs_job WHERE id = %s AND runs = %s AND status = 'running' FOR UPDATE"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,18 +26,30 @@ class TimedOut:
 
 def time_out(cursor: Any, run: Run, *, rng: random.Random) -> TimedOut | None:
     """running -> pending, failed or (when that was asked) cancelled. None: the run is no longer the job's."""
-    cursor.execute(_ROW, [run.id, run.runs])
+    cursor.execute(_ROW, [retry.SPENT, run.id, run.runs])
     row = cursor.fetchone()
     if row is None:
         return None
-    task, attempts, max_retries, autoretry, cancelled = row
+    task, attempts, max_retries, autoretry, cancelled, options = row
+    limits = configuration()
+    pause = retry.pause(
+        attempts + _spent(options), autoretry=autoretry, max_retries=max_retries, backoff=limits.retry_backoff,
+        maximum=limits.retry_backoff_max, rng=rng,
+    )  # fmt: skip
     if cancelled:
         transitions.cancel_running(cursor, run, FAILURE)
-    elif autoretry and retry.can_retry(attempts, max_retries):
-        limits = configuration()
-        pause = retry.delay(attempts, backoff=limits.retry_backoff, maximum=limits.retry_backoff_max, rng=rng)
+    elif pause is not None:
         transitions.retry(cursor, run, FAILURE, delay=pause)
     else:
         transitions.bury(cursor, run, FAILURE, task=task)
         return TimedOut(task=task, buried=True)
     return TimedOut(task=task, buried=False)
+
+
+def _spent(options: str | None) -> int:
+    """Before the job was made, as its message says."""
+    try:
+        message = readable.loads(options or "{}")
+    except ValueError:  # too deep, or digits without end
+        return 0
+    return retry.spent(message.get("headers")) if isinstance(message, dict) else 0
