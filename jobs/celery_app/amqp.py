@@ -139,7 +139,7 @@ class AMQP(celery.app.amqp.AMQP):
                 max_retries=getattr(task, "max_retries", 3), autoretry=configuration().autoretry,
                 timeout=given.seconds(limit) or getattr(task, "timeout", None), options=_options(head | own, properties, embed or {}),
             )  # fmt: skip
-            sending.send(self.app, producer, new, head.get("group"), fresh=new.task_id == getattr(self._here, "fresh", None))
+            sending.send(self.app, producer, new, head.get("group"), fresh=self._is_fresh(new.task_id))
             self._here.new = new
             signals.after_task_publish.send(sender=name, body=body, headers=head, exchange="", routing_key=queue)
             if event:
@@ -172,6 +172,13 @@ class AMQP(celery.app.amqp.AMQP):
         """An id for this thread's next call, which nobody can have used or revoked."""
         made = self._here.fresh = task_ids.make()
         return made
+
+    def _is_fresh(self, task_id: str | None) -> bool:
+        """Once, for the call that it was made for: after that, also one that is rolled back, its caller knows the id and may revoke it."""
+        if task_id != getattr(self._here, "fresh", None):
+            return False
+        self._here.fresh = None
+        return True
 
     def accepted_here(self) -> NewJob | None:
         """The row that this thread's last call has made, None when it has made none."""

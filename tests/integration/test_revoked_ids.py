@@ -4,6 +4,7 @@ And the signal of a revocation.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,14 @@ def test_it_holds_for_each_call_with_the_id() -> None:
     with transaction.atomic():
         assert job_of(task("same").apply_async((1,), task_id="mine")).status == "cancelled"
     assert job_of(task("same").apply_async((1,), task_id="another")).status == "pending"
+
+
+def test_it_holds_for_the_id_of_a_call_that_was_rolled_back() -> None:
+    with suppress(LookupError), transaction.atomic():
+        sent = task("same").apply_async((1,), priority=3)
+        raise LookupError
+    sent.revoke()
+    assert job_of(task("same").apply_async((1,), task_id=sent.id)).status == "cancelled"
 
 
 def test_a_call_is_one_statement_that_asks_only_for_an_id_of_the_callers() -> None:
