@@ -33,7 +33,7 @@ class Seen:
     suspects: bool  # a job waits that lost two workers
     acts: bool  # an act on many jobs has not ended
     notices: bool  # a notice may be due
-    age: float  # seconds since the server's start or crash
+    age: float  # seconds since the server's start or crash; negative where its clock was set back since
     held: set[int]  # workers whose process lives
     is_private: bool  # nobody may connect who may not read and insert jobs
 

@@ -42,7 +42,8 @@ class Rescue:
     def look(self, seen: Seen) -> bool:
         """One round over what was seen just now; True when rows were made due."""
         now = time.monotonic()
-        young = seen.age < SETTLE  # the workers are still taking their locks again
+        # The workers are still taking their locks again. Less than nothing: the clock was set back, which says nothing of the server.
+        young = 0 <= seen.age < SETTLE
         self.live = {id: queues for id, (parent, queues) in seen.workers.items() if parent is None and id in seen.held}
         free = (set(seen.workers) | seen.holders) - seen.held
         self.free = {id: self.free.get(id, now) for id in free}

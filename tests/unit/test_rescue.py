@@ -1,0 +1,30 @@
+"""When the leader takes the jobs of a worker without a lock away."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from unittest import mock
+
+import pytest
+
+from jobs.leader import rescue
+from tests.unit.test_leader_pace import BUSY
+
+
+@pytest.mark.parametrize(
+    ("age", "is_rescued"),
+    [
+        (rescue.SETTLE - 0.1, False),  # seconds since the server's start
+        (rescue.SETTLE + 0.1, True),
+        (-3600.0, True),  # the database's clock was set back by an hour since then
+    ],
+)
+def test_after_a_start_of_the_server_its_workers_have_a_moment(monkeypatch: pytest.MonkeyPatch, age: float, is_rescued: bool) -> None:
+    now = [100.0]
+    monkeypatch.setattr(rescue, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    one = rescue.Rescue(mock.MagicMock(), again=False)
+    dead: list[int] = []
+    monkeypatch.setattr(one, "_lost", lambda cursor, workers: bool(dead.extend(workers)))
+    for _ in range(2):
+        one.look(replace(BUSY, age=age, held=set()))
+        now[0] += rescue.APART
+    assert dead == ([1] if is_rescued else [])
