@@ -12,6 +12,7 @@ import redis
 
 from jobs.celery_app.messages import Row
 from jobs.conf import configuration
+from jobs.domain.complaint import Complaint
 from jobs.domain.priority import LANES, lane_of
 from jobs.leader import look, pick, publish
 from jobs.leader.link import Link
@@ -21,6 +22,7 @@ from jobs.leader.outage import Outage
 from jobs.leader.rescue import Rescue
 from jobs.leader.told import Told
 from jobs.leader.window import Lane, Sent, Window
+from jobs.store import broker
 from jobs.store.locks import SLEEPING
 
 logger = logging.getLogger(__name__)
@@ -52,6 +54,8 @@ class Leader:
         self.rescue = Rescue(connection, again=again)
         self.outage, self.neighbour = Outage(self.cursor, link), Neighbour(self.cursor)
         self.after: dict[Lane, pick.Place] = {}
+        self.foreign: set[Lane] = set()  # lanes in whose place somebody else's value lies: their jobs wait, the others do not
+        self.complaint = Complaint(logger, "Jobs of these lanes wait until the keys are deleted")
         self.asleep = False
         self.polls = 0
         self.rate = UNKNOWN  # messages a second that leave Redis
@@ -83,7 +87,8 @@ class Leader:
         for lane in LANES:  # what a queue has in its higher lanes is not there for the lower ones
             for queue in left:
                 left[queue] -= self.window.used((queue, lane))
-                rooms[queue, lane] = max(left[queue], 0)
+                if (queue, lane) not in self.foreign:
+                    rooms[queue, lane] = max(left[queue], 0)
         return rooms
 
     def tick(self) -> bool:
@@ -118,9 +123,15 @@ class Leader:
         """Read the lanes back; what was lost is forgotten, and so picked again."""
         queues = {queue for names in self.rescue.live.values() for queue in names}
         lanes = sorted({(queue, lane) for queue in queues for lane in LANES} | set(self.window.lying))
-        *lying, said, _set = self.link.line.ask_all([*(("LRANGE", publish.key(lane), 0, -1) for lane in lanes), *self.neighbour.commands])
+        commands = [*(("LRANGE", publish.key(lane), 0, -1) for lane in lanes), *self.neighbour.commands]
+        *lying, said, _set = self.link.line.ask_all(commands, foreign=True)
         self.neighbour.look(said)
-        left = self.window.resync(dict(zip(lanes, lying, strict=True)))
+        self.foreign = {lane for lane, found in zip(lanes, lying, strict=True) if found is None}
+        if self.foreign:
+            error = broker.foreign_keys(publish.key(lane) for lane in sorted(self.foreign))
+            self.link.refused(error)
+            self.complaint.say(error)
+        left = self.window.resync({lane: found or [] for lane, found in zip(lanes, lying, strict=True)})
         if lost := self.window.forget(pick.pending(self.cursor, left)):
             logger.warning("%s messages were lost with Redis; sending them again", lost)
         self.window.drop(pick.moved(self.cursor, self.window))
@@ -130,7 +141,7 @@ class Leader:
         lanes = list({*self.window.lanes(), *batch})
         pushes = publish.pushes(batch)
         answers = self.link.line.ask_all(pushes + publish.lengths(lanes)) if lanes else []
-        if pushes:
+        if pushes and not self.foreign:
             self.link.taken()
         for lane, rows in batch.items():
             self.window.add(lane, [row.sent for row in rows])

@@ -40,16 +40,21 @@ class Link:
     def lost(self, error: redis.RedisError) -> None:
         """A command failed: nothing is published until Redis answers again, over a connection made anew."""
         self.line.close()  # one that refuses keeps its connections: a replica now, while the address leads to another server
-        now = time.monotonic()
         if isinstance(error, redis.ResponseError):
-            if self.refused_since is None or now - self.refused_at >= REFUSED:
-                self.refused_since = now
-            self.refusal, self.refused_at = str(error), now
+            self.refused(error)
+        now = time.monotonic()
         if now - self.told >= TELL:  # one that is full answers, and refuses again
             self.told = now
             logger.warning("Redis takes no messages (%s); jobs wait in PostgreSQL until it does", error)
         self.answers.clear()
         self._ask()
+
+    def refused(self, error: redis.ResponseError) -> None:
+        """It answers, and takes some messages or all of them not."""
+        now = time.monotonic()
+        if self.refused_since is None or now - self.refused_at >= REFUSED:
+            self.refused_since = now
+        self.refusal, self.refused_at = str(error), now
 
     def taken(self) -> None:
         """Redis has taken a message."""

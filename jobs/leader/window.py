@@ -5,11 +5,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any, Final
 
+from jobs.domain.priority import HIGHEST, LOWEST
+
 Lane = tuple[str, int]  # queue, lane
 Sent = tuple[int, int, int]  # id, runs and priority of the row when it was sent
 # The same in SQL, of a row j: with another priority it is another mark, so that it is sent again at once.
 MARK: Final = "((j.id << 24) + ((j.runs & 1048575) << 4) + j.priority)"
 _BITS: Final = (1 << 64) - 1
+_BIGGEST: Final = 1 << 63  # numbers of rows are below it
 
 
 def mark(sent: Sent) -> int:
@@ -101,8 +104,10 @@ class Window:
 
 
 def _sent(message: bytes) -> Sent | None:
+    """None for what is not one of ours: no JSON that Python can read, or numbers that no row has."""
     try:
         headers = json.loads(message)["headers"]
-        return int(headers["job_id"]), int(headers["runs"]) - 1, int(headers["job_priority"])
-    except (ValueError, TypeError, KeyError):
-        return None  # not one of ours
+        id, runs, priority = int(headers["job_id"]), int(headers["runs"]) - 1, int(headers["job_priority"])
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
+    return (id, runs, priority) if -_BIGGEST <= id < _BIGGEST and 0 <= runs < 1 << 31 and LOWEST <= priority <= HIGHEST else None

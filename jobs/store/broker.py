@@ -42,6 +42,16 @@ def client(url: str, timeout: float = TIMEOUT_S, ssl: Any = None) -> redis.Redis
     return redis.Redis.from_url(url, socket_keepalive=True, **options)
 
 
+def is_foreign(error: redis.RedisError) -> bool:
+    """Whether a key holds a value of another kind than the command is for."""
+    return str(error).startswith("WRONGTYPE")
+
+
+def foreign_keys(keys: Iterable[str]) -> ResponseError:
+    """The same error with the keys, which Redis does not name."""
+    return ResponseError(f"WRONGTYPE, somebody has put there what is no list: {', '.join(map(repr, keys))}")
+
+
 class Line:
     """One connection of a client, held by whoever asks often: what a client does around a command (its pool, retries, statistics) takes
     several times as long as the command. It connects when it is first used, and again after an error. For one thread.
@@ -55,14 +65,22 @@ class Line:
         self._connection.send_command(*command, check_health=False)
         return self._connection.read_response()
 
-    def ask_all(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
-        """The answers, in one way there and back. Raises redis.RedisError; a command that is refused holds up no other."""
+    def ask_all(self, commands: Iterable[Sequence[Any]], *, foreign: bool = False) -> list[Any]:
+        """The answers, in one way there and back. Raises redis.RedisError; a command that is refused holds up no other.
+
+        `foreign`: the answer is None where the key holds a value of another kind, which somebody else has put there.
+        """
         commands = list(commands)
         self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
         answers = [self._answer() for _ in commands]
-        for answer in answers:
-            if isinstance(answer, ResponseError):
+        for place, answer in enumerate(answers):
+            if not isinstance(answer, ResponseError):
+                continue
+            if not is_foreign(answer):
                 raise answer
+            if not foreign:
+                raise foreign_keys([commands[place][1]])
+            answers[place] = None
         return answers
 
     def close(self) -> None:

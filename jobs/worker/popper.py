@@ -8,7 +8,8 @@ from typing import Any
 import redis
 from redis.exceptions import ResponseError
 
-from jobs.store.broker import Line
+from jobs.domain.complaint import Complaint
+from jobs.store.broker import Line, foreign_keys, is_foreign
 
 logger = logging.getLogger("jobs.worker")
 PAUSE_S = 0.25
@@ -19,6 +20,7 @@ class Popper:
 
     def __init__(self, client: Any, gathering: Any) -> None:
         self.client, self.line, self.many, self.gathering = client, Line(client), True, gathering
+        self.complaint = Complaint(logger, "no messages are taken from these keys")
 
     def put_back(self, key: str, messages: list[Any]) -> None:
         """They were not taken. Should Redis be away, the leader sends them again."""
@@ -34,6 +36,22 @@ class Popper:
 
     def pop(self, keys: list[str], most: int) -> tuple[str, list[Any]]:
         """The key and up to `most` messages; ("", []) when none came within a second, or there is nothing to pop from."""
+        try:
+            return self._pop(keys, most)
+        except ResponseError as error:
+            if not is_foreign(error):
+                raise
+        return self._pop(self._lists(keys), most)
+
+    def _lists(self, keys: list[str]) -> list[str]:
+        """Those that do not hold somebody else's value."""
+        kinds = self.line.ask_all([("TYPE", key) for key in keys])
+        foreign = [key for key, kind in zip(keys, kinds, strict=True) if kind not in (b"list", b"none")]
+        if foreign:
+            self.complaint.say(foreign_keys(foreign))
+        return [key for key in keys if key not in foreign]
+
+    def _pop(self, keys: list[str], most: int) -> tuple[str, list[Any]]:
         if not keys:  # every queue was cancelled: the worker is drained
             time.sleep(PAUSE_S)
             return "", []

@@ -165,7 +165,7 @@ class Redis:
     def __init__(self) -> None:
         self.pushed: list[tuple[str, int]] = []
 
-    def ask_all(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+    def ask_all(self, commands: list[tuple[Any, ...]], foreign: bool = False) -> list[Any]:
         for name, key, *messages in commands:
             self.pushed += [(key, json.loads(message)["headers"]["job_id"]) for message in messages if name == "LPUSH"]
         return [{"LRANGE": [], "GET": None}.get(name, 0) for name, *_ in commands]

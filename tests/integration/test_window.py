@@ -3,6 +3,7 @@
 import pytest
 from django.db import connection
 
+from jobs.leader import pick
 from jobs.leader.window import MARK, Window, mark
 
 
@@ -26,3 +27,26 @@ def test_an_empty_lane_that_nobody_serves_is_forgotten() -> None:
         window.settle(set())
     assert {lane: list(rows) for lane, rows in window.lying.items()} == {("left", 4): [(7, 0, 5)]}
     assert window.used(("w0.dq", 4)) == 0
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'{"headers": {"job_id": 1e999, "runs": 1, "job_priority": 5}}',
+        b"[" * 200_000,
+        b'{"headers": {"job_id": 100000000000000000000, "runs": 1, "job_priority": 5}}',
+        b'{"headers": {"job_id": 7, "runs": 3000000000, "job_priority": 5}}',
+        b'{"headers": {"job_id": 7, "runs": 1, "job_priority": -1}}',
+        b'{"headers": [], "body": 1}',
+        b"\xff\xfe\x00",
+    ],
+    ids=lambda message: message[:40].decode("latin-1"),
+)
+@pytest.mark.django_db
+def test_what_is_none_of_its_messages_does_not_stop_the_leader(message: bytes) -> None:
+    window, own = Window(), b'{"headers": {"job_id": 7, "runs": 1, "job_priority": 5}}'
+    assert window.resync({("celery", 4): [message, own]}) == []
+    assert list(window.lying["celery", 4]) == [(7, 0, 5)]
+    with connection.cursor() as cursor:
+        assert pick.moved(cursor, window) == set()
+        cursor.execute("SELECT %s::bigint[]", [window.marks()])
