@@ -29,6 +29,9 @@ SELECT EXISTS (SELECT FROM jobs_worker WHERE id = %(id)s), extract(epoch FROM cl
 # Seconds that an answer may take before nothing more is admitted, before PostgreSQL gives the question up, and before the
 # connection is cut: something on the way must have forgotten it, for what PostgreSQL is slow at it would have given up.
 SLOW_S, GIVEN_UP_S, MUTE_S = 3.0, 8.0, 10.0
+# A limit of the role's own would end the look earlier, and the session with it where it is one of transactions (PostgreSQL 17).
+_SESSION = """SET statement_timeout = %s; SET lock_timeout = 0;
+SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'"""
 _JSON = ("queues", "tasks", "versions")
 
 
@@ -55,7 +58,7 @@ class Registration:
         connection = connect(f"jobs-worker-life {self.description['name']}"[:63])
         try:
             with connection.cursor() as cursor:
-                cursor.execute("SET statement_timeout = %s", (f"{GIVEN_UP_S}s",))
+                cursor.execute(_SESSION, (f"{GIVEN_UP_S}s",))
                 self._insert(cursor)
                 cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", (locks.WORKER_CLASS, self.id))
                 if not cursor.fetchone()[0]:  # the server has not noticed yet that the former connection is gone

@@ -37,6 +37,25 @@ def test_a_look_that_takes_too_long_is_given_up_and_the_lock_is_kept(registered:
     assert registered.session == session
 
 
+@pytest.mark.parametrize("limit", ["lock_timeout", "transaction_timeout"])
+def test_a_limit_of_the_role_does_not_cost_the_lock(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM pg_settings WHERE name = %s", [limit])
+        if not cursor.rowcount:
+            pytest.skip("this PostgreSQL knows no such limit")
+    monkeypatch.setattr(registration, "GIVEN_UP_S", 0.5)
+    monkeypatch.setenv("PGOPTIONS", f"-c {limit}=100")
+    made = Registration(WORKER | {"pool": "threads"})
+    session = made.session
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK jobs_job")
+            assert made.check(), "the look was given up, and the lock is held"
+        assert made.session == session
+    finally:
+        made.leave()
+
+
 def test_an_answer_that_never_comes_is_not_waited_for(registered: Registration, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registration, "MUTE_S", 0.1)
     with registered.cursor() as cursor:
