@@ -30,7 +30,7 @@ REQUEUE_S = 0.1  # seconds before a rejected job is due again
 
 def claim(task: Any, request: Any, make: Any) -> Any:
     """The outcome to fill in when the run is ours, else None: a duplicate or stale message."""
-    run = Run(id=request.job_id, runs=request.runs)
+    run = Run(id=request.job_id, runs=request.runs, worker=process_engine.current().worker_id)
     if not process_engine.current().claim(run, request.id, request.job_queue, request.job_priority):
         return None
     outcome = make(run=run, task=task)
@@ -262,7 +262,8 @@ def _revoke(run: Run, reason: str) -> bool:
         return bool(engine.write(unless_locked(change)))
     failure = Failure(error_class="Revoked", message=reason, outcome=Ending.CANCELLED)
     try:
-        return bool(engine.write(lambda cursor: transitions.cancel_running(cursor, run, failure)))
+        own = Run(id=run.id, runs=run.runs, worker=engine.worker_id)
+        return bool(engine.write(lambda cursor: transitions.cancel_running(cursor, own, failure)))
     finally:
         engine.held.pop(run.id, None)
 

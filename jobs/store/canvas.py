@@ -204,14 +204,14 @@ def revoke_unknown(cursor: Any, task_id: str, result: str) -> bool:
 
 def options(cursor: Any, run: Run) -> str | None:
     """The rest of the message of a job that runs, as JSON text."""
-    cursor.execute(f"SELECT options::text FROM jobs_job WHERE {FENCE}", {"id": run.id, "runs": run.runs})
+    cursor.execute(f"SELECT options::text FROM jobs_job WHERE {FENCE}", run.fence)
     row = cursor.fetchone()
     return row[0] if row else None
 
 
 def set_options(cursor: Any, run: Run, options: str) -> None:
     """Another rest of the message, while the job is this run's."""
-    cursor.execute(f"UPDATE jobs_job SET options = %(options)s WHERE {FENCE}", {"id": run.id, "runs": run.runs, "options": options})
+    cursor.execute(f"UPDATE jobs_job SET options = %(options)s WHERE {FENCE}", {**run.fence, "options": options})
 
 
 def take_aftermath(cursor: Any, job: int | None = None, most: int = 20) -> list[tuple[results.Found, bool]]:

@@ -8,12 +8,12 @@ from jobs.conf import configuration
 from jobs.domain import own_failures, readable, retry
 from jobs.domain.outcomes import Outcome
 from jobs.store import transitions
-from jobs.store.transitions import Failure, Run
+from jobs.store.transitions import FENCE, Failure, Run
 
 FAILURE = Failure(error_class="TimeLimitExceeded", message=own_failures.TIME_LIMIT, outcome=Outcome.TIMED_OUT)
-_ROW = """SELECT task, attempts, max_retries, autoretry, cancel_requested_at IS NOT NULL,
-                 CASE WHEN strpos(options::text, %s) > 0 THEN options::text END
-            FROM jobs_job WHERE id = %s AND runs = %s AND status = 'running' FOR UPDATE"""
+_ROW = f"""SELECT task, attempts, max_retries, autoretry, cancel_requested_at IS NOT NULL,
+                  CASE WHEN strpos(options::text, %(spent)s) > 0 THEN options::text END
+             FROM jobs_job WHERE {FENCE} FOR UPDATE"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class TimedOut:
 
 def time_out(cursor: Any, run: Run, *, rng: random.Random) -> TimedOut | None:
     """running -> pending, failed or (when that was asked) cancelled. None: the run is no longer the job's."""
-    cursor.execute(_ROW, [retry.SPENT, run.id, run.runs])
+    cursor.execute(_ROW, run.fence | {"spent": retry.SPENT})
     row = cursor.fetchone()
     if row is None:
         return None

@@ -14,7 +14,8 @@ def was_written(cursor: Any, run: Run, failure: Failure | None = None) -> bool:
     """
     values = parameters(run, failure or STOPPED)
     cursor.execute(
-        """SELECT FROM jobs_job WHERE id = %(id)s AND NOT (runs = %(runs)s AND status = 'running')
+        """SELECT FROM jobs_job WHERE id = %(id)s AND runs >= %(runs)s
+              AND NOT (runs = %(runs)s AND (status = 'running' OR worker <> coalesce(%(owner)s, worker))) IS TRUE
               AND NOT EXISTS (
                 SELECT FROM jobs_attempt WHERE job_id = %(id)s AND run = %(runs)s
                    AND (outcome, error_class, traceback) IS DISTINCT FROM (%(outcome)s, %(error_class)s, %(traceback)s))""",

@@ -59,7 +59,7 @@ def complete_linked(cursor: Any, run: Run, *, result: str | None, meta: str | No
     task_id has a row already, or was revoked.
     """
     values = {name: getattr(new, name) for name in _SENT}
-    cursor.execute(_LINKED, values | {"id": run.id, "runs": run.runs, "result": result, "meta": meta})
+    cursor.execute(_LINKED, values | {**run.fence, "result": result, "meta": meta})
     return bool(cursor.rowcount)
 
 
@@ -79,7 +79,7 @@ def complete_handing_on(
     None, and nothing is written: refused. To be called in a transaction of its own, and only for a job that is due at once.
     """
     values = {name: getattr(new, name) for name in _SENT}
-    more = {"id": run.id, "runs": run.runs, "result": result, "meta": meta, "worker": worker, "queues": list(queues)}
+    more = {**run.fence, "result": result, "meta": meta, "worker": worker, "queues": list(queues)}
     cursor.execute(_HANDED_ON, values | more)
     row = cursor.fetchone()
     return None if row is None else Linked(begun=row[0], seconds=row[1])

@@ -15,7 +15,7 @@ def if_own(change: Callable[[Any], Any], run: Run, worker: int) -> Callable[[Any
     """The same change of a transaction, but it answers False unless this worker, or a process of it, has claimed the run."""
 
     def changed(cursor: Any) -> Any:
-        cursor.execute(_OWN, {"id": run.id, "runs": run.runs, "worker": worker})
+        cursor.execute(_OWN, {**run.fence, "worker": worker})
         return bool(cursor.rowcount) and change(cursor)
 
     return changed

@@ -1,7 +1,8 @@
-"""The verbs on a row. Each is one compare-and-set; `runs` (claims ever, never set back) is the fencing token."""
+"""The verbs on a row. Each is one compare-and-set; `runs` (claims ever, never set back) is the fencing token, together with the worker:
+a database that has lost its newest transactions (a failover, a backup) gives the same number again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,10 +17,19 @@ from jobs.store.tell import ended, tell
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run of a job: its number and fencing token (the value of `runs` after the claim)."""
+    """One run of a job: its number and fencing token (the value of `runs` after the claim, and the worker that has claimed it).
+
+    Without a worker it is whose ever it is: what the leader and a message say of a run.
+    """
 
     id: int
     runs: int
+    worker: int | None = field(default=None, compare=False)
+
+    @property
+    def fence(self) -> dict[str, Any]:
+        """The values of FENCE."""
+        return {"id": self.id, "runs": self.runs, "owner": self.worker}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +56,7 @@ def clean(text: str, limit: int = 100_000) -> str:
 KEPT_PROGRESS: Final = """CASE WHEN left(progress::text, 11) <> '{"fraction"' THEN progress END"""
 LINKED: Final = """strpos(options::text, '"embed"') > 0"""  # it has links, a chain or a chord
 ESCAPED: Final = r"""COLLATE "C" ~ '[^ -~]|["\\]'"""  # of an id: JSON says it otherwise, so it is not found in what others say
-FENCE = "id = %(id)s AND runs = %(runs)s AND status = 'running'"
+FENCE = "id = %(id)s AND runs = %(runs)s AND status = 'running' AND worker = coalesce(%(owner)s, worker)"
 # The status looked for is a value: with it in the text, a plan that is kept (jobs.store.prepared) could read a whole partial index.
 CLAIM: Final = f"""
 UPDATE jobs_job SET status = 'running', runs = runs + 1, attempts = attempts + 1, worker = %(worker)s,
@@ -55,7 +65,7 @@ UPDATE jobs_job SET status = 'running', runs = runs + 1, attempts = attempts + 1
    AND queue = %(queue)s AND priority = %(priority)s AND task_id = %(task_id)s"""
 COMPLETE: Final = ended(
     """UPDATE jobs_job SET status = 'completed', finished_at = clock_timestamp(), result = %(result)s::json, result_meta = %(meta)s::json
-        WHERE id = %(id)s AND runs = %(runs)s AND status = %(running)s"""
+        WHERE id = %(id)s AND runs = %(runs)s AND status = %(running)s AND worker = coalesce(%(owner)s, worker)"""
 )
 
 # Locks the row first: an attempt of a run that another transaction is just ending would stay behind.
@@ -83,8 +93,7 @@ def _record(cursor: Any, values: dict[str, Any]) -> bool:
 
 def parameters(run: Run, failure: Failure, delay: float | None = None) -> dict[str, Any]:
     return {
-        "id": run.id,
-        "runs": run.runs,
+        **run.fence,
         "outcome": failure.outcome.value,
         "error_class": clean(failure.error_class, 500),
         "message": clean(failure.message, 20_000),
@@ -96,7 +105,7 @@ def parameters(run: Run, failure: Failure, delay: float | None = None) -> dict[s
 
 def _is_asked_to_stop(cursor: Any, run: Run) -> bool | None:
     """Whether somebody has asked for a cancel; None when the job is not this run's any more. Locks the row."""
-    cursor.execute(f"SELECT cancel_requested_at IS NOT NULL FROM jobs_job WHERE {FENCE} FOR UPDATE", {"id": run.id, "runs": run.runs})
+    cursor.execute(f"SELECT cancel_requested_at IS NOT NULL FROM jobs_job WHERE {FENCE} FOR UPDATE", run.fence)
     row = cursor.fetchone()
     return None if row is None else bool(row[0])
 
@@ -113,7 +122,7 @@ def claim(cursor: Any, run: Run, *, task_id: str, worker: int, queue: str, prior
 
 def complete(cursor: Any, run: Run, *, result: str | None, meta: str | None = None) -> bool:
     """running -> completed, with the result as JSON text; None means that nobody asked for it."""
-    cursor.execute(COMPLETE, {"id": run.id, "runs": run.runs, "result": result, "meta": meta, "running": "running"})
+    cursor.execute(COMPLETE, {**run.fence, "result": result, "meta": meta, "running": "running"})
     return bool(cursor.rowcount)
 
 
@@ -159,7 +168,7 @@ def replace(cursor: Any, run: Run) -> bool:
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', attempts = 0, worker = NULL, deadline_at = NULL, progress = NULL,
                    run_at = %(held)s WHERE {FENCE}""",
-        {"id": run.id, "runs": run.runs, "held": HELD},
+        {**run.fence, "held": HELD},
     )
     return bool(cursor.rowcount)
 
@@ -173,7 +182,7 @@ def release(cursor: Any, run: Run, *, delay: float = 0.0, failure: Failure | Non
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', attempts = attempts - 1, worker = NULL, deadline_at = NULL,
                    run_at = clock_timestamp() + make_interval(secs => %(delay)s) WHERE {FENCE}""",
-        {"id": run.id, "runs": run.runs, "delay": delay},
+        {**run.fence, "delay": delay},
     )
     return bool(cursor.rowcount)
 
@@ -271,6 +280,6 @@ def report_progress(cursor: Any, run: Run, progress: str) -> bool:
     """Note how far the run is; False when it is no longer the job's run."""
     cursor.execute(
         ended(f"UPDATE jobs_job SET progress = %(progress)s::json WHERE {FENCE}"),
-        {"id": run.id, "runs": run.runs, "progress": progress},
+        {**run.fence, "progress": progress},
     )
     return bool(cursor.rowcount)

@@ -254,10 +254,11 @@ class Engine(bootsteps.StartStopStep):
 
         def read(cursor: Any) -> list[transitions.Run]:
             cursor.execute(
-                """SELECT id, runs FROM jobs_job WHERE status = 'running' AND worker IN (SELECT id FROM jobs_worker WHERE parent = %s)""",
+                """SELECT id, runs, worker FROM jobs_job
+                    WHERE status = 'running' AND worker IN (SELECT id FROM jobs_worker WHERE parent = %s)""",
                 [worker.engine.worker_id],
             )
-            return [transitions.Run(id=id, runs=runs) for id, runs in cursor.fetchall()]
+            return [transitions.Run(id=id, runs=runs, worker=worker) for id, runs, worker in cursor.fetchall()]
 
         return list(worker.engine.write(read))
 

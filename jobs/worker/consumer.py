@@ -160,7 +160,8 @@ class Consumer(celery.worker.consumer.Consumer):
         wait = self.turns[request.name].wait(headers["job_id"], bucket.fill_rate, time.monotonic())
         if not wait:
             return self._limit_move_to_pool(request)
-        run, engine = Run(id=headers["job_id"], runs=headers["runs"]), process_engine.current()
+        engine = process_engine.current()
+        run = Run(id=headers["job_id"], runs=headers["runs"], worker=engine.worker_id)
         if engine.claim(run, headers["id"], headers["job_queue"], headers["job_priority"]):
             engine.write(lambda cursor: transitions.release(cursor, run, delay=wait))
             engine.held.pop(run.id, None)
@@ -178,8 +179,8 @@ class Consumer(celery.worker.consumer.Consumer):
         """Give the job back for a while: another worker may know the task; then bury it with that message."""
         headers = message.headers
         name = headers["task"]
-        run = Run(id=headers["job_id"], runs=headers["runs"])
         engine = process_engine.current()
+        run = Run(id=headers["job_id"], runs=headers["runs"], worker=engine.worker_id)
         if not engine.claim(run, headers["id"], headers["job_queue"], headers["job_priority"]):
             return
         engine.held.pop(run.id, None)

@@ -17,6 +17,7 @@ from jobs.worker.flush import Change, Counted
 class Counting:
     """For `GroupCommit`, which sends the rest. One that completes its chord is written alone, with the chord's body."""
 
+    worker_id: int
     held: dict[int, Any]
     claims: list[Change]
     connection: Any
@@ -72,6 +73,7 @@ class Counting:
                     (
                         [c.run.id for c in counted], [c.run.runs for c in counted], [c.text for c in counted],
                         [c.part.chord for c in counted], [c.part.place for c in counted], [c.part.result for c in counted],
+                        self.worker_id,
                     ),
                 )  # fmt: skip
                 done = cursor.fetchone()[0] or ()

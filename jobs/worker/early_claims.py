@@ -35,7 +35,7 @@ class EarlyClaims:
             return
         if headers["id"] in state.revoked or (state.revoked_stamps and headers.get("stamped_headers")):
             return
-        run = Run(id=headers["job_id"], runs=headers["runs"])
+        run = Run(id=headers["job_id"], runs=headers["runs"], worker=self.engine.worker_id)
         self.engine.ask(run, headers["id"], headers["job_queue"], headers["job_priority"])
 
     def is_verified(self, headers: Any) -> bool:

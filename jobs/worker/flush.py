@@ -45,11 +45,12 @@ _MOVE = _move("jobs_move", "", "")
 _MOVE_AGAIN = _move("jobs_move_again", " OR j.status = 'completed'", " OR j.status = 'running' AND j.runs = g.run AND j.worker = $6")
 # Header tasks of chords, completed and counted. It fails, by a division by zero, when not all can be counted so: a chord is complete
 # by it or was never sent whole, or a task was counted before.
-_COUNT = f"""PREPARE jobs_count (bigint[], int[], text[], text[], int[], text[]) AS
+_COUNT = f"""PREPARE jobs_count (bigint[], int[], text[], text[], int[], text[], int) AS
 WITH given AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6) AS g (job, run, result, chord, place, value)),
 done AS (
   UPDATE jobs_job j SET status = 'completed', finished_at = clock_timestamp(), result = g.result::json FROM given g
-   WHERE j.id = ANY ($1) AND j.id = g.job AND j.runs = g.run AND j.status = 'running' RETURNING j.id, j.task_id),
+   WHERE j.id = ANY ($1) AND j.id = g.job AND j.runs = g.run AND j.status = 'running' AND j.worker = $7
+   RETURNING j.id, j.task_id),
 parts AS (
   INSERT INTO jobs_chordpart (chord_id, task_id, place, state, result)
   SELECT g.chord, d.task_id, g.place, 'SUCCESS', g.value::json FROM given g JOIN done d ON d.id = g.job
@@ -59,7 +60,7 @@ counted AS (
    WHERE c.id = p.chord_id AND c.fired_at IS NULL AND c.done + p.n < c.size RETURNING p.n)
 SELECT (SELECT array_agg(id) FROM done), (SELECT count({tell("task_id")}) FROM done),
        1 / CASE WHEN (SELECT coalesce(sum(n), 0) FROM counted) = (SELECT count(*) FROM done) THEN 1 ELSE 0 END"""
-EXECUTE_COUNT = "EXECUTE jobs_count (%s::bigint[], %s::int[], %s::text[], %s::text[], %s::int[], %s::text[])"
+EXECUTE_COUNT = "EXECUTE jobs_count (%s::bigint[], %s::int[], %s::text[], %s::text[], %s::int[], %s::text[], %s)"
 PREPARE = f"{_MOVE};\n{_MOVE_AGAIN};\n{_COUNT}"
 _EXECUTE = "EXECUTE {} ('%s', '%s', %%s, %%s, '%s', %d)"
 _EXECUTE_MOVE, _EXECUTE_AGAIN = _EXECUTE.format("jobs_move"), _EXECUTE.format("jobs_move_again")

@@ -156,7 +156,7 @@ class GroupCommit(Counting):
                 return False
             if found.begun:  # the rows have changed places; so does what is counted here, before anything else can run
                 self.held.pop(run.id, None)
-                self.held[found.begun], self.handed[found.begun] = None, Run(id=found.begun, runs=1)
+                self.held[found.begun], self.handed[found.begun] = None, Run(id=found.begun, runs=1, worker=self.worker_id)
                 self.on_handed(found.begun, new)
             if found.seconds > LONG_S:
                 self.look_again = time.monotonic() + LOOKS * found.seconds

@@ -80,7 +80,7 @@ class HandOver:
 
     def take(self, id: int, new: NewJob) -> None:
         """Begin with a job that runs here now; called where the one before it ended."""
-        heir = Heir(Run(id=id, runs=1), new)
+        heir = Heir(Run(id=id, runs=1, worker=self.worker.engine.worker_id), new)
         self.worker.admission.pass_on(heir)
         if self.consumer is None:
             gevent.spawn(self._give_back, heir)

@@ -38,8 +38,8 @@ def strategy(task: Any) -> str:
 def refuse(message: Any, reason: str) -> None:
     """Claim the job of a message that is ours, and bury it."""
     headers = message.headers
-    run, task = Run(id=headers["job_id"], runs=headers["runs"]), str(headers.get("task"))
     engine = process_engine.current()
+    run, task = Run(id=headers["job_id"], runs=headers["runs"], worker=engine.worker_id), str(headers.get("task"))
     if not engine.claim(run, headers["id"], headers["job_queue"], headers["job_priority"]):
         return
     try:

@@ -89,7 +89,7 @@ class Watch:
         linking = getattr(self.engine, "linking", ())
         unheld = {(id, runs) for id, runs, _, task_id in rows if id not in self.engine.held and task_id not in linking}
         for id, runs in unheld & self.stray:
-            run = transitions.Run(id=id, runs=runs)
+            run = transitions.Run(id=id, runs=runs, worker=self.engine.worker_id)
             if self.engine.write(unless_locked(partial(transitions.release, run=run))):
                 logger.warning("job %s was running here, but nobody held it: released", id)
         self.stray = unheld - self.stray

@@ -105,6 +105,8 @@ def test_an_end_whose_claim_is_there_does_not_wait_for_another(engine: GroupComm
 class Asked:
     """An engine that notes what it is asked for."""
 
+    worker_id = 1
+
     def __init__(self) -> None:
         self.runs: list[int] = []
 

@@ -1,5 +1,6 @@
 """What the database keeps: a stale run changes nothing, what is rolled back was never accepted, NOTIFY is for those who sleep."""
 
+import random
 import select
 import subprocess
 import sys
@@ -17,11 +18,12 @@ from jobs import enqueue, enqueue_many
 from jobs.conf import configuration
 from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.models.attempt import Outcome
-from jobs.store import broker, canvas, engine, links, transitions
+from jobs.store import broker, canvas, deadline, engine, links, prepared, transitions
 from jobs.store.insert import NewJob
 from jobs.store.locks import CHANNEL, SLEEPING
 from jobs.store.sent import insert_sent
 from jobs.store.transitions import Failure, Run
+from jobs.worker import flush
 from tests.rows import job_in, open_gate
 from tests.waiting import until
 from tests.workers import ROOT, environment, running_worker
@@ -67,6 +69,48 @@ def test_the_live_run_is_heard(verb: str) -> None:
     before = snapshot()
     with connection.cursor() as cursor:
         assert VERBS[verb](cursor, Run(id=job.id, runs=1))
+    assert snapshot() != before
+
+
+def counted(cursor: Any, run: Run) -> bool:
+    cursor.execute(flush.PREPARE)
+    try:
+        cursor.execute(flush.EXECUTE_COUNT, ([run.id], [run.runs], ['"stale"'], ["chord"], [0], ["1"], run.worker))
+        return cursor.fetchone()[0] is not None
+    finally:
+        cursor.execute("DEALLOCATE ALL")
+
+
+def completed(cursor: Any, run: Run) -> bool:
+    cursor.execute(prepared.PREPARE)
+    try:
+        return prepared.complete(cursor, run, result='"stale"')
+    finally:
+        cursor.execute("DEALLOCATE ALL; RESET plan_cache_mode; RESET jit; RESET enable_seqscan")
+
+
+ENDS_OF_A_WORKER: dict[str, Callable[[Any, Run], bool]] = {
+    **{name: verb for name, verb in VERBS.items() if name != "lose"},
+    "replace": transitions.replace,
+    "complete": lambda cursor, run: transitions.complete(cursor, run, result='"stale"'),
+    "complete prepared": completed,
+    "complete counted": counted,
+    "time_out": lambda cursor, run: deadline.time_out(cursor, run, rng=random.Random()) is not None,
+    "set_options": lambda cursor, run: canvas.set_options(cursor, run, '{"headers": {}}') or canvas.options(cursor, run) is not None,
+}
+
+
+@pytest.mark.parametrize("verb", ENDS_OF_A_WORKER)
+def test_a_run_of_another_worker_is_not_ended_though_it_has_the_same_number(verb: str) -> None:
+    """PostgreSQL has lost its newest transactions (a failover, a backup), the claim among them, and somebody claims the job again."""
+    job = job_in("running")
+    assert job.worker == 1
+    with connection.cursor() as cursor:
+        canvas.set_size(cursor, "chord", 2)
+        before = snapshot()
+        assert not ENDS_OF_A_WORKER[verb](cursor, Run(id=job.id, runs=1, worker=2))
+        assert snapshot() == before
+        assert ENDS_OF_A_WORKER[verb](cursor, Run(id=job.id, runs=1, worker=1))
     assert snapshot() != before
 
 

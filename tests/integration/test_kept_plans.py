@@ -39,7 +39,7 @@ def test_a_plan_of_the_empty_table_does_not_read_the_full_one() -> None:
             cursor.execute(flush.SESSION)
             cursor.execute(flush.PREPARE)
             nobody = [Change(Run(id=1, runs=1), "nobody", "celery")]
-            count = ([1], [1], ["1"], ["no-such-chord"], [0], ["1"])
+            count = ([1], [1], ["1"], ["no-such-chord"], [0], ["1"], 7)
             cursor.execute(*flush.batch([Change(Run(id=2, runs=1), "1")], nobody, 7, resent=False))
             cursor.execute(*flush.batch([], nobody, 7, resent=False))
             cursor.execute(flush.EXECUTE_COUNT, count)
@@ -62,10 +62,10 @@ def test_the_same_of_a_process_that_moves_one_job_at_a_time() -> None:
             cursor.execute("TRUNCATE jobs_job CASCADE")
             cursor.execute(prepared.PREPARE)
             assert not prepared.claim(cursor, Run(id=1, runs=1), task_id="nobody", worker=7, queue="celery", priority=5)
-            assert not prepared.complete(cursor, Run(id=1, runs=1), result="1")
+            assert not prepared.complete(cursor, Run(id=1, runs=1, worker=7), result="1")
             number = enqueue_many("jobs.tasks.sleep", [((0,), {})] * 3000)[-1]
             name = task_id_of(number)
-            claim, complete = (number, 1, 7, "celery", 5, name), (number, 1, "1")
+            claim, complete = (number, 1, 7, "celery", 5, name), (number, 1, "1", 7)
             assert rows_read_in_vain(cursor, prepared.EXECUTE_CLAIM, claim) <= 2
             assert not prepared.claim(cursor, Run(id=number, runs=1), task_id=name, worker=7, queue="celery", priority=5)  # it is claimed
             assert rows_read_in_vain(cursor, prepared.EXECUTE_COMPLETE, complete) <= 2

@@ -162,3 +162,17 @@ def test_a_run_knows_its_own_end_and_that_of_another(verb: str) -> None:
         assert not late.was_written(cursor, rescued, failure)
         assert not late.was_written(cursor, running, failure)
         assert not late.was_written(cursor, Run(id=own.id + 1_000, runs=1), failure)
+
+
+@pytest.mark.parametrize("verb", ENDINGS)
+@pytest.mark.parametrize("since", ["waits again", "runs again", "has ended again"])
+def test_an_end_that_went_with_the_newest_transactions_was_not_written(verb: str, since: str) -> None:
+    """A standby that had not got them took over: the connection was lost then too, and the job is run again under the same number."""
+    end, failure = ENDINGS[verb]
+    job = job_in("pending" if since == "waits again" else "running")
+    mine = Run(id=job.id, runs=1, worker=2)
+    with connection.cursor() as cursor:
+        if since == "has ended again":
+            assert transitions.complete(cursor, Run(id=job.id, runs=1, worker=1), result="2")
+        assert not end(cursor, mine)
+        assert not late.was_written(cursor, mine, failure)
