@@ -11,7 +11,7 @@ from celery import signals
 from kombu.exceptions import EncodeError
 
 from jobs import masking
-from jobs.celery_app import aftermath, encoding, failures, meta, process_engine, sending
+from jobs.celery_app import aftermath, encoding, failures, meta, process_engine, sending, unwritten
 from jobs.celery_app.body import is_kill
 from jobs.domain import own_failures
 from jobs.domain.outcomes import Outcome as Ending
@@ -60,7 +60,7 @@ def _body(outcome: Any, change: Any) -> Callable[[Any], bool]:
 
 
 def _write(outcome: Any, change: Any, failure: Failure | None = None) -> bool:
-    won = bool(process_engine.current().write(_body(outcome, change), written=was_written(outcome.run, failure)))
+    won = bool(process_engine.current().write(_body(outcome, change), written=was_written(outcome.run, failure), job=outcome.run.id))
     _done(outcome, won)
     return won
 
@@ -188,7 +188,7 @@ def release(outcome: Any) -> None:
     """
     run = outcome.run
     if not outcome.settled and process_engine.current().write(
-        lambda cursor: transitions.release(cursor, run, failure=INTERRUPTED), written=was_written(run, INTERRUPTED)
+        lambda cursor: transitions.release(cursor, run, failure=INTERRUPTED), written=was_written(run, INTERRUPTED), job=run.id
     ):
         _done(outcome, True)
 
@@ -214,7 +214,11 @@ def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None 
             raise
         logger.exception("job %s: its failure is written alone, what follows from it is told afterwards", outcome.run.id)
         outcome.changes, outcome.parts, outcome.errbacks = [], [], None
-        won = end(None, False)
+        try:
+            won = end(None, False)
+        except Exception as refused:  # not even that: the watch takes the run away
+            unwritten.give_up(outcome, refused)
+            return
     if won:
         log_burial(outcome.run, outcome.task.request.shadow or task, failure)
         if errbacks:
@@ -222,13 +226,8 @@ def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None 
 
 
 def log_burial(run: Run, task: str, failure: Failure) -> None:
-    logger.critical(
-        "job %s (%s) failed for good and is in the Dead Letter Queue: %s: %s",
-        run.id,
-        task,
-        failure.error_class,
-        masking.start(failure.message, 500),
-    )
+    text = "job %s (%s) failed for good and is in the Dead Letter Queue: %s: %s"
+    logger.critical(text, run.id, task, failure.error_class, masking.start(failure.message, 500))
 
 
 def revoked(run: Run, reason: str) -> bool:

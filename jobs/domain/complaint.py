@@ -1,6 +1,7 @@
 """What goes wrong again and again is said once a minute."""
 
 import logging
+import math
 import time
 from typing import Final
 
@@ -8,14 +9,18 @@ AGAIN: Final = 60.0  # seconds before the same is said again
 
 
 class Complaint:
-    """Logs the first line of an error, unless the same was said lately."""
+    """Logs the first line of an error, unless the same was said lately, or nothing was heard of it `after` seconds ago."""
 
-    def __init__(self, logger: logging.Logger, words: str, level: int = logging.WARNING) -> None:
+    def __init__(self, logger: logging.Logger, words: str, level: int = logging.WARNING, *, after: float = 0.0) -> None:
         self.logger, self.words, self.level, self.said, self.at = logger, words, level, "", 0.0
+        self.after, self.since = after, math.inf  # since: when it was heard first
 
     def say(self, error: BaseException, *, now: float | None = None) -> None:
         """One line at most; `now` in monotonic seconds."""
         now = time.monotonic() if now is None else now
+        self.since = min(self.since, now)
+        if now - self.since < self.after:
+            return
         text = next(iter(str(error).strip().splitlines()), type(error).__name__)
         if text != self.said or now - self.at >= AGAIN:
             self.logger.log(self.level, "%s: %s", self.words, text)

@@ -18,6 +18,7 @@ WORKER_STOPPED: Final = gettext_noop("The worker was stopped.")
 ASKED_TO_STOP: Final = gettext_noop("The job was given back after it was asked to stop.")
 UNKNOWN_TASK: Final = gettext_noop("No worker knows the task %(task)s")
 NO_OUTCOME: Final = gettext_noop("The task ended in state %(state)s without an outcome.")
+UNWRITABLE: Final = gettext_noop("The run has ended, but PostgreSQL refused to take its end.")
 REPLACEMENT_ENDED: Final = gettext_noop("What the job was replaced by has ended, and nothing is left that would end this job.")
 UNREADABLE: Final = gettext_noop("The arguments cannot be read: %(error)s")
 UNREADABLE_OPTIONS: Final = gettext_noop("The options of the job cannot be read: %(error)s")
@@ -41,9 +42,9 @@ NOT_ALLOWED: Final = gettext_noop("the command %(name)s is not in JOBS_ALLOWED_C
 COMMAND_ENDED: Final = gettext_noop("the command ended with code %(code)s")
 
 _SENTENCES: Final = [
-    WORKER_DIED, TIME_LIMIT, WORKER_STOPPED, ASKED_TO_STOP, UNKNOWN_TASK, NO_OUTCOME, REPLACEMENT_ENDED, UNREADABLE, UNREADABLE_OPTIONS,
-    NO_OPTIONS, NO_LIST, NO_NAMES, STRATEGY, MANUAL, WRONG_SECONDS, ONE_OF_THE_FAILURES, WRONG_METHOD, WRONG_SCHEME, NO_URL,
-    PRIVATE_ADDRESS, ANSWERED, NO_RECIPIENT, NO_ADDRESS, LONG_SUBJECT, NOT_ALLOWED, COMMAND_ENDED,
+    WORKER_DIED, TIME_LIMIT, WORKER_STOPPED, ASKED_TO_STOP, UNKNOWN_TASK, NO_OUTCOME, UNWRITABLE, REPLACEMENT_ENDED, UNREADABLE,
+    UNREADABLE_OPTIONS, NO_OPTIONS, NO_LIST, NO_NAMES, STRATEGY, MANUAL, WRONG_SECONDS, ONE_OF_THE_FAILURES, WRONG_METHOD, WRONG_SCHEME,
+    NO_URL, PRIVATE_ADDRESS, ANSWERED, NO_RECIPIENT, NO_ADDRESS, LONG_SUBJECT, NOT_ALLOWED, COMMAND_ENDED,
 ]  # fmt: skip
 _VALUE: Final = re.compile(r"%\((\w+)\)s")
 

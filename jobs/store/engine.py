@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 # Read-only: a former primary, or one whose disk someone is looking after; either way another connection may be better.
 LOST: Final = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
+# Refused for a moment; the connection serves on.
+PASSING: Final = (
+    psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected, psycopg2.errors.QueryCanceled, psycopg2.errors.OutOfMemory,
+)  # fmt: skip
+# SQLSTATEs that only other values would change: wrong ones, those that break a constraint or a limit, of a type that does not fit; and
+# whatever comes after such an error in its transaction. All else (rights, a table that is away, what a trigger says) may pass.
+_OF_VALUES: Final = ("22", "23", "54", "42804", "42846", "42883", "25P02")
+_ENDED: Final = ("25P03", "25P04")  # sessions, by a time limit of transactions
 # Of Django's parameters for a connection, those that libpq does not know; the last three come with psycopg 3.
 NOT_LIBPQ: Final = frozenset({"cursor_factory", "context", "prepare_threshold", "row_factory"})
 # What the database or the role says of isolation is for others: here a row that somebody changed meanwhile is read anew. Keepalive on
@@ -31,6 +39,8 @@ class Engine(Protocol):
     worker_id: int
     held: dict[int, Any]
 
+    unwritten: set[Run]  # whose end is refused, whatever is tried: the watch takes them away
+
     @property
     def unbegun(self) -> set[Run]: ...
 
@@ -45,7 +55,13 @@ class Engine(Protocol):
     def complete_linked(self, run: Run, *, result: str | None, meta: str | None, new: "NewJob", written: Callable[[Any], bool]) -> bool: ...
 
     def write(
-        self, change: Callable[[Any], Any], *, single: bool = False, written: Callable[[Any], Any] | None = None, doubt: bool = False
+        self,
+        change: Callable[[Any], Any],
+        *,
+        single: bool = False,
+        written: Callable[[Any], Any] | None = None,
+        doubt: bool = False,
+        job: int | None = None,
     ) -> Any: ...
 
     def close(self) -> None: ...
@@ -53,21 +69,22 @@ class Engine(Protocol):
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same change may succeed later; otherwise its values are at fault."""
-    garbled = type(error) is psycopg2.DatabaseError and error.pgcode is None  # a connection that broke in the middle of an answer
-    return garbled or (isinstance(error, LOST) and not _is_too_much(error))
+    if not isinstance(error, psycopg2.Error):
+        return False
+    if error.pgcode is None:  # psycopg2 says so itself: of a connection, or of a value that it cannot send
+        return _is_garbled(error) or isinstance(error, LOST)
+    return not error.pgcode.startswith(_OF_VALUES)
 
 
-def _is_too_much(error: psycopg2.Error) -> bool:
-    """A value beyond a limit of PostgreSQL: too long, or JSON of too many levels. psycopg2 counts these as errors of the operation."""
-    return (error.pgcode or "").startswith("54")
+def _is_garbled(error: BaseException) -> bool:
+    """Whether the connection broke in the middle of an answer."""
+    return type(error) is psycopg2.DatabaseError and error.pgcode is None
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether the connection is of no use any more, not merely a lock refused."""
-    refused = (
-        psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected, psycopg2.errors.QueryCanceled, psycopg2.errors.OutOfMemory,
-    )  # fmt: skip
-    return is_transient(error) and not isinstance(error, refused)
+    """Whether the connection is of no use any more, not merely a statement refused."""
+    cut = _is_garbled(error) or isinstance(error, LOST) or getattr(error, "pgcode", None) in _ENDED
+    return cut and is_transient(error) and not isinstance(error, PASSING)
 
 
 def unless_locked(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -78,6 +95,21 @@ def unless_locked(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
         try:
             return change(cursor)
         except psycopg2.errors.LockNotAvailable:
+            return False
+
+    return changed
+
+
+def unless_refused(change: Callable[[Any], Any], tell: Callable[[psycopg2.Error], None]) -> Callable[[Any], Any]:
+    """The same, and it answers False to any other refusal too, which is told: for those who may not wait for rights or a trigger either."""
+
+    def changed(cursor: Any) -> Any:
+        try:
+            return unless_locked(change)(cursor)
+        except psycopg2.Error as error:
+            if is_lost(error):
+                raise
+            tell(error)
             return False
 
     return changed

@@ -62,7 +62,7 @@ class Counting:
         self.wake.set()
 
     def _write_counted(self, change: Counted) -> Any:
-        return self.write(change.body, written=lambda cursor: late.was_written(cursor, change.run), doubt=change.doubt)
+        return self.write(change.body, written=lambda cursor: late.was_written(cursor, change.run), doubt=change.doubt, job=change.run.id)
 
     def _flush_counted(self, counted: list[Counted]) -> None:
         """Complete and count them in one statement; each on its own when a chord is complete by it, or something goes wrong."""

@@ -17,8 +17,9 @@ import gevent
 import psycopg2
 from gevent.event import Event
 
+from jobs.domain.complaint import Complaint
 from jobs.store import late, links, transitions
-from jobs.store.engine import connect, is_lost, unless_locked
+from jobs.store.engine import PASSING, connect, is_lost, is_transient, unless_refused
 from jobs.store.insert import NewJob
 from jobs.store.links import Linked
 from jobs.store.transitions import Run
@@ -26,7 +27,7 @@ from jobs.worker import flush
 from jobs.worker.counting import Counting
 from jobs.worker.flush import Change
 from jobs.worker.gathering import Gathering
-from jobs.worker.own_writes import PAUSE_S, OwnWrites
+from jobs.worker.own_writes import PAUSE_S, OwnWrites, not_yet
 from jobs.worker.registration import Registration
 
 logger = logging.getLogger("jobs.worker")
@@ -48,6 +49,7 @@ class GroupCommit(Counting):
         self._own = OwnWrites(partial(connect, f"jobs-engine {self.worker_id}"), gevent.sleep)
         self.write = self._own.write
         self.held: dict[int, Any] = {}
+        self.unwritten: set[Run] = set()
         self.handed: dict[int, Run] = {}
         self.linking: set[str | None] = set()  # task_ids of jobs that may run here, which only PostgreSQL knows yet
         self.early: dict[int, Change] = {}  # claims that were asked for, and whose tasks have not begun
@@ -57,6 +59,7 @@ class GroupCommit(Counting):
         self.was_held = True  # this worker's lock, when the last claims were answered
         self.look_again = 0.0  # time.monotonic() before which no job is handed on
         self.connection: Any = None
+        self.refused = Complaint(logger, "a change of jobs is refused")
         self.wake = Event()
         self.gathering = Gathering()
         self.on_completing: Callable[[], None] = lambda: None  # frees the slot of the calling greenlet
@@ -129,7 +132,7 @@ class GroupCommit(Counting):
 
     def _release(self, run: Run) -> None:
         try:
-            self.write(unless_locked(lambda cursor: transitions.release(cursor, run)))  # else the watch does it, which holds up nobody
+            self.write(unless_refused(lambda cursor: transitions.release(cursor, run), self.refused.say))  # else the watch does it
         finally:
             self.held.pop(run.id, None)
 
@@ -236,7 +239,7 @@ class GroupCommit(Counting):
 
     def _flush(self, completions: list[Change], claims: list[Change]) -> None:
         """Send until PostgreSQL has answered; a batch that fails as a whole goes one by one."""
-        resent = False
+        resent, complaint = False, None
         while True:
             try:
                 done, claimed = self._send(completions, claims, resent)
@@ -245,8 +248,12 @@ class GroupCommit(Counting):
                     if self.connection is not None:
                         self.connection.close()
                     self.connection, resent = None, True
+                    complaint = complaint or not_yet()
+                    complaint.say(error)
                     gevent.sleep(PAUSE_S)
                     continue
+                if is_transient(error) and not isinstance(error, PASSING):
+                    self.refused.say(error)
                 self._apart(completions, claims, doubt=resent)
                 return
             if claims:
@@ -272,6 +279,7 @@ class GroupCommit(Counting):
                 lambda cursor: transitions.complete(cursor, run, result=change.text),
                 written=lambda cursor: late.was_written(cursor, run),
                 doubt=doubt,
+                job=run.id,
             )
             self._answer(change, bool(won), ended=True)
         except Exception as error:  # as above

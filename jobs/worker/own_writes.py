@@ -1,5 +1,6 @@
 """Changes that go in a transaction of their own, over connections that are kept for the next one."""
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -7,9 +8,18 @@ from typing import Any
 
 import psycopg2
 
-from jobs.store.engine import answer, is_lost, is_transient
+from jobs.domain.complaint import Complaint
+from jobs.store.engine import PASSING, answer, is_lost, is_transient
 
+logger = logging.getLogger("jobs.worker")
 PAUSE_S = 0.25
+PATIENCE_S = 5.0  # before the log says that something is not written yet: servers restart, and rows are locked
+
+
+def not_yet(job: int | None = None) -> Complaint:
+    """Says what keeps something from being written, while that lasts."""
+    what = "what this worker has to write" if job is None else f"the end of job {job}"
+    return Complaint(logger, f"{what} is kept, and written as soon as PostgreSQL takes it", after=PATIENCE_S)
 
 
 class OwnWrites:
@@ -20,12 +30,20 @@ class OwnWrites:
         self._idle: list[Any] = []
 
     def write(
-        self, change: Callable[[Any], Any], *, single: bool = False, written: Callable[[Any], Any] | None = None, doubt: bool = False
+        self,
+        change: Callable[[Any], Any],
+        *,
+        single: bool = False,
+        written: Callable[[Any], Any] | None = None,
+        doubt: bool = False,
+        job: int | None = None,
     ) -> Any:
         """Run `change` in a transaction of its own, until PostgreSQL has answered. `single`: it is one statement.
 
         `written` is asked when a change is refused after the connection was lost (`doubt`: before this call): was it committed then?
+        `job`: whose end it is, for the log.
         """
+        complaint = None
         while True:
             connection = None
             try:
@@ -36,13 +54,15 @@ class OwnWrites:
                 self._idle.append(connection)
                 return found
             except psycopg2.Error as error:
-                if connection is not None and is_transient(error) and not is_lost(error):
+                if connection is not None and isinstance(error, PASSING):
                     self._idle.append(connection)
                 elif connection is not None:
                     connection.close()
                 if not is_transient(error):
                     raise
                 doubt = doubt or is_lost(error)
+                complaint = complaint or not_yet(job)
+                complaint.say(error)
                 self._sleep(PAUSE_S)  # the server is away, or somebody keeps a row: the outcome is kept and written after
             except BaseException:  # of `change` itself, or a greenlet that is killed: what the session is in the midst of, nobody knows
                 if connection is not None:

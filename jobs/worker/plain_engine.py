@@ -23,6 +23,7 @@ class PlainEngine:
     def __init__(self, registration: Registration) -> None:
         self.registration, self.worker_id = registration, registration.id
         self.held: dict[int, Any] = {}
+        self.unwritten: set[Run] = set()
         self.unbegun: set[Run] = set()  # none: a task claims its own job as it begins
         self._own = OwnWrites(self._connect)
         self.write, self.close = self._own.write, self._own.close
@@ -46,11 +47,15 @@ class PlainEngine:
 
     def complete(self, run: Run, result: str | None) -> bool:
         """True if the result was stored."""
-        return bool(self.write(lambda c: prepared.complete(c, run, result=result), single=True, written=lambda c: late.was_written(c, run)))
+        return bool(
+            self.write(
+                lambda c: prepared.complete(c, run, result=result), single=True, written=lambda c: late.was_written(c, run), job=run.id
+            )
+        )
 
     def complete_counted(self, run: Run, result: str | None, part: Part, body: Callable[[Any], bool]) -> bool:
         """The same for a header task of a chord."""
-        return bool(self.write(body, written=lambda c: late.was_written(c, run)))
+        return bool(self.write(body, written=lambda c: late.was_written(c, run), job=run.id))
 
     def complete_linked(self, run: Run, *, result: str | None, meta: str | None, new: NewJob, written: Callable[[Any], bool]) -> bool:
         """True if the result was stored, with the job that follows; `written` as in `write`."""
@@ -58,7 +63,7 @@ class PlainEngine:
         def change(cursor: Any) -> bool:
             return links.complete_linked(cursor, run, result=result, meta=meta, new=new)
 
-        return bool(self.write(change, single=True, written=written))
+        return bool(self.write(change, single=True, written=written, job=run.id))
 
     def _connect(self) -> Any:
         connection = connect(f"jobs-engine {self.worker_id}")

@@ -12,9 +12,10 @@ from typing import Any
 
 from psycopg2 import InterfaceError
 
+from jobs.domain.complaint import Complaint
 from jobs.domain.errors import JobCancelled
-from jobs.store import transitions
-from jobs.store.engine import unless_locked
+from jobs.store import transitions, unwritable
+from jobs.store.engine import unless_refused
 
 logger = logging.getLogger("jobs.worker")
 EACH_S = 1.0  # between two looks at the rows
@@ -26,6 +27,7 @@ class Watch:
 
     def __init__(self, engine: Any, tell: Callable[[], Any] = lambda: None) -> None:
         self.engine, self.tell = engine, tell  # tells something that is still to be told of the ends of jobs, if anything is
+        self.complaint = Complaint(logger, "a run that nobody holds cannot be given back")
         self.stray: set[tuple[int, int]] = set()
         self.left: set[transitions.Run] = set()
         self.dead: set[int] = set()  # jobs whose greenlet was dead at the last look
@@ -90,9 +92,20 @@ class Watch:
         unheld = {(id, runs) for id, runs, _, task_id in rows if id not in self.engine.held and task_id not in linking}
         for id, runs in unheld & self.stray:
             run = transitions.Run(id=id, runs=runs, worker=self.engine.worker_id)
-            if self.engine.write(unless_locked(partial(transitions.release, run=run))):
+            if run in self.engine.unwritten:
+                self._take_away(run)
+            elif self._write(partial(transitions.release, run=run)):
                 logger.warning("job %s was running here, but nobody held it: released", id)
         self.stray = unheld - self.stray
+
+    def _take_away(self, run: transitions.Run) -> None:
+        if self._write(partial(unwritable.take_away, run=run)):
+            self.engine.unwritten.discard(run)
+            logger.warning("job %s: run %s, whose end cannot be written, is counted as lost", run.id, run.runs)
+
+    def _write(self, change: Callable[[Any], Any]) -> Any:
+        """In no case it waits: who looks keeps the lock."""
+        return self.engine.write(unless_refused(change, self.complaint.say))
 
     def _drop_left(self) -> None:
         """What was handed on or claimed a second ago, and has not begun: whatever kept it from beginning, it is given back."""

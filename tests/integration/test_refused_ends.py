@@ -1,0 +1,192 @@
+"""PostgreSQL is there and refuses the ends of runs: rights are gone, a table is away, a trigger of somebody's says no."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg2
+import pytest
+from django.db import connection
+
+from jobs import enqueue
+from jobs.domain.complaint import Complaint
+from jobs.models import Attempt, DeadLetterQueue, Job
+from jobs.store import engine, transitions, unwritable
+from jobs.store.transitions import Run
+from jobs.worker import own_writes
+from jobs.worker.own_writes import OwnWrites
+from jobs.worker.watch import Watch
+from tests.rows import job_in
+from tests.waiting import until
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+POOLS = ["threads", pytest.param("gevent", marks=pytest.mark.slow), pytest.param("prefork", marks=pytest.mark.slow)]
+
+
+def execute(*statements: str) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+@contextmanager
+def refusing(code: str) -> Iterator[None]:
+    """A trigger that refuses every end with this SQLSTATE."""
+    execute(
+        f"""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN IF NEW.finished_at IS NOT NULL THEN RAISE 'not today' USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$""",
+        "CREATE TRIGGER refuse BEFORE UPDATE ON jobs_job FOR EACH ROW EXECUTE FUNCTION refuse()",
+    )
+    try:
+        yield
+    finally:
+        execute("DROP FUNCTION refuse CASCADE")
+
+
+@pytest.mark.parametrize(
+    ("code", "is_transient", "is_lost"),
+    [
+        ("42501", True, False),  # rights
+        ("42P01", True, False),  # no such table
+        ("P0001", True, False),  # what a trigger raises
+        ("XX000", True, False),
+        ("55P03", True, False),  # a lock
+        ("25P04", True, True),  # the session was ended
+        ("57P01", True, True),
+        ("22P02", False, False),
+        ("23505", False, False),
+        ("54000", False, False),
+        ("42804", False, False),  # a number where a text belongs
+    ],
+)
+def test_only_what_other_values_would_change_is_not_tried_again(code: str, is_transient: bool, is_lost: bool) -> None:
+    with closing(engine.connect("test")) as own, own.cursor() as cursor:
+        with pytest.raises(psycopg2.Error) as raised:
+            cursor.execute(f"DO $$ BEGIN RAISE 'no' USING ERRCODE = '{code}'; END $$")
+        assert raised.value.pgcode == code
+        assert (engine.is_transient(raised.value), engine.is_lost(raised.value)) == (is_transient, is_lost)
+        with pytest.raises(psycopg2.Error) as raised:
+            cursor.execute("SELECT %s", [object()])
+        assert not engine.is_transient(raised.value), "psycopg2 cannot send it"
+
+
+def test_a_refused_write_is_tried_until_it_is_taken_and_the_log_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = job_in("running")
+    said: list[str] = []
+    monkeypatch.setattr(own_writes, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(Complaint, "say", lambda self, error: said.append(f"{self.words}: {error}"))
+    pauses: list[float] = []
+    with refusing("P0001"):
+
+        def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                execute("DROP TRIGGER refuse ON jobs_job")
+
+        own = OwnWrites(partial(engine.connect, "test"), sleep)
+        end = partial(transitions.complete, run=Run(id=job.id, runs=1), result="1")
+        assert own.write(end, single=True, job=job.id)
+        own.close()
+    assert len(said) == len(pauses) == 3
+    assert f"the end of job {job.id} is kept" in said[0]
+    assert "not today" in said[0]
+
+
+def test_a_trouble_that_passes_soon_is_not_said(caplog: pytest.LogCaptureFixture) -> None:
+    complaint = Complaint(logging.getLogger("here"), "Not yet", after=5.0)
+    with caplog.at_level(logging.WARNING, "here"):
+        for second in (0.0, 4.9, 5.0, 6.0, 66.0):
+            complaint.say(OSError("refused"), now=100.0 + second)
+    assert [record.getMessage() for record in caplog.records] == ["Not yet: refused"] * 2
+
+
+@pytest.fixture
+def own() -> Iterator[OwnWrites]:
+    made = OwnWrites(partial(engine.connect, "test"), lambda seconds: pytest.fail("it waits"))
+    yield made
+    made.close()
+
+
+def look(job: Job, own: OwnWrites, unwritten: set[Run]) -> Watch:
+    """A watch that finds the job running here, held by nobody, at two looks."""
+    registration = SimpleNamespace(running=[(job.id, job.runs, False, job.task_id)])
+    watch = Watch(SimpleNamespace(registration=registration, held={}, unbegun=set(), unwritten=unwritten, worker_id=1, write=own.write))
+    watch.look()
+    watch.look()
+    return watch
+
+
+def test_a_run_whose_end_cannot_be_written_is_a_loss_and_the_last_one_is_its_end(own: OwnWrites) -> None:
+    job = job_in("running")
+    for losses in (1, 2):
+        unwritten = {Run(id=job.id, runs=job.runs)}
+        look(job, own, unwritten)
+        job.refresh_from_db()
+        assert (job.status, job.losses, job.attempts, unwritten) == ("pending", losses, 0, set())
+        with connection.cursor() as cursor:
+            run = Run(id=job.id, runs=job.runs + 1)
+            assert transitions.claim(cursor, run, task_id=job.task_id, worker=1, queue=job.queue, priority=job.priority)
+        job.refresh_from_db()
+    unwritten = {Run(id=job.id, runs=job.runs)}
+    with refusing("23514"):
+        watch = look(job, own, unwritten)
+        assert "not today" in watch.complaint.said
+        assert Job.objects.get(id=job.id).status == "running", "and its body is not repeated meanwhile"
+    watch.look()
+    watch.look()
+    assert (Job.objects.get(id=job.id).status, unwritten) == ("failed", set())
+    assert set(Attempt.objects.values_list("error_class", flat=True)) == {unwritable.FAILURE.error_class}
+
+
+def test_what_the_watch_cannot_give_back_does_not_hold_it_up(own: OwnWrites) -> None:
+    """It keeps the worker's lock; it would have waited until the trigger is gone."""
+    job = job_in("running")
+    execute(
+        """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not today'; END $$""",
+        "CREATE TRIGGER refuse BEFORE UPDATE ON jobs_job FOR EACH ROW EXECUTE FUNCTION refuse()",
+    )
+    try:
+        watch = look(job, own, set())
+    finally:
+        execute("DROP FUNCTION refuse CASCADE")
+    assert "not today" in watch.complaint.said
+    watch.look()
+    watch.look()
+    assert Job.objects.get(id=job.id).status == "pending"
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_jobs_that_end_while_their_ends_are_refused_have_run_once(tmp_path: Path, pool: str) -> None:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+    log = tmp_path / "log"
+    with running_worker(log, pool=pool), refusing("P0001"):
+        ends = [enqueue("t.nap", args=[0.1]).id, enqueue("jobs.tasks.fail", max_retries=0).id]
+        until(lambda: all(f"the end of job {id} is kept" in log.read_text() for id in ends), timeout=30, what="the log says so")
+        assert set(Job.objects.values_list("status", "runs")) == {("running", 1)}
+        execute("DROP TRIGGER refuse ON jobs_job")
+        until(lambda: not Job.objects.filter(finished_at=None).exists(), timeout=20)
+    found: dict[int, Any] = {job.id: (job.status, job.runs, job.losses) for job in Job.objects.all()}
+    assert [found[id] for id in ends] == [("completed", 1, 0), ("failed", 1, 0)]
+    assert DeadLetterQueue.objects.get().job_id == ends[1]
+
+
+def test_a_job_whose_every_end_breaks_a_constraint_reaches_one_when_it_does_not(tmp_path: Path) -> None:
+    """The body ran again and again, each time for the first time; under threads and prefork the row stayed `running` for ever."""
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+    log = tmp_path / "log"
+    with running_worker(log, pool="threads"), refusing("23514"):
+        id = enqueue("jobs.tasks.fail", max_retries=0).id
+        until(lambda: "cannot be given back" in log.read_text(), timeout=60, what="it was lost as often as it may be")
+        assert (Job.objects.get(id=id).status, Job.objects.get(id=id).runs) == ("running", 3)
+        execute("DROP TRIGGER refuse ON jobs_job")
+        until(lambda: Job.objects.get(id=id).status == "failed", timeout=20)
+    assert Job.objects.get(id=id).runs == 3
