@@ -22,6 +22,8 @@ from jobs.dev.supervisor import Supervisor
 from task_queue_project import servers
 
 HOST = "127.0.0.1"
+LONGEST_GRACE = 20.0  # seconds running jobs get at the end: everything has stopped within 30
+ENDS = 5.5  # seconds after its grace in which a worker has ended, whatever its jobs do: its watchdog and its sentry see to that
 _SERVER_NAMES = {"DATABASE_URL": "PostgreSQL", "REDIS_URL": "Redis"}
 WORKER = ["celery", "-A", "task_queue_project", "worker", "--loglevel=info", "-P", "gevent", "--concurrency=4", "--prefetch-multiplier=1"]
 
@@ -42,9 +44,7 @@ def run(on_ready: Callable[[], bool] = lambda: True) -> int:
         _require_free_port(settings.PORT)
         console = Console()
         stack.callback(console.close)
-        supervisor = Supervisor(
-            console=console, parts=[], token=processes.new_token(data_dir), grace=min(27.0, settings.JOBS_SHUTDOWN_GRACE + 2)
-        )
+        supervisor = Supervisor(console=console, parts=[], token=processes.new_token(data_dir), grace=_grace() + ENDS)
         stack.callback(processes.forget, data_dir)
         supervisor.watch_signals()
         return _run(supervisor, data_dir, on_ready)
@@ -96,8 +96,14 @@ def _environment(addresses: dict[str, str], token: str) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         **os.environ,
         **{name: address for name, address in addresses.items() if address},
+        "JOBS_SHUTDOWN_GRACE": str(_grace()),
         processes.TOKEN: token,
     }
+
+
+def _grace() -> float:
+    """The worker's own, and no more than leaves time for its end and that of the servers: one that is killed has lost its runs."""
+    return min(settings.JOBS_SHUTDOWN_GRACE, LONGEST_GRACE)
 
 
 def _prepare(supervisor: Supervisor, data_dir: Path, environ: dict[str, str]) -> bool:

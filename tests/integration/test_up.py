@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from jobs.dev import embedded, processes
-from tests.integration.test_services import kill_servers, manage, servers_of
+from tests.integration.test_services import kill_servers, manage, query, servers_of
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -166,6 +167,25 @@ def test_servers_that_were_started_by_hand_outlive_it(own_environ: dict[str, str
         running.says("ready: ")
         running.stop()
     assert len(embedded.running(data_dir)) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["t.nap", "t.spin"])
+def test_what_runs_when_it_stops_is_given_back(own_environ: dict[str, str], data_dir: Path, tmp_path: Path, task: str) -> None:
+    """Also where a job computes and never switches, so that the worker cannot end in order."""
+    assert manage(own_environ, "services", "start").returncode == 0  # they outlive it, and can be asked afterwards
+    with up(own_environ | {"JOBS_SHUTDOWN_GRACE": "1", "EXTRA_INSTALLED_APPS": "tests.taskapp"}, tmp_path / "output") as running:
+        running.says("ready: ")
+        address = embedded.running(data_dir)["DATABASE_URL"]
+        query(address, f"INSERT INTO jobs_job (name, task, args, kwargs) VALUES ('', '{task}', '[90]', '{{}}') RETURNING id")
+
+        def job() -> tuple[Any, ...]:
+            return query(address, "SELECT status, attempts, losses FROM jobs_job")[0]
+
+        until(lambda: job() == ("running", 1, 0), timeout=20)
+        running.stop(signal.SIGINT)
+        assert job() == ("pending", 0, 0)
+        assert "killed" not in running.text()
 
 
 def test_a_taken_port_is_one_line(own_environ: dict[str, str], data_dir: Path) -> None:

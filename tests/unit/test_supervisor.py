@@ -6,13 +6,15 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from jobs.dev import locking, processes
+from jobs.dev import locking, processes, startup
 from jobs.dev.console import Console, Log
 from jobs.dev.parts import GIVE_UP, Part
 from jobs.dev.supervisor import Supervisor
+from jobs.worker import sentry, watchdog
 from tests.waiting import until
 
 
@@ -78,6 +80,23 @@ def test_stop_kills_what_does_not_end_and_its_children(tmp_path: Path) -> None:
     supervisor.stop()
     console.close()
     assert processes.family(token) == []
+
+
+@pytest.mark.parametrize(("own", "given"), [(0.0, 0.0), (3.0, 3.0), (25.0, 20.0), (60.0, 20.0)])
+def test_a_worker_has_ended_before_it_would_be_killed(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: float, given: float
+) -> None:
+    settings.JOBS_SHUTDOWN_GRACE, settings.DATA_DIR = own, tmp_path
+    made: list[Supervisor] = []
+    monkeypatch.setattr(startup, "_run", lambda supervisor, *rest: made.append(supervisor) or 0)
+    monkeypatch.setattr(startup, "_require_free_port", lambda port: None)
+    monkeypatch.setattr(Supervisor, "watch_signals", lambda self: None)
+    assert startup.run() == 0
+    assert float(startup._environment({}, "token")["JOBS_SHUTDOWN_GRACE"]) == given
+    waits = made[0].grace - given
+    assert waits > watchdog.STOPPED_S + 2 * watchdog.EACH_S + 1, "its watchdog gives back what does not end"
+    assert waits > sentry.LATE_S + 2 * sentry.EACH_S + sentry.STACKS_S, "its sentry ends it where that cannot"
+    assert made[0].grace < 27, "the servers stop after it, and everything within 30 s"
 
 
 def test_a_terminal_that_does_not_read_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
