@@ -92,6 +92,26 @@ def idle(runs: Sequence[Run], expect: int, tolerance: timedelta) -> list[Idle]:
     return found
 
 
+def unreached(runs: Sequence[Run], expect: int, tolerance: timedelta) -> list[Idle]:
+    """The workers that never ran `expect` jobs at once, although that many were running there or due for longer than `tolerance`."""
+    found = []
+    for worker, own in _by_worker(runs):
+        most, first = at_once(own)[worker], min(run.started_at for run in own)
+        if most >= expect:
+            continue
+        due, since = 0, None
+        for moment, changes in groupby(sorted(_wanting(runs, worker, first)), key=lambda change: change[0]):
+            due += sum(change for _moment, change in changes)
+            if since is None and due >= expect:
+                since = moment
+            elif since is not None and due < expect:
+                if moment - since > tolerance:
+                    found.append(Idle(worker=worker, since=since, until=moment, running=most))
+                    break
+                since = None
+    return found
+
+
 def inversions(runs: Sequence[Run], grace: timedelta = ZERO, limit: int = 20) -> list[tuple[Run, Run]]:
     """Up to `limit` pairs (B, A): B started although A outranks it, had been due longer than `grace`, and started later."""
     ordered = sorted(runs, key=lambda run: run.started_at)
@@ -127,6 +147,15 @@ def delays_grow(attempts: Sequence[AttemptRow], slack: float = 0.05) -> list[str
 def _by_worker(runs: Iterable[Run]) -> list[tuple[int, list[Run]]]:
     ordered = sorted(runs, key=lambda run: run.worker)
     return [(worker, list(own)) for worker, own in groupby(ordered, key=lambda run: run.worker)]
+
+
+def _wanting(runs: Iterable[Run], worker: int, first: datetime) -> Iterable[tuple[datetime, int]]:
+    """From its first start on, when each run becomes one that this worker could have, and when it is no more: ended, or taken elsewhere."""
+    for run in runs:
+        begin, end = max(run.due_at, first), run.finished_at if run.worker == worker else run.started_at
+        if begin < end:
+            yield begin, 1
+            yield end, -1
 
 
 def _changes(runs: Iterable[Run]) -> Iterable[tuple[datetime, int]]:

@@ -82,6 +82,19 @@ def test_a_slot_left_free_while_a_job_waits_is_found() -> None:
     assert rules.idle(runs, 2, timedelta(seconds=5)) == []
 
 
+@pytest.mark.parametrize("sleep", [0.2, 0.3, 15.0])
+def test_slots_that_are_never_filled_are_found_however_short_the_jobs_are(sleep: float) -> None:
+    assert any("only 4 of 8" in problem for problem in verdict(ordered(4, sleep=sleep), [], 8).problems)
+    assert verdict(ordered(8, sleep=sleep), [], 8).problems == []
+
+
+def test_no_more_at_once_are_wanted_than_there_were() -> None:
+    assert verdict(ordered(12), [], 13).problems == []
+    shared = [run(n, 1 + 0.01 * n, 2, worker=n % 2) for n in range(6)]
+    assert verdict(shared, [], 4).problems == [], "another worker took them"
+    assert len(rules.unreached(shared, 4, timedelta(0))) == 2
+
+
 def test_a_free_slot_is_no_fault_while_nothing_waits() -> None:
     assert rules.idle([run(1, 0, 10), run(2, 5, 6, due=5)], 4, timedelta(0)) == []
 
