@@ -66,8 +66,8 @@ def create() -> list[Case]:
     ]
 
 
-def judge(case: Case, story: Story) -> list[str]:
-    """What differs from what has to be, one sentence each; empty when nothing does."""
+def judge(case: Case, story: Story, maximum: float) -> list[str]:
+    """What differs from what has to be, one sentence each; empty when nothing does. `maximum`: seconds up to which delays grow."""
     buried = case.status == Status.FAILED
     problems = []
     if story.status != case.status:
@@ -81,7 +81,7 @@ def judge(case: Case, story: Story) -> list[str]:
     if (found := len(story.failures)) != failures:
         text = ngettext("%(is)d failed attempt is recorded, not %(wanted)d", "%(is)d failed attempts are recorded, not %(wanted)d", found)
         problems.append(text % {"is": found, "wanted": failures})
-    problems += [] if len(case.resolutions) > 1 else delays_grow([*story.failures, *([story.last] if story.last else [])])
+    problems += [] if len(case.resolutions) > 1 else delays_grow([*story.failures, *([story.last] if story.last else [])], maximum)
     return problems + _judge_entries(case, story.entries)
 
 

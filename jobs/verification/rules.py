@@ -125,8 +125,8 @@ def inversions(runs: Sequence[Run], grace: timedelta = ZERO, limit: int = 20) ->
     return found
 
 
-def delays_grow(attempts: Sequence[AttemptRow], slack: float = 0.05) -> list[str]:
-    """What is wrong with the pauses between the runs of one job; empty when each is kept and longer than the one before."""
+def delays_grow(attempts: Sequence[AttemptRow], maximum: float, slack: float = 0.05) -> list[str]:
+    """What is wrong with the pauses between the runs of one job; empty when each is kept and, up to `maximum`, longer than the last."""
     problems = []
     for number, (before, after) in enumerate(pairwise(attempts), 1):
         pause = (after.started_at - before.finished_at).total_seconds()
@@ -137,9 +137,10 @@ def delays_grow(attempts: Sequence[AttemptRow], slack: float = 0.05) -> list[str
             problems.append(_("run %(next)d began %(pause)s s after run %(run)d, before its delay of %(delay)s s") % values)
     delays = [row.delay for row in attempts if row.delay is not None]
     for earlier, later in pairwise(delays):
-        if later <= earlier:
+        if later < maximum if earlier >= maximum else later <= earlier:  # at the maximum they differ by chance alone
+            values = {"earlier": f"{earlier:.2f}", "later": f"{later:.2f}", "maximum": f"{maximum:g}"}
             problems.append(
-                _("the delays do not grow: %(earlier)s s, then %(later)s s") % {"earlier": f"{earlier:.2f}", "later": f"{later:.2f}"}
+                _("the delays do not grow: %(earlier)s s, then %(later)s s (JOBS_RETRY_BACKOFF_MAX is %(maximum)s s here)") % values
             )
     return problems
 

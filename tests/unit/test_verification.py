@@ -131,7 +131,7 @@ def failures(*delays: float | None, pauses: Sequence[float] | None = None) -> li
 
 
 def test_growing_delays_pass() -> None:
-    assert rules.delays_grow(failures(1.0, 2.1, 4.0, None)) == []
+    assert rules.delays_grow(failures(1.0, 2.1, 4.0, None), 600) == []
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,13 @@ def test_growing_delays_pass() -> None:
     ids=["constant", "shrinking", "not recorded", "not kept"],
 )
 def test_delays_that_do_not_grow_are_found(rows: list[AttemptRow]) -> None:
-    assert rules.delays_grow(rows) != []
+    assert rules.delays_grow(rows, 600) != []
+
+
+@pytest.mark.parametrize("delays", [(1.0, 2.13, 2.07), (2.1, 2.0, 2.2), (1.99, 2.0, 2.0)])
+def test_delays_that_have_reached_the_maximum_grow_no_more(delays: Sequence[float]) -> None:
+    assert rules.delays_grow(failures(*delays, None), 2) == []
+    assert rules.delays_grow(failures(*delays[:2], 1.98, None), 2) != [], "nor do they shrink below it"
 
 
 CASE = Case(id=1, label="always fails", runs=4, status=Status.FAILED, resolutions=("open",))
@@ -166,7 +172,7 @@ def story(**changes: Any) -> Story:
 
 
 def test_a_good_burial_passes() -> None:
-    assert dead_letter.judge(CASE, story()) == []
+    assert dead_letter.judge(CASE, story(), 600) == []
 
 
 @pytest.mark.parametrize(
@@ -185,19 +191,19 @@ def test_a_good_burial_passes() -> None:
     ids=["burying off", "status", "flag", "runs", "attempts", "constant delays", "two entries", "no traceback", "no notice"],
 )
 def test_each_fault_is_found(changes: dict[str, Any]) -> None:
-    assert dead_letter.judge(CASE, story(**changes)) != []
+    assert dead_letter.judge(CASE, story(**changes), 600) != []
 
 
 def test_a_job_that_recovers_must_not_be_buried() -> None:
     case = Case(id=1, label="recovers", runs=3, status=Status.COMPLETED)
     rows = failures(1.0, 2.0, None)
     good = story(status="completed", permanently_failed=False, runs=3, failures=rows[:2], last=rows[2], entries=[])
-    assert dead_letter.judge(case, good) == []
-    assert dead_letter.judge(case, story(entries=[ENTRY])) != []
+    assert dead_letter.judge(case, good, 600) == []
+    assert dead_letter.judge(case, story(entries=[ENTRY]), 600) != []
 
 
 @pytest.mark.parametrize(("runs", "said"), [(0, "لم تعمل أي مرة"), (1, "عملت مرة واحدة"), (2, "عملت مرتين"), (11, "عملت 11 مرة")])
 def test_numbers_have_their_arabic_forms(runs: int, said: str) -> None:
     with translation.override("ar"):
-        problems = dead_letter.judge(CASE, story(runs=runs, failures=failures(1.0, None)))
+        problems = dead_letter.judge(CASE, story(runs=runs, failures=failures(1.0, None)), 600)
     assert problems[:2] == [f"{said}، والمطلوب 4", "سُجّلت محاولتان فاشلتان، والمطلوب 4"]

@@ -8,6 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from jobs import dead_letters
+from jobs.conf import configuration
 from jobs.management import base
 from jobs.refusals import said
 from jobs.verification import dead_letter
@@ -68,9 +69,10 @@ class Command(base.Command):
             raise CommandError(_("not all jobs ended within %(seconds)d s") % {"seconds": timeout})
 
     def _judge(self, cases: Sequence[Case]) -> list[str]:
-        problems = []
+        problems, settings = [], configuration()
+        maximum = settings.retry_backoff_max if settings.retry_backoff else 0.0
         for case in cases:
-            found = dead_letter.judge(case, dead_letter.read(case.id))
+            found = dead_letter.judge(case, dead_letter.read(case.id), maximum)
             verdict = "; ".join(found) or _("as it has to be")
             line = _("job %(id)d, %(label)s: %(verdict)s") % {"id": case.id, "label": case.label, "verdict": verdict}
             if found:
