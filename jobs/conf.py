@@ -2,13 +2,24 @@
 
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-PREFIX = "JOBS_"
+PREFIX: Final = "JOBS_"
+MOST: Final = 2**31 - 1  # what a column of PostgreSQL holds
+RANGES: Final = {  # of the numbers, both ends included
+    "dispatch_window": (1, MOST),
+    "shutdown_grace": (0, MOST),
+    "default_timeout": (1, MOST),
+    "retry_backoff": (0, MOST),
+    "retry_backoff_max": (0, MOST),
+    "max_lost": (1, MOST),
+    "max_argument_bytes": (1, MOST),
+    "retention_days": (0, 1_000_000),  # PostgreSQL's time begins 6,700 years ago
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +68,11 @@ def configuration() -> Configuration:
     """The validated settings. Raises ImproperlyConfigured with the setting's name when one is wrong."""
     defaults = Configuration()
     values = {item.name: _value(item.name, getattr(defaults, item.name)) for item in fields(Configuration)}
-    for name in ("dispatch_window", "max_lost", "max_argument_bytes", "default_timeout"):
-        if values[name] is not None and values[name] < 1:
-            raise ImproperlyConfigured(f"{PREFIX}{name.upper()} must be at least 1, not {values[name]!r}")
-    for name in ("shutdown_grace", "retry_backoff", "retry_backoff_max", "retention_days"):
-        if values[name] is None or values[name] < 0:
-            raise ImproperlyConfigured(f"{PREFIX}{name.upper()} must not be negative, it is {values[name]!r}")
+    for name, (least, most) in RANGES.items():
+        if values[name] is None and name == "default_timeout":
+            continue
+        if values[name] is None or not least <= values[name] <= most:  # NaN is not either
+            raise ImproperlyConfigured(f"{PREFIX}{name.upper()} must be from {least} to {most}, not {values[name]!r}")
     return Configuration(**values)
 
 

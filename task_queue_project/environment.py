@@ -2,8 +2,10 @@
 
 import importlib.util
 import os
+import re
 import secrets
 import zoneinfo
+from collections.abc import Iterable
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -22,17 +24,24 @@ def load(folder: Path) -> None:
         environ.Env.read_env(folder / name)
 
 
-def read(kind: str, name: str, default: Any) -> Any:
-    """The variable as django-environ's `kind` (str, bool, int, float, list, email_url); unset or empty gives the default."""
+def read(kind: str, name: str, default: Any, within: tuple[int, int] | None = None) -> Any:
+    """The variable as django-environ's `kind` (str, bool, int, float, list, email_url); unset or empty gives the default.
+
+    `within`: the least and the most of a number.
+    """
     text = os.environ.get(name, "").strip()
     if not text:
         return default
     if kind == "bool" and text.lower() not in (*environ.Env.BOOLEAN_TRUE_STRINGS, *_FALSE):
         stop(f"{name} is neither True nor False: {text!r}")
     try:
-        return getattr(_env, kind)(name)
+        # django-environ's float leaves out whatever is no digit: 1e3 would be 13.
+        value = float(text) if kind == "float" else getattr(_env, kind)(name)
     except (ValueError, ImproperlyConfigured):
         stop(f"{name} is not a valid {kind}: {text!r}" if kind in ("int", "float") else f"{name} cannot be read as {kind}")
+    if within and not within[0] <= value <= within[1]:  # NaN is not either
+        stop(f"{name} must be from {within[0]} to {within[1]}, not {text!r}")
+    return value
 
 
 def time_zone(name: str, default: str) -> str:
@@ -45,12 +54,23 @@ def time_zone(name: str, default: str) -> str:
     return zone
 
 
-def apps(name: str) -> list[str]:
-    """The variable as Django apps, each of which can be found; none is imported yet."""
-    found = [app.strip() for app in read("list", name, [])]
-    for app in found:
+def language(name: str, default: str, known: Iterable[str]) -> str:
+    """The variable as the code of one of the languages, with a country if need be (en-gb)."""
+    code: str = read("str", name, default)
+    if not re.fullmatch(rf"({'|'.join(known)})(-[a-z0-9]+)*", code, re.IGNORECASE):
+        stop(f"{name} must be one of {', '.join(known)}, not {code!r}")
+    return code
+
+
+def apps(name: str, others: Iterable[str] = ()) -> list[str]:
+    """The variable as Django apps beside the others, each of which can be found; none is imported yet."""
+    found: list[str] = []
+    for app in (word.strip() for word in read("list", name, [])):
         if not _is_there(app):
             stop(f"{name} names an app that is not on PYTHONPATH: {app!r}")
+        if app in (*others, *found):
+            stop(f"{name} names an app that is there already: {app!r}")
+        found.append(app)
     return found
 
 

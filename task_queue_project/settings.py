@@ -8,11 +8,14 @@ from typing import Any
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
+from jobs.conf import MOST, RANGES
+
 from . import environment, servers, translations
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 environment.load(BASE_DIR)
 read = environment.read
+PORTS = (1, 65_535)
 
 DATA_DIR = BASE_DIR / read("str", "DATA_DIR", "var")
 DEBUG = read("bool", "DEBUG", True)
@@ -20,9 +23,9 @@ SECRET_KEY = environment.secret_key(DATA_DIR, debug=DEBUG)
 SECRET_KEY_FALLBACKS = read("list", "SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS = read("list", "ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = read("list", "CSRF_TRUSTED_ORIGINS", [])
-PORT = read("int", "PORT", 8000)
+PORT = read("int", "PORT", 8000, PORTS)
 HTTPS = read("bool", "HTTPS", False)  # True behind a proxy that speaks TLS
-PROXY_COUNT = read("int", "PROXY_COUNT", 0)  # that many from the right of X-Forwarded-For is the visitor's address
+PROXY_COUNT = read("int", "PROXY_COUNT", 0, (0, MOST))  # that many from the right of X-Forwarded-For is the visitor's address
 
 # --- servers --------------------------------------------------------------------------------------------------------------------
 try:
@@ -53,8 +56,8 @@ INSTALLED_APPS = [
     "axes",
     "csp",
     "jobs",
-    *environment.apps("EXTRA_INSTALLED_APPS"),
 ]
+INSTALLED_APPS += environment.apps("EXTRA_INSTALLED_APPS", INSTALLED_APPS)
 MIDDLEWARE = [
     "jobs.web.live.KeptAnswers",  # first: what it keeps has the headers of all others
     "django.middleware.security.SecurityMiddleware",
@@ -99,7 +102,7 @@ LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = LOGIN_URL
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "jobs.web.accounts.AccountBackend"]
 # Against guessing: after so many wrong passwords of one name from one address that name waits there.
-AXES_FAILURE_LIMIT = read("int", "LOGIN_FAILURE_LIMIT", 5)
+AXES_FAILURE_LIMIT = read("int", "LOGIN_FAILURE_LIMIT", 5, (1, MOST))
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
@@ -140,8 +143,8 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"] if 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 
 # --- languages ------------------------------------------------------------------------------------------------------------------
-LANGUAGE_CODE = read("str", "LANGUAGE_CODE", "ar")
 LANGUAGES = [("ar", _("Arabic")), ("en", _("English"))]
+LANGUAGE_CODE = environment.language("LANGUAGE_CODE", "ar", dict(LANGUAGES))
 LOCALE_PATHS = [BASE_DIR / "jobs" / "locale"]
 translations.compile_stale(LOCALE_PATHS)
 FORMAT_MODULE_PATH = ["task_queue_project.formats"]
@@ -165,7 +168,7 @@ STORAGES = {
 
 # --- mail -----------------------------------------------------------------------------------------------------------------------
 EMAIL_HOST = read("str", "EMAIL_HOST", "")
-EMAIL_PORT = read("int", "EMAIL_PORT", 587)
+EMAIL_PORT = read("int", "EMAIL_PORT", 587, PORTS)
 EMAIL_USE_TLS = read("bool", "EMAIL_USE_TLS", True)
 EMAIL_HOST_USER = read("str", "EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = read("str", "EMAIL_HOST_PASSWORD", "")
@@ -178,18 +181,18 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = read("str", "DEFAULT_FROM_EMAIL", EMAIL_HOST
 ADMIN_EMAILS = read("list", "ADMIN_EMAILS", [])
 
 # --- the engine -----------------------------------------------------------------------------------------------------------------
-JOBS_DISPATCH_WINDOW = read("int", "JOBS_DISPATCH_WINDOW", 64)
-JOBS_SHUTDOWN_GRACE = read("float", "JOBS_SHUTDOWN_GRACE", 25.0)
-JOBS_DEFAULT_TIMEOUT = read("int", "JOBS_DEFAULT_TIMEOUT", 3600)
-JOBS_RETRY_BACKOFF = read("float", "JOBS_RETRY_BACKOFF", 1.0)
-JOBS_RETRY_BACKOFF_MAX = read("float", "JOBS_RETRY_BACKOFF_MAX", 600.0)
+JOBS_DISPATCH_WINDOW = read("int", "JOBS_DISPATCH_WINDOW", 64, RANGES["dispatch_window"])
+JOBS_SHUTDOWN_GRACE = read("float", "JOBS_SHUTDOWN_GRACE", 25.0, RANGES["shutdown_grace"])
+JOBS_DEFAULT_TIMEOUT = read("int", "JOBS_DEFAULT_TIMEOUT", 3600, RANGES["default_timeout"])
+JOBS_RETRY_BACKOFF = read("float", "JOBS_RETRY_BACKOFF", 1.0, RANGES["retry_backoff"])
+JOBS_RETRY_BACKOFF_MAX = read("float", "JOBS_RETRY_BACKOFF_MAX", 600.0, RANGES["retry_backoff_max"])
 JOBS_AUTORETRY = read("bool", "JOBS_AUTORETRY", False)
-JOBS_MAX_LOST = read("int", "JOBS_MAX_LOST", 3)
+JOBS_MAX_LOST = read("int", "JOBS_MAX_LOST", 3, RANGES["max_lost"])
 JOBS_ACCEPT_FOREIGN = read("bool", "JOBS_ACCEPT_FOREIGN", False)
 JOBS_KEY_PREFIX = read("str", "JOBS_KEY_PREFIX", "jobs:")
 JOBS_LEADER_CHILD = read("bool", "JOBS_LEADER_CHILD", True)
-JOBS_MAX_ARGUMENT_BYTES = read("int", "JOBS_MAX_ARGUMENT_BYTES", 262_144)
-JOBS_RETENTION_DAYS = read("float", "JOBS_RETENTION_DAYS", 7.0)
+JOBS_MAX_ARGUMENT_BYTES = read("int", "JOBS_MAX_ARGUMENT_BYTES", 262_144, RANGES["max_argument_bytes"])
+JOBS_RETENTION_DAYS = read("float", "JOBS_RETENTION_DAYS", 7.0, RANGES["retention_days"])
 JOBS_SECRET_PATTERNS = read("list", "JOBS_SECRET_PATTERNS", ["password", "passwd", "secret", "token", "authorization", "api_key", "apikey"])
 JOBS_ALLOWED_COMMANDS = read("list", "JOBS_ALLOWED_COMMANDS", ["clearsessions"])
 JOBS_ALLOW_PRIVATE_ADDRESSES = read("bool", "JOBS_ALLOW_PRIVATE_ADDRESSES", False)

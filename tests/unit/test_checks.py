@@ -1,5 +1,6 @@
 """Settings that break a promise are told by `manage.py check`, with what to do."""
 
+import math
 from typing import Any
 
 import pytest
@@ -101,6 +102,19 @@ def test_a_wrong_setting_of_ours(settings: Any) -> None:
     (message,) = checks.check_configuration()
     assert (message.id, "JOBS_DISPATCH_WINDOW" in message.msg) == ("jobs.E001", True)
     assert checks.check_database() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("JOBS_DISPATCH_WINDOW", None), ("JOBS_MAX_LOST", 0), ("JOBS_DEFAULT_TIMEOUT", 2**31), ("JOBS_SHUTDOWN_GRACE", -1),
+        ("JOBS_RETRY_BACKOFF", math.nan), ("JOBS_RETRY_BACKOFF_MAX", math.inf), ("JOBS_RETENTION_DAYS", 1e12),
+    ],
+)  # fmt: skip
+def test_a_number_of_ours_out_of_its_range(settings: Any, name: str, value: Any) -> None:
+    setattr(settings, name, value)
+    (message,) = checks.check_configuration()
+    assert (message.id, message.msg.startswith(f"{name} must be from ")) == ("jobs.E001", True)
 
 
 @pytest.mark.parametrize("value", ["clearsessions", b"token", ("one", 2), {"one": 1}, None])

@@ -1,5 +1,6 @@
 """Variables with a wrong value end the program with one line that names them; the secret key is made once."""
 
+import ast
 import os
 import re
 import subprocess
@@ -14,11 +15,49 @@ from task_queue_project import environment
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize(("kind", "text"), [("int", "many"), ("int", "1.5")])
+@pytest.mark.parametrize(("kind", "text"), [("int", "many"), ("int", "1.5"), ("float", "25s"), ("float", "many"), ("int", "9" * 5000)])
 def test_a_wrong_number_names_the_variable(monkeypatch: pytest.MonkeyPatch, kind: str, text: str) -> None:
     monkeypatch.setenv("JOBS_SOMETHING", text)
     with pytest.raises(SystemExit, match="JOBS_SOMETHING"):
         environment.read(kind, "JOBS_SOMETHING", 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [("int", "0"), ("int", "-1"), ("int", "11"), ("float", "1e12"), ("float", "nan"), ("float", "inf")]
+)
+def test_a_number_out_of_range_names_the_variable(monkeypatch: pytest.MonkeyPatch, kind: str, text: str) -> None:
+    monkeypatch.setenv("JOBS_SOMETHING", text)
+    with pytest.raises(SystemExit, match=f"JOBS_SOMETHING must be from 1 to 10, not '{text}'"):
+        environment.read(kind, "JOBS_SOMETHING", 1, (1, 10))
+
+
+@pytest.mark.parametrize(("kind", "text", "value"), [("int", "1", 1), ("int", "10", 10), ("float", "1e1", 10.0), ("float", " 2.5", 2.5)])
+def test_a_number_within_its_range(monkeypatch: pytest.MonkeyPatch, kind: str, text: str, value: float) -> None:
+    monkeypatch.setenv("JOBS_SOMETHING", text)
+    assert environment.read(kind, "JOBS_SOMETHING", 1, (1, 10)) == value
+
+
+def test_each_number_of_the_settings_has_a_range() -> None:
+    calls = [
+        node for node in ast.walk(ast.parse((ROOT / "task_queue_project" / "settings.py").read_text("utf-8"))) if isinstance(node, ast.Call)
+    ]
+    numbers = {
+        ast.unparse(call.args[1]): len(call.args) for call in calls if call.args and ast.unparse(call.args[0]) in ("'int'", "'float'")
+    }
+    assert len(numbers) > 10
+    assert [name for name, given in numbers.items() if given != 4] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "is_known"), [("en", True), ("AR", True), ("en-gb", True), ("xx", False), ("en_US", False), ("en-../x", False)]
+)
+def test_a_language_that_there_is_not(monkeypatch: pytest.MonkeyPatch, text: str, is_known: bool) -> None:
+    monkeypatch.setenv("LANGUAGE", text)
+    if is_known:
+        assert environment.language("LANGUAGE", "ar", ("ar", "en")) == text
+    else:
+        with pytest.raises(SystemExit, match="LANGUAGE must be one of ar, en, not"):
+            environment.language("LANGUAGE", "ar", ("ar", "en"))
 
 
 def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,12 +101,19 @@ def test_apps_are_looked_for_and_not_imported(monkeypatch: pytest.MonkeyPatch, t
         "newshop.outer": False, "newshop.outer.Config": False, "bare.shop": False, "nosuchapp": False,
         "newshop..inner": False, "new shop": False, ".": False, "newshop.inner.apps.more": False,
     }.items():  # fmt: skip
-        monkeypatch.setenv("APPS", f"newshop, {app} ")
+        monkeypatch.setenv("APPS", f"tests, {app} ")
         if is_there:
-            assert environment.apps("APPS") == ["newshop", app]
+            assert environment.apps("APPS") == ["tests", app]
         else:
             with pytest.raises(SystemExit, match="APPS names an app that is not on PYTHONPATH"):
                 environment.apps("APPS")
+
+
+@pytest.mark.parametrize("text", ["tests.taskapp,jobs", "tests.taskapp, tests.taskapp"])
+def test_an_app_that_is_there_already(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("APPS", text)
+    with pytest.raises(SystemExit, match="APPS names an app that is there already"):
+        environment.apps("APPS", ["jobs"])
 
 
 def test_the_secret_key_is_made_once_by_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -145,8 +191,10 @@ for path in ("/", "/healthz"):
         ("DATABASE_URL", "mysql://u:hidden@h/d"),
         ("REDIS_URL", "ftp://u:hidden@h"),
         ("DATABASE_DIRECT_URL", "hidden"),
-        ("JOBS_MAX_LOST", "x"),
-        ("PORT", "x"),
+        ("JOBS_MAX_LOST", "0"),
+        ("JOBS_DEFAULT_TIMEOUT", "99999999999"),
+        ("PORT", "0"),
+        ("LANGUAGE_CODE", "xx"),
         ("TIME_ZONE", "Mars/X"),
         ("EXTRA_INSTALLED_APPS", "tests.taskapp,nosuchapp"),
         ("JOBS_LEADER_CHILD", "maybe"),
