@@ -1,10 +1,12 @@
 """The test of priorities and slots: jobs of mixed priorities, and the judgement of their recorded times."""
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -12,7 +14,7 @@ from jobs import control
 from jobs.domain.actors import Actor, Source
 from jobs.domain.outcomes import Outcome
 from jobs.domain.statuses import LIVE, Status
-from jobs.enqueueing import enqueue_many
+from jobs.enqueueing import enqueue, enqueue_many
 from jobs.models import Attempt, Job, Worker
 from jobs.models.job import HEAVY
 from jobs.verification import rules
@@ -40,9 +42,16 @@ def create(count: int, sleep: float, max_retries: int) -> list[int]:
     return enqueue_many(TASK, [((sleep,), {})] * count, names=names, priorities=priorities, max_retries=max_retries)
 
 
+def create_one(name: str, sleep: float, priority: int, max_retries: int) -> Job:
+    """Insert one job of any name, whose unique key says that it is one of this test. Raises InvalidJob."""
+    key = f"{MARK}{uuid.uuid4().hex}"
+    return enqueue(TASK, args=[sleep], name=name, priority=priority, max_retries=max_retries, unique_key=key)
+
+
 def clear() -> control.Report:
     """Remove the earlier jobs of this test, and only those; the ones that run are asked to stop and stay."""
-    ids = list(Job.objects.filter(task=TASK, name__startswith=MARK).values_list("id", flat=True))
+    own = Q(name__startswith=MARK) | Q(unique_key__startswith=MARK)
+    ids = list(Job.objects.filter(own, task=TASK).values_list("id", flat=True))
     control.cancel(list(Job.objects.filter(id__in=ids, status__in=LIVE).values_list("id", flat=True)), BY)
     return control.delete(ids, BY)
 

@@ -1,5 +1,6 @@
 """Jobs shown live until they have ended: a table on a terminal, else a line for each change."""
 
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,11 @@ from jobs.models import Job
 from jobs.models.job import HEAVY, STATUS_LABELS
 
 INTERVAL: Final = 0.25  # seconds between two looks
+
+
+def is_span(seconds: float) -> bool:
+    """Whether somebody can wait so long for an end: not for ever, and not for no time."""
+    return 0 < seconds < math.inf
 
 
 def watch(ids: Sequence[int], say: Callable[[str], None], timeout: float) -> bool:

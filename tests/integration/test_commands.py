@@ -95,6 +95,12 @@ def test_a_name_creates_one_job_for_now() -> None:
         (["--count=100000000"], "from 1 to 10000"),
         (["--expect=" + "9" * 23], "from 1 to 10000"),
         (["x", "--sleep=nan"], "from 0 to 86400"),
+        (["--timeout=0"], "--timeout must be a number of seconds above 0"),
+        (["--timeout=nan"], "--timeout must be a number of seconds above 0"),
+        (["--priority=10"], "The priority is a whole number from 0 to 9"),
+        (["x", "--priority=-1"], "The priority is a whole number from 0 to 9"),
+        ([""], "NAME is empty"),
+        ([" "], "NAME is empty"),
     ],
 )
 def test_the_test_of_priorities_refuses_in_one_line(options: list[str], reason: str) -> None:
@@ -104,12 +110,19 @@ def test_the_test_of_priorities_refuses_in_one_line(options: list[str], reason: 
     assert not Job.objects.exists()
 
 
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_the_test_of_dead_letters_refuses_in_one_line(seconds: str) -> None:
+    with pytest.raises(CommandError, match="--timeout must be a number of seconds above 0"):
+        run("test_dead_letter_queue", f"--timeout={seconds}")
+    assert not Job.objects.exists()
+
+
 def test_clear_removes_only_its_own_jobs() -> None:
-    priority.create(3, 0, 0)
-    other = enqueue("jobs.tasks.sleep", args=[0], name="mine").id
+    priority.create(2, 0, 0)
+    run("test_priority_concurrency", "of the user's own name")
+    enqueue("jobs.tasks.sleep", args=[0], name="mine", unique_key="mine")
     assert "removed: 3" in run("test_priority_concurrency", "one more", clear=True)
-    assert Job.objects.filter(id=other).exists()
-    assert not Job.objects.filter(name__startswith=priority.MARK).exists()
+    assert set(Job.objects.values_list("name", flat=True)) == {"mine", "one more"}
 
 
 def test_enqueue_prints_the_numbers() -> None:

@@ -13,7 +13,7 @@ from jobs.management import base
 from jobs.refusals import said
 from jobs.verification import dead_letter
 from jobs.verification.dead_letter import Case
-from jobs.verification.watch import until, watch
+from jobs.verification.watch import is_span, until, watch
 from jobs.verification.workers import NoWorker, some_worker
 
 
@@ -28,6 +28,8 @@ class Command(base.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit 1 with what differs."""
+        if not is_span(options["timeout"]):
+            raise CommandError(_("--timeout must be a number of seconds above 0"))
         try:
             with some_worker(self.stdout.write):
                 problems = self._failures(options["timeout"])

@@ -6,11 +6,11 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from jobs.enqueueing import enqueue
+from jobs.domain.priority import HIGHEST, LOWEST
 from jobs.management import base
 from jobs.management.messages import one_line
 from jobs.verification import priority
-from jobs.verification.watch import watch
+from jobs.verification.watch import is_span, watch
 from jobs.verification.workers import NoWorker, some_worker
 
 MOST = 10_000  # jobs
@@ -23,7 +23,7 @@ class Command(base.Command):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Exactly the contract's options."""
-        parser.add_argument("name", nargs="?", default="", metavar="NAME", help="create one job of this name, print its number, return")
+        parser.add_argument("name", nargs="?", metavar="NAME", help="create one job of this name, print its number, return")
         parser.add_argument("--priority", type=int, default=5, help="of the one job; 0 to 9, 9 runs first")
         parser.add_argument("--max-retries", "--max_retries", type=int, default=3)
         parser.add_argument("--count", type=int, default=12, help="how many jobs (12)")
@@ -36,28 +36,25 @@ class Command(base.Command):
         """Exit 1 with the offending rows when a rule was broken."""
         if not (1 <= options["count"] <= MOST and 1 <= options["expect"] <= MOST and 0 <= options["sleep"] <= 86_400):
             raise CommandError(_("--count and --expect must be from 1 to %(most)d, --sleep from 0 to 86400") % {"most": MOST})
+        if options["timeout"] is not None and not is_span(options["timeout"]):
+            raise CommandError(_("--timeout must be a number of seconds above 0"))
+        if not LOWEST <= options["priority"] <= HIGHEST:
+            raise CommandError("--priority: " + _("The priority is a whole number from 0 to 9; 9 runs first."))
+        if options["name"] is not None and not options["name"].strip():
+            raise CommandError(_("NAME is empty: without it all jobs of the test are made"))
         if options["clear"]:
             report = priority.clear()
             self.stdout.write(_("removed: %(done)d, left: %(left)d") % {"done": len(report.done), "left": len(report.refused)})
         try:
-            if options["name"]:
-                self._create_one(options)
+            if options["name"] is not None:
+                job = priority.create_one(options["name"], options["sleep"], options["priority"], options["max_retries"])
+                self.print_numbers([job.id])
             else:
                 self._run(options)
         except ValidationError as error:
             raise CommandError(one_line(error)) from error
         except NoWorker as error:
             raise CommandError(str(error)) from error
-
-    def _create_one(self, options: dict[str, Any]) -> None:
-        job = enqueue(
-            priority.TASK,
-            args=[options["sleep"]],
-            name=options["name"],
-            priority=options["priority"],
-            max_retries=options["max_retries"],
-        )
-        self.print_numbers([job.id])
 
     def _run(self, options: dict[str, Any]) -> None:
         timeout = options["timeout"] or 60 + 2 * options["sleep"] * (options["count"] / options["expect"] + 1)
