@@ -7,6 +7,10 @@ SLEEPING: Final = (7302, 1)  # held exclusively by a leader that sleeps; the tri
 WORKER_CLASS: Final = 7303  # with Worker.id: held by the worker process while it lives
 WAITER_CLASS: Final = 7304  # with a bucket of 256: held shared by those who wait for a result; who ends a job tries it exclusively
 ALONE: Final = (7305, 1)  # held by the worker that runs, or is about to run, a job that may kill it
+# Seconds that such a job may keep the other slots of its worker empty, in all: while its neighbours end, and while it runs. Of these
+# so many at most for the neighbours, since a job that kills its worker mostly does so at once.
+ALONE_S: Final = 20.0
+NEIGHBOURS_S: Final = 15.0
 SEARCH: Final = (7306, 1)  # held by who fills or repairs the index of words, for a transaction
 FORM: Final = "hashtextextended(%s, 0)"  # of a form's token: held by the request that takes it in, for a transaction
 CHANNEL: Final = "jobs_due"
@@ -16,3 +20,9 @@ ENDED: Final = "jobs_ended"
 HELD_WORKERS: Final = f"""
 SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = {WORKER_CLASS} AND objsubid = 2
    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+# The number of the worker that starts no other job now.
+LONE_WORKER: Final = f"""
+SELECT w.objid::bigint FROM pg_locks a JOIN pg_locks w ON w.pid = a.pid AND w.locktype = 'advisory' AND w.classid = {WORKER_CLASS}
+ WHERE a.locktype = 'advisory' AND a.granted AND a.classid = {ALONE[0]} AND a.objid = {ALONE[1]} AND a.objsubid = 2
+   AND a.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""

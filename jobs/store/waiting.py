@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from django.utils import timezone
+
 from jobs.domain.statuses import State, Status
 from jobs.models import Job
-from jobs.store import caller, stats
+from jobs.store import caller, locks, stats
 from jobs.store.outages import Refusal
 from jobs.store.stats import WorkerLine
 
@@ -37,6 +39,7 @@ class Obstacles:
     refusal: Refusal | None  # of messages, by Redis
     replaced: bool  # it is held until the tasks that it was replaced by have ended
     suspects: int  # other jobs in flight that lost their worker twice; such jobs run one at a time
+    lone: Job | None  # such a job that runs alone, or is about to, where this one would start; it may be this one itself
 
     @property
     def slots(self) -> int:
@@ -77,7 +80,23 @@ def obstacles(job: Job) -> Obstacles:
         refusal=refusal,
         replaced=job.state is State.REPLACED,
         suspects=suspects,
+        lone=_lone(serving),
     )
+
+
+def _lone(serving: Sequence[WorkerLine]) -> Job | None:
+    """The job that lost its worker twice for which its worker starts no other; None where another worker has a free slot."""
+    with caller.cursor() as cursor:
+        cursor.execute(locks.LONE_WORKER)
+        found = cursor.fetchone()
+    line = next((line for line in serving if found and line.worker.id == found[0]), None)
+    if line is None or any(other.free for other in serving if other is not line):
+        return None
+    runs = next((job for job in line.running if job.losses >= 2), None)
+    if runs is not None:
+        return runs
+    due = Job.objects.filter(losses__gte=2, status=Status.PENDING, run_at__lte=timezone.now(), queue__in=line.worker.queues)
+    return due.defer("args", "kwargs", "result", "options").order_by("-priority", "run_at").first()  # as the leader picks it
 
 
 def _numbers(job: Job, queues: Sequence[str]) -> tuple[int, float]:

@@ -9,7 +9,7 @@ from django.utils.translation import ngettext, pgettext
 from jobs.celery_app import lanes
 from jobs.domain.statuses import State
 from jobs.models import Job
-from jobs.store import outages, waiting
+from jobs.store import locks, outages, waiting
 from jobs.store.outages import Refusal
 from jobs.store.waiting import MOST, Obstacles
 from jobs.web.labels import ltr
@@ -78,6 +78,8 @@ def _sentence(job: Job, facts: Obstacles, place: int | None, refusal: Refusal | 
         )
     if facts.suspects:
         return _("It lost its worker twice, so it runs only when no other such job does."), ""
+    if facts.lone is not None:
+        return _lone(job, facts.lone), ""
     return _turn(facts, place)
 
 
@@ -87,6 +89,17 @@ def _retry(job: Job, when: dict[str, str]) -> str:
         return _("Attempt %(number)d failed; the next begins in %(time)s, at %(clock)s.") % numbers
     numbers["all"] = job.max_retries + 1
     return _("Attempt %(number)d of %(all)d failed; the next begins in %(time)s, at %(clock)s.") % numbers
+
+
+def _lone(job: Job, lone: Job) -> str:
+    """It may kill its worker: this one itself, or the one that this one waits for."""
+    if lone.pk == job.pk:
+        return _("It lost its worker twice, so it waits for the jobs that run on its worker to end, at most %(time)s.") % {
+            "time": span(locks.NEIGHBOURS_S)
+        }
+    return _("It waits for job %(number)d, which lost its worker twice and runs alone, at most %(time)s.") % {
+        "number": lone.pk, "time": span(locks.ALONE_S),
+    }  # fmt: skip
 
 
 def _turn(facts: Obstacles, place: int) -> tuple[str, str]:
@@ -157,11 +170,25 @@ def _gates(job: Job, facts: Obstacles, redis: Gate, due_in: float) -> list[Gate]
         Gate(open=bool(facts.workers), text=serving if facts.workers else _("No worker serves its queue")),
         Gate(open=facts.known, text=_("Its workers have the task") if facts.known else _("No worker of its queue has the task")),
         Gate(open=not facts.suspects, text=left),
+        *_company(job, facts.lone),
         Gate(
             open=not facts.ahead,
             text=_ahead(facts) if facts.ahead else _("Nothing goes before it"),
         ),
         Gate(open=free > 0, text=_("Free slots: %(free)d of %(slots)d") % {"free": max(free, 0), "slots": facts.slots}),
+    ]
+
+
+def _company(job: Job, lone: Job | None) -> list[Gate]:
+    if lone is None:
+        return []
+    return [
+        Gate(
+            open=False,
+            text=_("The jobs that run on its worker have not ended")
+            if lone.pk == job.pk
+            else _("Nothing starts beside job %(number)d now") % {"number": lone.pk},
+        )
     ]
 
 

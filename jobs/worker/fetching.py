@@ -13,16 +13,13 @@ from celery.worker import state
 from jobs.conf import configuration
 from jobs.domain import priority
 from jobs.store import broker
-from jobs.store.locks import ALONE
+from jobs.store.locks import ALONE, ALONE_S, NEIGHBOURS_S
 from jobs.worker import other_consumers, stopping
 from jobs.worker.early_claims import EarlyClaims
 from jobs.worker.popped import Popped
 from jobs.worker.popper import PAUSE_S, Popper, is_alone, read
 
 logger = logging.getLogger("jobs.worker")
-# Seconds that a job which lost two workers waits for its neighbours to end, and that it then runs alone. One that lasts longer
-# would keep the other slots empty for as long; a job that kills its worker mostly does so at once.
-ALONE_S = 20.0
 
 
 def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: Any, hub: Any, qos: Any, *_: Any, **__: Any) -> None:
@@ -90,24 +87,25 @@ def deliver(consumer: Any, task_consumer: Any, text: dict[str, Any]) -> None:
 
 def run_alone(consumer: Any, worker: Any, start: Callable[[], None]) -> None:
     """A job that lost its worker twice: nothing else may run here while it does. The lock keeps the leader from sending another,
-    or this one again; where it is refused, the message is one too many. Long jobs bound this: see ALONE_S.
+    or this one again; where it is refused, the message is one too many. Long jobs bound this: see ALONE_S. No job of a higher priority
+    starts meanwhile either: it would be one more neighbour to wait for, and where they keep coming this one would never be alone.
     """
     registration = worker.engine.registration
     if not registration.lock(ALONE):
         return
     worker.hand_over.alone = True
+    begun = time.monotonic()
     try:
-        if _wait_until_empty(consumer, worker) and registration.held:
+        if _wait_until_empty(consumer, worker, begun + NEIGHBOURS_S):
             start()
-            _wait_until_empty(consumer, worker)
+            _wait_until_empty(consumer, worker, begun + ALONE_S)
     finally:
         worker.hand_over.alone = False
         registration.unlock(ALONE)
 
 
-def _wait_until_empty(consumer: Any, worker: Any) -> bool:
-    """Until no job runs here, at most ALONE_S. False when the lock was lost meanwhile. Raises WorkerShutdown when told to stop."""
-    end = time.monotonic() + ALONE_S
+def _wait_until_empty(consumer: Any, worker: Any, end: float) -> bool:
+    """Until no job runs here, or then. False when the lock was lost meanwhile. Raises WorkerShutdown when told to stop."""
     while worker.admission.holders and time.monotonic() < end:
         consumer.perform_pending_operations()
         state.maybe_shutdown()

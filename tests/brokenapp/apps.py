@@ -28,7 +28,7 @@ class BrokenConfig(AppConfig):
                 from jobs.worker import consumer, fetching
 
                 consumer.UNKNOWN_FOR = 4.0
-                fetching.ALONE_S = 2.0
+                fetching.NEIGHBOURS_S, fetching.ALONE_S = 1.0, 2.0
             case "loop":
                 from jobs.worker import consumer
 

@@ -18,10 +18,11 @@ from jobs.models import Job, Worker
 from jobs.store import outages, transitions
 from jobs.store import waiting as waiting_store
 from jobs.store.engine import connect
-from jobs.store.locks import LEADER, WORKER_CLASS
+from jobs.store.locks import ALONE, LEADER, WORKER_CLASS
 from jobs.store.transitions import Failure, Run
 from jobs.web import waiting
 from jobs.web.times import span
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TASK = "jobs.tasks.sleep"
@@ -36,6 +37,11 @@ class Stage:
     def leader(self) -> None:
         with self.life.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s, %s)", LEADER)
+
+    def alone(self) -> None:
+        """The worker runs a job that may kill it, or is about to."""
+        with self.life.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", ALONE)
 
     def worker(self, *, slots: int = 2, queues: tuple[str, ...] = ("celery",), tasks: tuple[str, ...] = (TASK,)) -> int:
         row = Worker.objects.create(
@@ -94,7 +100,7 @@ def test_a_row_whose_process_died_is_no_worker(page: Any, stage: Stage) -> None:
     job = waiting_job()
     assert page(job) == "A slot is free: it starts now."
     stage.life.close()
-    assert page(job).startswith("No worker lives")
+    until(lambda: page(job).startswith("No worker lives"), timeout=10)  # PostgreSQL frees its locks when it notices
 
 
 def test_it_waits_for_its_time(page: Any) -> None:
@@ -243,3 +249,37 @@ def test_a_job_that_replaced_itself_waits_for_what_it_was_replaced_by(page: Any,
     assert "replaced" in stop
     with translation.override("ar"):
         assert waiting.why(job).sentence == "استُبدلت بمهام أخرى، وتنتهي بانتهائها."
+
+
+def test_a_job_that_lost_its_worker_twice_is_what_the_others_wait_for(page: Any, stage: Stage) -> None:
+    stage.leader()
+    worker = stage.worker(slots=4)
+    claimed(worker)
+    suspect = waiting_job()
+    Job.objects.filter(id=suspect.id).update(losses=2, runs=2)
+    suspect.refresh_from_db()
+    other = waiting_job(priority=9)
+    assert page(other) == "A slot is free: it starts now."
+    stage.alone()
+    assert page(other) == f"It waits for job {suspect.id}, which lost its worker twice and runs alone, at most 20 s."
+    assert page(suspect) == "It lost its worker twice, so it waits for the jobs that run on its worker to end, at most 15 s."
+    for job in (other, suspect):
+        (stop,) = (gate.text for gate in waiting.why(job).gates if gate.stop)
+        assert stop == (f"Nothing starts beside job {suspect.id} now" if job is other else "The jobs that run on its worker have not ended")
+    with translation.override("ar"):
+        assert waiting.why(other).sentence == f"تنتظر المهمة {suspect.id} التي فقدت عاملها مرتين وتعمل وحدها، 20 ث على الأكثر."
+    with connection.cursor() as cursor:
+        assert transitions.claim(cursor, Run(id=suspect.id, runs=3), task_id=suspect.task_id, worker=worker, queue="celery", priority=5)
+    assert page(other).startswith(f"It waits for job {suspect.id},")
+
+
+def test_another_worker_with_a_free_slot_takes_the_others(page: Any, stage: Stage) -> None:
+    stage.leader()
+    Job.objects.filter(id=claimed(stage.worker()).id).update(losses=2)
+    stage.alone()
+    another = Stage()
+    another.worker()
+    job = waiting_job()
+    assert page(job) == "A slot is free: it starts now."
+    another.life.close()
+    until(lambda: page(job).startswith("It waits for job "), timeout=10)
