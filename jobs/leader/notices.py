@@ -44,7 +44,7 @@ UPDATE jobs_deadletterqueue SET notify_after = clock_timestamp() + make_interval
  WHERE id IN (SELECT id FROM jobs_deadletterqueue WHERE fingerprint = %s AND {OUTBOX} FOR UPDATE SKIP LOCKED)
 RETURNING id, job_id, notify_tries"""
 _LATEST = """
-SELECT j.task, d.error_class, d.message, d.attempts, d.traceback, coalesce(g.owner, ''),
+SELECT j.task, d.error_class, d.message, d.attempts, j.losses, d.traceback, coalesce(g.owner, ''),
        CASE WHEN g.snoozed_until <= clock_timestamp() AND (SELECT min(failed_at) FROM jobs_deadletterqueue WHERE id = ANY (%(ids)s))
                  < g.snoozed_until THEN g.snoozed_until END
   FROM jobs_deadletterqueue d JOIN jobs_job j ON j.id = d.job_id LEFT JOIN jobs_errorgroup g ON g.fingerprint = d.fingerprint
@@ -119,7 +119,7 @@ def _deliver(mail: EmailMessage) -> None:
 
 def _mail(number: int, jobs: list[tuple[int, str, str]], latest: tuple[Any, ...], to: list[str]) -> EmailMessage:
     """About so many jobs; `jobs`: number, name and queue of the first of them."""
-    task, error_class, message, attempts, traceback, owner, snoozed_until = latest
+    task, error_class, message, attempts, losses, traceback, owner, snoozed_until = latest
     with translation.override(settings.LANGUAGE_CODE):
         subject = ngettext("%(number)s job failed for good: %(task)s", "%(number)s jobs failed for good: %(task)s", number)
         listed = ", ".join(_named(id, name) for id, name, _ in jobs) + (" …" if number > len(jobs) else "")
@@ -128,6 +128,7 @@ def _mail(number: int, jobs: list[tuple[int, str, str]], latest: tuple[Any, ...]
             gettext("Jobs: %(jobs)s") % {"jobs": listed},
             gettext("Queue: %(queue)s") % {"queue": ", ".join(sorted({queue for _, _, queue in jobs}))},
             gettext("Attempts: %(attempts)s") % {"attempts": attempts},
+            *([gettext("Lost runs: %(losses)s") % {"losses": losses}] if losses else []),
             gettext("Error: %(error)s") % {"error": f"{error_class}: {own_failures.said(masking.text(message))}"},
         ]
         if owner:

@@ -68,6 +68,9 @@ COMPLETE: Final = ended(
         WHERE id = %(id)s AND runs = %(runs)s AND status = %(running)s AND worker = coalesce(%(owner)s, worker)"""
 )
 
+# A run that its worker died in is no attempt of the job's, whatever becomes of the job: a loss.
+_COUNTED: Final = "attempts = attempts - (%(outcome)s = 'lost')::int, losses = losses + (%(outcome)s = 'lost')::int"
+
 # Locks the row first: an attempt of a run that another transaction is just ending would stay behind.
 _ATTEMPT = """
 INSERT INTO jobs_attempt (job_id, run, outcome, error_class, message, traceback, worker, started_at, finished_at, delay)
@@ -200,7 +203,7 @@ def bury(
     cursor.execute(
         ended(
             f"""UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s,
-                       result_meta = %(meta)s WHERE {FENCE}"""
+                       result_meta = %(meta)s, {_COUNTED} WHERE {FENCE}"""
         ),
         values | {"meta": meta},
     )
@@ -246,14 +249,14 @@ def enter(cursor: Any, values: dict[str, Any], task: str) -> bool:
 
 
 def lose(cursor: Any, run: Run, failure: Failure) -> bool:
-    """running -> pending after the worker died: counted in losses, the attempt given back. Asked to stop, it is cancelled instead."""
+    """running -> pending after the worker died, for a failure whose outcome is LOST. Asked to stop, it is cancelled instead."""
     if _is_asked_to_stop(cursor, run):
         return cancel_running(cursor, run, failure)
     values = parameters(run, failure, 0.0)
     _record(cursor, values)
     cursor.execute(
-        f"""UPDATE jobs_job SET status = 'pending', attempts = attempts - 1, losses = losses + 1, worker = NULL, deadline_at = NULL,
-                   last_error = %(last_error)s, run_at = clock_timestamp() WHERE {FENCE}""",
+        f"""UPDATE jobs_job SET status = 'pending', worker = NULL, deadline_at = NULL, last_error = %(last_error)s,
+                   run_at = clock_timestamp(), {_COUNTED} WHERE {FENCE}""",
         values,
     )
     return bool(cursor.rowcount)
@@ -266,7 +269,7 @@ def cancel_running(cursor: Any, run: Run, failure: Failure, *, meta: str | None 
     cursor.execute(
         ended(
             f"""UPDATE jobs_job SET status = 'cancelled', finished_at = clock_timestamp(), last_error = %(last_error)s,
-                       result_meta = %(meta)s WHERE {FENCE}"""
+                       result_meta = %(meta)s, {_COUNTED} WHERE {FENCE}"""
         ),
         values,
     )

@@ -38,7 +38,7 @@ def _all_ended() -> bool:
 
 def check(poison: list[int], innocent: list[int]) -> None:
     for job in Job.objects.filter(id__in=poison):
-        assert (job.status, job.runs, job.losses, job.attempts) == ("failed", 3, 2, 1)
+        assert (job.status, job.runs, job.losses, job.attempts) == ("failed", 3, 3, 0)
         assert list(Attempt.objects.filter(job=job).values_list("outcome", flat=True)) == ["lost"] * 3
     assert set(DeadLetterQueue.objects.values_list("job_id", "error_class")) == {(id, "WorkerLost") for id in poison}
     assert set(Job.objects.filter(id__in=innocent).values_list("status", flat=True)) == {"completed"}

@@ -114,6 +114,17 @@ def test_a_run_of_another_worker_is_not_ended_though_it_has_the_same_number(verb
     assert snapshot() != before
 
 
+@pytest.mark.parametrize(("verb", "status"), [("lose", "pending"), ("bury", "failed"), ("cancel_running", "cancelled")])
+def test_a_lost_run_is_no_attempt_whatever_becomes_of_its_job(verb: str, status: str) -> None:
+    job = job_in("running")
+    options = {"task": "t.nap"} if verb == "bury" else {}
+    with connection.cursor() as cursor:
+        failure = Failure(error_class="WorkerLost", message="", outcome=Outcome.LOST)
+        assert getattr(transitions, verb)(cursor, Run(id=job.id, runs=1), failure, **options)
+    job.refresh_from_db()
+    assert (job.status, job.runs, job.losses, job.attempts) == (status, 1, 1, 0)
+
+
 def test_a_link_ends_and_its_next_one_becomes_a_row_as_any_other_message_does() -> None:
     run = Run(id=job_in("running").id, runs=1)
     with connection.cursor() as cursor:

@@ -68,7 +68,7 @@ def test_a_job_that_kills_its_workers_is_buried(tmp_path: Path) -> None:
         until(lambda: Job.objects.get(id=good.id).status == "completed", timeout=15)
         assert worker.poll() is None
     job = Job.objects.get(id=poison.id)
-    assert (job.runs, job.permanently_failed) == (2, True)
+    assert (job.runs, job.losses, job.attempts, job.permanently_failed) == (2, 2, 0, True)
     assert list(Attempt.objects.filter(job=job).order_by("run").values_list("outcome", flat=True)) == [Outcome.LOST] * 2
     entry = DeadLetterQueue.objects.get(job=job)
     assert (entry.error_class, entry.resolution) == ("WorkerLost", "open")

@@ -157,9 +157,11 @@ def test_a_mail_names_its_jobs_in_their_order_and_their_queues(outbox: Callable[
     Job.objects.filter(pk=second.job_id).update(name="nightly\nreport password=hunter2", queue="reports")
     with connection.cursor() as cursor:  # its job failed last
         cursor.execute("UPDATE jobs_deadletterqueue SET id = id + 1000 WHERE id = %s", [first.id])
+    Job.objects.filter(pk=first.job_id).update(losses=3)
     with mail_server(settings.EMAIL_PORT, Inbox()) as inbox:
         assert outbox() == 3
     lines = inbox.body(0).splitlines()
+    assert "Lost runs: 3" in lines
     assert f"Jobs: {first.job_id}, {second.job_id} (nightly report password=***), {third.job_id}" in lines
     assert "Queue: celery, reports" in lines
 

@@ -43,6 +43,11 @@ class Row:
         """The attempts with one more, for the run that ends."""
         return (*self.record, (self.runs, outcome))
 
+    def counted(self, outcome: str) -> dict[str, object]:
+        """A lost run is counted in the losses, not in the attempts."""
+        lost = int(outcome == "lost")
+        return {"attempts": self.attempts - lost, "losses": self.losses + lost}
+
 
 def claim(row: Row, runs: int, worker: int, priority: int) -> Row | None:
     """The row after it; None when it must be refused. So are all the following."""
@@ -86,16 +91,14 @@ def lose(row: Row, runs: int) -> Row | None:
     if not row.runs_as(runs):
         return None
     if row.asked:
-        return row.goes("rescue", "cancelled", record=row.noted("lost"))
-    return row.goes(
-        "rescue", "pending", due=True, worker=None, attempts=row.attempts - 1, losses=row.losses + 1, record=row.noted("lost")
-    )  # fmt: skip
+        return row.goes("rescue", "cancelled", **row.counted("lost"), record=row.noted("lost"))
+    return row.goes("rescue", "pending", due=True, worker=None, **row.counted("lost"), record=row.noted("lost"))
 
 
 def bury(row: Row, runs: int, outcome: str) -> Row | None:
     if not row.runs_as(runs):
         return None
-    return row.goes("bury", "failed", record=row.noted(outcome), entries=(*row.entries, "open"))
+    return row.goes("bury", "failed", **row.counted(outcome), record=row.noted(outcome), entries=(*row.entries, "open"))
 
 
 def cancel_running(row: Row, runs: int) -> Row | None:

@@ -176,7 +176,7 @@ def test_who_made_a_failure_is_said_in_the_language_of_each_reader(staff: Client
     assert (
         sentence
         in notices._mail(
-            1, [(job.id, job.name, job.queue)], (job.task, entry.error_class, entry.message, 1, "", "", None), ["a@b.example"]
+            1, [(job.id, job.name, job.queue)], (job.task, entry.error_class, entry.message, 1, 0, "", "", None), ["a@b.example"]
         ).body
     )
     assert "Turned into a failure by sara" in Job.objects.get(pk=job.pk).last_error, "for programs it stays as it is"
