@@ -55,8 +55,14 @@ def _hidden(task: str, count: int, patterns: tuple[str, ...]) -> frozenset[int]:
     return frozenset(place for place, name in enumerate(places[:count]) if is_secret(name, patterns))
 
 
+def in_logs(*names: str) -> None:
+    """Let these loggers, which write what tasks raise, with the traceback, write no secrets."""
+    for name in names:
+        logging.getLogger(name).addFilter(Filter())
+
+
 class Filter(logging.Filter):
-    """For loggers that write what tasks raise."""
+    """For such a logger."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = text(record.getMessage()), ()

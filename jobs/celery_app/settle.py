@@ -22,7 +22,7 @@ from jobs.store.ownership import if_own
 from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger("jobs.worker")
-logging.getLogger("celery.app.trace").addFilter(masking.Filter())  # writes what tasks raise, with the traceback
+masking.in_logs("celery.app.trace", "celery.worker.request", "celery.backends.base", "celery.utils.dispatch.signal", logger.name)
 INTERRUPTED = Failure(error_class="Interrupted", message=own_failures.WORKER_STOPPED, outcome=Ending.INTERRUPTED)
 LONGEST = 100_000_000  # characters of a result: PostgreSQL cuts a connection that sends a statement of a gigabyte
 REQUEUE_S = 0.1  # seconds before a rejected job is due again

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from django.utils.translation import gettext as _
 
-from jobs import control
+from jobs import control, masking
+from jobs.domain import own_failures
 from jobs.domain.statuses import Status
 from jobs.enqueueing import enqueue
 from jobs.models import DeadLetterQueue, Job
@@ -27,5 +28,9 @@ def run(say: Callable[[str], None]) -> bool:
     watch.watch(list(wanted), say, TIMEOUT)
     found = dict(Job.objects.filter(id__in=wanted).values_list("id", "status"))
     for entry in DeadLetterQueue.objects.filter(job_id__in=wanted):
-        say(_("in the Dead Letter Queue: job %(id)d, %(error)s") % {"id": entry.job_id, "error": f"{entry.error_class}: {entry.message}"})
+        say(_("in the Dead Letter Queue: job %(id)d, %(error)s") % {"id": entry.job_id, "error": _error(entry)})
     return found == wanted
+
+
+def _error(entry: DeadLetterQueue) -> str:
+    return f"{entry.error_class}: {own_failures.said(masking.text(entry.message))}"

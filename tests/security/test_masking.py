@@ -12,14 +12,16 @@ import pytest
 from celery.result import AsyncResult
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.core.management import CommandError
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from jobs import enqueue, masking
-from jobs.celery_app import process_engine
+from jobs.celery_app import process_engine, settle
 from jobs.domain import words
 from jobs.leader import notices, publish
+from jobs.management.commands.enqueue import Command
 from jobs.models import DeadLetterQueue, Job
 from jobs.store import engine, search, transitions
 from jobs.store.transitions import Failure, Run
@@ -99,6 +101,16 @@ def test_what_flower_shows_is_masked_and_the_body_is_not() -> None:
     early = replace(row, kwargs='{"password": "' + SECRET * 2_000 + '"}')
     for each in (long, early):
         assert SECRET not in json.loads(publish.message(each, ("celery", 4)))["headers"]["kwargsrepr"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("error", [f"ValueError: boom token={SECRET}", f"ValueError: first line\nand  password: {SECRET}"])
+def test_who_waits_for_a_job_reads_no_secret(error: str) -> None:
+    job = job_in("failed")
+    Job.objects.filter(id=job.id).update(last_error=error)
+    with pytest.raises(CommandError, match=rf"{job.id} .*: ValueError: .*\*\*\*") as raised:
+        Command()._wait([job.id])
+    assert SECRET not in str(raised.value)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -268,8 +280,9 @@ def test_lists_of_the_admin_have_the_filters_and_the_order_that_they_show(client
         assert [row.pk for row in rows] == wanted, order
 
 
-def test_the_log_of_celery_is_masked(caplog: pytest.LogCaptureFixture) -> None:
-    logger = logging.getLogger("celery.app.trace")
+@pytest.mark.parametrize("name", ["celery.app.trace", "celery.worker.request", "celery.backends.base", settle.logger.name])
+def test_what_writes_the_errors_of_tasks_to_the_log_is_masked(caplog: pytest.LogCaptureFixture, name: str) -> None:
+    logger = logging.getLogger(name)
     try:
         raise ValueError(f"password={SECRET}")
     except ValueError:

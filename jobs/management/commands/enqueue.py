@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
+from jobs import masking
 from jobs.domain import own_failures
 from jobs.domain.statuses import Status
 from jobs.enqueueing import enqueue, enqueue_many
@@ -88,7 +89,7 @@ class Command(base.Command):
 
 
 def _error(text: str) -> str:
-    return own_failures.said(" ".join(text.split()))[:200]
+    return own_failures.said(" ".join(masking.text(text).split()))[:200]
 
 
 def parsed(text: str, kind: type, option: str) -> Any:
