@@ -82,7 +82,7 @@ def sleep(seconds: Annotated[float, about.SECONDS, Ge(0), Le(86_400)]) -> None:
 
 
 @shared_task(name="jobs.tasks.fail")
-def fail(message: Annotated[str, about.MESSAGE] = "This job fails on purpose.") -> None:
+def fail(message: Annotated[str, about.MESSAGE] = own_failures.ON_PURPOSE) -> None:
     """Fail each time, to try retries and the dead letter queue."""
     raise DeliberateFailure(message)
 

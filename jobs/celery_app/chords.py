@@ -13,6 +13,7 @@ from kombu.utils.json import loads
 
 from jobs.celery_app import sending, unsent
 from jobs.celery_app.encoding import text
+from jobs.domain import own_failures
 from jobs.store import caller, canvas
 from jobs.store.canvas import Part
 
@@ -61,7 +62,7 @@ def _fire(backend: Any, cursor: Any, request: Any, chord: str, failed: bool) -> 
     except (psycopg2.Error, DatabaseError):
         raise
     except Exception as error:  # a header task that failed, whatever it raised, or a saved group that cannot be read
-        told = error if isinstance(error, ChordError) else _chord_error(f"Join error: {error!r}", error)
+        told = error if isinstance(error, ChordError) else _chord_error(own_failures.NOT_JOINED % {"error": repr(error)}, error)
         if not failed:
             logger.exception("chord %s: its results cannot be joined", chord)
         _fail_body(backend, callback, told)
@@ -72,7 +73,7 @@ def _fire(backend: Any, cursor: Any, request: Any, chord: str, failed: bool) -> 
         raise
     except Exception as error:  # the body cannot be sent: its errbacks hear of it, and its result is this error
         logger.exception("chord %s: its body cannot be sent", chord)
-        _fail_body(backend, callback, ChordError(f"Callback error: {error!r}"))
+        _fail_body(backend, callback, ChordError(own_failures.NO_BODY % {"error": repr(error)}))
         return
     canvas.drop_parts(cursor, chord)
 
@@ -103,7 +104,7 @@ def _value(backend: Any, task_id: str, state: str, result: str) -> Any:
     value = loads(result)
     if state in states.PROPAGATE_STATES:
         error = backend.exception_to_python(value)
-        raise _chord_error(f"Dependency {task_id} raised {error!r}", error)
+        raise _chord_error(own_failures.HEADER_FAILED % {"id": task_id, "error": repr(error)}, error)
     return value
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
 
 from jobs.celery_app import process_engine
+from jobs.domain import own_failures
 from jobs.domain.errors import JobTimeout
 
 _of_worker: list[float | None] = [None, None]  # hard, soft: of the command line or the configuration
@@ -54,7 +55,7 @@ class _Limited:
         for timer in self.timers:
             timer.close()
         if isinstance(error, _Over) and error.limits is self:
-            raise (JobTimeout(f"the job ran longer than {self.own} s") if self.own else TimeLimitExceeded(self.hard)) from None
+            raise (JobTimeout(own_failures.TOO_LONG % {"seconds": self.own}) if self.own else TimeLimitExceeded(self.hard)) from None
 
 
 class _Over(BaseException):

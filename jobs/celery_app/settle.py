@@ -99,9 +99,9 @@ def encode(result: Any) -> str:
     try:
         written = encoding.text(result)
     except EncodeError as error:
-        raise EncodeError(f"The task returned a value that is not JSON: {error}") from error
+        raise EncodeError(own_failures.NO_JSON % {"error": error}) from error
     if len(written) > LONGEST:
-        raise EncodeError(f"The task returned a value of {len(written):,} characters of JSON; a row takes {LONGEST:,}")
+        raise EncodeError(own_failures.LONG_RESULT % {"length": f"{len(written):,}", "most": f"{LONGEST:,}"})
     return written
 
 
@@ -148,7 +148,7 @@ def retry(task: Any, outcome: Any) -> None:
         return
     plan = dict(outcome.retry)
     given = plan.pop("error")
-    failure = failures.of(given or RuntimeError("the task asked to be run again"), plan.pop("traceback"))
+    failure = failures.of(given or RuntimeError(own_failures.ASKED_FOR_ANOTHER_RUN), plan.pop("traceback"))
     plan["meta"] = failures.kept(outcome, given, failure, failures.retry_traceback(failure))
     outcome.changes = []
     if _write_failure(outcome, failure, lambda cursor, failure: transitions.retry(cursor, outcome.run, failure, **plan)):
@@ -172,7 +172,7 @@ def reject(task: Any, outcome: Any, rejected: Any) -> None:
 
 def ignored(outcome: Any) -> None:
     """running -> cancelled, by the task itself: the state that it has set by hand stays, as Celery has it."""
-    cancelled(outcome, "Ignore", "the task ended itself", meta.report(*outcome.reported) if outcome.reported else None)
+    cancelled(outcome, "Ignore", own_failures.ENDED_ITSELF, meta.report(*outcome.reported) if outcome.reported else None)
 
 
 def cancelled(outcome: Any, error_class: str, message: str, more: str | None = None) -> None:

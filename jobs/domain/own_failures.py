@@ -27,7 +27,30 @@ NO_LIST: Final = gettext_noop("The positional arguments must be a list.")
 NO_NAMES: Final = gettext_noop("The named arguments must be an object with text keys.")
 STRATEGY: Final = gettext_noop("The task has a Strategy of its own (celery-batches); a job is one call of one task.")
 MANUAL: Final = gettext_noop("Turned into a failure by %(name)s to try the Dead Letter Queue")
+OUTCOME_CAME_LATE: Final = gettext_noop("%(error)s (Its outcome came later and was refused.)")
+TOO_LONG: Final = gettext_noop("the job ran longer than %(seconds)s s")
+CANCELLED: Final = gettext_noop("The job was cancelled while it ran.")
+REVOKED: Final = gettext_noop("Revoked: revoked")
+TERMINATED: Final = gettext_noop("Revoked: terminated")
+EXPIRED: Final = gettext_noop("Revoked: expired")
+ENDED_ITSELF: Final = gettext_noop("the task ended itself")
+ASKED_FOR_ANOTHER_RUN: Final = gettext_noop("the task asked to be run again")
+NO_JSON: Final = gettext_noop("The task returned a value that is not JSON: %(error)s")
+LONG_RESULT: Final = gettext_noop("The task returned a value of %(length)s characters of JSON; a row takes %(most)s")
+HEADER_FAILED: Final = gettext_noop("Dependency %(id)s raised %(error)s")  # of a chord, as Celery says it; so are the next two
+NOT_JOINED: Final = gettext_noop("Join error: %(error)s")
+NO_BODY: Final = gettext_noop("Callback error: %(error)s")
+# Of errors without a text of their own (`jobs.domain.errors`).
+WRONG: Final = gettext_noop("Something about this job is wrong.")
+HOPELESS: Final = gettext_noop("This job can never succeed; it goes to the dead letter queue without another attempt.")
+EXIT: Final = gettext_noop("The task asked its process to exit (SystemExit).")
+NO_EXCEPTION: Final = gettext_noop("The task ended by something that is no Exception.")
+NOT_COMMITTED: Final = gettext_noop(
+    "get() inside the transaction that enqueued the job would wait for ever: the job is not committed yet. Ask after the commit."
+)
+FAILED: Final = gettext_noop("The job failed for good.")
 # Of the built-in tasks.
+ON_PURPOSE: Final = gettext_noop("This job fails on purpose.")
 WRONG_SECONDS: Final = gettext_noop("seconds must be a number from 0 to 86400")
 ONE_OF_THE_FAILURES: Final = gettext_noop("failure %(number)s of %(failures)s")
 WRONG_METHOD: Final = gettext_noop("the method must be one of %(methods)s")
@@ -42,9 +65,12 @@ NOT_ALLOWED: Final = gettext_noop("the command %(name)s is not in JOBS_ALLOWED_C
 COMMAND_ENDED: Final = gettext_noop("the command ended with code %(code)s")
 
 _SENTENCES: Final = [
+    OUTCOME_CAME_LATE,  # first: the others may stand within it
     WORKER_DIED, TIME_LIMIT, WORKER_STOPPED, ASKED_TO_STOP, UNKNOWN_TASK, NO_OUTCOME, UNWRITABLE, REPLACEMENT_ENDED, UNREADABLE,
     UNREADABLE_OPTIONS, NO_OPTIONS, NO_LIST, NO_NAMES, STRATEGY, MANUAL, WRONG_SECONDS, ONE_OF_THE_FAILURES, WRONG_METHOD, WRONG_SCHEME,
-    NO_URL, PRIVATE_ADDRESS, ANSWERED, NO_RECIPIENT, NO_ADDRESS, LONG_SUBJECT, NOT_ALLOWED, COMMAND_ENDED,
+    NO_URL, PRIVATE_ADDRESS, ANSWERED, NO_RECIPIENT, NO_ADDRESS, LONG_SUBJECT, NOT_ALLOWED, COMMAND_ENDED, TOO_LONG, CANCELLED, REVOKED,
+    TERMINATED, EXPIRED, ENDED_ITSELF, ASKED_FOR_ANOTHER_RUN, NO_JSON, LONG_RESULT, HEADER_FAILED, NOT_JOINED, NO_BODY, WRONG, HOPELESS, EXIT,
+    NO_EXCEPTION, NOT_COMMITTED, FAILED, ON_PURPOSE,
 ]  # fmt: skip
 _VALUE: Final = re.compile(r"%\((\w+)\)s")
 
@@ -67,6 +93,8 @@ def said(text: str) -> str:
         if found := stored.fullmatch(text):
             values = found.groupdict()
             prefix = values.pop("prefix")
-            told = gettext(sentence) % {name: f"\u2068{value}\u2069" for name, value in values.items()} if values else gettext(sentence)
+            told = gettext(sentence)
+            if values:
+                told %= {name: f"\u2068{said(value)}\u2069" for name, value in values.items()}
             return f"{prefix}\u2068{told}\u2069"
     return text

@@ -2,9 +2,10 @@
 
 from typing import Any, Final
 
+from jobs.domain import own_failures
 from jobs.store.transitions import STOPPED, Failure, Run, parameters
 
-LATE: Final = " (Its outcome came later and was refused.)"
+LATE: Final = own_failures.OUTCOME_CAME_LATE % {"error": ""}
 
 
 def was_written(cursor: Any, run: Run, failure: Failure | None = None) -> bool:

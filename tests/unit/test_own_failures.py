@@ -5,12 +5,13 @@ import re
 import pytest
 from django.utils import translation
 
-from jobs.domain import own_failures
+from jobs.domain import errors, own_failures
 
 SENTENCES = [text for name, text in vars(own_failures).items() if name.isupper() and not name.startswith("_")]
 VALUES = {
     "task": "'shop.pay'", "state": "FAILURE", "error": "line 1:\nno (comma)", "name": "sara",
     "number": "1", "failures": "2", "methods": "GET, HEAD", "address": "no@", "status": "404", "body": "gone:\nno", "code": "3",
+    "seconds": "2", "length": "200,000,000", "most": "100,000,000", "id": "1-2",
 }  # fmt: skip
 
 
@@ -38,3 +39,16 @@ def test_each_is_said_in_both_languages(sentence: str, prefix: str) -> None:
 def test_what_is_not_ours_stays(text: str) -> None:
     with translation.override("ar"):
         assert own_failures.said(text) == text
+
+
+@pytest.mark.parametrize("kind", [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.JobError)])
+def test_what_an_error_says_without_a_text_of_its_own_is_ours(kind: type[Exception]) -> None:
+    with translation.override("ar"):
+        assert own_failures.said(str(kind())) != str(kind())
+
+
+def test_what_stands_within_a_sentence_is_said_too() -> None:
+    with translation.override("ar"):
+        died = own_failures.said(own_failures.WORKER_DIED)
+        late = own_failures.said(f"WorkerLost: {own_failures.WORKER_DIED} (Its outcome came later and was refused.)")
+    assert late == f"WorkerLost: \u2068\u2068{died}\u2069 (وصلت نتيجتها لاحقًا ورُفضت.)\u2069"
