@@ -1,5 +1,6 @@
 """The page of job types: every task, with the numbers of its newest jobs."""
 
+import html
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.test import Client
 
 from jobs import registry
 from jobs.store import types
+from jobs.web.views import types as view
 
 pytestmark = pytest.mark.django_db
 
@@ -74,3 +76,21 @@ def test_the_whole_documentation_is_shown(client: Client, monkeypatch: pytest.Mo
     monkeypatch.setattr(registry.job_types()["jobs.tasks.sleep"], "__doc__", "Sleep.\n\n    Uses <no> slot\n      of its own.\n    ")
     page = client.get("/jobs/types/").content.decode()
     assert '<pre class="code" dir="auto">Uses &lt;no&gt; slot\n  of its own.</pre>' in page
+
+
+def test_the_options_that_a_task_sets_itself_are_shown(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    task = registry.job_types()["jobs.tasks.sleep"]
+    given: dict[str, Any] = {
+        "soft_time_limit": 5, "ignore_result": True, "autoretry_for": (OSError,), "dont_autoretry_for": [KeyError], "retry_backoff": 2,
+        "retry_backoff_max": 90, "retry_jitter": False, "throws": (ValueError, LookupError),
+    }  # fmt: skip
+    assert given.keys().isdisjoint(name for name, _value in view._options(task))
+    for name, value in given.items():
+        monkeypatch.setattr(task, name, value, raising=False)
+    page = html.unescape(client.get("/jobs/types/").content.decode())
+    for shown in (
+        "soft_time_limit=5", "ignore_result=True", "autoretry_for=['OSError']", "dont_autoretry_for=['KeyError']", "retry_backoff=2",
+        "retry_backoff_max=90", "retry_jitter=False", "throws=['ValueError', 'LookupError']",
+    ):  # fmt: skip
+        assert f">{shown}</bdi>" in page, shown

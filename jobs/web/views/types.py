@@ -1,7 +1,8 @@
 """The types of jobs: what each task is, and how its newest jobs fared."""
 
 import inspect
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -12,6 +13,12 @@ from jobs import registry
 from jobs.store import types
 from jobs.store.types import TypeLine
 from jobs.web.access import needs
+
+_OPTIONS: Final = (
+    "queue", "priority", "max_retries", "timeout", "time_limit", "soft_time_limit", "autoretry_for", "dont_autoretry_for", "throws",
+    "retry_kwargs", "retry_backoff", "retry_backoff_max", "retry_jitter", "rate_limit", "ignore_result",
+)  # fmt: skip
+_USUAL: Final[Sequence[tuple[str, Any]]] = (("max_retries", 3), ("retry_kwargs", {}), ("retry_backoff", False), ("ignore_result", False))
 
 
 @needs("view_job")
@@ -51,7 +58,12 @@ def _more(task: Any) -> str:
 
 def _options(task: Any) -> list[tuple[str, Any]]:
     """What the task sets itself, as Celery calls it."""
-    names = ("queue", "priority", "max_retries", "timeout", "time_limit", "autoretry_for", "rate_limit")
-    found = [(name, getattr(task, name, None)) for name in names]
-    plain = [(name, [error.__name__ for error in value] if name == "autoretry_for" and value else value) for name, value in found]
-    return [(name, value) for name, value in plain if value not in (None, (), [], "") and (name, value) != ("max_retries", 3)]
+    found = [(name, _plain(getattr(task, name, None))) for name in _OPTIONS]
+    return [(name, value) for name, value in found if value not in (None, [], "") and (name, value) not in _USUAL]
+
+
+def _plain(value: Any) -> Any:
+    """Classes of errors by their names."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(one) for one in value]
+    return value.__name__ if isinstance(value, type) else value
