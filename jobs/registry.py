@@ -4,6 +4,7 @@ import inspect
 import typing
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from traceback import walk_tb
 from typing import Any, NamedTuple
 
 from celery import current_app
@@ -78,10 +79,22 @@ def check_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Non
         raise TypeError(message)
 
 
+def is_of_the_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], error: BaseException) -> bool:
+    """Whether the task was called with as many arguments and these names, cannot be, and raised that: its body has not begun."""
+    if not isinstance(error, TypeError) or not _fits(task, len(args), tuple(kwargs)):
+        return False
+    body = getattr(_function(task), "__code__", None)
+    return all(frame.f_code is not body for frame, _line in walk_tb(error.__traceback__))
+
+
+def _function(task: Any) -> Any:
+    return inspect.unwrap(getattr(task, "_orig_run", None) or task.run)
+
+
 @lru_cache(maxsize=1024)
 def signature(task: Any) -> inspect.Signature:
     """How the task is called, without self, annotations evaluated."""
-    function = inspect.unwrap(getattr(task, "_orig_run", None) or task.run)
+    function = _function(task)
     plain = getattr(function, "__func__", function)
     try:
         hints = typing.get_type_hints(plain, include_extras=True)

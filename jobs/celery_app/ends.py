@@ -7,6 +7,7 @@ from typing import Any
 
 from celery.exceptions import Ignore, Reject, Retry, WorkerShutdown, WorkerTerminate
 
+from jobs import registry
 from jobs.celery_app import retries, settle
 from jobs.celery_app.body import is_kill
 from jobs.domain.errors import JobCancelled, JobInterrupted, PermanentError, TaskEnded, TaskExit
@@ -72,6 +73,8 @@ def _failed(task: Any, outcome: Any, error: Exception) -> None:
     final = (PermanentError, *task.throws, *(getattr(task, "dont_autoretry_for", None) or ()))
     pause = retries.pause(task.request)
     if outcome.ended_by is not None or isinstance(error, final) or pause is None:
+        return
+    if registry.is_of_the_call(task, task.request.args or (), task.request.kwargs or {}, error):  # as it would be at each attempt
         return
     outcome.retry = {"error": error, "traceback": sys.exc_info()[2], "delay": pause}
     settle.retry(task, outcome)

@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import translation
 
 from jobs import control, enqueue, enqueue_many
+from jobs.domain import own_failures
 from jobs.models import DeadLetterQueue, Job
 from jobs.store import transitions
 from jobs.store.transitions import Failure, Run
@@ -54,7 +55,7 @@ def insert(column: str, value: str) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO jobs_job (task, args, kwargs, options, max_retries)
-               VALUES ('t.add', %(args)s, %(kwargs)s, %(options)s, 0) RETURNING id""",
+               VALUES ('t.add', %(args)s, %(kwargs)s, %(options)s, 3) RETURNING id""",
             values,
         )
         return int(cursor.fetchone()[0])
@@ -80,7 +81,7 @@ def test_the_reason_is_translated(tmp_path: Path) -> None:
     with running_worker(tmp_path / "log", LANGUAGE_CODE="ar"):
         until(lambda: DeadLetterQueue.objects.filter(job=job).exists(), timeout=20)
     with translation.override("ar"):
-        assert DeadLetterQueue.objects.get(job=job).message == translation.gettext("The positional arguments must be a list.")
+        assert "يجب أن تكون المدخلات الموضعية قائمة." in own_failures.said(DeadLetterQueue.objects.get(job=job).message)
 
 
 def test_a_locked_row_holds_up_no_other_job(tmp_path: Path) -> None:

@@ -1,0 +1,75 @@
+"""What is said of a call by the signature of its task."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import pytest
+from celery import current_app
+
+from jobs import registry
+from jobs.integrations import coroutines
+
+
+def with_a_session(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def wrapper(*args: Any) -> Any:
+        return function("session", *args)
+
+    return wrapper
+
+
+def add(a: int, b: int = 1) -> int:
+    return a + b
+
+
+def bound(self: Any, a: int) -> int:
+    return a + 1
+
+
+def needs(session: str, a: int) -> int:
+    return a + 1
+
+
+async def later(a: int) -> int:
+    return a + 1
+
+
+MADE: dict[str, Any] = {
+    "plain": (add, {}),
+    "bound": (bound, {"bind": True}),
+    "retried": (add, {"autoretry_for": (KeyError,)}),
+    "decorated": (with_a_session(needs), {}),
+    "coroutine": (wraps(later)(lambda *args, **kwargs: coroutines.run(later, *args, **kwargs)), {}),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "args", "kwargs", "expected"),
+    [
+        ("plain", [], {}, True),
+        ("plain", [1, 2, 3], {}, True),
+        ("plain", [1], {"c": 1}, True),
+        ("plain", ["x"], {}, False),
+        ("bound", [], {}, True),
+        ("bound", ["x"], {}, False),
+        ("retried", [], {}, True),
+        ("retried", ["x"], {}, False),
+        ("decorated", ["x"], {}, False),  # by its signature it takes two
+        ("decorated", [], {}, True),
+        ("coroutine", [], {}, True),
+        ("coroutine", ["x"], {}, False),
+    ],
+)
+def test_a_call_that_no_attempt_could_make_is_told_from_an_error_of_the_body(
+    kind: str, args: list[Any], kwargs: dict[str, Any], expected: bool
+) -> None:
+    function, options = MADE[kind]
+    task = current_app.task(function, name=f"called.{kind}", shared=False, **options)
+    try:
+        with pytest.raises(TypeError) as raised:
+            task(*args, **kwargs)
+        assert registry.is_of_the_call(task, args, kwargs, raised.value) is expected
+        assert not registry.is_of_the_call(task, args, kwargs, ValueError("no TypeError"))
+    finally:
+        current_app.tasks.unregister(f"called.{kind}")
