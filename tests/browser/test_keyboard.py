@@ -11,8 +11,8 @@ from jobs import enqueue
 from jobs.models import Job
 from tests.browser.login import PATIENCE, log_in
 from tests.browser.scene import played
+from tests.browser.waiting import renewed
 from tests.rows import job_in
-from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FOCUSED = """() => {
@@ -30,13 +30,6 @@ def tab_to(page: Page, wanted: str, most: int = 120) -> None:
         if page.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
             return
     raise AssertionError(f"{wanted} cannot be reached by Tab")
-
-
-def renewed(page: Page) -> None:
-    """Wait until the live part was written anew."""
-    page.evaluate("document.querySelector('#live').old = true")
-    new = "!document.querySelector('#live').old"
-    until(lambda: page.wait_for_timeout(50) or page.evaluate(new), timeout=PATIENCE / 1000, what="renewal")
 
 
 @pytest.mark.parametrize("language", ["ar", "en"])

@@ -93,6 +93,10 @@ document.addEventListener("keydown", ({ key }) => {
 document.addEventListener("click", ({ target }) => {
   document.querySelectorAll(".menu[open]").forEach((menu) => { if (!menu.contains(target)) menu.open = false; });
 });
+document.addEventListener("focusout", ({ target, relatedTarget }) => {
+  const menu = target.closest(".menu[open]");
+  if (menu && relatedTarget && !menu.contains(relatedTarget)) menu.open = false;
+});
 
 // The language and the colours are changed by a page that is opened anew: what was typed on it comes along.
 const typed = () => [...document.querySelectorAll("main form[method=post] :is(input:not([type=hidden]), select, textarea)")];
