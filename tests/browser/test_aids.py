@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.rows import job_in
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -35,3 +37,20 @@ def test_the_menu_closes_when_the_focus_leaves_it(page: Page) -> None:
     expect(last).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.locator(".menu-box")).to_be_hidden()
+
+
+def test_the_keys_of_the_list_are_those_of_any_keyboard(page: Page) -> None:
+    jobs = [job_in("completed", name=f"Report {number}").pk for number in range(3)][::-1]
+    page.goto("/jobs/?live=off")
+    press = """([key, code]) =>
+      document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key, code, bubbles: true, cancelable: true}))"""
+    page.keyboard.press("j")
+    expect(page.locator(f"#job-{jobs[0]}")).to_be_focused()  # from nowhere: the first row
+    page.evaluate(press, ["ت", "KeyJ"])
+    expect(page.locator(f"#job-{jobs[1]}")).to_be_focused()
+    page.evaluate(press, ["ء", "KeyX"])
+    expect(page.locator(f"#pick-{jobs[1]}")).to_be_checked()
+    page.evaluate(press, ["ن", "KeyK"])
+    expect(page.locator(f"#job-{jobs[0]}")).to_be_focused()
+    page.evaluate(press, ["h", "KeyJ"])  # a Latin keyboard that has its letters elsewhere
+    expect(page.locator(f"#job-{jobs[0]}")).to_be_focused()

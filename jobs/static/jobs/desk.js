@@ -117,18 +117,21 @@ document.addEventListener("input", ({ target }) => {
   option.parentElement.querySelectorAll(".option input:not([type=radio])").forEach((one) => { if (!option.contains(one)) one.value = ""; });
 });
 
-// In a list of jobs: arrows (or j and k) go from row to row, x chooses the row.
+// In a list of jobs: arrows (or j and k) go from row to row, x chooses the row. Where the focus is nowhere, j and k begin with the first row.
 document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  const key = event.key > "~" ? event.code.slice(-1).toLowerCase() : event.key; // a keyboard without Latin letters: what lies in the place
+  const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[key];
   const row = event.target.closest("[data-keys] tbody tr");
-  if (!row || event.ctrlKey || event.altKey || event.metaKey) return;
-  const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
-  if (step) {
+  if (row && step) {
     const rows = [...row.parentElement.rows];
     const next = rows[rows.indexOf(row) + step];
     const kind = event.target.matches("input") ? "input" : "a";
     if (next) (next.querySelector(kind) || next.querySelector("a"))?.focus();
     event.preventDefault();
-  } else if (event.key === "x") {
+  } else if (row && key === "x") {
     row.querySelector(".pick input")?.click();
+  } else if (event.target === document.body && step && key.length === 1) {
+    document.querySelector("[data-keys] tbody a")?.focus();
   }
 });
