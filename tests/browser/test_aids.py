@@ -1,8 +1,15 @@
 """With a page enlarged, another keyboard, a screen reader, colours of the system's own, or on paper."""
 
 import pytest
+from django.core.cache import cache
+from django.db import connection
 from playwright.sync_api import Page, expect
 
+from jobs import enqueue
+from jobs.store import transitions
+from jobs.store.transitions import Run
+from tests.browser.scene import played
+from tests.browser.waiting import renewed
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,6 +44,38 @@ def test_the_menu_closes_when_the_focus_leaves_it(page: Page) -> None:
     expect(last).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.locator(".menu-box")).to_be_hidden()
+
+
+SAID = """() => { window.said = []; new MutationObserver(() => window.said.push(document.querySelector("#said").textContent))
+  .observe(document.querySelector("#said"), {childList: true, characterData: true, subtree: true}); }"""
+
+
+def test_a_screen_reader_and_the_title_are_told_each_state_of_a_job_once(page: Page) -> None:
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, name="Nightly")
+    page.goto(f"/jobs/{job.pk}/")
+    expect(page).to_have_title(f"قيد الانتظار · Nightly · {job.pk} · مكتب المهام")
+    page.evaluate(SAID)
+    run = Run(id=job.id, runs=1)
+    with connection.cursor() as cursor:
+        assert transitions.claim(cursor, run, task_id=job.task_id, worker=1, queue=job.queue, priority=job.priority)
+        expect(page.locator("#said[role=status]")).to_have_text("قيد التنفيذ")
+        renewed(page)  # with another duration, and nothing to say
+        assert transitions.complete(cursor, run, result="null")
+    expect(page.locator("#said")).to_have_text("مكتملة")
+    assert page.evaluate("window.said") == ["قيد التنفيذ", "مكتملة"]
+    expect(page).to_have_title(f"مكتملة · Nightly · {job.pk} · مكتب المهام")
+
+
+def test_a_screen_reader_is_told_when_the_health_of_the_whole_changes(page: Page) -> None:
+    page.goto("/")
+    before = page.locator("#health").inner_text()
+    page.evaluate(SAID)
+    assert page.locator("#live [role=status]").count() == 0, "it would be read anew with each renewal"
+    with played():
+        cache.clear()
+        expect(page.locator("#health")).not_to_have_text(before)
+        expect(page.locator("#said")).to_have_text(page.locator("#health").inner_text())
+    assert len(page.evaluate("window.said")) == 1
 
 
 def test_the_keys_of_the_list_are_those_of_any_keyboard(page: Page) -> None:

@@ -50,6 +50,13 @@ document.addEventListener("htmx:afterSwap", () => {
   if (focused?.isConnected && focused !== document.body) focused.focus({ preventScroll: true });
 });
 
+// What a screen reader is told of a part that is renewed: once, when it is another than before.
+const toSay = () => document.querySelector("[data-say]")?.dataset.say;
+let told = toSay();
+document.addEventListener("htmx:afterSwap", () => {
+  if (toSay() !== told) document.getElementById("said").textContent = told = toSay();
+});
+
 // On a narrow screen the row of pages scrolls: show the one that is open.
 document.querySelectorAll(".nav [aria-current], .tabs [aria-current]").forEach((one) => {
   const row = one.closest(".nav, .tabs");

@@ -20,7 +20,7 @@ from jobs.models.dead_letter import Resolution
 from jobs.web.access import needs
 from jobs.web.addresses import posted_from
 from jobs.web.forms import PriorityForm, ReasonForm
-from jobs.web.labels import isolated, ltr
+from jobs.web.labels import STATE_LABELS, isolated, ltr
 from jobs.web.live import render_live
 from jobs.web.relations import relations
 from jobs.web.reports import page_actor, say
@@ -39,7 +39,7 @@ def job_detail(request: HttpRequest, pk: int) -> HttpResponse:
     def context() -> dict[str, Any]:
         return _job_context(get_object_or_404(Job.objects.select_related("created_by"), pk=pk))
 
-    return render_live(request, "jobs/job/detail.html", "jobs/job/_live.html", context)
+    return render_live(request, "jobs/job/detail.html", "jobs/job/_part.html", context)
 
 
 def _job_context(job: Job) -> dict[str, Any]:
@@ -51,6 +51,7 @@ def _job_context(job: Job) -> dict[str, Any]:
     return {
         "job": job,
         "state": job.state.value,
+        "word": STATE_LABELS[job.state],
         "ended": Status(job.status) in ENDED,
         "answer": why(job) if job.status == Status.PENDING else None,
         "now": _now(job, acts, worker),
