@@ -1,5 +1,7 @@
 """With a page enlarged, another keyboard, a screen reader, colours of the system's own, or on paper."""
 
+from base64 import b64encode
+
 import pytest
 from django.core.cache import cache
 from django.db import connection
@@ -93,3 +95,29 @@ def test_the_keys_of_the_list_are_those_of_any_keyboard(page: Page) -> None:
     expect(page.locator(f"#job-{jobs[0]}")).to_be_focused()
     page.evaluate(press, ["h", "KeyJ"])  # a Latin keyboard that has its letters elsewhere
     expect(page.locator(f"#job-{jobs[0]}")).to_be_focused()
+
+
+COLOURS = """async (picture) => {
+  const bytes = Uint8Array.from(atob(picture), (one) => one.charCodeAt(0));
+  const image = await createImageBitmap(new Blob([bytes], {type: "image/png"}));
+  const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d", {willReadFrequently: true});
+  canvas.drawImage(image, 0, 0);
+  const colour = (x) => canvas.getImageData(x, Math.floor(image.height / 2), 1, 1).data.join();
+  return [colour(Math.floor(image.width * 0.1)), colour(Math.floor(image.width * 0.9))];
+}"""
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_bars_and_the_open_page_are_seen_in_the_systems_own_colours(page: Page, theme: str) -> None:
+    page.emulate_media(forced_colors="active", color_scheme=theme)
+    with played() as jobs:
+        cache.clear()
+        for address, bar in ((f"/jobs/{jobs['running']}/", "progress"), ("/", ".slot meter")):
+            page.goto(address)
+            page.evaluate("Object.defineProperty(document, 'hidden', {get: () => true})")
+            page.evaluate("bar => { const one = document.querySelector(bar); one.value = one.max / 2; }", bar)
+            done, rest = page.evaluate(COLOURS, b64encode(page.locator(bar).first.screenshot()).decode())
+            assert done != rest, address
+    edge = "one => getComputedStyle(one).borderBlockEndColor"
+    here, there = (page.locator(f".nav a{which}").first.evaluate(edge) for which in ("[aria-current]", ":not([aria-current])"))
+    assert here != there
