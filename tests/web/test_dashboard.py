@@ -53,6 +53,16 @@ def claimed(worker: int, *, ago: float = 0.0, **options: Any) -> Job:
     return job
 
 
+def test_whether_each_part_works_is_said_in_words_too(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def parts() -> list[str]:
+        found = re.findall(r"<li>(.*?)</li>", page().split('aria-label="Parts of the system"')[1].split("</ul>")[0])
+        return [re.sub("<[^>]+>", "", text) for text in found]
+
+    assert parts() == ["PostgreSQL: works", "Redis: works", "Leader: does not work", "0 workers"]
+    monkeypatch.setattr(stats, "redis_lives", lambda: False)
+    assert parts()[1] == "Redis: does not work"
+
+
 def notes(text: str) -> dict[str, str]:
     """The line below each number, by the state."""
     return dict(re.findall(r'\?status=(\w+)">.*?<span class="counts-sub">(.*?)</span>', text))
