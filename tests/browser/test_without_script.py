@@ -76,3 +76,10 @@ def test_an_ended_job_runs_again_as_a_new_one(plain: Page) -> None:
     plain.click("main form[method=post] button.btn-main")
     expect(plain.locator("h1")).to_contain_text("Nightly")
     assert [job.kwargs for job in Job.objects.order_by("id")] == [{"seconds": 0}, {"seconds": 7.0}]
+
+
+def test_what_only_a_script_renews_does_not_say_that_it_lives(plain: Page) -> None:
+    for address in ("/", "/jobs/", "/jobs/queues/", "/jobs/workers/"):
+        plain.goto(address)
+        expect(plain.locator("h1")).to_be_visible()
+        expect(plain.locator(".live")).to_be_hidden()
