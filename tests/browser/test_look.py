@@ -58,6 +58,7 @@ def addresses(jobs: dict[str, int]) -> dict[str, str]:
         "audit": "/jobs/audit/",
         "audit-found": "/jobs/audit/?verb=priority&actor=sara",
         "dead-letters": "/jobs/dead-letters/",
+        "dead-letters-none": "/jobs/dead-letters/?q=nobody-has-this-error",
         "dead-letters-resolved": "/jobs/dead-letters/?show=resolved",
         "error-404": "/no-such-page/",
         "admin": "/admin/",

@@ -56,6 +56,14 @@ def test_the_tabs_have_numbers_which_end_somewhere(staff: Client, monkeypatch: p
     assert [number for *_, number in filtered] == [None] * 3, "they would be those of all entries"
 
 
+def test_a_list_without_entries_has_no_column_to_choose_them(staff: Client) -> None:
+    choose = b'<th scope="col" class="pick">'
+    assert choose not in staff.get("/jobs/dead-letters/").content, "a heading of nothing"
+    failed("one")
+    assert choose in staff.get("/jobs/dead-letters/").content
+    assert choose not in staff.get("/jobs/dead-letters/?q=nobody").content
+
+
 def test_equal_errors_are_one_group() -> None:
     failed("order 1 has no price")
     failed("order 22 has no price")
