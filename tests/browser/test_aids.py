@@ -8,9 +8,10 @@ from django.db import connection
 from playwright.sync_api import Page, expect
 
 from jobs import enqueue
+from jobs.models import Attempt, Job
 from jobs.store import transitions
 from jobs.store.transitions import Run
-from tests.browser.scene import played
+from tests.browser.scene import TRACEBACK, played
 from tests.browser.waiting import renewed
 from tests.rows import job_in
 
@@ -121,3 +122,18 @@ def test_bars_and_the_open_page_are_seen_in_the_systems_own_colours(page: Page, 
     edge = "one => getComputedStyle(one).borderBlockEndColor"
     here, there = (page.locator(f".nav a{which}").first.evaluate(edge) for which in ("[aria-current]", ":not([aria-current])"))
     assert here != there
+
+
+def test_paper_shows_all_of_a_text_and_nothing_to_press(page: Page) -> None:
+    with played() as jobs:
+        failed = jobs["failed"]
+        Job.objects.filter(pk=failed).update(kwargs={"seconds": 1, "note": "x" * 400})
+        Attempt.objects.filter(job=failed).update(traceback=TRACEBACK.replace("order.lines", "order.lines" * 40), message="no price " * 60)
+        page.emulate_media(media="print")
+        for address in (f"/jobs/{failed}/", "/jobs/", "/"):
+            page.goto(address)
+            page.set_viewport_size({"width": 718, "height": 1000})  # A4 between its margins
+            cut = "[...document.querySelectorAll('main *')].filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 1)"
+            assert page.evaluate(f"{cut}.map((one) => one.outerHTML.slice(0, 80))") == [], address
+            for part in (".nav", ".find", ".menu", "main button", ".filters", ".live"):
+                assert page.locator(f"{part}:visible").count() == 0, (address, part)
