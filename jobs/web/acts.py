@@ -16,7 +16,7 @@ from jobs.web.values import one_line
 def act_text(batch: Batch, number: int | None = None) -> str:
     """The verb for `number` jobs of the batch, all of them when it is None."""
     number = batch.total if number is None else number
-    return _text(batch.what, number, entries=batch.entries) % {"number": f"{number:,}"}
+    return _text(batch.what, number) % {"number": f"{number:,}"}
 
 
 def argument_label(name: str) -> str:
@@ -37,14 +37,12 @@ def options(batch: Batch) -> list[tuple[str, str]]:
     return shown + [(label, str(given[name])) for name, label in labels.items() if given.get(name) not in ("", None)]
 
 
-def _text(verb: Verb, number: int, *, entries: bool) -> str:
+def _text(verb: Verb, number: int) -> str:
     match verb:
         case Verb.CANCEL:
             return ngettext("Cancel %(number)s job", "Cancel %(number)s jobs", number)
-        case Verb.REPROCESS if entries:
-            return ngettext("Reprocess %(number)s job", "Reprocess %(number)s jobs", number)
         case Verb.REPROCESS:
-            return ngettext("Run %(number)s job again", "Run %(number)s jobs again", number)
+            return ngettext("Reprocess %(number)s job", "Reprocess %(number)s jobs", number)
         case Verb.PRIORITY:
             return ngettext("Change the priority of %(number)s job", "Change the priority of %(number)s jobs", number)
         case Verb.QUEUE:

@@ -120,7 +120,7 @@ def _dead_alerts(dead: int, new: int) -> list[Alert]:
             "%(number)s of them in the last 10 minutes: it goes on.", "%(number)s of them in the last 10 minutes: it goes on.", new
         )
         fact = f"{fact} {more % {'number': at_most(new, stats.NEWEST)}}"
-    advice = _("Read the error, mend its cause, then run the jobs again or mark them as resolved.")
+    advice = _("Read the error, mend its cause, then reprocess the jobs or mark them as resolved.")
     return [Alert(bad=True, fact=fact, advice=advice, url=reverse("jobs:dead_letters"), link=_("Show the dead letters"))]
 
 

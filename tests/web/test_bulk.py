@@ -226,7 +226,7 @@ def test_old_previews_are_pruned() -> None:
     ("verb", "status", "one", "two"),
     [
         ("cancel", "pending", "Cancel 1 job", "Cancel 2 jobs"),
-        ("reprocess", "cancelled", "Run 1 job again", "Run 2 jobs again"),
+        ("reprocess", "cancelled", "Reprocess 1 job", "Reprocess 2 jobs"),
         ("priority", "pending", "Change the priority of 1 job", "Change the priority of 2 jobs"),
         ("queue", "pending", "Move 1 job to another queue", "Move 2 jobs to another queue"),
         ("delete", "completed", "Delete 1 job", "Delete 2 jobs"),
@@ -245,6 +245,16 @@ def test_the_button_repeats_verb_and_number(staff: Client, verb: str, status: st
     asked = {"priority": "<dt>Priority</dt><dd><bdi>9</bdi></dd>", "queue": "<dt>Queue</dt><dd><bdi>slow</bdi></dd>"}
     assert [name for name, shown in asked.items() if shown in page] == [verb] * (verb in asked)
     assert two in staff.get("/jobs/batches/").content.decode()
+
+
+@pytest.mark.parametrize(("language", "verb"), [("en", "Reprocess"), ("ar", "إعادة المعالجة")])
+def test_to_reprocess_has_one_name_on_a_jobs_page_and_in_lists(staff: Client, language: str, verb: str) -> None:
+    job = job_in("failed")
+    staff.cookies["django_language"] = language
+    for address in (f"/jobs/{job.pk}/", "/jobs/", "/jobs/dead-letters/"):
+        page = staff.get(address).content.decode()
+        buttons = re.findall(r'<button [^>]*"(?:[^">]*/)?reprocess/?"[^>]*>(?:<svg.*?</svg>)?(.*?)</button>', page)
+        assert [text.removesuffix("…") for text in buttons] == [verb], address
 
 
 def test_a_preview_says_when_there_is_nothing_to_do_or_somebody_else_has_to_do_it(staff: Client) -> None:
