@@ -1,5 +1,7 @@
 """The preview of an act on many jobs promises what then happens."""
 
+import re
+
 import pytest
 from django.db.models.functions import Now
 from django.test import Client
@@ -9,7 +11,7 @@ from jobs.domain.actors import Actor, Source
 from jobs.models import Batch, Job
 from jobs.models.audit import Verb
 from jobs.web.forms import PERMISSIONS
-from tests.rows import job_in
+from tests.rows import inserted, job_in
 
 pytestmark = pytest.mark.django_db
 SARA = Actor(name="sara", source=Source.PAGE)
@@ -25,12 +27,23 @@ def page_of(client: Client, draft: Batch) -> str:
 def test_jobs_with_an_open_dead_letter_are_not_promised_to_be_deleted(sara: Client) -> None:
     failed = [job_in("failed").pk, job_in("failed").pk]
     content = page_of(sara, batches.draft(Verb.DELETE, failed, SARA))
-    assert "0 jobs will be changed" in content
+    assert "0 jobs will be deleted" in content
     assert f"2 jobs stay as they are: {OPEN}" in content
     assert '<button class="btn btn-l' not in content
     content = page_of(sara, batches.draft(Verb.DELETE, [*failed, job_in("completed").pk], SARA))
-    assert "1 job will be changed" in content
+    assert "1 job will be deleted" in content
     assert ">Delete 1 job</button>" in content
+
+
+def test_the_tasks_of_a_preview_add_up(sara: Client) -> None:
+    jobs = [inserted(f"shop.tasks.t{kind}") for kind in range(8) for _ in range(9 - kind)]
+    content = page_of(sara, batches.draft(Verb.CANCEL, jobs, SARA))
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th><td class="num"><b>(\d+)</b>', content)
+    assert [number for _task, number in rows] == ["9", "8", "7", "6", "5", "9"]
+    assert rows[-1][0] == "3 other tasks"
+    assert f"{len(jobs)} jobs will be changed" in content
+    five = page_of(sara, batches.draft(Verb.CANCEL, jobs[:35], SARA))
+    assert "other task" not in five
 
 
 def test_jobs_that_run_are_not_promised_to_be_cancelled(sara: Client) -> None:

@@ -69,6 +69,7 @@ def preview(request: HttpRequest, batch: Batch, form: BulkForm) -> HttpResponse:
     """How many jobs are meant, which they are, and what will be left."""
     foreseen = control.foresee(batch.what, batch.ids)
     changed = foreseen.tasks.total()
+    tasks = foreseen.tasks.most_common(SAMPLE) if len(foreseen.tasks) > 1 else []
     dress(form)
     context = {
         "batch": batch,
@@ -77,7 +78,9 @@ def preview(request: HttpRequest, batch: Batch, form: BulkForm) -> HttpResponse:
         "running": foreseen.running,
         "at_once": changed - foreseen.running,
         "left": foreseen.left.most_common(),
-        "tasks": foreseen.tasks.most_common(SAMPLE) if len(foreseen.tasks) > 1 else [],
+        "tasks": tasks,
+        "other_tasks": len(foreseen.tasks) - len(tasks) if tasks else 0,
+        "of_others": changed - sum(number for _task, number in tasks),
         "sample": Job.objects.filter(pk__in=foreseen.newest).order_by("-pk")[:SAMPLE],
         "mine": batch.actor == request.user.get_username(),
         "background": batch.total > batches.AT_ONCE,
