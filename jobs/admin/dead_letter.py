@@ -11,11 +11,12 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import npgettext
+from django.utils.translation import npgettext, pgettext_lazy
 
 from jobs import dead_letters, error_groups
 from jobs.admin import shown
 from jobs.admin.confirm import ask
+from jobs.admin.filters import FailedFilter
 from jobs.admin.lists import ListAdmin, ids
 from jobs.admin.reasons import ActionForm, reason_of
 from jobs.domain import own_failures
@@ -43,7 +44,7 @@ class DeadLetterQueueAdmin(ListAdmin):
         "shown_owner",
         "notified_at",
     )
-    list_filter = ("resolution", ("failed_at", admin.DateFieldListFilter))
+    list_filter = ("resolution", ("failed_at", FailedFilter))
     search_fields = ("job",)  # shows the box; `get_search_results` reads it
     sortable_by = ("number",)
     fieldsets = (
@@ -77,11 +78,11 @@ class DeadLetterQueueAdmin(ListAdmin):
     def number(self, entry: DeadLetterQueue) -> int:
         return entry.pk
 
-    @admin.display(description=_("job"))
+    @admin.display(description=pgettext_lazy("field", "job"))
     def shown_job(self, entry: DeadLetterQueue) -> str:
         return shown.name(str(entry.job))
 
-    @admin.display(description=_("job"))
+    @admin.display(description=pgettext_lazy("field", "job"))
     def linked_job(self, entry: DeadLetterQueue) -> str:
         return format_html('<a href="{}">{}</a>', reverse("admin:jobs_job_change", args=[entry.job_id]), shown.name(str(entry.job)))
 

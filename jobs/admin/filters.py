@@ -12,6 +12,22 @@ from jobs.models import Job
 from jobs.store import stats
 
 
+class CreatedFilter(admin.DateFieldListFilter):
+    """When jobs were created; behind Django's “By …” stands a noun."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = _("time of creation")
+
+
+class FailedFilter(admin.DateFieldListFilter):
+    """When entries failed."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = _("time of failure")
+
+
 class PriorityFilter(admin.SimpleListFilter):
     """The ten priorities."""
 

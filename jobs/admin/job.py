@@ -13,7 +13,7 @@ from django.utils.translation import npgettext
 from jobs import batches, control, masking, registry
 from jobs.admin import shown
 from jobs.admin.confirm import ask
-from jobs.admin.filters import PriorityFilter, QueueFilter
+from jobs.admin.filters import CreatedFilter, PriorityFilter, QueueFilter
 from jobs.admin.lists import ListAdmin, ids
 from jobs.admin.reasons import ActionForm, reason_of
 from jobs.domain import priority
@@ -101,7 +101,7 @@ class JobAdmin(ListAdmin):
 
     list_display = ("number", "shown_name", "task", "status", "priority", "queue", "attempts", "run_at", "finished_at")
     list_display_links = ("number", "shown_name")
-    list_filter = ("status", PriorityFilter, QueueFilter, ("created_at", admin.DateFieldListFilter))
+    list_filter = ("status", PriorityFilter, QueueFilter, ("created_at", CreatedFilter))
     search_fields = ("id",)  # shows the box; `get_search_results` reads it
     sortable_by = ("number",)  # any other order would sort the whole table
     list_select_related = False

@@ -23,7 +23,7 @@ class Attempt(models.Model):
     """What happened in one run; a run that completed needs no row, the job says it all."""
 
     id = models.BigAutoField(primary_key=True)
-    job = models.ForeignKey(Job, models.CASCADE, related_name="attempt_set", verbose_name=_("job"))
+    job = models.ForeignKey(Job, models.CASCADE, related_name="attempt_set", verbose_name=pgettext_lazy("field", "job"))
     run = models.IntegerField(_("run"))  # job.runs of that run
     outcome = models.TextField(_("outcome"), choices=list(OUTCOME_LABELS.items()))
     error_class = models.TextField(_("error class"), db_default="")

@@ -71,7 +71,7 @@ class Audit(models.Model):
     actor = models.TextField(_("who"))
     source = models.TextField(_("from where"), choices=list(SOURCE_LABELS.items()))
     verb = models.TextField(_("what"), choices=list(VERB_LABELS.items()))
-    job = models.BigIntegerField(_("job"), null=True)  # None: it concerned a worker or an error group
+    job = models.BigIntegerField(pgettext_lazy("field", "job"), null=True)  # None: it concerned a worker or an error group
     error_group = models.TextField(_("error group"), db_default="")  # fingerprint
     name = models.TextField(_("name"), db_default="")  # of the job, else its task; of the worker; the error
     before = JSONTextField(_("before"))
@@ -91,7 +91,7 @@ class Audit(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.actor}: {self.verb} {self.job}"
+        return f"{self.actor}: {self.get_verb_display()} {self.name if self.job is None else self.job}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Records are written by jobs.store.audit, with the change itself."""

@@ -30,7 +30,7 @@ class DeadLetterQueue(models.Model):
     """One entry for each burial; the open row with no notified_at is also the outbox of the notices."""
 
     id = models.BigAutoField(primary_key=True)
-    job = models.ForeignKey(Job, models.CASCADE, related_name="dead_letters", verbose_name=_("job"))
+    job = models.ForeignKey(Job, models.CASCADE, related_name="dead_letters", verbose_name=pgettext_lazy("field", "job"))
     error_class = models.TextField(_("error class"))
     message = models.TextField(_("message"), db_default="")
     traceback = models.TextField(_("traceback"), db_default="")

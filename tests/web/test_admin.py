@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
-from jobs import dead_letters, enqueue
+from jobs import control, dead_letters, enqueue
 from jobs.admin.dead_letter import DeadLetterQueueAdmin
-from jobs.models import Attempt, DeadLetterQueue, ErrorGroup, Job
+from jobs.models import Attempt, Audit, DeadLetterQueue, ErrorGroup, Job
 from jobs.store import search
 from tests.rows import index_everything, job_in
 
@@ -51,6 +51,20 @@ def test_the_page_of_a_dead_letter_has_no_english_and_no_raw_values(arabic: Clie
     assert f"\u2066{entry.job_id}: ValueError\u2069" in page
     ErrorGroup.objects.create(fingerprint=entry.fingerprint, snoozed_until=timezone.now() + timedelta(days=2))
     assert "+00:00" not in arabic.get(f"{LETTERS}{entry.pk}/change/").content.decode()
+
+
+def test_the_words_beside_lists_and_values_are_those_of_their_place(arabic: Client) -> None:
+    entry = DeadLetterQueue.objects.get(job=job_in("failed"))
+    assert "حسب وقت الإنشاء" in text(arabic.get(JOBS).content.decode())
+    assert "حسب وقت الفشل" in text(arabic.get(LETTERS).content.decode())
+    assert "المهمة:" in text(arabic.get(f"{LETTERS}{entry.pk}/change/").content.decode()).split()
+    control.cancel([job_in("pending").pk], by="omar")
+    act = Audit.objects.latest("id")
+    page = text(arabic.get(f"/admin/jobs/audit/{act.pk}/change/").content.decode())
+    assert f"omar: ألغى {act.job}" in page
+    assert "المهمة:" in page.split()
+    with translation.override("en"):
+        assert str(Audit(actor="omar", verb="drain", name="w@host")) == "omar: worker drained w@host"
 
 
 def test_the_pause_after_a_run_is_rounded_and_has_its_unit(arabic: Client) -> None:
