@@ -14,4 +14,5 @@ urlpatterns = [
     path("i18n/setlang/", language, name="set_language"),
     path("", include("jobs.web.urls")),
 ]
+handler400 = "jobs.web.views.errors.bad_request"
 handler500 = "jobs.web.views.errors.server_error"

@@ -8,7 +8,8 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.loader import render_to_string
 from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext as _
 
@@ -34,6 +35,8 @@ def needs(permission: str, *, kept: Mapping[str, Any] = SEEN) -> Callable[[View]
             if request.method == "POST" and not request.user.is_authenticated:
                 return send_again(request)
             response = known(request, *args, **kwargs)
+            if isinstance(response, HttpResponseNotAllowed):
+                response.content = render_to_string("jobs/405.html", {}, request)  # Django's has nothing to read
             patch_cache_control(response, **kept)
             return response
 

@@ -132,3 +132,28 @@ def test_a_refusal_of_the_admin_says_the_zone_and_the_version(client: Client) ->
     assert answer.status_code == 403
     assert '<bdi dir="ltr">Asia/Kolkata</bdi>' in answer.content.decode()
     assert f"jobs {__version__}" in answer.content.decode()
+
+
+@pytest.mark.parametrize(("language", "words"), [("ar", "لا يقبل هذا العنوان طلبًا كهذا"), ("en", "This address takes no such request")])
+def test_what_an_address_does_not_take_is_refused_by_a_page(staff: Client, language: str, words: str) -> None:
+    staff.cookies["django_language"] = language
+    for method, address in (("post", "/jobs/types/"), ("put", "/jobs/create/"), ("delete", "/jobs/1/cancel/")):
+        answer = getattr(staff, method)(address)
+        assert (answer.status_code, "Allow" in answer.headers) == (405, True)
+        assert f"<h1>{words}</h1>" in answer.content.decode()
+        assert f'href="{address}"' in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("ar", "لا يجيب هذا الخادم على هذا الاسم"), ("en", "This server does not answer to that name")]
+)
+def test_a_wrong_host_is_refused_in_the_visitors_language(client: Client, settings: Any, language: str, words: str) -> None:
+    settings.ALLOWED_HOSTS, settings.DEBUG = ["localhost"], False
+    for address in ("/", "/jobs/", "/admin/"):
+        answer = client.get(address, headers={"host": "evil.example", "accept-language": language})
+        assert answer.status_code == 400
+        assert f"<h1>{words}</h1>" in answer.content.decode()
+        assert "evil.example" not in answer.content.decode()
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 1
+    refused = client.post("/accounts/login/", {"a": 1, "b": 2}, headers={"host": "localhost", "accept-language": "en"})
+    assert (refused.status_code, "Nothing was changed." in refused.content.decode()) == (400, True)

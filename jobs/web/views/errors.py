@@ -4,6 +4,7 @@ import logging
 import secrets
 import sys
 
+from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,6 +15,11 @@ logger = logging.getLogger(__name__)
 def unreadable(request: HttpRequest, text: str) -> HttpResponse:
     """400 for what no form of these pages sends; `text` says what to do."""
     return render(request, "jobs/400.html", {"text": text}, status=400)
+
+
+def bad_request(_request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400 for what Django itself refuses; the page needs no host, as that may be what is wrong."""
+    return render(None, "400.html", {"host": isinstance(exception, DisallowedHost)}, status=400)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
