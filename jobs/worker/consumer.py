@@ -11,8 +11,10 @@ import celery.worker.consumer
 from celery import signals
 from celery.exceptions import InvalidTaskError
 from celery.utils.functional import LRUCache
+from celery.utils.graph import DependencyGraph
 from celery.worker import state
 from kombu.exceptions import ContentDisallowed, DecodeError
+from kombu.utils.imports import symbol_by_name
 
 from jobs.celery_app import process_engine, signing, transport
 from jobs.conf import configuration
@@ -45,6 +47,22 @@ class Consumer(celery.worker.consumer.Consumer):
         """Celery's, with a remote control that survives Redis, a heart that does not wait for it, and messages for free slots only."""
 
         default_steps = tuple(OURS.get(step.partition(":")[2], step) for step in celery.worker.consumer.Consumer.Blueprint.default_steps)
+
+        def _finalize_steps(self, steps: dict[str, Any]) -> list[Any]:
+            """Celery's order; where one of its steps is required that ours are in place of, ours is, or both would run."""
+            pairs = zip(celery.worker.consumer.Consumer.Blueprint.default_steps, self.default_steps, strict=True)
+            ours = {symbol_by_name(stock): symbol_by_name(step) for stock, step in pairs if stock != step}
+            self._firstpass(steps)
+            for stock in ours:
+                steps.pop(stock.name, None)
+            last = self._find_last()
+            # In the graph alone, not in the classes: a worker of a Celery app without jobs may run in this process as well.
+            edges = [(step, [ours.get(required, required) for required in step.requires]) for step in steps.values()]
+            self.graph = DependencyGraph(edges, formatter=self.GraphFormatter(root=last))
+            for step in steps.values():
+                if last not in (None, step):
+                    self.graph.add_edge(last, step)
+            return self.graph.topsort()
 
         def send_all(self, parent: Any, method: str, *args: Any, **kwargs: Any) -> None:
             """Celery's; once a worker stops that Redis does not answer, without the steps that would ask it."""
