@@ -37,6 +37,7 @@ CORE: Final = (
     "tests/integration/test_inserting.py",
     "tests/integration/test_short.py",
     "tests/integration/test_told.py",
+    "tests/integration/test_slots.py",
     "tests/adoption/test_adoption.py",
 )
 # Where Django's own connection writes many rows, is waited with, or is kept for the next task.

@@ -33,6 +33,10 @@ class Greenlets:
         pool._pool = self
         pool.on_apply, pool.terminate_job = self.apply, self.terminate_job
 
+    def __len__(self) -> int:
+        """The slots: what Celery before 5.7 counts as the pool's processes."""
+        return self.admission.size
+
     def apply(
         self, target: Callable[..., Any], args: Any = (), kwargs: Any = None, callback: Any = None, accept_callback: Any = None, **_: Any
     ) -> TaskGreenlet:

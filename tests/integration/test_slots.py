@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from celery.concurrency.gevent import TaskPool
 from django.db import connection
 
 from jobs import enqueue_many
 from jobs.models import Job, Worker
 from jobs.worker.admission import Admission
 from jobs.worker.bootsteps import Engine
+from jobs.worker.greenlets import Greenlets
 from jobs.worker.registration import Registration
 from tests.green_engine import WORKER
 from tests.waiting import until
@@ -36,17 +38,6 @@ class Processes:
             if self.num_processes == self.busy:
                 raise ValueError("All processes busy!")
             self.num_processes -= 1
-
-
-class Greenlets:
-    """A pool that has what it may have."""
-
-    limit = 3
-    grow = shrink = print
-
-    @property
-    def num_processes(self) -> int:
-        return self.limit
 
 
 @pytest.fixture
@@ -89,9 +80,11 @@ def test_processes_that_are_busy_stay_and_are_counted(registration: Registration
 
 @pytest.mark.parametrize(("verb", "n", "left", "refused"), [("grow", 2, 5, ""), ("shrink", 2, 1, ""), *NEVER])
 def test_under_gevent_admission_and_engine_go_along(registration: Registration, verb: str, n: int, left: int, refused: str) -> None:
-    worker = steered(registration, Greenlets(), Admission(3))
+    admission, pool = Admission(3), TaskPool(3)
+    Greenlets(admission).serve(pool)
+    worker = steered(registration, pool, admission)
     do(worker.pool, verb, n, refused)
-    assert (worker.admission.size, worker.engine.slots, worker.pool.limit, worker.concurrency) == (left,) * 4
+    assert (admission.size, worker.engine.slots, pool.limit, pool.num_processes, worker.concurrency) == (left,) * 5
     assert Worker.objects.get().concurrency == left
 
 

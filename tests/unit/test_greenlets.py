@@ -53,6 +53,13 @@ class Pool:
         )  # fmt: skip
 
 
+def test_as_many_slots_as_there_are_now_are_counted() -> None:
+    """Celery before 5.7 asks what its own pool would be here for its length, after `pool_grow` and `pool_shrink`."""
+    pool = Pool(2)
+    pool.admission.size = 3
+    assert len(pool._pool) == 3
+
+
 def test_a_task_has_a_slot_until_it_ends() -> None:
     pool = Pool()
     greenlet = pool.run(lambda value: (0, value, 0.0), 7)
