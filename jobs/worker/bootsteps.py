@@ -8,7 +8,7 @@ import sys
 import time
 from contextlib import closing
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import celery
 import celery.apps.worker
@@ -37,11 +37,17 @@ from jobs.worker.watch import Watch
 from jobs.worker.watchdog import Watchdog
 
 logger = logging.getLogger("jobs.worker")
+POOLS: Final = {f"celery.concurrency.{name}": name for name in ("gevent", "prefork", "thread", "solo")}
+
+
+def _pool(worker: Any) -> str | None:
+    """Which of Celery's pools this is; None for any other, and for one derived from them: they may run tasks in their own way."""
+    return POOLS.get(worker.pool_cls.__module__)
 
 
 def _slots(worker: Any) -> int:
     """How many jobs run at once."""
-    return 1 if worker.pool_cls.__module__.endswith("solo") else int(worker.concurrency)
+    return 1 if _pool(worker) == "solo" else int(worker.concurrency)
 
 
 def _is_own_process(worker: Any) -> bool:
@@ -49,12 +55,12 @@ def _is_own_process(worker: Any) -> bool:
     return isinstance(worker, celery.apps.worker.Worker)
 
 
-def _describe(worker: Any, green: bool) -> dict[str, Any]:
+def _describe(worker: Any) -> dict[str, Any]:
     return {
         "name": worker.hostname,
         "hostname": socket.gethostname(),
         "pid": os.getpid(),
-        "pool": "gevent" if green else str(getattr(worker.pool_cls, "__module__", "")).rsplit(".", 1)[-1],
+        "pool": _pool(worker),
         "concurrency": _slots(worker),
         "queues": sorted(worker.app.amqp.queues.consume_from),
         "tasks": sorted(name for name in worker.app.tasks if not name.startswith("celery.")),
@@ -95,6 +101,11 @@ class Engine(bootsteps.StartStopStep):
             raise SystemExit(
                 _("--autoscale is refused: with it the number of slots would not be exact. Use --concurrency, or several workers.")
             )
+        if _pool(worker) is None:
+            raise SystemExit(
+                _("The pool %(pool)s is refused: the ends of its jobs would not be seen. Use -P gevent, prefork, threads or solo.")
+                % {"pool": f"{worker.pool_cls.__module__}:{worker.pool_cls.__qualname__}"}
+            )
         if any(map(broker.names_several, (worker.app.conf.broker_read_url, worker.app.conf.broker_write_url))):
             raise SystemExit(
                 _("The broker’s address names more than one Redis, or a Sentinel; the leader and all workers must mean the same Redis.")
@@ -103,10 +114,9 @@ class Engine(bootsteps.StartStopStep):
 
     def create(self, worker: Any) -> None:
         """Before the consumer is made, so that it finds the admission."""
-        green = worker.pool_cls.__module__.endswith("gevent")
         process_engine.attach(child_engine)
         stacks.quicken(worker.app)
-        if green:
+        if _pool(worker) == "gevent":
             from psycogreen.gevent import patch_psycopg
 
             from jobs.worker.admission import Admission
@@ -130,7 +140,7 @@ class Engine(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         """Register, then take the pool's count of slots into our own hands."""
         green = worker.admission is not None
-        registration = self._register(_describe(worker, green))
+        registration = self._register(_describe(worker))
         if green:
             from jobs.worker.group_commit import GroupCommit
             from jobs.worker.hand_over import HandOver
@@ -233,7 +243,7 @@ class Engine(bootsteps.StartStopStep):
             worker.engine.give_back(run)
         for run in self._children(worker):
             worker.engine.write(lambda cursor, run=run: transitions.release(cursor, run, failure=settle.INTERRUPTED))
-        if worker.pool_cls.__module__.endswith("prefork"):
+        if _pool(worker) == "prefork":
             worker.pool.terminate()
         self.watch.stop()
         worker.engine.registration.leave()
@@ -249,7 +259,7 @@ class Engine(bootsteps.StartStopStep):
 
     def _children(self, worker: Any) -> list[transitions.Run]:
         """What the children of a prefork worker run."""
-        if worker.engine.green or not worker.pool_cls.__module__.endswith("prefork"):
+        if _pool(worker) != "prefork":
             return []
 
         def read(cursor: Any) -> list[transitions.Run]:

@@ -170,6 +170,16 @@ def test_autoscale_is_refused_with_one_line() -> None:
     assert not Worker.objects.exists()
 
 
+def test_a_pool_that_celery_does_not_bring_along_is_refused_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / "ownpool.py").write_text("from celery.concurrency.solo import TaskPool\n\nclass Pool(TaskPool):\n    pass\n")
+    path = os.pathsep.join([str(ROOT), str(tmp_path)])
+    own = {"CELERY_CUSTOM_WORKER_POOL": "ownpool:Pool", "PYTHONPATH": path}
+    out = celery("worker", "-P", "custom", code=1, LANGUAGE_CODE="en", **own)
+    assert "The pool ownpool:Pool is refused" in out
+    assert "Traceback" not in out
+    assert not Worker.objects.exists()
+
+
 def test_call_status_and_events(tmp_path: Path) -> None:
     with running_worker(tmp_path / "log", "-E"), process(tmp_path / "events", *CELERY, "events", "--dump", PYTHONUNBUFFERED="1"):
         until(lambda: b"heartbeat" in (tmp_path / "events").read_bytes(), timeout=30)

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from celery.concurrency import get_implementation
+from celery.concurrency.base import BasePool
 from celery.concurrency.gevent import TaskPool
 from django.db import connection
 
 from jobs import enqueue_many
 from jobs.models import Job, Worker
 from jobs.worker.admission import Admission
-from jobs.worker.bootsteps import Engine
+from jobs.worker.bootsteps import Engine, _pool
 from jobs.worker.greenlets import Greenlets
 from jobs.worker.registration import Registration
 from tests.green_engine import WORKER
@@ -66,6 +68,22 @@ def do(pool: Any, verb: str, n: int, refused: str) -> None:
             getattr(pool, verb)(n)
     else:
         getattr(pool, verb)(n)
+
+
+class Derived(TaskPool):
+    """As celery-aio-pool's is of the solo pool."""
+
+
+class Own(BasePool):
+    """One that the engine knows nothing of."""
+
+
+@pytest.mark.parametrize(
+    ("pool", "known"),
+    [("prefork", "prefork"), ("gevent", "gevent"), ("threads", "thread"), ("solo", "solo"), (Derived, None), (Own, None)],
+)
+def test_celery_s_own_pools_are_known_and_no_others(pool: Any, known: str | None) -> None:
+    assert _pool(SimpleNamespace(pool_cls=get_implementation(pool))) == known
 
 
 NEVER = [("shrink", 3, 3, "at least one slot"), *((verb, n, 3, "1 or more") for verb in ("grow", "shrink") for n in (0, -1))]
