@@ -91,7 +91,8 @@ class Backend(Waiting):
             progress.report_state(outcome, state, encoded)
         else:
             report = meta.report(state, encoded, traceback)
-            sending.do(self.app, lambda cursor: _store(cursor, task_id, state, encoded, str(traceback) if traceback else None, report))
+            trace = str(traceback) if traceback else None
+            sending.do(self.app, lambda cursor: _store(cursor, task_id, state, encoded, trace, report), whole=True)
         return encoded
 
     def prepare_exception(self, exc: BaseException, serializer: str | None = None) -> Any:
@@ -114,11 +115,7 @@ class Backend(Waiting):
         """The metas of these ids; that of an id nobody knows is pending."""
         wanted = [str(task_id) for task_id in task_ids]
         cursor = cursor or sending.cursor_here()
-        if cursor is not None:
-            found = results.read(cursor, wanted)
-        else:
-            with caller.cursor() as own:
-                found = results.read(own, wanted)
+        found = caller.ask(lambda own: results.read(own, wanted)) if cursor is None else results.read(cursor, wanted)
         extended = bool(self.app.conf.find_value_for_key("extended", "result"))
         return {
             task_id: self.meta_from_decoded(meta.of(task_id, one, extended=extended, tracked=self._is_tracked(one)))
@@ -157,10 +154,7 @@ class Backend(Waiting):
     def _ask(self, question: Callable[[Any], Any]) -> Any:
         """Read, also while an outcome gathers what it will write."""
         cursor = sending.cursor_here()
-        if cursor is not None:
-            return question(cursor)
-        with caller.cursor() as cursor:
-            return question(cursor)
+        return caller.ask(question) if cursor is None else question(cursor)
 
     def _delete_group(self, group_id: str) -> None:
         sending.do(self.app, lambda cursor: canvas.delete_group(cursor, group_id))
@@ -182,7 +176,7 @@ class Backend(Waiting):
 
     def add_to_chord(self, chord_id: str, result: Any) -> None:
         """One more header task."""
-        sending.do(self.app, lambda cursor: canvas.add_to_size(cursor, chord_id))
+        sending.do(self.app, lambda cursor: canvas.add_to_size(cursor, chord_id), whole=True)
 
     def on_chord_part_return(self, request: Any, state: str, result: Any, **kwargs: Any) -> None:
         """A header task has ended: count it in the transaction that writes its end."""

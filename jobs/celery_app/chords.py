@@ -38,8 +38,12 @@ def ended(backend: Any, request: Any, state: str, result: Any) -> None:
     elif sending.cursor_here() is not None:
         count(backend, sending.cursor_here(), [(request, state, result)])
     else:
-        with caller.atomic() as cursor, sending.writing(cursor):
-            count(backend, cursor, [(request, state, result)])
+        caller.whole(lambda cursor: _count_written(backend, cursor, [(request, state, result)]))
+
+
+def _count_written(backend: Any, cursor: Any, entries: list[tuple[Any, str, Any]]) -> None:
+    with sending.writing(cursor):
+        count(backend, cursor, entries)
 
 
 def count(backend: Any, cursor: Any, entries: list[tuple[Any, str, Any]]) -> None:

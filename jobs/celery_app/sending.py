@@ -51,7 +51,10 @@ def outcome_of(app: Any) -> Any:
 
 
 def do(app: Any, change: Change, *, whole: bool = False) -> Any:
-    """Make a change in the right transaction; what it returns, or None when it is made later. `whole`: all of it or nothing."""
+    """Make a change in the right transaction; what it returns, or None when it is made later.
+
+    `whole`: all of it or nothing, and once; else it is one that can be made twice.
+    """
     cursor = cursor_here()
     if cursor is not None:
         return change(cursor)
@@ -59,8 +62,7 @@ def do(app: Any, change: Change, *, whole: bool = False) -> Any:
     if outcome is not None:
         outcome.changes.append(change)
         return None
-    with caller.atomic() if whole else caller.cursor() as cursor:
-        return change(cursor)
+    return caller.whole(change) if whole else caller.ask(change)
 
 
 def send(app: Any, producer: Any, new: NewJob, group: str | None, *, fresh: bool) -> None:

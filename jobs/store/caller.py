@@ -2,39 +2,87 @@
 
 Django refuses queries in a coroutine, since two of them could share a transaction. Celery's calls are allowed there, and so are
 these: they await nothing and are committed at once, over a connection of the thread that no other code uses.
+
+Django lets a lost session go when a request ends. A consumer, a bot or beat has no requests, so that is done here, outside of
+transactions; in one the error is the caller's. Where it cannot do a thing twice, what was lost is tried again at once.
 """
 
 import asyncio
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from django.db import connections, transaction
+from django.db import InterfaceError, OperationalError, connections, transaction
 
 from jobs.conf import configuration
 from jobs.store import short
 
+T = TypeVar("T")
 _NOTHING: Final = nullcontext()
+_LOST: Final = (OperationalError, InterfaceError)
+
+
+def own() -> Any:
+    """The caller's connection of Django's, without a session that was found to be lost."""
+    db = connections[configuration().database]
+    if db.errors_occurred:
+        _let_go(db)
+    return db
 
 
 def cursor() -> AbstractContextManager[Any]:
     """A cursor in the caller's transaction."""
-    return _in_a_coroutine() if is_in_a_coroutine() else _own().cursor()
+    return _in_a_coroutine() if is_in_a_coroutine() else own().cursor()
 
 
-def first_row(statement: str, values: Sequence[Any]) -> Any:
-    """Execute in the caller's transaction; the first row of the answer, None where there is none."""
+def first_row(statement: str, values: Sequence[Any], again: Callable[[], str] | None = None) -> Any:
+    """Execute in the caller's transaction; the first row of the answer, None where there is none. Not in a coroutine, as Django has it.
+
+    `again`: the statement for a second try with the same values. The first may have been committed, though its answer was lost.
+    """
+    db = own()
+    try:
+        return short.first_row(db, statement, values)
+    except _LOST:
+        if again is None or db.connection is None or not _let_go(db):
+            raise
+    return short.first_row(db, again(), values)
+
+
+def first_row_anywhere(statement: str, values: Sequence[Any], again: Callable[[], str] | None = None) -> Any:
+    """The same, in a coroutine too."""
     with _outside() if is_in_a_coroutine() else _NOTHING:
-        return short.first_row(_own(), statement, values)
+        return first_row(statement, values, again)
 
 
-@contextmanager
-def atomic() -> Iterator[Any]:
-    """A cursor in a transaction of its own, or in a savepoint of the caller's."""
-    with _outside() if is_in_a_coroutine() else _NOTHING, transaction.atomic(using=configuration().database), _own().cursor() as own:
-        yield own
+def ask(question: Callable[[Any], T]) -> T:
+    """What a question finds, or a change that may be made twice, with a cursor in the caller's transaction."""
+    with _outside() if is_in_a_coroutine() else _NOTHING:
+        db = own()
+        try:
+            return _asked(db, question)
+        except _LOST:
+            if db.connection is None or not _let_go(db):
+                raise
+        return _asked(db, question)
+
+
+def whole(change: Callable[[Any], T]) -> T:
+    """What a change answers that is given a cursor in a transaction of its own, or in a savepoint of the caller's: all of it or nothing.
+
+    It is made again when its session was lost before the COMMIT.
+    """
+    with _outside() if is_in_a_coroutine() else _NOTHING:
+        db, made = own(), [False]
+        before = db.connection if db.autocommit and not db.in_atomic_block else None
+        try:
+            return _whole(db, change, made)
+        except _LOST:
+            if made[0] or before is None or (db.connection is before and not _let_go(db)):  # Django may have replaced it already
+                raise
+        return _whole(db, change, made)
 
 
 def is_in_a_coroutine() -> bool:
@@ -42,8 +90,27 @@ def is_in_a_coroutine() -> bool:
     return asyncio._get_running_loop() is not None and _may_step_out()
 
 
-def _own() -> Any:
-    return connections[configuration().database]
+def _asked(db: Any, question: Callable[[Any], T]) -> T:
+    with db.cursor() as cursor:
+        return question(cursor)
+
+
+def _whole(db: Any, change: Callable[[Any], T], made: list[bool]) -> T:
+    with transaction.atomic(using=db.alias), db.cursor() as cursor:
+        answer = change(cursor)
+        made[0] = True
+    return answer
+
+
+def _let_go(db: Any) -> bool:
+    """Whether its session is lost, and no transaction of the caller's with it; then the next use makes another."""
+    if db.connection is None or db.in_atomic_block or not db.autocommit:
+        return False
+    if db.is_usable():
+        db.errors_occurred = False  # or each use would look again
+        return False
+    db.close()
+    return True
 
 
 def _may_step_out() -> bool:
@@ -54,8 +121,8 @@ def _may_step_out() -> bool:
 
 @contextmanager
 def _in_a_coroutine() -> Iterator[Any]:
-    with _outside(), _own().cursor() as own:
-        yield own
+    with _outside(), own().cursor() as cursor:
+        yield cursor
 
 
 @contextmanager
@@ -64,8 +131,8 @@ def _outside() -> Iterator[None]:
     loop = asyncio._get_running_loop()
     asyncio._set_running_loop(None)
     try:
-        _own().close_if_unusable_or_obsolete()
+        connections[configuration().database].close_if_unusable_or_obsolete()
         yield
     finally:
-        _own().close_if_unusable_or_obsolete()
+        connections[configuration().database].close_if_unusable_or_obsolete()
         asyncio._set_running_loop(loop)

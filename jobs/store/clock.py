@@ -12,8 +12,7 @@ def now(cursor: Any = None) -> datetime:
     With its zone, also where USE_TZ is off and Django's cursors leave that away.
     """
     if cursor is None:
-        with caller.cursor() as own:
-            return now(own)
+        return caller.ask(now)
     cursor.execute("SELECT clock_timestamp() AT TIME ZONE 'UTC'")
     moment: datetime = cursor.fetchone()[0]
     return moment.replace(tzinfo=UTC)

@@ -7,7 +7,7 @@ from json import JSONDecoder
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, transaction
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from django.db.models.base import ModelState
 from django.db.models.signals import post_init, pre_init
@@ -18,7 +18,6 @@ from jobs.domain import task_ids
 from jobs.domain.statuses import Status
 from jobs.store import caller
 from jobs.store.many import execute_many
-from jobs.store.short import first_row
 
 if TYPE_CHECKING:
     from jobs.models import Job
@@ -66,6 +65,8 @@ _DEFAULTS: dict[str, Any] = {
 _UNIQUE = " ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND status IN ('pending', 'running') DO NOTHING"
 _MAKE = f" RETURNING {', '.join(_MADE)}"
 _MAKE_UNIQUE = _UNIQUE + _MAKE
+_MAKE_ONCE = " ON CONFLICT DO NOTHING" + _MAKE
+_FOUND = ("unique_key = %s AND status IN ('pending', 'running')", "task_id = %s")
 
 
 def given(new: NewJob) -> dict[str, Any]:
@@ -101,16 +102,18 @@ def inserting(new: NewJob, ending: str) -> tuple[str, list[Any]]:
 def insert(new: NewJob) -> "Job":
     """Insert one with a task_id in the caller's transaction. With a unique_key held by a job that has not ended, that job is returned."""
     alias = configuration().database
+    ending = _MAKE if new.unique_key is None else _MAKE_UNIQUE
+    statement, values = inserting(new, ending)
     while True:
-        made = first_row(connections[alias], *inserting(new, _MAKE if new.unique_key is None else _MAKE_UNIQUE))
+        made = caller.first_row(statement, values, again=lambda: statement.removesuffix(ending) + _MAKE_ONCE)
         if made is not None:
             return _inserted(alias, new, made)
-        # The key is taken; if its job ends before this statement, the next round inserts.
+        # The key is taken, or the first of two tries was committed; if the key's job ends before this, the next round inserts.
         names, columns = _fields()
-        held = f"SELECT {columns} FROM jobs_job WHERE unique_key = %s AND status IN ('pending', 'running')"
-        row = first_row(connections[alias], held, [new.unique_key])
-        if row is not None:
-            return _model().from_db(alias, names, row)
+        for found, value in zip(_FOUND, (new.unique_key, new.task_id), strict=True):
+            row = caller.first_row(f"SELECT {columns} FROM jobs_job WHERE {found}", [value])
+            if row is not None:
+                return _model().from_db(alias, names, row)
 
 
 def _inserted(alias: str, new: NewJob, made: Sequence[Any]) -> "Job":
@@ -141,15 +144,14 @@ def insert_many(common: NewJob, calls: Iterable[tuple[str, str, str, int]], coun
     """
     constant = {name: value for name, value in given(common).items() if name not in _OWN}
     columns = ", ".join(("id", "task_id", *_OWN, *constant))
-    alias = configuration().database
-    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-        cursor.execute("SELECT nextval((SELECT pg_get_serial_sequence('jobs_job', 'id')::regclass)) FROM generate_series(1, %s)", [count])
-        numbers = [row[0] for row in cursor.fetchall()]
+    numbers = caller.ask(lambda cursor: _reserve(cursor, count))  # before the transaction: what the calls are made of is there only once
+    db = caller.own()
+    with transaction.atomic(using=db.alias), db.cursor() as cursor:
         rows = zip(numbers, task_ids.make_many(count), calls, strict=True)
         if is_psycopg3 or get_wait_callback() is None:
             stream = _CopyStream(rows, constant.values())
             try:
-                with connections[alias].wrap_database_errors:
+                with db.wrap_database_errors:
                     _copy(cursor, f"COPY jobs_job ({columns}) FROM STDIN", stream)
             except DatabaseError:
                 if stream.error is not None:
@@ -160,6 +162,11 @@ def insert_many(common: NewJob, calls: Iterable[tuple[str, str, str, int]], coun
                 cursor, f"INSERT INTO jobs_job ({columns}) VALUES %s", ((number, id, *own, *constant.values()) for number, id, own in rows)
             )
     return numbers
+
+
+def _reserve(cursor: Any, count: int) -> list[int]:
+    cursor.execute("SELECT nextval((SELECT pg_get_serial_sequence('jobs_job', 'id')::regclass)) FROM generate_series(1, %s)", [count])
+    return [row[0] for row in cursor.fetchall()]
 
 
 def _copy(cursor: Any, sql: str, stream: "_CopyStream") -> None:
@@ -227,4 +234,7 @@ class Copies:
 
     def insert(self, task_id: str, args: str, kwargs: str) -> None:
         """Insert one whose id was made just now, in the caller's transaction."""
-        caller.first_row(self._statement, (task_id, args, kwargs, *self._common))
+        caller.first_row_anywhere(self._statement, (task_id, args, kwargs, *self._common), self._again)
+
+    def _again(self) -> str:
+        return f"{self._statement} ON CONFLICT (task_id) DO NOTHING"

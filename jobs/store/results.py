@@ -164,7 +164,7 @@ def _own_session() -> Any:
     """The thread's connection, when it can hear notifications as a Waiter does; else None, as with psycopg 3."""
     if caller.is_in_a_coroutine():
         return None
-    own = connections[configuration().database]
+    own = caller.own()
     if configuration().database_direct_url or own.in_atomic_block or not own.get_autocommit():
         return None
     own.ensure_connection()

@@ -49,20 +49,22 @@ def insert_sent(cursor: Any, new: NewJob) -> bool:
 
 def insert_call(new: NewJob, *, fresh: bool) -> None:
     """The same in the transaction of a caller that sends nothing else. `fresh`: nobody can have used the task_id, or revoked it."""
-    statement, values = inserting(new, f"{_ONCE} RETURNING id") if fresh else _unless_revoked(new)
-    if caller.first_row(statement, values) is None:
+    if fresh:
+        statement, values = inserting(new, f"{_ONCE} RETURNING id")
+        # It is there already only where the first try was committed: no reason to run it again.
+        made = caller.first_row_anywhere(statement, values, again=lambda: f"WITH made AS ({statement}) SELECT true")
+    else:
+        made = caller.first_row_anywhere(*_unless_revoked(new))
+    if made is None:
         insert_calls([new])
 
 
 def insert_calls(rows: Sequence[NewJob]) -> None:
     """The same for what is sent together, all or nothing."""
     try:
-        with caller.atomic() as cursor:
-            insert_sent_many(cursor, rows)
+        caller.whole(lambda cursor: insert_sent_many(cursor, rows))
     except IntegrityError:  # two of them have had one unique_key, or it was taken in this very moment: each statement sees those before it
-        with caller.atomic() as cursor:
-            for new in sorted(rows, key=lambda new: str(new.task_id)):
-                insert_sent(cursor, new)
+        caller.whole(lambda cursor: [insert_sent(cursor, new) for new in sorted(rows, key=lambda new: str(new.task_id))])
 
 
 def _unless_revoked(new: NewJob) -> tuple[str, list[Any]]:

@@ -112,14 +112,13 @@ def test_errors_are_django_s(insert: Callable[[], None]) -> None:
             insert()
 
 
-def test_a_session_that_is_gone_is_an_error_once(insert: Callable[[], None]) -> None:
+def test_a_session_that_is_gone_is_an_error_of_django_s(insert: Callable[[], None]) -> None:
     with closing(engine.connect("killer")) as other:
         other.cursor().execute("SELECT pg_terminate_backend(%s)", [db().connection.info.backend_pid])
     with pytest.raises(OperationalError):
-        insert()
+        short.first_row(db(), "SELECT %s", [1])
     with pytest.raises(InterfaceError):
-        insert()
-    db().close_if_unusable_or_obsolete()
+        short.first_row(db(), "SELECT %s", [1])
     insert()
     assert Job.objects.count() == 3
 
