@@ -31,6 +31,7 @@ class Shape:
 
 _shapes: dict[str, Shape] = {}
 _WAY: Final = ((celery.Task, "apply_async"), (celery.Celery, "send_task"))
+_SENDER: Final = "jobs.celery_app.amqp"  # another's is a mock too, or a library's
 _own: list[Any] = [None, None]  # what was found there and is Celery's own
 
 
@@ -58,6 +59,7 @@ def is_alike(app: Any, task: Any) -> bool:
         or sending.cursor_here() is not None
         or type(app).send_task is not celery.Celery.send_task
         or "send_task" in vars(app)  # a mock, in a test
+        or getattr(app.amqp.send_task_message, "__module__", None) != _SENDER
         or type(task).shadow_name is not celery.Task.shadow_name
         or getattr(task, "_dump_pydantic_arguments", None) is not None
     )

@@ -31,7 +31,7 @@ class JobTask(DjangoTask):
 
     def progress(self, fraction: float, message: str = "") -> bool:
         """Report how far this run is (0 to 1). False when the run is no longer the job's."""
-        outcome = getattr(self.request, "outcome", None)
+        outcome = _outcome_of(self.request)
         return outcome is not None and outcome.report(fraction, message)
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
@@ -72,7 +72,7 @@ class JobTask(DjangoTask):
     ) -> Any:  # fmt: skip
         """Celery's retry. The row is the only retry authority: the message that Celery makes of it is only recorded."""
         request = self.request
-        outcome = getattr(request, "outcome", None)
+        outcome = _outcome_of(request)
         if outcome is None:
             return super().retry(args, kwargs, exc, throw, eta, countdown, max_retries, **options)
         limit = self._limit(request, outcome, max_retries)
@@ -95,7 +95,7 @@ class JobTask(DjangoTask):
 
     def add_trail(self, result: Any) -> Any:
         """Celery's, but the next attempt is this job, and no child of its own."""
-        outcome = getattr(self.request, "outcome", None)
+        outcome = _outcome_of(self.request)
         return result if outcome is not None and outcome.retrying else super().add_trail(result)
 
     def _limit(self, request: Any, outcome: Any, asked: int | None) -> int | None:
@@ -109,20 +109,20 @@ class JobTask(DjangoTask):
     @property
     def override_max_retries(self) -> int | None:
         """What `retry(max_retries=)` has set in this run; Celery keeps it on the task, where other greenlets would see it."""
-        outcome = getattr(self.request, "outcome", None)
+        outcome = _outcome_of(self.request)
         if outcome is None or outcome.limit is None:
             raise AttributeError("override_max_retries")
         return outcome.limit
 
     @override_max_retries.setter
     def override_max_retries(self, value: int | None) -> None:
-        outcome = getattr(self.request, "outcome", None)
+        outcome = _outcome_of(self.request)
         if outcome is not None and not getattr(self.request, "autoretry", False):
             outcome.limit = value
 
     @override_max_retries.deleter
     def override_max_retries(self) -> None:
-        outcome = getattr(self.request, "outcome", None)
+        outcome = _outcome_of(self.request)
         if outcome is not None:
             outcome.limit = None
 
@@ -132,7 +132,7 @@ class JobTask(DjangoTask):
 
     def on_replace(self, sig: Any) -> Any:
         """The signature takes over this job's id; it is sent in the transaction in which this run ends."""
-        outcome = getattr(self.request, "outcome", None)
+        outcome = _outcome_of(self.request)
         if outcome is not None and not self.request.is_eager:
             outcome.closing = outcome.replaced = True
         return super().on_replace(sig)
@@ -146,6 +146,11 @@ class JobTask(DjangoTask):
 
 
 _FOR_EVER = sys.maxsize  # Celery reads None as "the default"
+
+
+def _outcome_of(request: Any) -> Any:
+    """The outcome of a run, None outside a worker; a mock in the request's place has every attribute, but was given none."""
+    return getattr(request, "__dict__", {}).get("outcome")
 
 
 class _First:

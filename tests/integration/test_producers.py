@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from unittest import mock
 
 import pytest
 from celery import chain, chord, current_app, group, signals
+from celery.exceptions import MaxRetriesExceededError
 
 from jobs.models import Job
 from tests.flows import s, task
@@ -73,3 +75,27 @@ def test_receivers_are_shown_the_message_of_celery_and_the_task_the_callers_head
     kept = Job.objects.get().options["headers"]
     assert kept["headers"] == {"own": 1, "team": "a"}
     assert (kept["stamped_headers"], kept["job_eta"], kept["retries_before"]) == (["team"], shown[0]["eta"], 2)
+
+
+@pytest.mark.parametrize("replace", [lambda: mock.MagicMock(), lambda: lambda *args, **options: None])
+def test_what_stands_in_the_place_of_the_sender_has_every_call(replace: Callable[[], Any]) -> None:
+    """Also those after the first, which copy its row."""
+    call = task("same").delay
+    call(1)
+    call(2)
+    with mock.patch.object(current_app.amqp, "send_task_message", replace()):
+        call(3)
+    assert Job.objects.count() == 2
+    call(4)
+    assert Job.objects.count() == 3
+
+
+def test_a_task_with_a_mock_for_its_request_retries_as_celery_s() -> None:
+    """As a unit test calls its body; without one in a worker there is no outcome to write to."""
+    retried = task("retry_later")
+    with mock.patch("celery.app.task.Task.request") as request:
+        request.configure_mock(retries=99, called_directly=False, is_eager=True, id="1", args=(), kwargs={})
+        request.get.return_value = None
+        with pytest.raises(MaxRetriesExceededError):
+            retried.retry()
+        assert retried.progress(0.5) is False
