@@ -8,10 +8,11 @@ from celery.app.defaults import DEFAULTS
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import connections, router
 from django.utils.translation import gettext as _
 
 from jobs.conf import configuration, notice_recipients
+from jobs.models import Job
 from jobs.store import broker, pooler
 
 
@@ -53,10 +54,14 @@ def _database(alias: str, database: dict[str, Any]) -> Iterator[CheckMessage]:
     if "postgresql" not in database.get("ENGINE", "") and "postgis" not in database.get("ENGINE", ""):
         yield Error(
             _("The database “%(alias)s” is not PostgreSQL, and jobs are rows of PostgreSQL.") % {"alias": alias},
-            hint=_("Name a PostgreSQL database of DATABASES in JOBS_DATABASE."),
+            hint=_(
+                "Name a PostgreSQL database of DATABASES in JOBS_DATABASE,"
+                " and have a router of DATABASE_ROUTERS lead the models of “jobs” there."
+            ),
             id="jobs.E002",
         )
         return
+    yield from _routes(alias)
     if database.get("CONN_MAX_AGE", 0) != 0 and not database.get("CONN_HEALTH_CHECKS"):
         yield Warning(
             _("Connections are kept (CONN_MAX_AGE) and not looked at before use: after a restart of PostgreSQL calls of .delay() fail."),
@@ -72,6 +77,27 @@ def _database(alias: str, database: dict[str, Any]) -> Iterator[CheckMessage]:
             % {"most": most, "slots": slots},
             hint=_("Set OPTIONS[“pool”][“max_size”] to %(slots)d or more.") % {"slots": slots},
             id="jobs.W002",
+        )
+
+
+def _routes(alias: str) -> Iterator[CheckMessage]:
+    hint = _("Have a router of DATABASE_ROUTERS answer “%(alias)s” for the models of “jobs”: docs/api.md.") % {"alias": alias}
+    if (written := router.db_for_write(Job)) != alias:
+        yield Error(
+            _("The jobs are in the database “%(alias)s” (JOBS_DATABASE), and their models are written to “%(other)s”.")
+            % {"alias": alias, "other": written},
+            hint=hint,
+            id="jobs.E010",
+        )
+    elif (read := router.db_for_read(Job)) != alias:  # a replica, perhaps
+        yield Warning(
+            _(
+                "Pages and lists read the jobs from the database “%(other)s”, not from “%(alias)s” (JOBS_DATABASE):"
+                " what they show may be old."
+            )
+            % {"alias": alias, "other": read},
+            hint=hint,
+            id="jobs.W006",
         )
 
 

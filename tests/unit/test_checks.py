@@ -10,6 +10,7 @@ from django.conf import settings
 
 from jobs import Celery, checks
 from jobs.store import broker
+from tests.archive import Router
 
 
 def ids(messages: list[Any]) -> set[str]:
@@ -95,6 +96,25 @@ def test_the_broker_is_one_redis(address: Any, expected: set[str]) -> None:
 def test_settings_of_the_database(monkeypatch: pytest.MonkeyPatch, values: dict[str, Any], expected: set[str]) -> None:
     monkeypatch.setitem(settings.DATABASES, "default", settings.DATABASES["default"] | values)
     assert ids(checks.check_database()) == expected
+
+
+@pytest.mark.parametrize(
+    ("routers", "expected"),
+    [([], {"jobs.E010"}), (["tests.archive.Router"], set()), (["tests.unit.test_checks.ReadsElsewhere"], {"jobs.W006"})],
+)
+def test_the_models_are_looked_for_where_the_jobs_are(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, routers: list[str], expected: set[str]
+) -> None:
+    monkeypatch.setitem(settings.DATABASES, "archive", settings.DATABASES["default"])
+    settings.JOBS_DATABASE, settings.DATABASE_ROUTERS = "archive", routers
+    assert ids(checks.check_database()) == expected
+
+
+class ReadsElsewhere(Router):
+    """Reads from a replica, perhaps, which `enqueue()` has not reached yet."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        return "default"
 
 
 def test_a_wrong_setting_of_ours(settings: Any) -> None:
