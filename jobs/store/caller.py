@@ -69,18 +69,19 @@ def ask(question: Callable[[Any], T]) -> T:
         return _asked(db, question)
 
 
-def whole(change: Callable[[Any], T]) -> T:
+def whole(change: Callable[[Any], T], made: list[bool] | None = None) -> T:
     """What a change answers that is given a cursor in a transaction of its own, or in a savepoint of the caller's: all of it or nothing.
 
-    It is made again when its session was lost before the COMMIT.
+    It is made again when its session was lost before the COMMIT. A change that can be made only once puts something into `made` first.
     """
+    made = [] if made is None else made
     with _outside() if is_in_a_coroutine() else _NOTHING:
-        db, made = own(), [False]
+        db = own()
         before = db.connection if db.autocommit and not db.in_atomic_block else None
         try:
             return _whole(db, change, made)
         except _LOST:
-            if made[0] or before is None or (db.connection is before and not _let_go(db)):  # Django may have replaced it already
+            if made or before is None or (db.connection is before and not _let_go(db)):  # Django may have replaced it already
                 raise
         return _whole(db, change, made)
 
@@ -98,7 +99,7 @@ def _asked(db: Any, question: Callable[[Any], T]) -> T:
 def _whole(db: Any, change: Callable[[Any], T], made: list[bool]) -> T:
     with transaction.atomic(using=db.alias), db.cursor() as cursor:
         answer = change(cursor)
-        made[0] = True
+        made.append(True)
     return answer
 
 

@@ -7,7 +7,7 @@ from json import JSONDecoder
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from django.db.models.base import ModelState
 from django.db.models.signals import post_init, pre_init
@@ -144,9 +144,12 @@ def insert_many(common: NewJob, calls: Iterable[tuple[str, str, str, int]], coun
     """
     constant = {name: value for name, value in given(common).items() if name not in _OWN}
     columns = ", ".join(("id", "task_id", *_OWN, *constant))
-    numbers = caller.ask(lambda cursor: _reserve(cursor, count))  # before the transaction: what the calls are made of is there only once
-    db = caller.own()
-    with transaction.atomic(using=db.alias), db.cursor() as cursor:
+    made: list[bool] = []
+
+    def change(cursor: Any) -> list[int]:
+        cursor.execute("SELECT nextval((SELECT pg_get_serial_sequence('jobs_job', 'id')::regclass)) FROM generate_series(1, %s)", [count])
+        numbers = [row[0] for row in cursor.fetchall()]
+        made.append(True)  # what the calls are made of is there only once
         rows = zip(numbers, task_ids.make_many(count), calls, strict=True)
         if is_psycopg3 or get_wait_callback() is None:
             stream = _CopyStream(rows, constant.values())
@@ -161,12 +164,11 @@ def insert_many(common: NewJob, calls: Iterable[tuple[str, str, str, int]], coun
             execute_many(
                 cursor, f"INSERT INTO jobs_job ({columns}) VALUES %s", ((number, id, *own, *constant.values()) for number, id, own in rows)
             )
-    return numbers
+        return numbers
 
-
-def _reserve(cursor: Any, count: int) -> list[int]:
-    cursor.execute("SELECT nextval((SELECT pg_get_serial_sequence('jobs_job', 'id')::regclass)) FROM generate_series(1, %s)", [count])
-    return [row[0] for row in cursor.fetchall()]
+    db = caller.own()
+    db.ensure_connection()  # which says so in a coroutine
+    return caller.whole(change, made)
 
 
 def _copy(cursor: Any, sql: str, stream: "_CopyStream") -> None:
