@@ -24,6 +24,18 @@ class JobTask(DjangoTask):
     Request = "jobs.celery_app.request:Request"
     timeout: int | None = None
 
+    @classmethod
+    def bind(cls, app: Any) -> Any:
+        """As Celery does; whatever backend an option, a base or an annotation names, the end of a run is written to its row."""
+        bound = super().bind(app)
+        cls.backend = JobTask.backend  # type: ignore[method-assign]
+        return bound
+
+    @celery.Task.backend.getter
+    def backend(self) -> Any:
+        """The app's, also where the task was given one of its own."""
+        return self._get_app().backend
+
     @property
     def job_id(self) -> int | None:
         """The number of the job that runs, None outside a job."""

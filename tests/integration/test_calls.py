@@ -169,6 +169,9 @@ def test_bases_of_ones_own_run_behind_the_claim(tmp_path: Path) -> None:
         with pytest.raises(OutOfStock):
             starting.get(timeout=GET)
         assert (job_of(starting).status, job_of(starting).runs) == ("failed", 1)
+        assert task("backend_base").delay().get(timeout=GET) == "fine"
+        with pytest.raises(OutOfStock):
+            task("backend_base").delay(True).get(timeout=GET)
         until(lambda: users("success") == ["success fine"], timeout=GET)
         until(lambda: users("failure") == ["failure OutOfStock"], timeout=GET)
         until(lambda: users("returned") == ["returned FAILURE", "returned SUCCESS"], timeout=GET)

@@ -6,6 +6,7 @@ from typing import Any
 
 import celery
 from celery import Task, chord, group, shared_task
+from celery.backends.base import DisabledBackend
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from django.contrib.auth import get_user_model
 
@@ -226,6 +227,21 @@ class StartingBase(Task):
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
         if args:
             raise OutOfStock("start", 0)
+
+
+class BackendBase(celery.Task):
+    """A base with a result backend of its own."""
+
+    @property
+    def backend(self) -> Any:
+        return DisabledBackend(self.app)
+
+
+@shared_task(name="t.backend_base", base=BackendBase)
+def backend_base(fails: bool = False) -> str:
+    if fails:
+        raise OutOfStock("backend", 0)
+    return "fine"
 
 
 @shared_task(name="t.plain_base", base=PlainBase)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from celery import Celery as StockCelery
 from celery import Task, current_app
+from celery.backends.base import DisabledBackend
 
 import task_queue_project.celery
 from jobs import Celery, JobTask
@@ -49,6 +50,45 @@ def test_a_base_class_of_one_s_own_claims_first(other: Celery) -> None:
     places = [next(at for at, each in enumerate(type(task).__mro__) if each is wanted) for wanted in (_First, Own, JobTask)]
     assert places == sorted(places)
     assert task() == 1
+
+
+class WithProperty(Task):
+    """As Celery's guide allows."""
+
+    @property
+    def backend(self) -> Any:
+        return DisabledBackend(self.app)
+
+
+class Fixed(JobTask):
+    """With a backend for all of its kind."""
+
+    name = "fixed"
+    backend: Any = DisabledBackend(current_app)
+
+    def run(self) -> None:
+        pass
+
+
+def test_a_task_s_own_backend_is_not_used(other: Celery) -> None:
+    """The end of a run is written where the row is, or the job would be buried after its success."""
+    own = DisabledBackend(other)
+
+    def body() -> None:
+        pass
+
+    other.conf.task_annotations = {"annotated": {"backend": own}}
+    tasks = [
+        other.task(backend=own, name="option", lazy=False)(body),
+        other.task(base=WithProperty, name="base", lazy=False)(body),
+        other.task(base=Fixed, name="of its kind", lazy=False)(body),
+        other.task(name="annotated", lazy=False)(body),
+        other.register_task(Fixed()),
+        other.task(name="assigned", lazy=False)(body),
+    ]
+    tasks[-1].backend = own
+    assert [task.backend for task in tasks] == [other.backend] * len(tasks)
+    assert type(tasks[0].AsyncResult("1").backend) is type(other.backend)
 
 
 def test_the_app_s_address_leads_to_it() -> None:
