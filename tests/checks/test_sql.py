@@ -17,14 +17,14 @@ ALLOWED = {
     "jobs/store/canvas.py": {"tell('task_id')": TELL, "table": OWN, "key": OWN, "column": OWN},
     "jobs/store/insert.py": {
         **dict.fromkeys(("', '.join(columns)", "columns", "', '.join(_MADE)"), OWN),
-        "', '.join(['%s'] * len(columns))": "marks for parameters",
+        "', '.join(['%s'] * len(columns))": "marks for parameters", "found": "texts of this file",
     },
     "jobs/store/interventions.py": {"beside": "texts of this file"},
     "jobs/store/kept.py": {"body": "a statement of jobs.store", "name": "a digest of it"},
     "jobs/store/results.py": {"BUCKET.format('id')": "SQL of jobs.store.tell"},
     "jobs/store/search.py": dict.fromkeys(("_MORE.format('%s')", "_MORE.format('new.words')"), "SQL of this file"),
     "jobs/store/sent.py": {
-        "', '.join(columns)": OWN, "marks": "marks for parameters, with types of this file",
+        "', '.join(columns)": OWN, "marks": "marks for parameters, with types of this file", "statement": "SQL of jobs.store",
         **dict.fromkeys(("_REVOKED.format('jobs_job.task_id')", "_REVOKED.format('%s')"), "SQL of this file"),
     },
     "jobs/store/tell.py": {"update": "a statement of jobs.store", "tell('task_id')": "SQL of this file"},
