@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import subprocess
+import threading
 import time
 from contextlib import suppress
 from typing import NamedTuple
@@ -20,6 +21,7 @@ LATE_S = 3.5  # after the grace the watchdog acts
 MUTE_S = 1.5  # it writes four times a second
 # The watchdog acts 2 s after the deadline, and takes up to 2 s more after a stop and 3 s for its last words.
 SILENT_S = 8.0
+WORDS_S = 0.5  # for the log
 STACKS_S = 0.5  # to write them, before the process is gone
 ENDS_S = 3.0  # for each way to end it, before the next
 
@@ -77,7 +79,10 @@ class Sentry:
 
     def _end(self, pid: int) -> None:
         what = "its deadline" if pid in self.silent else "the grace of its stop"
-        logger.critical("process %s is past %s and does not answer: a call keeps the interpreter's lock; it is ended", pid, what)
+        text = "process %s is past %s and does not answer: a call keeps the interpreter's lock; it is ended"
+        saying = threading.Thread(target=logger.critical, args=(text, pid, what), daemon=True)
+        saying.start()
+        saying.join(WORDS_S)  # what is written may wait for somebody who takes it, and the worker for the same
         for way in (self._ask, self._abort, self._kill):
             if way(pid) and self._gone(pid, ENDS_S):
                 break

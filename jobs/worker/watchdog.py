@@ -32,6 +32,7 @@ EACH_S = 0.25
 OVERDUE_S = 2.0  # after its deadline a body is taken away
 STOPPED_S = 3.5  # after the grace: what a worker told to stop may still need
 WORDS_S = 3.0  # for the last words; PostgreSQL may be away
+LAST_WORD_S = 0.25  # for the last of them, past the log
 APART_S = 0.2  # seconds before a released neighbour is due: this process must be gone by then
 
 
@@ -108,8 +109,9 @@ class Watchdog:
         while len(said) < 2 and time.monotonic() < end:
             last_resort.arm(last_resort.armed)
             self.sleep(0.01)
-        if True not in said:  # the log's lock may be held by what hangs
-            os.write(2, f"CRITICAL jobs.worker: {reason}; the process ends itself\n".encode())
+        if True not in said:  # the log's lock may be held by what hangs, and nobody may take what is written
+            start(os.write, (2, f"CRITICAL jobs.worker: {reason}; the process ends itself\n".encode()))
+            self.sleep(LAST_WORD_S)
         for child in active_children():  # of a prefork worker
             with suppress(ProcessLookupError):
                 os.kill(child.pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # billiard's processes have no kill()

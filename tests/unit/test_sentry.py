@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
@@ -13,7 +14,7 @@ import pytest
 
 from jobs.celery_app.deadline_board import PLACES, Board
 from jobs.worker.ending import Handles
-from jobs.worker.sentry import GAP_S, LATE_S, MUTE_S, SILENT_S, Sentry, State, state
+from jobs.worker.sentry import GAP_S, LATE_S, MUTE_S, SILENT_S, Sentry, State, logger, state
 from tests.waiting import until
 
 STEP = GAP_S / 2
@@ -109,6 +110,17 @@ def test_a_stopped_process_is_not_ended_before_it_had_its_time(board: Board, str
     until(lambda: not _state(stranger).stopped, what="it goes on")
     assert looks(sentry, begin + 60, SILENT_S) == []
     assert looks(sentry, begin + 60 + SILENT_S + STEP, STEP) == [stranger.pid]
+
+
+def test_who_does_not_answer_is_ended_though_nobody_takes_the_log(board: Board, stranger: subprocess.Popen[bytes]) -> None:
+    """The worker and the process beside it have the same stderr."""
+    taken = threading.Event()
+    with mock.patch.object(logger, "critical", side_effect=lambda *_: taken.wait(30)):
+        ending = threading.Thread(target=Sentry(board, os.getpid())._end, args=(stranger.pid,))
+        ending.start()
+        assert stranger.wait(20) == -signal.SIGABRT
+        taken.set()
+        ending.join(20)
 
 
 def test_a_number_that_belongs_to_somebody_else_by_now_is_left_alone(board: Board, stranger: subprocess.Popen[bytes]) -> None:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,15 +24,17 @@ from types import SimpleNamespace
 import billiard
 from jobs.worker.watchdog import Watchdog
 
-billiard.get_context("fork").Process(target=time.sleep, args=(600,)).start()
+FORK
 Watchdog(SimpleNamespace(worker_id=1, held={}))._end("told to stop", [], [])
 """
+ALONE = PROGRAM.replace("FORK", "")
+WITH_CHILD = PROGRAM.replace("FORK", 'billiard.get_context("fork").Process(target=time.sleep, args=(600,)).start()')
 
 
 def test_it_ends_the_children_of_a_prefork_worker_too_while_postgresql_is_away() -> None:
     """The child holds the output open: were it left alive, `run` would wait for it."""
     environ = os.environ | {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", WITH_CHILD], env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 70
     assert "told to stop; the process ends itself" in done.stderr
     assert "Error" not in done.stderr
@@ -49,3 +51,21 @@ def test_a_row_that_somebody_keeps_locked_keeps_no_neighbour_from_its_release() 
         Watchdog(SimpleNamespace(worker_id=1, completions=[completed]))._settle(held[:2], held, [])
     found = dict(Job.objects.filter(pk__in=[job.pk for job in jobs]).values_list("id", "status"))
     assert [found[job.id] for job in jobs] == [Status.RUNNING, Status.PENDING, Status.PENDING, Status.COMPLETED]
+
+
+def test_it_ends_a_worker_whose_log_nobody_takes() -> None:
+    """Its stderr is a pipe that is full (a log driver that blocks): what hangs may be just that."""
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    with suppress(BlockingIOError):
+        while os.write(writes, b"." * 4096):
+            pass
+    os.set_blocking(writes, True)
+    environ = os.environ | {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    with subprocess.Popen([sys.executable, "-c", ALONE], env=environ, stderr=writes) as process:
+        try:
+            assert process.wait(60) == 70
+        finally:
+            process.kill()
+    os.close(reads)
+    os.close(writes)
