@@ -6,7 +6,7 @@ from typing import Any
 
 from celery.exceptions import Ignore
 
-from jobs.celery_app import limits, progress, settle
+from jobs.celery_app import left_open, limits, progress, settle
 from jobs.celery_app.body import Body
 from jobs.celery_app.ends import settled
 from jobs.store.insert import NewJob
@@ -54,8 +54,11 @@ def claimed(task: Any, request: Any, call: Callable[..., Any], args: Any, kwargs
     outcome.started = True
 
     def run() -> Any:
-        with outcome.body.running(request.job_timeout), limits.applied(task, request):
-            return call(*args, **kwargs)
+        try:
+            with outcome.body.running(request.job_timeout), limits.applied(task, request):
+                return call(*args, **kwargs)
+        finally:
+            left_open.roll_back(outcome)
 
     result = settled(task, outcome, run)
     outcome.closing = True

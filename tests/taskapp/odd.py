@@ -9,6 +9,7 @@ from celery import shared_task, signals
 from celery.exceptions import Ignore, Reject, Retry
 from celery.utils.log import get_task_logger
 from django.contrib.auth import get_user_model
+from django.db import connection
 
 logger = get_task_logger(__name__)
 
@@ -166,3 +167,14 @@ def _note_revoked(sender: Any = None, request: Any = None, **told: Any) -> None:
 @shared_task(name="t.fails_in_arabic")
 def fails_in_arabic() -> None:
     raise ValueError("فشل")
+
+
+@shared_task(name="t.locks_itself", bind=True)
+def locks_itself(self: Any, fails: bool = False) -> str:
+    """Leaves a transaction open that has its own job locked."""
+    connection.set_autocommit(False)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM jobs_job WHERE id = %s FOR UPDATE", [self.job_id])
+    if fails:
+        raise ValueError("and fails")
+    return "done"
