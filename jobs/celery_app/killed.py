@@ -6,7 +6,7 @@ from typing import Any
 from billiard.exceptions import WorkerLostError
 from celery import states
 
-from jobs.celery_app import aftermath, failures, meta, process_engine, retries, sending, settle
+from jobs.celery_app import aftermath, failures, meta, process_engine, retries, sending, settle, unwritten
 from jobs.store import transitions
 from jobs.store.ownership import if_own
 from jobs.store.transitions import Run
@@ -21,7 +21,8 @@ def bury(app: Any, request: Any, run: Run, error: BaseException, trace: Any, tel
     failure = failures.of(error, str(trace) if trace else None)
     engine, pause = process_engine.current(), retries.pause(request)
     if pause is not None:
-        engine.write(if_own(lambda cursor: transitions.retry(cursor, run, failure, delay=pause), run, engine.worker_id))
+        again = if_own(lambda cursor: transitions.retry(cursor, run, failure, delay=pause), run, engine.worker_id)
+        engine.write(unwritten.or_left(again))
         return
     more = meta.failure(app.backend.encode_result(error, states.FAILURE), failure.traceback, None)
 
@@ -32,7 +33,7 @@ def bury(app: Any, request: Any, run: Run, error: BaseException, trace: Any, tel
             tell()
         return True
 
-    if engine.write(if_own(body, run, engine.worker_id), written=settle.was_written(run, failure)):
+    if engine.write(unwritten.or_left(if_own(body, run, engine.worker_id)), written=settle.was_written(run, failure)):
         settle.log_burial(run, request.task, failure)
         if request.errbacks:
             aftermath.run(app, engine, run.id)

@@ -250,7 +250,7 @@ def _cancel_elsewhere(run: Run, reason: str) -> None:
     failure = Failure(error_class="Revoked", message=reason, outcome=Ending.CANCELLED)
     engine = process_engine.current()
     change = if_own(lambda cursor: transitions.cancel_running(cursor, run, failure), run, engine.worker_id)
-    engine.write(unless_locked(change))
+    engine.write(unwritten.or_left(unless_locked(change)))
 
 
 def _revoke(run: Run, reason: str) -> bool:
@@ -258,11 +258,11 @@ def _revoke(run: Run, reason: str) -> bool:
     engine = process_engine.current()
     if not engine.take_back(run):  # where the row is locked the message is dropped: the leader sends another, nobody waits here
         change = partial(interventions.cancel_pending, ids=[run.id], reason=f"Revoked: {reason}", runs=run.runs - 1)
-        return bool(engine.write(unless_locked(change)))
+        return bool(engine.write(unwritten.or_left(unless_locked(change))))
     failure = Failure(error_class="Revoked", message=reason, outcome=Ending.CANCELLED)
     try:
         own = Run(id=run.id, runs=run.runs, worker=engine.worker_id)
-        return bool(engine.write(lambda cursor: transitions.cancel_running(cursor, own, failure)))
+        return bool(engine.write(unwritten.or_left(lambda cursor: transitions.cancel_running(cursor, own, failure))))
     finally:
         engine.held.pop(run.id, None)
 

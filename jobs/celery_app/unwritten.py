@@ -1,11 +1,22 @@
 """A run whose end cannot be written, not even its failure alone: a foreign trigger, say, breaks a constraint of its own."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from jobs.celery_app import process_engine
+from jobs.domain.complaint import Complaint
+from jobs.store.engine import unless_refused
 
 logger = logging.getLogger("jobs.worker")
+_complaint = Complaint(logger, "the end of a run that ended outside its body is refused; the run is given back", logging.ERROR)
+
+
+def or_left(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same change, for a worker's loop, which may not wait. Refused, the run is given back: by the leader where its process is gone,
+    else by the watch.
+    """
+    return unless_refused(change, _complaint.say)
 
 
 def give_up(outcome: Any, error: Exception) -> None:

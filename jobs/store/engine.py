@@ -101,13 +101,13 @@ def unless_locked(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def unless_refused(change: Callable[[Any], Any], tell: Callable[[psycopg2.Error], None]) -> Callable[[Any], Any]:
-    """The same, and it answers False to any other refusal too, which is told: for those who may not wait for rights or a trigger either."""
+    """The same change, but it answers False to a refusal that may last, and tells it: for whoever may wait for no trigger and no right."""
 
     def changed(cursor: Any) -> Any:
         try:
-            return unless_locked(change)(cursor)
+            return change(cursor)
         except psycopg2.Error as error:
-            if is_lost(error):
+            if is_lost(error) or isinstance(error, PASSING):
                 raise
             tell(error)
             return False

@@ -19,7 +19,7 @@ from gevent.event import Event
 
 from jobs.domain.complaint import Complaint
 from jobs.store import late, links, transitions
-from jobs.store.engine import PASSING, connect, is_lost, is_transient, unless_refused
+from jobs.store.engine import PASSING, connect, is_lost, is_transient, unless_locked, unless_refused
 from jobs.store.insert import NewJob
 from jobs.store.links import Linked
 from jobs.store.transitions import Run
@@ -132,7 +132,7 @@ class GroupCommit(Counting):
 
     def _release(self, run: Run) -> None:
         try:
-            self.write(unless_refused(lambda cursor: transitions.release(cursor, run), self.refused.say))  # else the watch does it
+            self.write(unless_refused(unless_locked(lambda cursor: transitions.release(cursor, run)), self.refused.say))  # else the watch
         finally:
             self.held.pop(run.id, None)
 

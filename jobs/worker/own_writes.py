@@ -1,6 +1,7 @@
 """Changes that go in a transaction of their own, over connections that are kept for the next one."""
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -62,7 +63,7 @@ class OwnWrites:
                     raise
                 doubt = doubt or is_lost(error)
                 complaint = complaint or not_yet(job)
-                complaint.say(error)
+                complaint.say(_reason(error))
                 self._sleep(PAUSE_S)  # the server is away, or somebody keeps a row: the outcome is kept and written after
             except BaseException:  # of `change` itself, or a greenlet that is killed: what the session is in the midst of, nobody knows
                 if connection is not None:
@@ -79,3 +80,13 @@ class OwnWrites:
         """End the connections that nobody uses; a worker inside another program (Celery's testing tools) leaves none behind."""
         while self._idle:
             self._idle.pop().close()
+
+
+def _reason(error: Exception) -> Exception:
+    """What a failed connect means where libpq says nothing: no descriptor is left to this process."""
+    if not str(error).strip():
+        try:
+            os.close(os.open(os.devnull, os.O_RDONLY))
+        except OSError as found:
+            return found
+    return error

@@ -15,7 +15,7 @@ from psycopg2 import InterfaceError
 from jobs.domain.complaint import Complaint
 from jobs.domain.errors import JobCancelled
 from jobs.store import transitions, unwritable
-from jobs.store.engine import unless_refused
+from jobs.store.engine import unless_locked, unless_refused
 
 logger = logging.getLogger("jobs.worker")
 EACH_S = 1.0  # between two looks at the rows
@@ -105,7 +105,7 @@ class Watch:
 
     def _write(self, change: Callable[[Any], Any]) -> Any:
         """In no case it waits: who looks keeps the lock."""
-        return self.engine.write(unless_refused(change, self.complaint.say))
+        return self.engine.write(unless_refused(unless_locked(change), self.complaint.say))
 
     def _drop_left(self) -> None:
         """What was handed on or claimed a second ago, and has not begun: whatever kept it from beginning, it is given back."""

@@ -10,6 +10,7 @@ from celery.app.task import Context
 from django.db import connection
 
 from jobs.celery_app import process_engine
+from jobs.domain.complaint import Complaint
 from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.store import transitions
 from jobs.store.transitions import Run
@@ -68,3 +69,25 @@ def test_only_a_run_of_its_own_processes_is_ended_by_a_parent(numbers: dict[str,
     assert Attempt.objects.count() == (holder != "another")
     assert DeadLetterQueue.objects.count() == (holder != "another" and status == "failed")
     assert Job.objects.filter(worker=numbers[holder]).exists() == (job.status != "pending")
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_parent_waits_for_no_trigger(numbers: dict[str, int], end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else no job of this worker would begin meanwhile; the process that ran it is gone, so the leader gives the run back."""
+    write, headers, _ = ENDS[end]
+    job = job_in("pending")
+    with connection.cursor() as cursor:
+        run = Run(id=job.id, runs=1)
+        assert transitions.claim(cursor, run, task_id=job.task_id, worker=numbers["its process"], queue=job.queue, priority=job.priority)
+        cursor.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not today'; END $$")
+        cursor.execute("CREATE TRIGGER refuse BEFORE UPDATE ON jobs_job FOR EACH ROW EXECUTE FUNCTION refuse()")
+    monkeypatch.setattr(process_engine.current().write.__self__, "_sleep", lambda seconds: pytest.fail("it waits"))  # type: ignore[attr-defined]
+    said: list[str] = []
+    monkeypatch.setattr(Complaint, "say", lambda self, error: said.append(str(error)))
+    try:
+        write(Context({"id": job.task_id, "task": job.task, "job_id": job.id, "runs": 1, "retries": 0, "errbacks": None} | headers))
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION refuse CASCADE")
+    assert Job.objects.get(id=job.id).status == "running"
+    assert "not today" in said[0]

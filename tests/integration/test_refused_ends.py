@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import psycopg2
 import pytest
@@ -97,6 +98,17 @@ def test_a_refused_write_is_tried_until_it_is_taken_and_the_log_says_so(
     assert len(said) == len(pauses) == 3
     assert f"the end of job {job.id} is kept" in said[0]
     assert "not today" in said[0]
+
+
+def test_a_process_without_descriptors_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """libpq gives no reason then."""
+    said: list[str] = []
+    monkeypatch.setattr(Complaint, "say", lambda self, error: said.append(str(error)))
+    none_left = SimpleNamespace(open=mock.Mock(side_effect=OSError(24, "Too many open files")), close=None, devnull="", O_RDONLY=0)
+    monkeypatch.setattr(own_writes, "os", none_left)
+    connects = mock.Mock(side_effect=[psycopg2.OperationalError(), psycopg2.OperationalError("no route"), mock.MagicMock()])
+    OwnWrites(connects, lambda seconds: None).write(lambda cursor: True)
+    assert said == ["[Errno 24] Too many open files", "no route"]
 
 
 def test_a_trouble_that_passes_soon_is_not_said(caplog: pytest.LogCaptureFixture) -> None:
