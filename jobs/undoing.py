@@ -31,26 +31,26 @@ def takes_back(batch: Batch) -> int | None:
 def changed_back(batch: Batch, alias: str) -> dict[tuple[Verb, tuple[tuple[str, Any], ...]], list[int]]:
     """The verb with its options -> the jobs; only jobs whose newest record in the audit is that of the batch."""
     back: dict[tuple[Verb, tuple[tuple[str, Any], ...]], list[int]] = {}
-    for job, before, after in _its_own(batch, batch.ids, alias):
+    for job, before in _its_own(batch, batch.ids, alias):
         if batch.what is Verb.CANCEL:
-            if before.get("status") == Status.PENDING and after.get("status") == Status.CANCELLED:
+            if before.get("status") == Status.PENDING:  # it waited; of one that was asked to stop the status stayed
                 back.setdefault((Verb.RESTORE, ()), []).append(job)
         elif batch.verb in before:
             back.setdefault((batch.what, ((batch.verb, before[batch.verb]),)), []).append(job)
     return back
 
 
-def _its_own(batch: Batch, ids: Sequence[int], alias: str) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
-    """Of these jobs those that nobody did anything to since the ended batch, each with what its record says was before and after."""
+def _its_own(batch: Batch, ids: Sequence[int], alias: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Of these jobs those that nobody did anything to since the ended batch, each with what its record says was before."""
     newest: Any = Audit.objects.using(alias).order_by("job", "-id").distinct("job")
     who = (batch.actor, batch.source, batch.verb)
     if batch.ended_at is None:
         return
     for first in range(0, len(ids), _PIECE):
-        records = newest.filter(job__in=ids[first : first + _PIECE]).values_list("job", "before", "after", "at", "actor", "source", "verb")
-        for job, before, after, at, *by in records:
+        records = newest.filter(job__in=ids[first : first + _PIECE]).values_list("job", "before", "at", "actor", "source", "verb")
+        for job, before, at, *by in records:
             if tuple(by) == who and batch.created_at <= at <= batch.ended_at:
-                yield job, before, after
+                yield job, before
 
 
 def untouched(batch: Batch, ids: Sequence[int], alias: str) -> list[int]:
@@ -61,5 +61,5 @@ def untouched(batch: Batch, ids: Sequence[int], alias: str) -> list[int]:
     list(Job.objects.using(alias).filter(pk__in=ids).order_by("pk").select_for_update().values_list("pk"))
     earlier = takes_back(batch)
     first = None if earlier is None else Batch.objects.using(alias).defer("ids").filter(pk=earlier).first()
-    own = set() if first is None else {job for job, _before, _after in _its_own(first, ids, alias)}
+    own = set() if first is None else {job for job, _before in _its_own(first, ids, alias)}
     return [id for id in ids if id in own]
