@@ -1,5 +1,6 @@
 """The engine of threads: what one of them writes holds up no other."""
 
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from jobs import enqueue
 from jobs.store.transitions import Run
 from jobs.worker.plain_engine import PlainEngine
 from jobs.worker.registration import Registration
@@ -75,3 +77,15 @@ def test_a_write_that_is_broken_off_leaves_no_session_and_no_half_of_itself(engi
 
     assert engine.write(name) == "w"
     assert not engine.claim(Run(id=1, runs=1), "nobody", "celery", 5), "there is no such job, and the session serves"
+
+
+@pytest.mark.parametrize("state", ["ABORTED", ""])
+def test_a_state_that_was_set_while_the_job_waited_outlives_the_claim(engine: PlainEngine, state: str) -> None:
+    """How far the run before was does not."""
+    text = json.dumps({"state": state} if state else {"fraction": 0.5, "message": ""})
+    job = enqueue("jobs.tasks.sleep", args=[0])
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET progress = %s WHERE id = %s", [text, job.id])
+    assert engine.claim(Run(id=job.id, runs=1), job.task_id, "celery", 5)
+    job.refresh_from_db()
+    assert (job.status, job.progress) == ("running", {"state": state} if state else None)

@@ -144,10 +144,12 @@ def test_whatever_is_more_than_one_job_that_is_due_has_to_be_asked_for(listener:
 
 
 def test_what_may_be_an_update_has_to_be_asked_for(listener: Listener) -> None:
-    ended, waiting = job_in("completed"), job_in("pending")
+    ended, waiting, cancelled = job_in("completed"), job_in("pending"), job_in("cancelled")
     listener.heard()
     with connection.cursor() as cursor:
         assert interventions.change_priority(cursor, [waiting.id], 9) == [waiting.id]
+        assert listener.heard() == [""]
+        assert interventions.restore(cursor, [cancelled.id]) == [cancelled.id]
         assert listener.heard() == [""]
         assert insert_sent(cursor, NewJob(task="t.add", task_id=ended.task_id)), "a task_id that has a job: that one runs again"
         assert listener.heard() == [""]

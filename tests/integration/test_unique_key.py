@@ -13,6 +13,10 @@ from django.test import Client
 
 from jobs import control, enqueue
 from jobs.models import Job
+from jobs.store import transitions
+from jobs.store.insert import NewJob
+from jobs.store.sent import insert_sent
+from jobs.store.transitions import Run
 from tests.rows import job_in
 from tests.waiting import until
 from tests.workers import running_worker
@@ -88,6 +92,16 @@ def test_an_id_that_is_sent_again_keeps_a_key_that_is_free(ways: int) -> None:
     old = [job_in("cancelled", unique_key="k") for _ in range(ways)]
     group(task_of(job).s(0).set(task_id=job.task_id) for job in old).apply_async()
     assert {shown(job) for job in old} == {("pending", key) for key in ("k", None)[:ways]}
+
+
+def test_a_job_that_was_replaced_keeps_its_key() -> None:
+    """It is held until the last link is sent under its id: the one that has the key is itself."""
+    job = job_in("running", unique_key="k")
+    with connection.cursor() as cursor:
+        assert transitions.replace(cursor, Run(id=job.id, runs=1))
+        assert insert_sent(cursor, NewJob(task="t.add", task_id=job.task_id))
+    assert shown(job) == ("pending", "k")
+    assert report(unique_key="k").id == job.id
 
 
 def task_of(job: Job) -> Any:

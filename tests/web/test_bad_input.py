@@ -13,6 +13,7 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from jobs import dead_letters, enqueue
+from jobs.domain.statuses import LATEST
 from jobs.enqueueing import InvalidJob
 from jobs.models import DeadLetterQueue, ErrorGroup, Job, Worker
 from jobs.store import transitions
@@ -268,3 +269,11 @@ def test_half_a_character_that_a_plain_insert_brought_breaks_no_page(staff: Clie
         answer = staff.get(address)
         content = b"".join(answer.streaming_content) if answer.streaming else answer.content
         assert (answer.status_code, len(content) > 0) == (200, True), address
+
+
+def test_a_pause_that_no_clock_reaches_the_end_of_is_the_longest_that_one_does() -> None:
+    job = job_in("running")
+    with connection.cursor() as cursor:
+        assert transitions.retry(cursor, Run(id=job.pk, runs=1), Failure(error_class="ValueError", message="no"), delay=1e12)
+    job.refresh_from_db()
+    assert (job.status, job.run_at) == ("pending", LATEST)
