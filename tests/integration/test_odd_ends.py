@@ -60,6 +60,8 @@ def test_a_retry_that_nobody_planned_is_one_of_the_task_s_own(tmp_path: Path, po
         assert job_of(always).attempts == 2
         swallowed = task("swallows_its_retry").delay()
         assert swallowed.get(timeout=GET) == 1
+        assert task("catches_its_replacement").delay().get(timeout=GET) == 1
+        assert not Job.objects.filter(task="t.told_of").exists(), "what its first attempt was replaced by is not sent with the retry"
         assert [task("same").delay(n).get(timeout=GET) for n in range(4)] == [0, 1, 2, 3]
     assert DeadLetterQueue.objects.count() == 1
 
