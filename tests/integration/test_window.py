@@ -1,5 +1,7 @@
 """What the leader believes to lie in Redis, and how it tells that to PostgreSQL."""
 
+import json
+
 import pytest
 from django.db import connection
 
@@ -19,11 +21,11 @@ def test_a_row_has_the_same_mark_here_and_there_whatever_its_number() -> None:
 
 
 def test_an_empty_lane_that_nobody_serves_is_forgotten() -> None:
-    window, message = Window(), b'{"headers": {"job_id": 7, "runs": 1, "job_priority": 5}}'
+    window = Window()
     for number in range(3):  # workers that come and go, each with a queue of its own
         queue = f"w{number}.dq"
         window.add((queue, 4), [(number, 0, 5)])
-        assert window.resync({**{lane: [] for lane in window.lying}, (queue, 0): [], ("left", 4): [message]}) != []
+        assert window.resync({**{lane: [] for lane in window.lying}, (queue, 0): [], ("left", 4): [message(7)]}) != []
         window.settle(set())
     assert {lane: list(rows) for lane, rows in window.lying.items()} == {("left", 4): [(7, 0, 5)]}
     assert window.used(("w0.dq", 4)) == 0
@@ -50,3 +52,30 @@ def test_what_is_none_of_its_messages_does_not_stop_the_leader(message: bytes) -
     with connection.cursor() as cursor:
         assert pick.moved(cursor, window) == set()
         cursor.execute("SELECT %s::bigint[]", [window.marks()])
+
+
+def message(id: int) -> bytes:
+    return json.dumps({"headers": {"job_id": id, "runs": 1, "job_priority": 5}}).encode()
+
+
+def test_what_was_pushed_first_leaves_first_after_a_reading_too() -> None:
+    window, lane = Window(), ("celery", 4)
+    window.resync({lane: [message(3), message(2), message(1)]})  # as LPUSH lays them
+    assert window.lengths([lane], [1]) == 2
+    assert window.left == {(1, 0, 5): lane, (2, 0, 5): lane}
+
+
+def test_what_is_missing_and_waits_is_lost_when_it_does_so_twice() -> None:
+    """A worker may have popped it a moment ago, and not claimed it yet."""
+    window, lane = Window(), ("celery", 4)
+    popped, lost, claimed = [(id, 0, 5) for id in (1, 2, 3)]
+    window.add(lane, [popped, lost, claimed])
+    assert window.resync({lane: []}) == [popped, lost, claimed]
+    assert window.forget({popped, lost}) == 0
+    assert (window.has(popped), window.has(lost), window.has(claimed)) == (True, True, False)
+    assert window.resync({lane: []}) == [popped, lost]
+    assert window.forget({lost}) == 1
+    assert not window.left
+    window.add(lane, [lost])  # sent again, popped again
+    window.resync({lane: []})
+    assert window.forget({lost}) == 0, "and it is counted anew"

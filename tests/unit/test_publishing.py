@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -120,3 +121,14 @@ def test_a_row_of_another_kind_is_not_read(place: int, value: Any) -> None:
     assert told.read(json.dumps(values[:-1])) is None
     assert told.read(json.dumps([*values, 1])) is None
     assert told.read("[" * 100_000) is None
+
+
+@pytest.mark.parametrize(("room", "is_sent"), [(1, True), (0, False), (None, False)])
+def test_a_job_that_is_told_is_sent_where_its_lane_has_room(room: int | None, is_sent: bool) -> None:
+    """Where it has none, or nobody serves its queue, the job is left to the next question."""
+    row, lane = Row(1, "id", "t", "[]", "{}", 0, 0, 3, None, True, None, 5), ("celery", 4)
+    told_job = told.Told()
+    told_job.is_private = True
+    told_job.hear([SimpleNamespace(payload=told_of("celery", row))])
+    assert told_job.take({("celery", 3): 9} | ({} if room is None else {lane: room})) == ((lane, row) if is_sent else None)
+    assert told_job.job is None

@@ -1,0 +1,86 @@
+"""What the leader finds to be sent: not what may drag others along, and what was moved to another queue under its eyes."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.db import connection
+
+from jobs import control
+from jobs.leader import dispatch, election
+from jobs.leader.load import Load
+from jobs.models import Job
+from jobs.store import transitions
+from jobs.store.transitions import Run
+from tests.rows import job_in, task_id_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Redis:
+    """Lanes in which everything stays; nobody takes anything out."""
+
+    def __init__(self) -> None:
+        self.lanes: dict[str, list[bytes]] = {}
+
+    def ask_all(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+        return [self._answer(*command) for command in commands]
+
+    def _answer(self, name: str, key: str = "", *values: Any) -> Any:
+        if name == "LPUSH":
+            self.lanes[key] = [*(value.encode() for value in reversed(values)), *self.lanes.get(key, [])]
+        return {"LRANGE": self.lanes.get(key, []), "GET": None}.get(name, len(self.lanes.get(key, [])))
+
+
+@pytest.fixture
+def leader() -> Iterator[dispatch.Leader]:
+    """One whose worker serves two queues and takes nothing."""
+    session = election.connect()
+    try:
+        session.cursor().execute(election._SESSION)
+        made = dispatch.Leader(session, mock.MagicMock(is_open=True, line=Redis()), Load(), again=False)
+        made.rescue.live = {1: ["celery", "mail"]}
+        yield made
+    finally:
+        session.close()
+
+
+def sent(leader: dispatch.Leader) -> list[tuple[str, int, bool]]:
+    """What lies in Redis: queue, number of the job, whether it is to run alone; the oldest first in each lane."""
+    headers = [json.loads(message)["headers"] for lane in leader.link.line.lanes.values() for message in reversed(lane)]  # type: ignore[attr-defined]
+    return [(told["job_queue"], told["job_id"], told["alone"]) for told in headers]
+
+
+def send(leader: dispatch.Leader) -> None:
+    """A tick that reads the lanes and sends what is due."""
+    leader.synced = 0.0
+    leader.look_for_suspect = True
+    leader.fill(dispatch.time.monotonic())
+
+
+def test_a_job_that_lost_two_workers_is_sent_alone_and_one_at_a_time(leader: dispatch.Leader) -> None:
+    suspects, innocent = [job_in("pending").id for _ in range(2)], job_in("pending").id
+    Job.objects.filter(id__in=suspects).update(losses=2)
+    send(leader)
+    assert sorted(sent(leader)) == sorted([("celery", suspects[0], True), ("celery", innocent, False)])
+    leader.link.line.lanes.clear()  # type: ignore[attr-defined]
+    run, task_id = Run(id=suspects[0], runs=1), task_id_of(suspects[0])
+    with connection.cursor() as cursor:
+        assert transitions.claim(cursor, run, task_id=task_id, worker=1, queue="celery", priority=5)
+        send(leader)
+        assert suspects[1] not in [id for _, id, _ in sent(leader)], "the first of them runs"
+        assert transitions.complete(cursor, run, result=None)
+    send(leader)
+    assert ("celery", suspects[1], True) in sent(leader)
+
+
+def test_a_job_that_is_moved_after_it_was_sent_is_sent_to_its_new_queue(leader: dispatch.Leader) -> None:
+    """Nobody can claim it by the message that still lies in the old one."""
+    moved, stays = job_in("pending").id, job_in("pending").id
+    send(leader)
+    assert control.change_queue([moved], "mail").done == [moved]
+    for _ in range(2):
+        send(leader)
+    assert sorted(sent(leader)) == sorted([("celery", moved, False), ("celery", stays, False), ("mail", moved, False)])
