@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from email.header import decode_header, make_header
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import translation
 
@@ -283,3 +284,17 @@ def _waits_for_a_lock() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')")
         return bool(cursor.fetchone()[0])
+
+
+def test_what_another_leader_has_taken_is_left_to_it(settings: Any, outbox: Callable[[], int]) -> None:
+    taken, free = buried(2)
+    with closing(engine.connect("jobs notices")) as own, mail_server(settings.EMAIL_PORT, Inbox()) as inbox, transaction.atomic():
+        own.cursor().execute("SET lock_timeout = '2s'")
+        DeadLetterQueue.objects.select_for_update().get(id=taken.id)
+        assert notices.send_due(own) == 1, "it waits for no row"
+    assert f"Jobs: {free.job_id}" in inbox.body(0).splitlines()
+
+
+def test_what_a_plain_update_has_closed_is_told_to_nobody(outbox: Callable[[], int]) -> None:
+    buried(resolution="resolved")
+    assert outbox() == 0, "it leaves the time of the next notice; the verbs do not"

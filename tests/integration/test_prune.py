@@ -206,3 +206,19 @@ def test_it_reads_an_index(own: Any) -> None:
         cursor.execute("EXPLAIN " + prune._OLD, ["completed", "-infinity", 86400])
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "jobs_job_ended" in plan
+
+
+def test_what_stays_for_its_open_dead_letter_keeps_nothing_else(own: Any) -> None:
+    """More of it than one reading takes, and older than what may go."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """WITH old AS (INSERT INTO jobs_job (task, status, finished_at)
+                 SELECT 't.nap', 'failed', now() - interval '30 days' FROM generate_series(1, %s) RETURNING id)
+               INSERT INTO jobs_deadletterqueue (job_id, error_class, message, traceback, fingerprint, attempts)
+               SELECT id, 'ValueError', 'no', '', 'f', 1 FROM old""",
+            [prune.BATCH],
+        )
+    gone = ended("failed", 20)
+    dead_letters.resolve(list(DeadLetterQueue.objects.filter(job__in=gone).values_list("id", flat=True)), "sara")
+    assert prune.prune(own, threading.Event()) == 1
+    assert not Job.objects.filter(id__in=gone).exists()

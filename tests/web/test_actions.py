@@ -41,7 +41,8 @@ def test_the_page_cancels_reorders_and_reprocesses(staff: Client) -> None:
     staff.post(f"/jobs/{waiting.id}/cancel/")
     staff.post(f"/jobs/{failed.id}/reprocess/")
     assert statuses() == ["cancelled", "pending"]
-    assert DeadLetterQueue.objects.get().resolution == "reprocessed"
+    entry = DeadLetterQueue.objects.get()
+    assert (entry.resolution, entry.notify_after) == ("reprocessed", None)
 
 
 @pytest.mark.parametrize("verb", ["cancel", "reprocess", "priority"])
