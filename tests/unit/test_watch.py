@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from jobs.domain.errors import JobCancelled
 from jobs.worker.watch import EACH_S, SOON_S, Watch
 from tests.waiting import until
 
@@ -113,3 +114,30 @@ def test_it_stops_at_once(watch: Watch, registration: Registration) -> None:
     assert time.monotonic() - begun < EACH_S / 2
     assert not watch.thread.is_alive()
     watch.stop()  # a worker that is told twice
+
+
+def test_a_row_that_nobody_holds_is_released_at_the_second_look(registration: Registration) -> None:
+    """At the first it may have been claimed a moment ago, or be just about to end."""
+    released: list[Any] = []
+    engine = SimpleNamespace(registration=registration, held={}, unbegun=set(), write=released.append)
+    watch = Watch(engine)
+    registration.running = [(7, 1, False, "seven")]
+    watch.look()
+    assert released == []
+    registration.running = [(7, 2, False, "seven"), (8, 1, False, "eight")]
+    watch.look()
+    assert released == [], "another run of it"
+    watch.look()
+    assert len(released) == 2
+
+
+@pytest.mark.parametrize(("closing", "settled", "asked"), [(False, False, True), (True, False, False), (False, True, False)])
+def test_a_run_is_asked_to_stop_while_its_body_goes_on(registration: Registration, closing: bool, settled: bool, asked: bool) -> None:
+    """Afterwards its end is being written."""
+    errors: list[type[Exception]] = []
+    outcome = SimpleNamespace(closing=closing, settled=settled, cancel=errors.append, body=SimpleNamespace(is_over=False))
+    watch = Watch(SimpleNamespace(registration=registration, held={7: outcome}, unbegun=set()))
+    registration.running = [(7, 1, True, "seven")]
+    for _ in range(2):
+        watch.look()
+    assert errors == [JobCancelled] * 2 * asked
