@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from jobs import control, dead_letters
+from jobs import batches, control, dead_letters, undoing
+from jobs.domain.actors import Actor, Source
 from jobs.leader import election
-from jobs.models import DeadLetterQueue
+from jobs.models import Batch, DeadLetterQueue
 from jobs.models.attempt import Outcome
+from jobs.models.audit import Verb
 from jobs.store import links, locks, transitions
 from jobs.store.insert import NewJob
 from jobs.store.sent import insert_sent
@@ -251,3 +253,17 @@ def _asked(session: Any) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT query FROM pg_stat_activity WHERE pid = %s", [session.info.backend_pid])
         return "pg_locks" in cursor.fetchone()[0]  # it was refused, and looks at the one that holds it
+
+
+def test_nobody_changes_a_job_between_the_look_at_it_and_its_taking_back(racers: Racers) -> None:
+    """It is found untouched: until that is committed, whoever would change it waits."""
+    sara = Actor(name="sara", source=Source.CODE)
+    id, _row = job_in("pending")
+    batch = batches.draft(Verb.PRIORITY, [id], sara)
+    assert batches.confirm(batch.pk, sara, priority=9)
+    back = Batch(verb=Verb.PRIORITY.value, ids=[id], remark=f"{undoing.TAKES_BACK}{batch.pk}")
+    change = control.change_priority
+    judged, changed, waited = racers.run(lambda _: undoing.untouched(back, [id], "default"), lambda _: change([id], 3).done)
+    assert (judged, changed, waited) == ([id], [id], True)
+    judged, _, _ = racers.run(lambda _: undoing.untouched(back, [id], "default"), lambda _: change([id], 9).done)
+    assert judged == []
