@@ -64,7 +64,10 @@ def _database(alias: str, database: dict[str, Any]) -> Iterator[CheckMessage]:
     yield from _routes(alias)
     if database.get("CONN_MAX_AGE", 0) != 0 and not database.get("CONN_HEALTH_CHECKS"):
         yield Warning(
-            _("Connections are kept (CONN_MAX_AGE) and not looked at before use: after a restart of PostgreSQL calls of .delay() fail."),
+            _(
+                "Connections are kept (CONN_MAX_AGE) and not looked at before use:"
+                " after a restart of PostgreSQL requests fail, and calls of .delay() in a transaction."
+            ),
             hint=_("Set CONN_HEALTH_CHECKS to True beside CONN_MAX_AGE."),
             id="jobs.W001",
         )
