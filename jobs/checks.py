@@ -100,7 +100,7 @@ def _routes(alias: str) -> Iterator[CheckMessage]:
             )
             % {"alias": alias, "other": read},
             hint=hint,
-            id="jobs.W006",
+            id="jobs.W009",
         )
 
 

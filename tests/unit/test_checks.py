@@ -100,7 +100,7 @@ def test_settings_of_the_database(monkeypatch: pytest.MonkeyPatch, values: dict[
 
 @pytest.mark.parametrize(
     ("routers", "expected"),
-    [([], {"jobs.E010"}), (["tests.archive.Router"], set()), (["tests.unit.test_checks.ReadsElsewhere"], {"jobs.W006"})],
+    [([], {"jobs.E010"}), (["tests.archive.Router"], set()), (["tests.unit.test_checks.ReadsElsewhere"], {"jobs.W009"})],
 )
 def test_the_models_are_looked_for_where_the_jobs_are(
     settings: Any, monkeypatch: pytest.MonkeyPatch, routers: list[str], expected: set[str]
