@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from jobs.domain.statuses import State, Status
 from jobs.models import Job
+from jobs.models.job import HEAVY
 from jobs.store import caller, locks, stats
 from jobs.store.outages import Refusal
 from jobs.store.stats import WorkerLine
@@ -18,6 +19,7 @@ _AHEAD = """
 SELECT count(*) FROM (
   SELECT 1 FROM jobs_job WHERE status = 'pending' AND queue = ANY(%(queues)s) AND run_at <= statement_timestamp()
      AND (priority > %(priority)s OR (priority = %(priority)s AND (run_at, id) < (%(run_at)s, %(id)s))) LIMIT %(most)s) ahead"""
+_AHEAD_AND_LONE = f"SELECT ({_AHEAD}), ({locks.LONE_WORKER} LIMIT 1)"
 # The newest ends only, whatever their queue: a busy system ends hundreds of thousands in five minutes.
 _PACE = """
 SELECT count(*) FILTER (WHERE queue = ANY(%(queues)s)), extract(epoch FROM statement_timestamp() - min(finished_at))::float FROM (
@@ -65,7 +67,7 @@ def obstacles(job: Job) -> Obstacles:
     everyone = stats.workers()
     serving = [line for line in everyone if job.queue in line.worker.queues]
     queues = sorted({job.queue}.union(*(line.worker.queues for line in serving)))
-    ahead, pace = _numbers(job, queues)
+    ahead, lone, pace = _numbers(job, queues)
     leader, refusal = stats.leader_and_refusal()
     suspects = 0
     if job.losses >= 2:
@@ -80,32 +82,29 @@ def obstacles(job: Job) -> Obstacles:
         refusal=refusal,
         replaced=job.state is State.REPLACED,
         suspects=suspects,
-        lone=_lone(serving),
+        lone=_lone(lone, serving),
     )
 
 
-def _lone(serving: Sequence[WorkerLine]) -> Job | None:
-    """The job that lost its worker twice for which its worker starts no other; None where another worker has a free slot."""
-    with caller.cursor() as cursor:
-        cursor.execute(locks.LONE_WORKER)
-        found = cursor.fetchone()
-    line = next((line for line in serving if found and line.worker.id == found[0]), None)
+def _lone(worker: int | None, serving: Sequence[WorkerLine]) -> Job | None:
+    """The job that lost its worker twice for which this worker starts no other; None where another one has a free slot."""
+    line = next((line for line in serving if line.worker.id == worker), None)
     if line is None or any(other.free for other in serving if other is not line):
         return None
     runs = next((job for job in line.running if job.losses >= 2), None)
     if runs is not None:
         return runs
     due = Job.objects.filter(losses__gte=2, status=Status.PENDING, run_at__lte=timezone.now(), queue__in=line.worker.queues)
-    return due.defer("args", "kwargs", "result", "options").order_by("-priority", "run_at").first()  # as the leader picks it
+    return due.defer(*HEAVY).order_by("-priority", "run_at").first()  # as the leader picks it
 
 
-def _numbers(job: Job, queues: Sequence[str]) -> tuple[int, float]:
+def _numbers(job: Job, queues: Sequence[str]) -> tuple[int, int | None, float]:
     with caller.cursor() as cursor:
         cursor.execute(
-            _AHEAD,
+            _AHEAD_AND_LONE,
             {"queues": list(queues), "priority": job.priority, "run_at": job.run_at, "id": job.pk, "most": MOST + 1},
         )
-        ahead = cursor.fetchone()[0]
+        ahead, lone = cursor.fetchone()
         cursor.execute(_PACE, {"queues": list(queues), "recent": RECENT})
         ended, seconds = cursor.fetchone()
-    return ahead, ended / max(seconds, 1.0) if ended else 0.0
+    return ahead, lone, ended / max(seconds, 1.0) if ended else 0.0

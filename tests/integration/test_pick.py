@@ -25,7 +25,7 @@ class Redis:
     def __init__(self) -> None:
         self.lanes: dict[str, list[bytes]] = {}
 
-    def ask_all(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+    def ask_all(self, commands: list[tuple[Any, ...]], *, foreign: bool = False) -> list[Any]:
         return [self._answer(*command) for command in commands]
 
     def _answer(self, name: str, key: str = "", *values: Any) -> Any:

@@ -119,7 +119,7 @@ def test_it_stops_at_once(watch: Watch, registration: Registration) -> None:
 def test_a_row_that_nobody_holds_is_released_at_the_second_look(registration: Registration) -> None:
     """At the first it may have been claimed a moment ago, or be just about to end."""
     released: list[Any] = []
-    engine = SimpleNamespace(registration=registration, held={}, unbegun=set(), write=released.append)
+    engine = SimpleNamespace(registration=registration, worker_id=1, held={}, unbegun=set(), unwritten=set(), write=released.append)
     watch = Watch(engine)
     registration.running = [(7, 1, False, "seven")]
     watch.look()
