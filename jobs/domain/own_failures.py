@@ -72,6 +72,7 @@ _SENTENCES: Final = [
     TERMINATED, EXPIRED, ENDED_ITSELF, ASKED_FOR_ANOTHER_RUN, NO_JSON, LONG_RESULT, HEADER_FAILED, NOT_JOINED, NO_BODY, WRONG, HOPELESS,
     EXIT, NO_EXCEPTION, NOT_COMMITTED, FAILED, ON_PURPOSE,
 ]  # fmt: skip
+_DEEP: Final = 4  # levels of sentences within sentences: a late outcome of a failed chord's task
 _VALUE: Final = re.compile(r"%\((\w+)\)s")
 
 
@@ -87,14 +88,17 @@ def _stored() -> list[tuple[str, re.Pattern[str]]]:
     return [(sentence, re.compile(rf"(?P<prefix>(?:\w+: )?){_pattern(sentence)}", re.DOTALL)) for sentence in _SENTENCES]
 
 
-def said(text: str) -> str:
-    """An error's text in the language of now where it is one of ours, isolated from the direction of its surroundings; else as it is."""
-    for sentence, stored in _stored():
+def said(text: str, deep: int = _DEEP) -> str:
+    """An error's text in the language of now where it is one of ours, isolated from the direction of its surroundings; else as it is.
+
+    So are sentences within it, `deep` levels of them: a task may say one of ours within another, a thousand times.
+    """
+    for sentence, stored in _stored() if deep else ():
         if found := stored.fullmatch(text):
             values = found.groupdict()
             prefix = values.pop("prefix")
             told = gettext(sentence)
             if values:
-                told %= {name: f"\u2068{said(value)}\u2069" for name, value in values.items()}
+                told %= {name: f"\u2068{said(value, deep - 1)}\u2069" for name, value in values.items()}
             return f"{prefix}\u2068{told}\u2069"
     return text

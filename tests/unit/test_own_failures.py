@@ -52,3 +52,9 @@ def test_what_stands_within_a_sentence_is_said_too() -> None:
         died = own_failures.said(own_failures.WORKER_DIED)
         late = own_failures.said(f"WorkerLost: {own_failures.WORKER_DIED} (Its outcome came later and was refused.)")
     assert late == f"WorkerLost: \u2068\u2068{died}\u2069 (وصلت نتيجتها لاحقًا ورُفضت.)\u2069"
+
+
+def test_a_text_that_goes_down_for_ever_is_read_to_some_depth_only() -> None:
+    text = own_failures.NOT_JOINED % {"error": ""} * 1500
+    plain = own_failures.said(text).replace("\u2068", "").replace("\u2069", "")
+    assert plain.endswith(text[-10_000:])
