@@ -147,7 +147,7 @@ def test_errbacks_that_a_task_has_set_while_it_ran_are_called_and_no_others(tmp_
         none = task("sets_errbacks").apply_async((), link_error=s("note_old"))
         until(lambda: not Job.objects.filter(finished_at=None).exists(), timeout=GET)
         noted = get_user_model().objects.values_list("username", flat=True)
-        until(lambda: set(noted) >= {f"old {set_here.id}", "new ValueError", f"old {others.id}"}, timeout=GET)
+        until(lambda: set(noted.all()) >= {f"old {set_here.id}", "new ValueError", f"old {others.id}"}, timeout=GET)
         until(lambda: Job.objects.filter(task="t.note_old", status="completed").count() == 2, timeout=GET)
     assert job_of(none).status == "failed"
     assert noted.filter(username=f"old {none.id}").count() == 0

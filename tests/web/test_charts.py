@@ -96,6 +96,7 @@ def nodes(plan: dict[str, Any]) -> list[tuple[str, str]]:
     return found + [node for part in plan.get("Plans", []) for node in nodes(part)]
 
 
+@pytest.mark.usefixtures("own_files")
 def test_a_week_is_read_from_the_index() -> None:
     ended("completed", 3600, number=20_000)
     with connection.cursor() as cursor:

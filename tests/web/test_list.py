@@ -135,6 +135,7 @@ def nodes(plan: dict) -> list[tuple[str, str]]:
     return [(plan["Node Type"], plan.get("Relation Name", "")), *(node for part in plan.get("Plans", []) for node in nodes(part))]
 
 
+@pytest.mark.usefixtures("own_files")
 def test_no_page_of_the_list_reads_all_jobs(sara: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filters, "REACH", 2_000)  # as small beside these rows as the real one beside two million
     list(seed(30_000, 2_000))

@@ -68,6 +68,7 @@ def test_the_group_and_what_follows() -> None:
     assert [one.missing for one in relations(job) if one.title == "What follows"] == [["jobs.tasks.sleep"] * 2]
 
 
+@pytest.mark.usefixtures("own_files")
 def test_it_is_read_from_indexes_and_within_twelve_queries(admin_client: Client) -> None:
     fill()
     for status in ("pending", "failed"):

@@ -17,7 +17,7 @@ from tests.rows import job_in
 from tests.waiting import until
 from tests.web.test_rights import make_groups
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_files")]
 ROWS = 22_000  # more than are counted to the end in two states, in one of which jobs wait
 LISTS = [
     "/admin/jobs/job/",

@@ -62,6 +62,7 @@ def nodes(plan: dict[str, Any]) -> list[tuple[str, str]]:
     return found + [node for part in plan.get("Plans", []) for node in nodes(part)]
 
 
+@pytest.mark.usefixtures("own_files")
 def test_the_numbers_are_read_from_the_index() -> None:
     ended("a", "completed", 60_000, ago="3 days")
     ended("a", "completed", 500)
