@@ -2,9 +2,10 @@
 
     python -m benchmarks.bounds --part flow|prefork|bulk|memory [--rounds 3] [--jobs 2000]
 
-flow: bodies that sleep 20 ms in four greenlets, alone, and each with one UPDATE committed after it. prefork: bodies of 5 ms of processor
-time on stock Celery, alone, and each with one UPDATE committed. bulk: a COPY of the same texts into a table with a primary key alone,
-one into a table with the columns, checks and indexes of jobs, and enqueue_many. memory: a process that has loaded Django and the project.
+flow: bodies that sleep 20 ms in four greenlets, alone, each with one UPDATE committed after it, and each with a pop from Redis before
+that. prefork: bodies of 5 ms of processor time on stock Celery, alone, and each with one UPDATE committed. bulk: a COPY of the same texts
+into a table with a primary key alone, one into a table with the columns, checks and indexes of jobs, and enqueue_many. memory: a process
+that has loaded Django and the project.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from benchmarks import guard
@@ -30,11 +32,22 @@ INSERT INTO bound (n) SELECT 0 FROM generate_series(1, 8)"""
 FLOW: Final = """
 from gevent import monkey; monkey.patch_all()
 from psycogreen.gevent import patch_psycopg; patch_psycopg()
-import os, sys, time
-import gevent, psycopg2
+import os, socket, sys, time
+import gevent, psycopg2, redis
 from gevent.event import Event
-left, seconds, commits, ready, go = iter(range(int(sys.argv[1]))), float(sys.argv[2]), sys.argv[3] == "commit", [], Event()
+left, seconds, how, ready, go = iter(range(int(sys.argv[1]))), float(sys.argv[2]), sys.argv[3], [], Event()
+commits, pops, client = how != "alone", how == "pop", redis.Redis.from_url(os.environ["REDIS_URL"])
+at = client.connection_pool.connection_kwargs
+if pops:
+    client.rpush("bound", *["x" * 800] * int(sys.argv[1]))
+def pop(line):
+    line.sendall(b"RPOP bound\\r\\n")
+    got = b""
+    while len(got) < 800:
+        got += line.recv(4096)
 def slot(row):
+    line = socket.create_connection((at["host"], at["port"]))
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     session = psycopg2.connect(os.environ["DATABASE_URL"])
     session.autocommit = True
     cursor = session.cursor()
@@ -43,6 +56,8 @@ def slot(row):
     go.wait()
     for _ in left:
         gevent.sleep(seconds)
+        if pops:
+            pop(line)
         if commits:
             cursor.execute("EXECUTE change (%s)", (row,))
 slots = [gevent.spawn(slot, row + 1) for row in range(int(sys.argv[4]))]
@@ -106,7 +121,8 @@ def flow(bench: Bench, rounds: int, jobs: int) -> None:
     def once(how: str) -> float:
         return jobs * SLEEP / SLOTS / _told(bench, FLOW, jobs, SLEEP, how, SLOTS)
 
-    _in_turns(rounds, {"bodies alone": lambda: once("alone"), "bodies and one commit each": lambda: once("commit")}, 3)
+    ways = {"bodies alone": "alone", "bodies and one commit each": "commit", "bodies, a pop from Redis and one commit each": "pop"}
+    _in_turns(rounds, {name: partial(once, how) for name, how in ways.items()}, 3)
 
 
 def prefork(bench: Bench, rounds: int, jobs: int) -> None:
