@@ -8,6 +8,7 @@ from jobs.domain.priority import priority_of
 from jobs.leader.window import MARK, Lane, Sent, Window
 from jobs.store.locks import ALONE
 from jobs.store.many import array
+from jobs.store.transitions import PENDING
 
 Place = tuple[str, int]  # run_at and id of the last row that was picked from a lane
 START: Final[Place] = ("-infinity", 0)
@@ -39,7 +40,7 @@ SELECT j.queue, {_COLUMNS} FROM jobs_job j
    AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = {ALONE[0]} AND objid = {ALONE[1]}
          AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
  ORDER BY j.priority DESC, j.run_at LIMIT 1"""
-
+UNCLAIMED: Final = f"SELECT id, runs, priority FROM jobs_job WHERE id = ANY (%s) AND {PENDING}"
 _MOVED: Final = """
 SELECT lying.id, lying.queue FROM unnest(%s::bigint[], %s::text[]) AS lying (id, queue), jobs_job j
  WHERE j.id = lying.id AND j.queue <> lying.queue"""
@@ -72,8 +73,7 @@ def pending(cursor: Any, sent: list[Sent]) -> set[Sent]:
     """Those that are not claimed yet."""
     if not sent:
         return set()
-    ids = [id for id, _, _ in sent]
-    cursor.execute("SELECT id, runs, priority FROM jobs_job WHERE id = ANY (%s) AND status = 'pending'", [ids])
+    cursor.execute(UNCLAIMED, [[id for id, _, _ in sent]])
     return set(sent) & set(cursor.fetchall())
 
 

@@ -9,7 +9,7 @@ from jobs.domain.statuses import HELD
 from jobs.store import search
 from jobs.store.many import execute_many
 from jobs.store.tell import ended
-from jobs.store.transitions import LINKED, Failure, Run, clean, enter, leave_aftermath, parameters
+from jobs.store.transitions import LINKED, PENDING, RUNNING, Failure, Run, clean, enter, leave_aftermath, parameters
 
 # Whose unique_key no job has that has not ended; of several with one key, the newest.
 FREE: Final = """(unique_key IS NULL OR id IN (
@@ -42,8 +42,8 @@ def cancel_pending(cursor: Any, ids: Sequence[int], reason: str = "", *, runs: i
     """pending -> cancelled; the numbers of those that were. `reason` is kept as the last error. `runs`: only after so many runs."""
     cursor.execute(
         ended(
-            """UPDATE jobs_job SET status = 'cancelled', finished_at = clock_timestamp(), last_error = coalesce(nullif(%s, ''), last_error)
-                WHERE id IN (SELECT id FROM jobs_job WHERE id = ANY(%s) AND status = 'pending' AND runs = coalesce(%s, runs)
+            f"""UPDATE jobs_job SET status = 'cancelled', finished_at = clock_timestamp(), last_error = coalesce(nullif(%s, ''), last_error)
+                WHERE id IN (SELECT id FROM jobs_job WHERE id = ANY(%s) AND {PENDING} AND runs = coalesce(%s, runs)
                               ORDER BY id FOR UPDATE)"""
         ),
         [clean(reason, 2_000), list(ids), runs],
@@ -67,9 +67,9 @@ def revoke(cursor: Any, ids: Sequence[int]) -> None:
 def ask_cancel(cursor: Any, ids: Sequence[int], by: str) -> list[int]:
     """Ask the workers of running jobs to stop them; the numbers of those that run."""
     cursor.execute(
-        """UPDATE jobs_job SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()),
+        f"""UPDATE jobs_job SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()),
                    cancel_requested_by = CASE WHEN cancel_requested_at IS NULL THEN %s ELSE cancel_requested_by END
-            WHERE id = ANY(%s) AND status = 'running' RETURNING id""",
+            WHERE id = ANY(%s) AND {RUNNING} RETURNING id""",
         [clean(by, 200), list(ids)],
     )
     return [row[0] for row in cursor.fetchall()]
@@ -134,13 +134,13 @@ def restore(cursor: Any, ids: Sequence[int]) -> list[int]:
 
 def change_priority(cursor: Any, ids: Sequence[int], priority: int) -> list[int]:
     """Another priority for jobs that wait; the numbers of those that do."""
-    cursor.execute("UPDATE jobs_job SET priority = %s WHERE id = ANY(%s) AND status = 'pending' RETURNING id", [priority, list(ids)])
+    cursor.execute(f"UPDATE jobs_job SET priority = %s WHERE id = ANY(%s) AND {PENDING} RETURNING id", [priority, list(ids)])
     return [row[0] for row in cursor.fetchall()]
 
 
 def change_queue(cursor: Any, ids: Sequence[int], queue: str) -> list[int]:
     """Another queue for jobs that wait; the numbers of those that do."""
-    cursor.execute("UPDATE jobs_job SET queue = %s WHERE id = ANY(%s) AND status = 'pending' RETURNING id", [queue, list(ids)])
+    cursor.execute(f"UPDATE jobs_job SET queue = %s WHERE id = ANY(%s) AND {PENDING} RETURNING id", [queue, list(ids)])
     return [row[0] for row in cursor.fetchall()]
 
 
@@ -160,7 +160,7 @@ def _is_object(text: str) -> bool:
 def set_arguments(cursor: Any, ids: Sequence[int], values: Mapping[str, Any]) -> None:
     """Values for named arguments that replace those of waiting jobs; the others are kept, in their order."""
     # Merged here: PostgreSQL takes no object apart that has a \u0000 in it.
-    cursor.execute("SELECT id, kwargs::text FROM jobs_job WHERE id = ANY(%s) AND status = 'pending' ORDER BY id FOR UPDATE", [list(ids)])
+    cursor.execute(f"SELECT id, kwargs::text FROM jobs_job WHERE id = ANY(%s) AND {PENDING} ORDER BY id FOR UPDATE", [list(ids)])
     rows = [(id, json.dumps({**json.loads(text), **values})) for id, text in cursor.fetchall()]
     if rows:
         execute_many(

@@ -7,7 +7,7 @@ from typing import Any, Final
 from jobs.domain.priority import HIGHEST
 from jobs.store.insert import NewJob
 from jobs.store.tell import tell
-from jobs.store.transitions import FENCE, Run
+from jobs.store.transitions import FENCE, RUNNING, Run
 
 _SENT: Final = (
     "task", "args", "kwargs", "queue", "priority", "run_at", "max_retries", "autoretry", "timeout", "options", "task_id",
@@ -88,7 +88,7 @@ def complete_handing_on(
 def begun_here(cursor: Any, new: NewJob, worker: int) -> Linked:
     """What `complete_handing_on` has done, if its answer was lost. A job that was claimed here since has begun later than it was made."""
     cursor.execute(
-        "SELECT id FROM jobs_job WHERE task_id = %s AND status = 'running' AND runs = 1 AND worker = %s AND started_at = created_at",
+        f"SELECT id FROM jobs_job WHERE task_id = %s AND {RUNNING} AND runs = 1 AND worker = %s AND started_at = created_at",
         [new.task_id, worker],
     )
     row = cursor.fetchone()

@@ -6,7 +6,7 @@ from typing import Any, Final
 from jobs.domain import own_failures
 from jobs.domain.statuses import HELD
 from jobs.store import interventions, transitions
-from jobs.store.transitions import ESCAPED, LINKED, Failure
+from jobs.store.transitions import ESCAPED, LINKED, PENDING, Failure
 
 MOST: Final = 50  # looked at in one statement
 FORSAKEN: Final = Failure(error_class="ReplacementEnded", message=own_failures.REPLACEMENT_ENDED)
@@ -28,7 +28,7 @@ SELECT id, task_id, task_id {ESCAPED} OR EXISTS (SELECT FROM live WHERE live.id 
 def cancel(cursor: Any, task_ids: Sequence[str], reason: str) -> None:
     """pending and held -> cancelled, those of these ids: what they were replaced by was cancelled."""
     if task_ids:
-        cursor.execute("SELECT id FROM jobs_job WHERE task_id = ANY(%s) AND status = 'pending' AND run_at = %s", [list(task_ids), HELD])
+        cursor.execute(f"SELECT id FROM jobs_job WHERE task_id = ANY(%s) AND {PENDING} AND run_at = %s", [list(task_ids), HELD])
         interventions.cancel_pending(cursor, [row[0] for row in cursor.fetchall()], reason)
 
 

@@ -56,16 +56,19 @@ def clean(text: str, limit: int = 100_000) -> str:
 KEPT_PROGRESS: Final = """CASE WHEN left(progress::text, 11) <> '{"fraction"' THEN progress END"""
 LINKED: Final = """strpos(options::text, '"embed"') > 0"""  # it has links, a chain or a chord
 ESCAPED: Final = r"""COLLATE "C" ~ '[^ -~]|["\\]'"""  # of an id: JSON says it otherwise, so it is not found in what others say
-FENCE = "id = %(id)s AND runs = %(runs)s AND status = 'running' AND worker = coalesce(%(owner)s, worker)"
-# The status looked for is a value: with it in the text, a plan that is kept (jobs.store.prepared) could read a whole partial index.
+# The status of a row that is named, asked so that no index of all that run or wait can answer: PostgreSQL would take one, it looks
+# small, and meet an entry of each job that ran or waited since the oldest open snapshot.
+RUNNING: Final = "status || '' = 'running'"
+PENDING: Final = "status || '' = 'pending'"
+FENCE = f"id = %(id)s AND runs = %(runs)s AND {RUNNING} AND worker = coalesce(%(owner)s, worker)"
 CLAIM: Final = f"""
 UPDATE jobs_job SET status = 'running', runs = runs + 1, attempts = attempts + 1, worker = %(worker)s,
        started_at = statement_timestamp(), progress = {KEPT_PROGRESS}, deadline_at = statement_timestamp() + make_interval(secs => timeout)
- WHERE id = %(id)s AND runs = %(runs)s - 1 AND status = %(pending)s AND run_at <= statement_timestamp()
+ WHERE id = %(id)s AND runs = %(runs)s - 1 AND {PENDING} AND run_at <= statement_timestamp()
    AND queue = %(queue)s AND priority = %(priority)s AND task_id = %(task_id)s"""
 COMPLETE: Final = ended(
-    """UPDATE jobs_job SET status = 'completed', finished_at = clock_timestamp(), result = %(result)s::json, result_meta = %(meta)s::json
-        WHERE id = %(id)s AND runs = %(runs)s AND status = %(running)s AND worker = coalesce(%(owner)s, worker)"""
+    f"""UPDATE jobs_job SET status = 'completed', finished_at = clock_timestamp(), result = %(result)s::json, result_meta = %(meta)s::json
+        WHERE {FENCE}"""
 )
 
 # A run that its worker died in is no attempt of the job's, whatever becomes of the job: a loss.
@@ -119,13 +122,13 @@ def claim(cursor: Any, run: Run, *, task_id: str, worker: int, queue: str, prior
     `task_id` tells the job from one of the same number in another database that uses the same Redis.
     """
     values = {"id": run.id, "runs": run.runs, "task_id": task_id, "worker": worker, "queue": queue, "priority": priority}
-    cursor.execute(CLAIM, values | {"pending": "pending"})
+    cursor.execute(CLAIM, values)
     return bool(cursor.rowcount)
 
 
 def complete(cursor: Any, run: Run, *, result: str | None, meta: str | None = None) -> bool:
     """running -> completed, with the result as JSON text; None means that nobody asked for it."""
-    cursor.execute(COMPLETE, {**run.fence, "result": result, "meta": meta, "running": "running"})
+    cursor.execute(COMPLETE, {**run.fence, "result": result, "meta": meta})
     return bool(cursor.rowcount)
 
 
@@ -217,8 +220,8 @@ def bury_held(cursor: Any, task_id: str, failure: Failure, meta: str | None) -> 
     """pending and held -> failed: what the job was replaced by has failed."""
     values = parameters(Run(id=0, runs=0), failure) | {"task_id": task_id, "held": HELD, "meta": meta}
     cursor.execute(
-        """UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s, result_meta = %(meta)s
-            WHERE task_id = %(task_id)s AND status = 'pending' AND run_at = %(held)s RETURNING id, task""",
+        f"""UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s, result_meta = %(meta)s
+            WHERE task_id = %(task_id)s AND {PENDING} AND run_at = %(held)s RETURNING id, task""",
         values,
     )
     row = cursor.fetchone()

@@ -8,7 +8,7 @@ from gevent.event import AsyncResult
 from jobs.store.canvas import Part
 from jobs.store.many import array, text_array
 from jobs.store.tell import tell
-from jobs.store.transitions import KEPT_PROGRESS, Run
+from jobs.store.transitions import KEPT_PROGRESS, RUNNING, Run
 
 # A generic plan, and only index scans: a plan made while the table was empty must not stay.
 # No bitmaps: of the two small partial indexes of that time they became scans of all that waits.
@@ -49,7 +49,7 @@ _COUNT = f"""PREPARE jobs_count (bigint[], int[], text[], text[], int[], text[],
 WITH given AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6) AS g (job, run, result, chord, place, value)),
 done AS (
   UPDATE jobs_job j SET status = 'completed', finished_at = clock_timestamp(), result = g.result::json FROM given g
-   WHERE j.id = ANY ($1) AND j.id = g.job AND j.runs = g.run AND j.status = 'running' AND j.worker = $7
+   WHERE j.id = ANY ($1) AND j.id = g.job AND j.runs = g.run AND {RUNNING} AND j.worker = $7
    RETURNING j.id, j.task_id),
 parts AS (
   INSERT INTO jobs_chordpart (chord_id, task_id, place, state, result)

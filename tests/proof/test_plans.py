@@ -3,7 +3,6 @@
 200,000 rows; `make proof` does the same with a million.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -17,11 +16,11 @@ from django.test.utils import CaptureQueriesContext
 from jobs.domain.priority import LANES
 from jobs.leader import election, look, pick, prune, rescue
 from jobs.models import DeadLetterQueue, Job
-from jobs.store import interventions, links, transitions
-from jobs.store.insert import NewJob
-from jobs.store.transitions import Failure, Run
+from jobs.store import links
+from jobs.store.transitions import Run
 from jobs.worker import flush
 from jobs.worker.flush import Change
+from tests.proof.plans import NEXT, caught, explain, verbs
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("big")]
 ROWS = 1_000_000 if os.environ.get("PROOF") == "full" else 200_000
@@ -51,39 +50,6 @@ def big(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
         cursor.execute("TRUNCATE jobs_job CASCADE")
 
 
-class Plan:
-    """What one EXPLAIN (ANALYZE, BUFFERS) tells."""
-
-    def __init__(self, plan: dict[str, Any]) -> None:
-        self.indexes: set[str] = set()
-        self.scanned: set[str] = set()  # tables read from end to end
-        self.buffers = plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
-        self._walk(plan["Plan"])
-
-    def _walk(self, node: dict[str, Any]) -> None:
-        if "Index Name" in node:
-            self.indexes.add(node["Index Name"])
-        if node["Node Type"] == "Seq Scan":
-            self.scanned.add(node["Relation Name"])
-        for child in node.get("Plans", []):
-            self._walk(child)
-
-
-def explain(statement: str, values: Any, session: str) -> Plan:
-    """The plan of a statement as a process runs it, and undone."""
-    with connection.cursor() as cursor:
-        cursor.execute("SAVEPOINT plan")
-        for part in session.split(";"):
-            if part.strip().startswith("SET "):
-                cursor.execute(f"SET LOCAL {part.strip()[4:]}")
-        try:
-            cursor.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement, values)
-            found = cursor.fetchone()[0]
-        finally:
-            cursor.execute("ROLLBACK TO SAVEPOINT plan")
-    return Plan((json.loads(found) if isinstance(found, str) else found)[0])
-
-
 QUEUE = [("celery", lane) for lane in LANES]
 
 
@@ -93,7 +59,6 @@ def due(place: pick.Place) -> list[Any]:
 
 IDS = list(range(ROWS // 2, ROWS // 2 + 64))
 RUN = Run(id=ROWS - 1, runs=1)
-NEXT = NewJob(task="t.nap", task_id="next", priority=0)
 WORKER, LEADER = flush.SESSION, election._SESSION
 # name: (statement, values, settings of the session, the index, pages that may be read)
 READS: dict[str, tuple[str, Any, str, str, int]] = {
@@ -101,9 +66,7 @@ READS: dict[str, tuple[str, Any, str, str, int]] = {
     "pick, from a place half-way": (pick.DUE, due(("-infinity", ROWS // 2)), LEADER, "jobs_job_due", 1_400),
     "next job that becomes due": (pick.NEXT, pick.values_of_next(QUEUE), LEADER, "jobs_job_due", 80),
     "a suspect": (pick.SUSPECT, [["celery"]], LEADER, "jobs_job_suspect", 80),
-    "which are claimed": (
-        "SELECT id, runs FROM jobs_job WHERE id = ANY (%s) AND status = 'pending'", [IDS], LEADER, "jobs_job_pkey", 320,
-    ),
+    "which are claimed": (pick.UNCLAIMED, [IDS], LEADER, "jobs_job_pkey", 320),
     "the leader's look": (look.LOOK, [], LEADER, "jobs_job_held", 160),
     "jobs of dead workers": (rescue._LOST, [[1, 2]], LEADER, "jobs_job_held", 80),
     "jobs past their deadline": (rescue._LATE, [], LEADER, "jobs_job_held", 80),
@@ -145,35 +108,11 @@ def test_a_batch_of_claims_and_completions_reads_their_rows_only() -> None:
 
 def test_every_verb_finds_its_row_by_the_key() -> None:
     """Caught as the verbs send them, then explained."""
-    failure = Failure(error_class="Broken", message="no")
-    verbs: dict[str, Any] = {
-        "complete": lambda c: transitions.complete(c, RUN, result="1"),
-        "complete a link": lambda c: links.complete_linked(c, RUN, result="1", meta=None, new=NewJob(task="t.nap", task_id="next")),
-        "hand over": lambda c: links.complete_handing_on(c, RUN, result="1", meta=None, new=NEXT, worker=7, queues=["a", "b"]),
-        "retry": lambda c: transitions.retry(c, RUN, failure, delay=1.0),
-        "release": lambda c: transitions.release(c, RUN, failure=failure),
-        "bury": lambda c: transitions.bury(c, RUN, failure, task="t.nap"),
-        "lose": lambda c: transitions.lose(c, RUN, failure),
-        "stop": lambda c: transitions.cancel_running(c, RUN, failure),
-        "cancel": lambda c: interventions.cancel_pending(c, IDS),
-        "ask": lambda c: interventions.ask_cancel(c, [RUN.id], "sara"),
-        "reprocess": lambda c: interventions.reprocess(c, IDS),
-        "progress": lambda c: transitions.report_progress(c, RUN, "{}"),
-    }
-    for name, verb in verbs.items():
+    for name, verb in verbs(RUN, IDS).items():
         for statement in caught(verb):
             plan = explain(statement.replace("%", "%%"), [], WORKER)
             assert plan.scanned - {"jobs_worker"} == set(), (name, statement)
             assert plan.buffers <= 64 * 40, (name, statement, plan.buffers)
-
-
-def caught(verb: Any) -> list[str]:
-    """The statements that a verb sends, with their values, and undone."""
-    with CaptureQueriesContext(connection) as captured, connection.cursor() as cursor:
-        cursor.execute("SAVEPOINT verb")
-        assert verb(cursor)
-        cursor.execute("ROLLBACK TO SAVEPOINT verb")
-    return [query["sql"] for query in captured.captured_queries if "SAVEPOINT" not in query["sql"]]
 
 
 # address: pages that the query for its rows may read
