@@ -12,6 +12,7 @@ import redis
 
 from jobs.celery_app.messages import Row
 from jobs.conf import configuration
+from jobs.domain import pace
 from jobs.domain.complaint import Complaint
 from jobs.domain.priority import LANES, lane_of
 from jobs.leader import look, pick, publish
@@ -29,8 +30,7 @@ logger = logging.getLogger(__name__)
 
 RESYNC: Final = 1.0  # seconds between two readings of the lanes, and between two looks from the front
 LOOK: Final = 0.5  # seconds between two looks at workers, deadlines and what else may ask for something
-DEAR: Final = 0.02  # seconds; a look that takes longer (an old snapshot is open somewhere) is made as at rest
-REST: Final = 1.0  # the same while nothing runs, so that nothing is to be rescued
+REST: Final = 1.0  # the same while nothing runs, so that nothing is to be rescued, or where it is dear to look at that
 AFTER: Final = 0.1  # seconds that a look is put off at most, so that what has just been inserted goes first
 QUIET: Final = 0.02  # seconds after it was told that a look due then waits as well: what was sent is being claimed
 BURST: Final = 0.01  # seconds between two wakings; below it inserts need not notify
@@ -60,7 +60,8 @@ class Leader:
         self.polls = 0
         self.rate = UNKNOWN  # messages a second that leave Redis
         self.measured = time.monotonic()
-        self.pace = LOOK
+        self.pace, self.whole_at = LOOK, 0.0
+        self.holders: set[int] = set()
         self.looked = self.synced = self.notified = 0.0
         self.awake_until = 0.0  # inserts come one upon the other
         self.is_told = False  # of an insert, since the last tick
@@ -108,9 +109,11 @@ class Leader:
 
     def look(self) -> None:
         """See to dead workers and late jobs here, and wake the threads that see to the rest."""
-        begun = time.monotonic()
-        seen = look.look(self.cursor)
-        is_dear = time.monotonic() - begun > DEAR
+        is_whole = time.monotonic() >= self.whole_at
+        seen = look.look(self.cursor, None if is_whole else self.holders)
+        if is_whole:
+            self.holders, self.whole_at = seen.holders, time.monotonic() + pace.pause(seen.seconds)
+        is_dear = time.monotonic() < self.whole_at
         self.pace = LOOK if not self.link.is_open or (seen.holders and not is_dear) else REST
         self.look_for_suspect, self.told.is_private = seen.suspects, seen.is_private
         tell(self.load.acts, seen.acts)

@@ -8,7 +8,7 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -16,16 +16,19 @@ from typing import Any
 from psycopg2 import InterfaceError, OperationalError
 from psycopg2.errors import QueryCanceled
 
+from jobs.domain import pace
 from jobs.domain.complaint import Complaint
 from jobs.store import locks
 from jobs.store.engine import LOST, connect
+from jobs.store.transitions import RUNNING
 
 logger = logging.getLogger("jobs.worker")
 _LOOK = """
 SELECT EXISTS (SELECT FROM jobs_worker WHERE id = %(id)s), extract(epoch FROM clock_timestamp())::float,
        EXISTS (SELECT FROM jobs_aftermath),
        (SELECT json_agg(json_build_array(id, runs, cancel_requested_at IS NOT NULL, task_id))
-          FROM jobs_job WHERE worker = %(id)s AND status = 'running')"""
+          FROM jobs_job WHERE worker = %(id)s AND {}), extract(epoch FROM clock_timestamp() - statement_timestamp())::float"""
+_WHOLE, _BRIEF = _LOOK.format("status = 'running'"), _LOOK.format(f"id = ANY (%(held)s) AND {RUNNING}")
 # Seconds that an answer may take before nothing more is admitted, before PostgreSQL gives the question up, and before the
 # connection is cut: something on the way must have forgotten it, for what PostgreSQL is slow at it would have given up.
 SLOW_S, GIVEN_UP_S, MUTE_S = 3.0, 8.0, 10.0
@@ -44,8 +47,9 @@ class Registration:
         self.skew = 0.0  # seconds that this host's clock is ahead of the database's
         self.session = 0  # PostgreSQL's number of the session that holds the lock, or held it last
         self.id = 0
-        # At the last look: jobs of this process, their runs, whether to be cancelled, their task_ids.
+        # At the last look: jobs of this process, their runs, whether to be cancelled, their task_ids; and whether these are all.
         self.running: list[tuple[int, int, bool, str]] = []
+        self.is_whole, self.whole_at = True, 0.0
         self.untold = False  # at the last look: of the end of some job something is still to be told
         self.has_something: Callable[[], Any] = list  # asks the connection's socket
         self.turn = threading.Lock()  # one statement at a time
@@ -89,10 +93,13 @@ class Registration:
         texts = [json.dumps(value) if name in _JSON else value for name, value in values.items()]
         write(lambda cursor: cursor.execute(f"UPDATE jobs_worker SET {columns} WHERE id = %s", [*texts, self.id]))
 
-    def check(self) -> bool:
-        """Look, and whether the lock is held; takes it again when the connection was cut."""
+    def check(self, held: Iterable[int] | None = None) -> bool:
+        """Look, and whether the lock is held; takes it again when the connection was cut.
+
+        `held`: the jobs that are looked at while a look at all that run here is dear, as it is beside an old snapshot; None: all are.
+        """
         with self._asking():
-            if self.connection is not None and self._answers():
+            if self.connection is not None and self._answers(held):
                 return True
             try:
                 self.take()
@@ -102,22 +109,26 @@ class Registration:
             logger.warning("the worker's lock is held again")
             return True
 
-    def _look(self) -> None:
+    def _look(self, held: Iterable[int] | None = None) -> None:
+        is_whole = held is None or time.monotonic() >= self.whole_at
         with self.connection.cursor() as cursor:
             try:
-                cursor.execute(_LOOK, {"id": self.id})
+                cursor.execute(_WHOLE if is_whole else _BRIEF, {"id": self.id, "held": list(held or ())})
             except QueryCanceled as error:  # the lock is held all the same
                 logger.warning("a look at this worker's rows was given up: %s", error)
                 return
-            there, database, self.untold, running = cursor.fetchone()
+            there, database, self.untold, running, seconds = cursor.fetchone()
             self.running = [(id, runs, asked, task_id) for id, runs, asked, task_id in running or ()]
+            self.is_whole = is_whole
+            if is_whole:
+                self.whole_at = time.monotonic() + pace.pause(seconds)
             self.skew = time.time() - database
             if not there:  # a TransactionTestCase has emptied the tables
                 self._insert(cursor)
 
-    def _answers(self) -> bool:
+    def _answers(self, held: Iterable[int] | None) -> bool:
         try:
-            self._look()
+            self._look(held)
             return True
         except LOST as error:
             logger.error("the worker's lock connection is gone, nothing is admitted: %s", str(error).strip().splitlines()[:1])

@@ -5,7 +5,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -57,7 +57,7 @@ class Watch:
                 return
             due = time.monotonic() - looked >= EACH_S
             try:
-                if (due or not registration.held) and registration.check() and due:
+                if (due or not registration.held) and registration.check(self.engine.held) and due:
                     looked = time.monotonic()
                     self.look()
                     untold = registration.untold
@@ -88,6 +88,10 @@ class Watch:
                 self._cancel(self.engine.held.get(id))
         self._drop_left()
         self._drop_dead()
+        if self.engine.registration.is_whole:
+            self._release_strays(rows)
+
+    def _release_strays(self, rows: Sequence[tuple[int, int, bool, str]]) -> None:
         linking = getattr(self.engine, "linking", ())
         unheld = {(id, runs) for id, runs, _, task_id in rows if id not in self.engine.held and task_id not in linking}
         for id, runs in unheld & self.stray:

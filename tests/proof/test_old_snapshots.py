@@ -3,11 +3,11 @@
 import pytest
 from django.db import connection
 
-from jobs.leader import pick
+from jobs.leader import look, pick
 from jobs.store.insert import NewJob
 from jobs.store.links import begun_here
 from jobs.store.transitions import Run
-from jobs.worker import flush
+from jobs.worker import flush, registration
 from tests.proof.plans import caught, explain, verbs
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +47,15 @@ def test_so_do_the_leader_that_asks_what_was_claimed_and_a_worker_that_asks_what
     assert read(pick.UNCLAIMED, [[1, RUN.id, *WAITING]])[0] == set()
     [asked] = caught(lambda cursor: begun_here(cursor, NewJob(task="t.nap", task_id="none"), 7))
     assert read(asked)[0] == set()
+
+
+def test_so_do_the_brief_looks_of_leader_and_worker() -> None:
+    assert read(look.LOOK)[0] == read(registration._WHOLE, {"id": 7})[0] == {"jobs_job_held"}
+    assert read(look.BRIEF)[0] == read(registration._BRIEF, {"id": 7, "held": [1, RUN.id, *WAITING]})[0] == set()
+    with connection.cursor() as cursor:
+        assert (look.look(cursor).holders, look.look(cursor, {9}).holders) == ({7}, {9})
+        cursor.execute(registration._BRIEF, {"id": 7, "held": [1, RUN.id, *WAITING]})
+        assert [row[:2] for row in cursor.fetchone()[3]] == [[RUN.id, 1]]
 
 
 def test_so_does_a_worker_that_counts_tasks_of_chords() -> None:

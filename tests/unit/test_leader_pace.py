@@ -8,37 +8,32 @@ from unittest import mock
 
 import pytest
 
+from jobs.domain import pace
+from jobs.domain.pace import DEAR
 from jobs.leader import dispatch
 from jobs.leader.load import Load
 from jobs.leader.look import Seen
 
 IDLE = Seen(
     workers={1: (None, ["celery"])}, holders=set(), late=False, suspects=False, acts=False, notices=False, age=60.0, held={1},
-    is_private=False,
+    is_private=False, seconds=0.001,
 )  # fmt: skip
 BUSY = replace(IDLE, holders={1}, suspects=True, acts=True, notices=True, is_private=True)
 
 
 @pytest.mark.parametrize(
-    ("seen", "takes", "is_open", "pace"),
+    ("seen", "is_open", "pace"),
     [
-        (IDLE, 0.0, True, dispatch.REST),
-        (BUSY, 0.0, True, dispatch.LOOK),
-        (BUSY, dispatch.DEAR + 0.01, True, dispatch.REST),
-        (IDLE, 0.0, False, dispatch.LOOK),  # without Redis it must not seem stopped
+        (IDLE, True, dispatch.REST),
+        (BUSY, True, dispatch.LOOK),
+        (replace(BUSY, seconds=DEAR + 0.01), True, dispatch.REST),
+        (IDLE, False, dispatch.LOOK),  # without Redis it must not seem stopped
     ],
 )
 def test_a_look_is_made_oftener_while_something_runs_and_it_is_cheap(
-    monkeypatch: pytest.MonkeyPatch, seen: Seen, takes: float, is_open: bool, pace: float
+    monkeypatch: pytest.MonkeyPatch, seen: Seen, is_open: bool, pace: float
 ) -> None:
-    now = [100.0]
-
-    def look(cursor: Any) -> Seen:
-        now[0] += takes
-        return seen
-
-    monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    monkeypatch.setattr(dispatch.look, "look", look)
+    monkeypatch.setattr(dispatch.look, "look", lambda cursor, before: seen)
     load = Load()
     leader = dispatch.Leader(mock.MagicMock(), mock.MagicMock(is_open=is_open), load, again=False)
     leader.look()
@@ -48,6 +43,29 @@ def test_a_look_is_made_oftener_while_something_runs_and_it_is_cheap(
     assert leader.told.is_private == seen.is_private
     load.clear()
     assert [load.acts.is_set(), load.notices.is_set()] == [False, False]
+
+
+def test_a_dear_look_at_what_runs_is_made_rarely_and_the_rest_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, asked = [100.0], list[set[int] | None]()
+
+    def look(cursor: Any, before: set[int] | None) -> Seen:
+        asked.append(before)
+        return replace(BUSY, holders={1, 2}, seconds=0.03) if before is None else replace(BUSY, holders=before)
+
+    monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(dispatch.look, "look", look)
+    leader = dispatch.Leader(mock.MagicMock(), mock.MagicMock(is_open=True), Load(), again=False)
+    for second in (0.0, 1.0, 1.4, 1.6, 2.0):
+        now[0] = 100.0 + second
+        leader.look()
+        assert leader.pace == dispatch.REST
+        assert set(leader.rescue.free) == {2}, "the worker without a lock is still seen"
+    assert asked == [None, {1, 2}, {1, 2}, None, {1, 2}]
+
+
+@pytest.mark.parametrize(("takes", "pause"), [(0.0, 0.0), (DEAR, 0.0), (0.04, 2.0), (0.2, 5.0), (0.5, 5.0), (2.0, 20.0)])
+def test_of_the_time_a_fiftieth_is_spent_on_what_is_dear_and_a_tenth_at_most(takes: float, pause: float) -> None:
+    assert pace.pause(takes) == pytest.approx(pause)
 
 
 class Waits:

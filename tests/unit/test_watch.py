@@ -17,6 +17,7 @@ class Registration:
     """One end of a socket pair in place of the session with the lock."""
 
     running: Any = ()
+    is_whole = True
     untold = False
 
     def __init__(self) -> None:
@@ -29,7 +30,7 @@ class Registration:
         self.asked += 1
         return not self.is_cut
 
-    def check(self) -> bool:
+    def check(self, held: Any) -> bool:
         self.checks.append(time.monotonic())
         if self.fails:
             raise RuntimeError("nobody knows why")
@@ -129,6 +130,16 @@ def test_a_row_that_nobody_holds_is_released_at_the_second_look(registration: Re
     assert released == [], "another run of it"
     watch.look()
     assert len(released) == 2
+
+
+def test_a_look_at_held_jobs_alone_says_nothing_of_the_others(registration: Registration) -> None:
+    released: list[Any] = []
+    watch = Watch(SimpleNamespace(registration=registration, worker_id=1, held={}, unbegun=set(), unwritten=set(), write=released.append))
+    seen = [(7, 1, False, "seven")]
+    for running, is_whole, number in ((seen, True, 0), ((), False, 0), (seen, False, 0), (seen, True, 1)):
+        registration.running, registration.is_whole = running, is_whole
+        watch.look()
+        assert len(released) == number
 
 
 @pytest.mark.parametrize(("closing", "settled", "asked"), [(False, False, True), (True, False, False), (False, True, False)])
