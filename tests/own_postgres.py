@@ -16,7 +16,7 @@ from jobs.dev import embedded, places, postgres
 from task_queue_project import servers
 from tests.stream import Stream
 from tests.waiting import until
-from tests.workers import ROOT
+from tests.workers import CELERY, ROOT
 
 INSERT = "INSERT INTO jobs_job (task, args) VALUES ('jobs.tasks.sleep', '[0.01]') RETURNING id"
 
@@ -88,7 +88,7 @@ def inserts(url: str) -> Stream:
 def working(server: Server, environ: dict[str, str], log: Path, pool: str = "gevent") -> Iterator[subprocess.Popen[bytes]]:
     """A migrated database and a worker with its leader child."""
     subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=environ, check=True, timeout=90)
-    command = [sys.executable, "-m", "celery", "-A", "task_queue_project", "worker", "-l", "INFO", "-P", pool, "-c", "4"]
+    command = [*CELERY, "-A", "task_queue_project", "worker", "-l", "INFO", "-P", pool, "-c", "4"]
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=out, stderr=out, start_new_session=True)
     try:

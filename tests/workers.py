@@ -17,6 +17,7 @@ from jobs.store import broker
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[1]
+CELERY = [sys.executable, "-m", "tests.plain_celery"]
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -35,7 +36,7 @@ def settings_of(**values: Any) -> dict[str, str]:
 def running_worker(log: Path, *options: str, pool: str = "gevent", slots: int = 4, **extra: str) -> Iterator[subprocess.Popen[bytes]]:
     """A worker with its leader child, in a process group of its own, ended when the block ends."""
     broker.client(settings.CELERY_BROKER_URL).flushdb()
-    command = [sys.executable, "-m", "celery", "-A", "task_queue_project", "worker", "-l", "INFO", "-P", pool, "-c", str(slots), *options]
+    command = [*CELERY, "-A", "task_queue_project", "worker", "-l", "INFO", "-P", pool, "-c", str(slots), *options]
     with log.open("wb") as out:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment(**extra), stdout=out, stderr=subprocess.STDOUT, start_new_session=True

@@ -29,8 +29,26 @@ QUEUES = ["-Q", "celery,mail"]
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this project, unpacked as pip does it; nothing else of the project is there."""
-    folder = tmp_path_factory.mktemp("wheel")
+    """The wheel of this project, unpacked as pip does it; nothing else of the project is there. Made once for all processes of a run."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "wheel"
+    made, failed = folder / "made", folder / "failed"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        until(lambda: made.exists() or failed.exists(), timeout=400, what="another process has made it")
+        assert not failed.exists(), "another process could not make it"
+        return folder / "site"
+    try:
+        _make(folder)
+    except BaseException:
+        failed.touch()
+        raise
+    made.touch()
+    return folder / "site"
+
+
+def _make(folder: Path) -> None:
     source = folder / "source"
     left_out = shutil.ignore_patterns(".venv", ".versions", ".git", "var", "*.mo", "tests", "bench", ".*_cache", "build")
     shutil.copytree(ROOT, source, ignore=left_out)
@@ -38,7 +56,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([*pip, "wheel", ".", "--no-deps", "--no-build-isolation", "-w", str(folder)], cwd=source, check=True, timeout=400)
     (wheel,) = folder.glob("*.whl")
     subprocess.run([*pip, "install", "--no-deps", "--target", str(folder / "site"), str(wheel)], check=True, timeout=400)
-    return folder / "site"
 
 
 @pytest.fixture
