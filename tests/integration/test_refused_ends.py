@@ -128,7 +128,7 @@ def own() -> Iterator[OwnWrites]:
 
 def look(job: Job, own: OwnWrites, unwritten: set[Run]) -> Watch:
     """A watch that finds the job running here, held by nobody, at two looks."""
-    registration = SimpleNamespace(running=[(job.id, job.runs, False, job.task_id)])
+    registration = SimpleNamespace(is_whole=True, running=[(job.id, job.runs, False, job.task_id)])
     watch = Watch(SimpleNamespace(registration=registration, held={}, unbegun=set(), unwritten=unwritten, worker_id=1, write=own.write))
     watch.look()
     watch.look()

@@ -32,7 +32,7 @@ def work(number: int = 0) -> None: ...
 @pytest.fixture(autouse=True)
 def _tasks() -> Iterator[None]:
     for name, options in OPTIONS.items():
-        current_app.task(**options, name=name)(work)
+        current_app.task(**options, name=name, shared=False)(work)
     yield
     for name in OPTIONS:
         current_app.tasks.pop(name)

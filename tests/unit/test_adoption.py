@@ -44,7 +44,7 @@ def test_a_base_class_of_one_s_own_claims_first(other: Celery) -> None:
     def one() -> int:
         return 1
 
-    task = other.task(base=Own, name="own", lazy=False)(one)
+    task = other.task(base=Own, name="own", lazy=False, shared=False)(one)
     assert isinstance(task, JobTask)
     assert isinstance(task, Own)
     places = [next(at for at, each in enumerate(type(task).__mro__) if each is wanted) for wanted in (_First, Own, JobTask)]
@@ -79,12 +79,12 @@ def test_a_task_s_own_backend_is_not_used(other: Celery) -> None:
 
     other.conf.task_annotations = {"annotated": {"backend": own}}
     tasks = [
-        other.task(backend=own, name="option", lazy=False)(body),
-        other.task(base=WithProperty, name="base", lazy=False)(body),
-        other.task(base=Fixed, name="of its kind", lazy=False)(body),
-        other.task(name="annotated", lazy=False)(body),
+        other.task(backend=own, name="option", lazy=False, shared=False)(body),
+        other.task(base=WithProperty, name="base", lazy=False, shared=False)(body),
+        other.task(base=Fixed, name="of its kind", lazy=False, shared=False)(body),
+        other.task(name="annotated", lazy=False, shared=False)(body),
         other.register_task(Fixed()),
-        other.task(name="assigned", lazy=False)(body),
+        other.task(name="assigned", lazy=False, shared=False)(body),
     ]
     tasks[-1].backend = own
     assert [task.backend for task in tasks] == [other.backend] * len(tasks)

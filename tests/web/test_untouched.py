@@ -50,7 +50,7 @@ def staff(client: Client) -> Client:
 @pytest.fixture(autouse=True)
 def _tasks() -> Any:
     for name, function in FUNCTIONS.items():
-        current_app.task(function, name=f"tests.{name}")
+        current_app.task(function, name=f"tests.{name}", shared=False)
     yield
     for name in FUNCTIONS:
         current_app.tasks.pop(f"tests.{name}")
