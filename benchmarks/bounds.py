@@ -1,11 +1,12 @@
 """What this machine leaves to any engine that commits: the least that a target needs, without a queue around it.
 
-    python -m benchmarks.bounds --part flow|prefork|bulk|memory [--rounds 3] [--jobs 2000]
+    python -m benchmarks.bounds --part flow|pickup|prefork|bulk|memory [--rounds 3] [--jobs 2000]
 
 flow: bodies that sleep 20 ms in four greenlets, alone, each with one UPDATE committed after it, and each with a pop from Redis before
-that. prefork: bodies of 5 ms of processor time on stock Celery, alone, and each with one UPDATE committed. bulk: a COPY of the same texts
-into a table with a primary key alone, one into a table with the columns, checks and indexes of jobs, and enqueue_many. memory: a process
-that has loaded Django and the project.
+that. pickup: a lone call that is pushed to Redis and popped, and one that is inserted, committed, told to a listener, pushed, popped and
+claimed. prefork: bodies of 5 ms of processor time on stock Celery, alone, and each with one UPDATE committed. bulk: a COPY of the same
+texts into a table with a primary key alone, one into a table with the columns, checks and indexes of jobs, and enqueue_many. memory: a
+process that has loaded Django and the project.
 """
 
 import argparse
@@ -29,25 +30,36 @@ PIECE: Final = 1000  # rows of one COPY, jobs of one enqueue_many
 TABLES: Final = """CREATE TABLE bound (id bigserial PRIMARY KEY, n int NOT NULL DEFAULT 0, args text);
 CREATE TABLE bound_job (LIKE jobs_job INCLUDING ALL);
 INSERT INTO bound (n) SELECT 0 FROM generate_series(1, 8)"""
-FLOW: Final = """
+LINE: Final = """
+import os, socket, redis
+client = redis.Redis.from_url(os.environ["REDIS_URL"])
+at = client.connection_pool.connection_kwargs
+def line():
+    made = socket.socket(socket.AF_UNIX if "path" in at else socket.AF_INET)
+    made.connect(at["path"] if "path" in at else (at["host"], at["port"]))
+    return made
+"""
+FLOW: Final = (
+    """
 from gevent import monkey; monkey.patch_all()
 from psycogreen.gevent import patch_psycopg; patch_psycopg()
-import os, socket, sys, time
-import gevent, psycopg2, redis
+import sys, time
+import gevent, psycopg2
 from gevent.event import Event
+"""
+    + LINE
+    + """
 left, seconds, how, ready, go = iter(range(int(sys.argv[1]))), float(sys.argv[2]), sys.argv[3], [], Event()
-commits, pops, client = how != "alone", how == "pop", redis.Redis.from_url(os.environ["REDIS_URL"])
-at = client.connection_pool.connection_kwargs
+commits, pops = how != "alone", how == "pop"
 if pops:
     client.rpush("bound", *["x" * 800] * int(sys.argv[1]))
-def pop(line):
-    line.sendall(b"RPOP bound\\r\\n")
+def pop(own):
+    own.sendall(b"RPOP bound\\r\\n")
     got = b""
     while len(got) < 800:
-        got += line.recv(4096)
+        got += own.recv(4096)
 def slot(row):
-    line = socket.create_connection((at["host"], at["port"]))
-    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    own = line()
     session = psycopg2.connect(os.environ["DATABASE_URL"])
     session.autocommit = True
     cursor = session.cursor()
@@ -57,7 +69,7 @@ def slot(row):
     for _ in left:
         gevent.sleep(seconds)
         if pops:
-            pop(line)
+            pop(own)
         if commits:
             cursor.execute("EXECUTE change (%s)", (row,))
 slots = [gevent.spawn(slot, row + 1) for row in range(int(sys.argv[4]))]
@@ -68,6 +80,73 @@ go.set()
 gevent.joinall(slots, raise_error=True)
 print(time.perf_counter() - begun)
 """
+)
+PICKUP: Final = (
+    LINE
+    + """
+import select, signal, sys, time
+import psycopg2
+count, durable = int(sys.argv[1]), sys.argv[2] == "durable"
+def session():
+    made = psycopg2.connect(os.environ["DATABASE_URL"])
+    made.autocommit = True
+    return made, made.cursor()
+def ask(line, *words):
+    words = [word.encode() for word in words]
+    line.sendall(b"*%d\\r\\n" % len(words) + b"".join(b"$%d\\r\\n%s\\r\\n" % (len(word), word) for word in words))
+    return line.recv(4096)
+def push(line, begun):
+    ask(line, "LPUSH", "bound", repr(begun) + " " + "x" * 800)
+def leader():
+    own, (made, cursor) = line(), session()
+    cursor.execute("LISTEN bound")
+    client.set("bound-hears", 1)
+    while select.select([made], [], []):
+        made.poll()
+        for note in made.notifies:
+            push(own, note.payload)
+        made.notifies.clear()
+def worker():
+    own, found = line(), []
+    if durable:
+        _, cursor = session()
+        cursor.execute("PREPARE change AS UPDATE bound SET n = n + 1 WHERE id = 1")
+    client.set("bound-works", 1)
+    while len(found) < count:
+        got = ask(own, "BRPOP", "bound", "0")
+        while len(got) < 800:
+            got += own.recv(4096)
+        begun = float(got.split(b" ")[0].split(b"\\r\\n")[-1].strip(b"'"))
+        if durable:
+            cursor.execute("EXECUTE change")
+        found.append((time.monotonic() - begun) * 1000)
+    found.sort()
+    print(found[count // 2], found[count * 99 // 100], flush=True)
+client.delete("bound", "bound-hears", "bound-works")
+children = []
+for part in [worker, leader][: 1 + durable]:
+    child = os.fork()
+    if child == 0:
+        part()
+        os._exit(0)
+    children.append(child)
+while client.exists("bound-hears", "bound-works") < len(children):
+    time.sleep(0.01)
+own, (_, cursor) = line(), session()
+insert = "INSERT INTO bound (args) VALUES ($1) RETURNING args"
+cursor.execute(f"PREPARE put (text) AS WITH made AS ({insert}) SELECT pg_notify('bound', args) FROM made")
+for _ in range(count):
+    time.sleep(0.05)
+    begun = time.monotonic()
+    if durable:
+        cursor.execute("EXECUTE put (%s)", (repr(begun),))
+    else:
+        push(own, begun)
+os.waitpid(children[0], 0)
+for child in children[1:]:
+    os.kill(child, signal.SIGTERM)
+"""
+)
 BUSY: Final = """
 import sys
 from benchmarks import stock
@@ -92,13 +171,13 @@ print(psutil.Process().memory_info().rss)
 """
 
 
-def _told(bench: Bench, program: str, *values: Any) -> float:
-    """The number that a program prints. Raises GuardError."""
+def _told(bench: Bench, program: str, *values: Any, number: int = -1) -> float:
+    """That number of what a program prints. Raises GuardError."""
     command = [sys.executable, "-c", program, *map(str, values)]
     done = subprocess.run(command, cwd=guard.ROOT, env=bench.environ, capture_output=True, text=True, timeout=PATIENCE, check=False)
     if done.returncode:
         raise guard.GuardError(done.stderr[-2000:])
-    return float(done.stdout.split()[-1])
+    return float(done.stdout.split()[number])
 
 
 def _in_turns(rounds: int, ways: dict[str, Callable[[], float]], digits: int = 0) -> None:
@@ -123,6 +202,14 @@ def flow(bench: Bench, rounds: int, jobs: int) -> None:
 
     ways = {"bodies alone": "alone", "bodies and one commit each": "commit", "bodies, a pop from Redis and one commit each": "pop"}
     _in_turns(rounds, {name: partial(once, how) for name, how in ways.items()}, 3)
+
+
+def pickup(bench: Bench, rounds: int, jobs: int) -> None:
+    """Milliseconds from a call to the body, lone calls 50 ms apart, a fifth as many as `jobs`."""
+    paths = {"Redis alone": "redis", "commit, notify, push, pop, commit": "durable"}
+    for number, name in enumerate(("p50", "p99")):
+        ways = {f"{path}, {name} ms": partial(_told, bench, PICKUP, jobs // 5, how, number=number) for path, how in paths.items()}
+        _in_turns(rounds, ways, 2)
 
 
 def prefork(bench: Bench, rounds: int, jobs: int) -> None:
@@ -175,7 +262,7 @@ def _size(bench: Bench, text: str) -> Callable[[], float]:
 
 def main() -> int:
     """Exit code 1 when a part could not be measured."""
-    parts = {"flow": flow, "prefork": prefork, "bulk": bulk, "memory": memory}
+    parts = {"flow": flow, "prefork": prefork, "bulk": bulk, "memory": memory, "pickup": pickup}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", choices=list(parts), required=True)
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (3)")
