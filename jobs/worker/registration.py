@@ -116,6 +116,8 @@ class Registration:
                 cursor.execute(_WHOLE if is_whole else _BRIEF, {"id": self.id, "held": list(held or ())})
             except QueryCanceled as error:  # the lock is held all the same
                 logger.warning("a look at this worker's rows was given up: %s", error)
+                if is_whole:
+                    self.whole_at = time.monotonic() + pace.pause(GIVEN_UP_S)
                 return
             there, database, self.untold, running, seconds = cursor.fetchone()
             self.running = [(id, runs, asked, task_id) for id, runs, asked, task_id in running or ()]

@@ -33,7 +33,10 @@ def test_a_look_that_takes_too_long_is_given_up_and_the_lock_is_kept(registered:
         until(lambda: not registered.held, timeout=5, what="nothing is admitted while no answer comes")
         looking.join(5)
         assert registered.held
+    assert registered.check([])
+    assert not registered.is_whole, "all that runs here is not looked at again at once"
     assert registered.check()
+    assert registered.is_whole
     assert registered.session == session
 
 
