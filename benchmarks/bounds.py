@@ -38,6 +38,11 @@ def line():
     made = socket.socket(socket.AF_UNIX if "path" in at else socket.AF_INET)
     made.connect(at["path"] if "path" in at else (at["host"], at["port"]))
     return made
+def more(own):
+    got = own.recv(4096)
+    if not got:
+        raise EOFError("Redis is gone")
+    return got
 """
 FLOW: Final = (
     """
@@ -57,7 +62,7 @@ def pop(own):
     own.sendall(b"RPOP bound\\r\\n")
     got = b""
     while len(got) < 800:
-        got += own.recv(4096)
+        got += more(own)
 def slot(row):
     own = line()
     session = psycopg2.connect(os.environ["DATABASE_URL"])
@@ -84,7 +89,7 @@ print(time.perf_counter() - begun)
 PICKUP: Final = (
     LINE
     + """
-import select, signal, sys, time
+import atexit, contextlib, select, signal, sys, time
 import psycopg2
 count, durable = int(sys.argv[1]), sys.argv[2] == "durable"
 def session():
@@ -94,7 +99,7 @@ def session():
 def ask(line, *words):
     words = [word.encode() for word in words]
     line.sendall(b"*%d\\r\\n" % len(words) + b"".join(b"$%d\\r\\n%s\\r\\n" % (len(word), word) for word in words))
-    return line.recv(4096)
+    return more(line)
 def push(line, begun):
     ask(line, "LPUSH", "bound", repr(begun) + " " + "x" * 800)
 def leader():
@@ -115,7 +120,7 @@ def worker():
     while len(found) < count:
         got = ask(own, "BRPOP", "bound", "0")
         while len(got) < 800:
-            got += own.recv(4096)
+            got += more(own)
         begun = float(got.split(b" ")[0].split(b"\\r\\n")[-1].strip(b"'"))
         if durable:
             cursor.execute("EXECUTE change")
@@ -130,7 +135,14 @@ for part in [worker, leader][: 1 + durable]:
         part()
         os._exit(0)
     children.append(child)
+def end():
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+atexit.register(end)
 while client.exists("bound-hears", "bound-works") < len(children):
+    if any(os.waitpid(child, os.WNOHANG)[0] for child in children):
+        sys.exit("a part of it has ended")
     time.sleep(0.01)
 own, (_, cursor) = line(), session()
 insert = "INSERT INTO bound (args) VALUES ($1) RETURNING args"
@@ -142,9 +154,7 @@ for _ in range(count):
         cursor.execute("EXECUTE put (%s)", (repr(begun),))
     else:
         push(own, begun)
-os.waitpid(children[0], 0)
-for child in children[1:]:
-    os.kill(child, signal.SIGTERM)
+os.waitpid(children.pop(0), 0)
 """
 )
 BUSY: Final = """
