@@ -1,5 +1,6 @@
 """Every setting of the engine, read once, with its default and its unit."""
 
+import re
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, Final
@@ -42,6 +43,7 @@ class Configuration:
     # parts of names of arguments whose values are shown to nobody
     secret_patterns: tuple[str, ...] = ("password", "passwd", "secret", "token", "authorization", "api_key", "apikey")
     allow_private_addresses: bool = False  # http_request may reach private and loopback addresses
+    site_url: str = ""  # of the dashboard, as people reach it; notices link to its pages, without it they name no page
     database: str = "default"  # alias in DATABASES
     database_direct_url: str = ""  # past a PgBouncer, for what needs a session
 
@@ -73,6 +75,8 @@ def configuration() -> Configuration:
             continue
         if values[name] is None or not least <= values[name] <= most:  # NaN is not either
             raise ImproperlyConfigured(f"{PREFIX}{name.upper()} must be from {least} to {most}, not {values[name]!r}")
+    if values["site_url"] and not re.match(r"https?://[^\s/]+(/\S*)?$", values["site_url"]):
+        raise ImproperlyConfigured(f"{PREFIX}SITE_URL must be an address as https://example.com/, not {values['site_url']!r}")
     return Configuration(**values)
 
 

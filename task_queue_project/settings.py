@@ -196,6 +196,7 @@ JOBS_RETENTION_DAYS = read("float", "JOBS_RETENTION_DAYS", 7.0, RANGES["retentio
 JOBS_SECRET_PATTERNS = read("list", "JOBS_SECRET_PATTERNS", ["password", "passwd", "secret", "token", "authorization", "api_key", "apikey"])
 JOBS_ALLOWED_COMMANDS = read("list", "JOBS_ALLOWED_COMMANDS", ["clearsessions"])
 JOBS_ALLOW_PRIVATE_ADDRESSES = read("bool", "JOBS_ALLOW_PRIVATE_ADDRESSES", False)
+JOBS_SITE_URL = read("str", "JOBS_SITE_URL", "")
 
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_ENABLE_UTC = True

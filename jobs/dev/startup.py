@@ -95,6 +95,7 @@ def _environment(addresses: dict[str, str], token: str) -> dict[str, str]:
         "SECRET_KEY": settings.SECRET_KEY,
         "PYTHONUNBUFFERED": "1",
         **os.environ,
+        "JOBS_SITE_URL": settings.JOBS_SITE_URL or f"http://{HOST}:{settings.PORT}/",
         **{name: address for name, address in addresses.items() if address},
         "JOBS_SHUTDOWN_GRACE": str(_grace()),
         processes.TOKEN: token,

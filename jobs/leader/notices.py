@@ -3,6 +3,7 @@
 import logging
 import threading
 from typing import Any, Final
+from urllib.parse import quote
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
@@ -10,7 +11,7 @@ from django.utils import formats, timezone, translation
 from django.utils.translation import gettext, ngettext
 
 from jobs import masking
-from jobs.conf import notice_recipients
+from jobs.conf import configuration, notice_recipients
 from jobs.domain import own_failures
 from jobs.domain.complaint import Complaint
 from jobs.leader.load import Load
@@ -78,11 +79,11 @@ def send_due(connection: Any) -> int:
             cursor.execute(_TAKE, [fingerprint])
             if rows := sorted(cursor.fetchall()):
                 total += len(rows)
-                away = _send_group(cursor, rows, to, away)
+                away = _send_group(cursor, rows, to, away, fingerprint)
     return total
 
 
-def _send_group(cursor: Any, rows: list[tuple[int, int, int]], to: list[str], away: str) -> str:
+def _send_group(cursor: Any, rows: list[tuple[int, int, int]], to: list[str], away: str, fingerprint: str) -> str:
     """Send one mail and record how that went; the reason when the server is away (`away`: that is known already)."""
     ids = [id for id, _, _ in rows]
     try:
@@ -91,7 +92,7 @@ def _send_group(cursor: Any, rows: list[tuple[int, int, int]], to: list[str], aw
         cursor.execute(_LATEST, {"ids": ids, "newest": ids[-1]})
         latest = cursor.fetchone()
         cursor.execute(_JOBS, [sorted(job for _, job, _ in rows)[:LISTED]])
-        _deliver(_mail(len(rows), cursor.fetchall(), latest, to))
+        _deliver(_mail(len(rows), cursor.fetchall(), latest, to, page_of(fingerprint)))
         cursor.execute(_SENT, [ids])
         return ""
     except Exception as error:  # whatever a mail backend raises is recorded, and tried again
@@ -117,8 +118,17 @@ def _deliver(mail: EmailMessage) -> None:
         server.close()
 
 
-def _mail(number: int, jobs: list[tuple[int, str, str]], latest: tuple[Any, ...], to: list[str]) -> EmailMessage:
-    """About so many jobs; `jobs`: number, name and queue of the first of them."""
+def page_of(fingerprint: str) -> str:
+    """The address of the page of all these errors, "" where nobody said where the pages are.
+
+    Put together here: to ask Django for it would load all pages of the project into the leader.
+    """
+    site = configuration().site_url
+    return f"{site.rstrip('/')}/jobs/dead-letters/group/{quote(fingerprint, safe='')}/" if site else ""
+
+
+def _mail(number: int, jobs: list[tuple[int, str, str]], latest: tuple[Any, ...], to: list[str], page: str) -> EmailMessage:
+    """About so many jobs; `jobs`: number, name and queue of the first of them; `page`: where they are seen, "" for no address."""
     task, error_class, message, attempts, losses, traceback, owner, snoozed_until = latest
     with translation.override(settings.LANGUAGE_CODE):
         subject = ngettext("%(number)s job failed for good: %(task)s", "%(number)s jobs failed for good: %(task)s", number)
@@ -131,6 +141,8 @@ def _mail(number: int, jobs: list[tuple[int, str, str]], latest: tuple[Any, ...]
             *([gettext("Lost runs: %(losses)s") % {"losses": losses}] if losses else []),
             gettext("Error: %(error)s") % {"error": f"{error_class}: {own_failures.said(masking.text(message))}"},
         ]
+        if page:
+            lines.append(gettext("Page: %(address)s") % {"address": page})
         if owner:
             lines.append(gettext("Owner: %(owner)s") % {"owner": owner})
         if snoozed_until:

@@ -167,6 +167,26 @@ def test_a_mail_names_its_jobs_in_their_order_and_their_queues(outbox: Callable[
     assert "Queue: celery, reports" in lines
 
 
+@pytest.mark.parametrize("site", ["https://jobs.example.com", "https://jobs.example.com/"])
+def test_a_mail_leads_to_the_page_of_its_error(outbox: Callable[[], int], settings: Any, site: str, admin_client: Client) -> None:
+    settings.JOBS_SITE_URL = site
+    (entry,) = buried()
+    with mail_server(settings.EMAIL_PORT, Inbox()) as inbox:
+        assert outbox() == 1
+    (line,) = [line for line in inbox.body(0).splitlines() if line.startswith("Page: ")]
+    page = admin_client.get(line.removeprefix("Page: https://jobs.example.com"))
+    assert page.status_code == 200
+    assert entry.message in page.content.decode()
+
+
+def test_a_mail_names_no_page_where_nobody_said_where_they_are(outbox: Callable[[], int], settings: Any) -> None:
+    settings.JOBS_SITE_URL = ""
+    buried()
+    with mail_server(settings.EMAIL_PORT, Inbox()) as inbox:
+        assert outbox() == 1
+    assert "Page:" not in inbox.body(0)
+
+
 def test_no_row_is_locked_while_a_mail_is_sent(outbox: Callable[[], int], settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (entry,) = buried()
     seen = []

@@ -148,6 +148,15 @@ def test_a_list_of_ours_that_is_none(settings: Any, name: str, value: Any) -> No
     assert checks.check_configuration() == []
 
 
+@pytest.mark.parametrize("value", ["jobs.example.com", "ftp://example.com/", "https://", "https://example.com/a b"])
+def test_what_is_no_address_of_pages(settings: Any, value: str) -> None:
+    settings.JOBS_SITE_URL = value
+    (message,) = checks.check_configuration()
+    assert (message.id, message.msg.startswith("JOBS_SITE_URL must be an address as https://")) == ("jobs.E001", True)
+    settings.JOBS_SITE_URL = "http://example.com:8000/desk"
+    assert checks.check_configuration() == []
+
+
 def test_an_app_that_is_not_ours() -> None:
     ours = current_app._get_current_object()
     StockCelery("stock").set_current()
