@@ -11,7 +11,7 @@ from jobs import batches
 from jobs.domain.actors import Actor
 from jobs.models import Audit, DeadLetterQueue, Job
 from jobs.models.audit import Verb
-from tests.browser.test_look import PICTURES
+from tests.browser.test_look import take_picture
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,8 +31,7 @@ def test_the_filtered_jobs_get_another_priority_and_no_later_one(page: Page) -> 
     expect(page.locator(".sum-big")).to_contain_text("3")
     later = job_in("pending", name="فاتورة متأخرة")
     page.fill("[name=priority]", "9")
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / "bulk-preview.ar.png", full_page=True)
+    take_picture(page, "bulk-preview.ar")
     assert Axe().run(page).response["violations"] == []
     page.click("main form[method=post] button.btn-main")
     expect(page.locator("#live")).to_contain_text("3")

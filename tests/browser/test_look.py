@@ -91,11 +91,17 @@ def desk(language: str, browser: Browser, live_server: Any) -> Iterator[Any]:
         context.close()
 
 
+def take_picture(page: Page, name: str) -> None:
+    """Of the whole page, where the environment asks for it by PICTURES=1: of all of them it takes the browser half a minute."""
+    if os.environ.get("PICTURES"):
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+
+
 def faults(page: Page, name: str, troubles: list[str], rules: list[str] | None = None) -> list[str]:
     """What axe finds on the page as it stands, by these rules or by all, and whether it scrolls sideways."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
     page.evaluate("Object.defineProperty(document, 'hidden', {get: () => true})")  # no part of the page renews itself meanwhile
-    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+    take_picture(page, name)
     before = len(troubles)
     options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
     found = Axe().run(page, options=options).response["violations"]

@@ -93,6 +93,7 @@ def test_a_worker_has_ended_before_it_would_be_killed(
     monkeypatch.setattr(Supervisor, "watch_signals", lambda self: None)
     assert startup.run() == 0
     assert float(startup._environment({}, "token")["JOBS_SHUTDOWN_GRACE"]) == given
+    assert startup._environment({}, "token")["JOBS_SITE_URL"] == f"http://127.0.0.1:{settings.PORT}/"
     waits = made[0].grace - given
     assert waits > watchdog.STOPPED_S + 2 * watchdog.EACH_S + 1, "its watchdog gives back what does not end"
     assert waits > sentry.LATE_S + 2 * sentry.EACH_S + sentry.STACKS_S, "its sentry ends it where that cannot"
