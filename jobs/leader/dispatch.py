@@ -140,15 +140,22 @@ class Leader:
         self.window.drop(pick.moved(self.cursor, self.window))
 
     def push(self, batch: dict[Lane, list[Row]]) -> None:
-        """Push, and learn in the same way how much has left Redis."""
-        lanes = list({*self.window.lanes(), *batch})
-        pushes = publish.pushes(batch)
-        answers = self.link.line.ask_all(pushes + publish.lengths(lanes)) if lanes else []
-        if pushes and not self.foreign:
+        """Push, and learn in the same way how much has left Redis. Raises redis.RedisError; what is refused keeps nothing else back."""
+        lanes, gone, refused = list({*self.window.lanes(), *batch}), 0, None
+        for sent, pushes in publish.pieces(batch):
+            try:
+                answers = self.link.line.ask_all(pushes + publish.lengths(lanes)) if lanes else []
+            except redis.ResponseError as error:
+                refused = refused or error
+                continue
+            for lane, rows in sent.items():
+                self.window.add(lane, [row.sent for row in rows])
+            gone += self.window.lengths(lanes, answers[len(pushes) :])
+        if refused is not None:
+            raise refused
+        if batch and not self.foreign:
             self.link.taken()
-        for lane, rows in batch.items():
-            self.window.add(lane, [row.sent for row in rows])
-        gone, now = self.window.lengths(lanes, answers[len(pushes) :]), time.monotonic()
+        now = time.monotonic()
         if self.load.crowded:
             found = gone / max(now - self.measured, 1e-4)
             is_quicker = found > self.rate and self.window.held() < configuration().dispatch_window / 4

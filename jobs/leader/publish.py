@@ -1,7 +1,7 @@
 """Rows become Celery messages, pushed in one pipeline."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
@@ -13,6 +13,8 @@ from jobs.conf import configuration
 from jobs.domain.priority import lane_key
 from jobs.domain.retry import SPENT
 from jobs.leader.window import Lane
+
+PIECE: Final = 1_000_000  # characters of the messages that are pushed together, unless one has more
 
 
 def key(lane: Lane) -> str:
@@ -112,10 +114,28 @@ def _message(row: Row, lane: Lane) -> str:
         return message(replace(row, options=None), lane)
 
 
-def pushes(batch: Mapping[Lane, Sequence[Row]]) -> list[tuple[Any, ...]]:
-    """The commands that push all, the highest lane first."""
-    ordered = sorted(batch.items(), key=lambda item: item[0][1])
-    return [("LPUSH", key(lane), *[_message(row, lane) for row in rows]) for lane, rows in ordered]
+def pieces(batch: Mapping[Lane, Sequence[Row]]) -> Iterator[tuple[dict[Lane, list[Row]], list[tuple[Any, ...]]]]:
+    """What is pushed together, the highest lane first: rows, and the commands that push them. One piece at least, which may be empty.
+
+    Redis counts a request to its memory, and refuses as a whole one that it has no room for, though its lanes may be empty.
+    """
+    rows: dict[Lane, list[Row]] = {}
+    texts: dict[Lane, list[str]] = {}
+    size = 0
+    for lane, given in sorted(batch.items(), key=lambda item: item[0][1]):
+        for row in given:
+            text = _message(row, lane)
+            if size and size + len(text) > PIECE:
+                yield rows, _pushes(texts)
+                rows, texts, size = {}, {}, 0
+            rows.setdefault(lane, []).append(row)
+            texts.setdefault(lane, []).append(text)
+            size += len(text)
+    yield rows, _pushes(texts)
+
+
+def _pushes(texts: Mapping[Lane, Sequence[str]]) -> list[tuple[Any, ...]]:
+    return [("LPUSH", key(lane), *messages) for lane, messages in texts.items()]
 
 
 def lengths(lanes: Sequence[Lane]) -> list[tuple[Any, ...]]:

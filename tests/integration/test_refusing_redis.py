@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from django.utils import translation
 
-from jobs import enqueue
+from jobs import enqueue, enqueue_many
 from jobs.store import stats
 from tests.integration.test_faults_redis import complete_once, now
 from tests.own_redis import OwnRedis
@@ -43,3 +43,12 @@ def test_a_redis_that_takes_no_messages_is_told_of_on_every_page(
             client.config_set(name, 0)
         complete_once([id])
         until(lambda: stats.readiness() == [], what="it is noted that Redis takes them again")
+
+
+def test_long_messages_go_through_a_redis_that_has_no_room_for_all_of_them(tmp_path: Path, own_redis: OwnRedis) -> None:
+    """A request counts to its memory: the window in one was refused for ever, while the lanes were empty."""
+    ids = enqueue_many("t.collect", [((1,), {"text": "x" * 100_000})] * 60)
+    with own_redis.client() as client:
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + 3_000_000)
+    with running_worker(tmp_path / "log", REDIS_URL=own_redis.url):
+        complete_once(ids)

@@ -9,6 +9,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import redis
 from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +48,31 @@ def test_both_ways_write_the_same_message(row: Row, options: str | None, queue: 
     for message in messages:
         del message["headers"]["sig"]  # of the headers in their order, which differs
     assert messages[0] == messages[1]
+
+
+def test_pieces_keep_the_order_and_a_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "_message", lambda row, lane: row.args)
+    long, short = (Row(1, "a", "b", "x" * length, "{}", 0, 0, 3, None, True, None, 5) for length in (publish.PIECE + 1, publish.PIECE // 2))
+    batch = {("q", 7): [short, short, short], ("q", 0): [short, long], ("r", 7): [short]}
+    found = list(publish.pieces(batch))
+    assert [[(lane, len(rows)) for lane, rows in sent.items()] for sent, _ in found] == [
+        [(("q", 0), 1)], [(("q", 0), 1)], [(("q", 7), 2)], [(("q", 7), 1), (("r", 7), 1)],
+    ]  # fmt: skip
+    assert all(command[:2] == ("LPUSH", publish.key(lane)) for sent, pushes in found for lane, command in zip(sent, pushes, strict=True))
+    assert [len(command) - 2 for _, pushes in found for command in pushes] == [1, 1, 2, 1, 1]
+    assert list(publish.pieces({})) == [({}, [])]
+
+
+def test_a_piece_that_is_refused_keeps_no_other_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "PIECE", 1)
+    link = mock.MagicMock()
+    link.line.ask_all.side_effect = [redis.ResponseError("OOM"), [1, 0, 1], redis.ResponseError("OOM again")]
+    leader = dispatch.Leader(mock.MagicMock(), link, Load(), again=False)
+    rows = [Row(id, "a", "b", "[]", "{}", 0, 0, 3, None, True, None, 5) for id in (1, 2, 3)]
+    with pytest.raises(redis.ResponseError, match=r"OOM$"):
+        leader.push({("q", 4): rows[:2], ("q", 5): rows[2:]})
+    assert list(leader.window._all()) == [rows[1].sent]
+    link.taken.assert_not_called()
 
 
 @pytest.mark.parametrize(
