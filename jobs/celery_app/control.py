@@ -6,7 +6,6 @@ from typing import Any
 
 from celery import states
 from celery.app import control
-from celery.app.control import TERM_SIGNAME
 from celery.utils.functional import maybe_list
 from kombu.exceptions import OperationalError
 
@@ -29,31 +28,49 @@ SELECT id, CASE WHEN {_ODD} THEN options::text END FROM jobs_job WHERE status IN
 class Control(control.Control):
     """Celery's, with revocations that PostgreSQL keeps."""
 
-    def revoke(self, task_id: Any, destination: Any = None, terminate: bool = False, signal: Any = TERM_SIGNAME, **kwargs: Any) -> Any:
-        """Cancel what waits, ask for what runs to be stopped (`terminate`), and tell the workers.
+    def broadcast(self, command: Any, arguments: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Tell the workers. What is revoked is cancelled before, whoever asks: `revoke()`, a result's, `celery control revoke`.
 
-        Not of an id that has an end and no job: the body of a chord whose header failed. A worker would remember it, and drop that body
-        when the header is run again.
+        What runs is asked to stop where that is wanted too (`terminate`). Not of an id that has an end and no job: the body of a chord
+        whose header failed. A worker would remember it, and drop that body when the header is run again.
         """
-        ids = [str(id) for id in maybe_list(task_id) or []]
+        given = dict(arguments or {})
+        terminate = command == "terminate" or bool(given.get("terminate"))
+        if command in ("revoke", "terminate"):
+            ids = [str(id) for id in maybe_list(given.get("task_id")) or []]
+            ended = self._keep(ids, terminate)
+            if ended.issuperset(ids) and ids:
+                return [] if kwargs.get("reply") else None
+            if ended:
+                given["task_id"] = [id for id in ids if id not in ended]
+        elif command == "revoke_by_stamped_headers":
+            self._keep_stamped(given.get("headers") or {}, terminate)
+        else:
+            return super().broadcast(command, arguments, *args, **kwargs)
+        try:
+            return super().broadcast(command, given, *args, **kwargs)
+        except (OperationalError, OSError) as error:
+            if kwargs.get("reply"):
+                raise
+            logger.warning("the workers could not be told of the revocation, it holds all the same: %s", error)
+            return None
+
+    def _keep(self, ids: list[str], terminate: bool) -> set[str]:
+        """Cancel these; those that have an end and no job."""
         ended: set[str] = set()
 
         def change(cursor: Any) -> None:
+            ended.clear()
             known = _cancel(cursor, "task_id = ANY(%s)", [ids], terminate)
             for id in sorted(set(ids) - known):
                 if not canvas.revoke_unknown(cursor, id, self.app.backend.encode_state(states.REVOKED, "revoked")):
                     ended.add(id)
 
         sending.do(self.app, change, whole=True)
-        left = [id for id in ids if id not in ended]
-        if ended and not left:
-            return None
-        return self._tell(super().revoke, left if ended else task_id, destination, terminate, signal, **kwargs)
+        return ended
 
-    def revoke_by_stamped_headers(
-        self, headers: Any, destination: Any = None, terminate: bool = False, signal: Any = TERM_SIGNAME, **kwargs: Any
-    ) -> Any:
-        """The same for all jobs whose stamps match one of the headers."""
+    def _keep_stamped(self, headers: Any, terminate: bool) -> None:
+        """Cancel all jobs whose stamps match one of the headers."""
         pairs = headers if isinstance(headers, dict) else dict(header.split("=", 1) for header in headers)
 
         def change(cursor: Any) -> None:
@@ -62,16 +79,6 @@ class Control(control.Control):
                 _cancel(cursor, "id = ANY(%s)", [_stamped(cursor, name, wanted)], terminate)
 
         sending.do(self.app, change, whole=True)
-        return self._tell(super().revoke_by_stamped_headers, headers, destination, terminate, signal, **kwargs)
-
-    def _tell(self, broadcast: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return broadcast(*args, **kwargs)
-        except (OperationalError, OSError) as error:
-            if kwargs.get("reply"):
-                raise
-            logger.warning("the workers could not be told of the revocation, it holds all the same: %s", error)
-            return None
 
 
 def _stamped(cursor: Any, name: str, wanted: list[str]) -> list[int]:

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from celery import chain, chord, current_app, group
+from celery.bin.celery import celery
 from celery.exceptions import ChordError, TaskRevokedError
 from celery.result import AsyncResult, allow_join_result
+from click.testing import CliRunner
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
@@ -20,7 +22,7 @@ from django.utils import timezone
 
 from jobs.models import Job
 from tests.flows import GET, job_of, s, task
-from tests.rows import open_gate
+from tests.rows import job_in, open_gate
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -117,3 +119,24 @@ def test_the_signal_of_a_revocation_is_sent_once_whenever_it_came(tmp_path: Path
     wanted += [(queued.id, [5], False), (before, [6], False)]
     found = sorted(get_user_model().objects.filter(username__startswith="revoked").values_list("username", flat=True))
     assert found == sorted(f"revoked {id} {args} False None {late}" for id, args, late in wanted)
+
+
+def by_command(*command: str) -> None:
+    """As in a shell; nobody answers, for no worker lives."""
+    result = CliRunner().invoke(celery, ["-A", "task_queue_project", "control", "--timeout", "0.01", *command])
+    assert "No nodes replied" in result.output
+
+
+def test_the_command_is_kept_as_well() -> None:
+    """It knows none of the methods that others call."""
+    waits, runs, stamped, other = job_in("pending"), job_in("running"), s("same", 1), job_in("pending")
+    stamped.stamp(tenant="acme")
+    by_stamp = stamped.apply_async()
+    by_command("revoke", waits.task_id, "nobody-has-this-id")
+    by_command("terminate", "SIGTERM", runs.task_id)
+    by_command("revoke_by_stamped_headers", "tenant=acme")
+    for job in (waits, runs, other):
+        job.refresh_from_db()
+    assert (waits.status, by_stamp.state, other.status) == ("cancelled", "REVOKED", "pending")
+    assert (runs.status, runs.cancel_requested_by) == ("running", "revoke")
+    assert AsyncResult("nobody-has-this-id").state == "REVOKED"
