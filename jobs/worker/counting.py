@@ -6,6 +6,7 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
+from jobs.celery_app.running import Outcome
 from jobs.store import late
 from jobs.store.canvas import Part
 from jobs.store.engine import is_lost
@@ -18,7 +19,7 @@ class Counting:
     """For `GroupCommit`, which sends the rest. One that completes its chord is written alone, with the chord's body."""
 
     worker_id: int
-    held: dict[int, Any]
+    held: dict[int, Outcome | None]
     claims: list[Change]
     connection: Any
     wake: Event

@@ -48,7 +48,7 @@ class GroupCommit(Counting):
         self.registration, self.worker_id = registration, registration.id
         self._own = OwnWrites(partial(connect, f"jobs-engine {self.worker_id}"), gevent.sleep)
         self.write = self._own.write
-        self.held: dict[int, Any] = {}
+        self.held = {}
         self.unwritten: set[Run] = set()
         self.handed: dict[int, Run] = {}
         self.linking: set[str | None] = set()  # task_ids of jobs that may run here, which only PostgreSQL knows yet

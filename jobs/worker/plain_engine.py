@@ -1,10 +1,11 @@
 """The engine of processes without greenlets (prefork children, threads, solo): each job moves its own row."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
+from jobs.celery_app.running import Outcome
 from jobs.store import late, links, prepared
 from jobs.store.canvas import Part
 from jobs.store.engine import connect
@@ -14,6 +15,9 @@ from jobs.worker import stopping
 from jobs.worker.own_writes import OwnWrites
 from jobs.worker.registration import Registration
 
+if TYPE_CHECKING:
+    from jobs.worker.flush import Change  # which needs gevent
+
 
 class PlainEngine:
     """A connection for each thread that writes just now."""
@@ -22,9 +26,10 @@ class PlainEngine:
 
     def __init__(self, registration: Registration) -> None:
         self.registration, self.worker_id = registration, registration.id
-        self.held: dict[int, Any] = {}
+        self.held: dict[int, Outcome | None] = {}
         self.unwritten: set[Run] = set()
         self.unbegun: set[Run] = set()  # none: a task claims its own job as it begins
+        self.completions: list[Change] = []  # nor are ends on their way: each is written at once
         self._own = OwnWrites(self._connect)
         self.write, self.close = self._own.write, self._own.close
 

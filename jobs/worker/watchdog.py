@@ -14,18 +14,23 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 from billiard import active_children
 
 from jobs.celery_app import last_resort, settle
+from jobs.celery_app.running import Outcome
 from jobs.conf import configuration
 from jobs.domain.errors import JobInterrupted, JobTimeout
 from jobs.store import deadline, transitions
 from jobs.store.engine import connect
 from jobs.worker import stopping
 from jobs.worker.ending import SOFTWARE
+
+if TYPE_CHECKING:
+    from jobs.worker.group_commit import GroupCommit  # which needs gevent
+    from jobs.worker.plain_engine import PlainEngine
 
 logger = logging.getLogger("jobs.worker")
 EACH_S = 0.25
@@ -44,7 +49,7 @@ def _real(module: str, name: str) -> Any:
 class Watchdog:
     """Looks four times a second at what this process holds."""
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: "GroupCommit | PlainEngine") -> None:
         self.engine = engine
         self.stopping: float | None = None  # since when the worker is told to stop
         self.is_cold = False  # that was: at once
@@ -73,7 +78,7 @@ class Watchdog:
             self._look_at_deadlines(held, now)
             self._look_at_the_stop(held, now)
 
-    def _look_at_deadlines(self, held: list[Any], now: float) -> None:
+    def _look_at_deadlines(self, held: list[Outcome], now: float) -> None:
         limited = [(outcome, ends) for outcome in held if (ends := outcome.body.ends) is not None]
         last_resort.arm(min((ends for _, ends in limited), default=math.inf))
         if overdue := [outcome for outcome, ends in limited if now > ends + OVERDUE_S]:
@@ -83,7 +88,7 @@ class Watchdog:
             if now > ends and outcome.body.greenlet is None and outcome.body.error is None:
                 outcome.body.throw(JobTimeout)
 
-    def _look_at_the_stop(self, held: list[Any], now: float) -> None:
+    def _look_at_the_stop(self, held: list[Outcome], now: float) -> None:
         if self.stopping is None and stopping.is_told():
             self.stopping = now
         if not self.is_cold and stopping.is_cold():
@@ -99,7 +104,7 @@ class Watchdog:
                     settle.release(outcome)
                     outcome.body.throw(JobInterrupted)
 
-    def _end(self, reason: str, overdue: list[Any], held: list[Any]) -> None:
+    def _end(self, reason: str, overdue: list[Outcome], held: list[Outcome]) -> None:
         """Take the overdue runs away, release the others, say so, and end the process."""
         said: list[bool] = []
         start = _real("_thread", "start_new_thread")
@@ -123,13 +128,13 @@ class Watchdog:
         logger.critical("%s; the process ends itself (exit %s)\n%s", reason, SOFTWARE, stack)
         said.append(True)
 
-    def _settle(self, overdue: list[Any], held: list[Any], said: list[bool]) -> None:
+    def _settle(self, overdue: list[Outcome], held: list[Outcome], said: list[bool]) -> None:
         """Over a connection of its own. Whatever is not settled here is rescued by the leader."""
         try:
             connection = connect(f"jobs-watchdog {self.engine.worker_id}")
             connection.autocommit = False
             rng = random.Random()
-            done = {change.run: change.result for change in list(getattr(self.engine, "completions", ()))}
+            done = {change.run: change.text for change in list(self.engine.completions)}
             for outcome in held:
                 if outcome.settled:
                     continue

@@ -5,14 +5,15 @@ import subprocess
 import sys
 from contextlib import closing, suppress
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
+from jobs.celery_app.running import Outcome
 from jobs.domain.statuses import Status
 from jobs.models import Job
 from jobs.store import engine
 from jobs.store.transitions import Run
+from jobs.worker.flush import Change
 from jobs.worker.watchdog import Watchdog
 from tests.rows import job_in
 
@@ -43,8 +44,8 @@ def test_it_ends_the_children_of_a_prefork_worker_too_while_postgresql_is_away()
 @pytest.mark.django_db(transaction=True)
 def test_a_row_that_somebody_keeps_locked_keeps_no_neighbour_from_its_release() -> None:
     jobs = [job_in("running") for _ in range(4)]
-    held: list[Any] = [SimpleNamespace(run=Run(id=job.id, runs=1), settled=False) for job in jobs]
-    completed = SimpleNamespace(run=held[3].run, result="1")
+    held = [Outcome(run=Run(id=job.id, runs=1), task=None) for job in jobs]
+    completed = Change(held[3].run, "1")
     with closing(engine.connect("holder")) as holder, holder.cursor() as cursor:
         holder.autocommit = False
         cursor.execute("SELECT FROM jobs_job WHERE id = %s FOR UPDATE", [jobs[0].id])
