@@ -5,6 +5,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import celery.worker.consumer
@@ -16,11 +17,12 @@ from celery.worker import state
 from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.utils.imports import symbol_by_name
 
-from jobs.celery_app import process_engine, signing, transport
+from jobs.celery_app import process_engine, signing, transport, unwritten
 from jobs.conf import configuration
 from jobs.domain import own_failures
 from jobs.domain.complaint import Complaint
 from jobs.store import transitions
+from jobs.store.engine import unless_locked
 from jobs.store.transitions import Failure, Run
 from jobs.worker import farewell, foreign, stopping, unreadable
 from jobs.worker.fetching import fetch_loop
@@ -181,7 +183,7 @@ class Consumer(celery.worker.consumer.Consumer):
         engine = process_engine.current()
         run = Run(id=headers["job_id"], runs=headers["runs"], worker=engine.worker_id)
         if engine.claim(run, headers["id"], headers["job_queue"], headers["job_priority"]):
-            engine.write(lambda cursor: transitions.release(cursor, run, delay=wait))
+            engine.write(unwritten.or_left(unless_locked(partial(transitions.release, run=run, delay=wait))))
             engine.held.pop(run.id, None)
         return None
 
@@ -210,11 +212,11 @@ class Consumer(celery.worker.consumer.Consumer):
         if elsewhere or now - since < UNKNOWN_FOR:
             # Not even: workers ask Redis anew each second, and would meet the job in the same order for a minute.
             pause = random.uniform(0.5, 1.5) if elsewhere else min(5.0, UNKNOWN_FOR)
-            engine.write(lambda cursor: transitions.release(cursor, run, delay=pause))
+            engine.write(unwritten.or_left(unless_locked(partial(transitions.release, run=run, delay=pause))))
             return
         del self.unknown[run.id]
         failure = Failure(error_class="UnknownTask", message=own_failures.UNKNOWN_TASK % {"task": repr(name)})
-        if engine.write(lambda cursor: transitions.bury(cursor, run, failure, task=name)):
+        if engine.write(unwritten.or_left(unless_locked(partial(transitions.bury, run=run, failure=failure, task=name)))):
             logger.critical("job %s failed for good and is in the Dead Letter Queue: no worker knows the task %r", run.id, name)
 
 

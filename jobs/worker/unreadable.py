@@ -1,13 +1,15 @@
 """Rows that no task can be called with, and tasks that read messages in their own way: buried at once, with the reason."""
 
 import logging
+from functools import partial
 from typing import Any
 
 import celery
 
-from jobs.celery_app import process_engine
+from jobs.celery_app import process_engine, unwritten
 from jobs.domain import own_failures
 from jobs.store import transitions
+from jobs.store.engine import unless_locked
 from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger("jobs.worker")
@@ -44,7 +46,7 @@ def refuse(message: Any, reason: str) -> None:
         return
     try:
         failure = Failure(error_class="UnreadableJob", message=reason)
-        if engine.write(lambda cursor: transitions.bury(cursor, run, failure, task=task)):
+        if engine.write(unwritten.or_left(unless_locked(partial(transitions.bury, run=run, failure=failure, task=task)))):
             logger.critical("job %s (%s) failed for good and is in the Dead Letter Queue: %s", run.id, task, reason)
     finally:
         engine.held.pop(run.id, None)

@@ -1,6 +1,9 @@
 """PostgreSQL is there and refuses the ends of runs: rights are gone, a table is away, a trigger of somebody's says no."""
 
 import logging
+import math
+import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -11,16 +14,24 @@ from unittest import mock
 
 import psycopg2
 import pytest
+from celery.utils.functional import LRUCache
 from django.db import connection
+from kombu.utils.limits import TokenBucket
 
 from jobs import enqueue
+from jobs.celery_app import process_engine
 from jobs.domain.complaint import Complaint
 from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.store import engine, transitions, unwritable
 from jobs.store.transitions import Run
-from jobs.worker import own_writes
+from jobs.worker import own_writes, unreadable
+from jobs.worker.consumer import Consumer
 from jobs.worker.own_writes import OwnWrites
+from jobs.worker.plain_engine import PlainEngine
+from jobs.worker.rate_limits import Turns
+from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
+from tests.green_engine import WORKER
 from tests.rows import job_in
 from tests.waiting import until
 from tests.workers import running_worker
@@ -36,11 +47,11 @@ def execute(*statements: str) -> None:
 
 
 @contextmanager
-def refusing(code: str) -> Iterator[None]:
-    """A trigger that refuses every end with this SQLSTATE."""
+def refusing(code: str, when: str = "NEW.finished_at IS NOT NULL") -> Iterator[None]:
+    """A trigger that refuses every end (or what else) with this SQLSTATE."""
     execute(
         f"""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-            $$ BEGIN IF NEW.finished_at IS NOT NULL THEN RAISE 'not today' USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$""",
+            $$ BEGIN IF {when} THEN RAISE 'not today' USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$""",
         "CREATE TRIGGER refuse BEFORE UPDATE ON jobs_job FOR EACH ROW EXECUTE FUNCTION refuse()",
     )
     try:
@@ -172,6 +183,51 @@ def test_what_the_watch_cannot_give_back_does_not_hold_it_up(own: OwnWrites) -> 
     watch.look()
     watch.look()
     assert Job.objects.get(id=job.id).status == "pending"
+
+
+@pytest.fixture
+def plain() -> Iterator[PlainEngine]:
+    made = PlainEngine(Registration(WORKER))
+    made._own._sleep = lambda seconds: pytest.fail("it waits")
+    process_engine.use(made)
+    yield made
+    process_engine.use(None)
+    made.registration.leave()
+    made.close()
+
+
+def met(what: str, job: Job) -> None:
+    """The loop of a worker has popped a message of this job, for which no task is to begin."""
+    headers = {"job_id": job.id, "runs": 1, "id": job.task_id, "task": job.task, "job_queue": job.queue, "job_priority": job.priority}
+    consumer = Consumer.__new__(Consumer)
+    if what == "unreadable":
+        unreadable.refuse(SimpleNamespace(headers=headers), "so it is")
+    elif what == "unknown":
+        consumer.unknown = LRUCache()
+        consumer.unknown[job.id] = -math.inf
+        consumer.on_unknown_task(None, SimpleNamespace(headers=headers), KeyError(job.task))
+    else:
+        consumer.turns = defaultdict(Turns)
+        consumer.turns[job.task].wait(0, 0.1, time.monotonic())
+        consumer._limit_task(SimpleNamespace(name=job.task, request_dict=headers), TokenBucket(0.1), 1)
+
+
+@pytest.mark.parametrize("code", ["P0001", "23514"])
+@pytest.mark.parametrize(("what", "status"), [("unreadable", "failed"), ("unknown", "failed"), ("before its turn", "pending")])
+def test_a_workers_loop_waits_for_no_trigger_and_outlives_it(plain: PlainEngine, what: str, status: str, code: str) -> None:
+    """No other job ran until the trigger was gone, or the worker ended."""
+    job = job_in("pending")
+    with refusing(code, "NEW.status <> 'running'"):
+        met(what, job)
+    assert Job.objects.get(id=job.id).status == "running"
+    watch = Watch(plain)
+    for _ in range(2):
+        assert plain.registration.check()
+        watch.look()
+    assert (Job.objects.get(id=job.id).status, Job.objects.get(id=job.id).attempts) == ("pending", 0)
+    other = job_in("pending")
+    met(what, other)
+    assert Job.objects.get(id=other.id).status == status
 
 
 @pytest.mark.parametrize("pool", POOLS)
