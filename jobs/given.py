@@ -9,7 +9,7 @@ from celery.utils.time import maybe_iso8601
 from jobs.domain import priority as priorities
 from jobs.domain import statuses
 
-_LONGEST: Final = 2**31 - 1  # seconds that a row can hold; a limit beyond is none that anybody would live to see
+_LONGEST: Final = 2**31 - 1  # seconds or retries that a row can hold; a limit beyond is none that anybody would live to see
 
 
 def moment(eta: Any) -> Any:
@@ -53,8 +53,25 @@ def limits(pair: Any) -> tuple[float | None, float | None]:
     return hard, soft
 
 
-def seconds(limit: float | None) -> int | None:
-    """The limit after which the leader takes the job over, in whole seconds."""
-    if not limit or math.isinf(limit):
+def seconds(limit: Any) -> int | None:
+    """The limit after which the leader takes the job over, in whole seconds; None for none. Raises ValueError for what is no number."""
+    try:
+        found = float(limit or 0)
+        return min(max(math.ceil(found), 1), _LONGEST) if found else None
+    except OverflowError:  # without end
         return None
-    return min(max(math.ceil(limit), 1), _LONGEST)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"time limit {limit!r} is no number of seconds") from error
+
+
+def max_retries(said: Any) -> int | None:
+    """The row's for what a task says, where Celery takes any number; None for no end. Raises ValueError for what is no number."""
+    if said is None:
+        return None
+    try:
+        found = max(float(said), 0.0)
+        return None if math.isinf(found) else min(math.ceil(found), _LONGEST)
+    except OverflowError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"max_retries {said!r} is no number") from error

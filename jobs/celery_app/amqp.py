@@ -136,8 +136,9 @@ class AMQP(celery.app.amqp.AMQP):
             new = NewJob(
                 task=head["task"], task_id=head["id"], args=text(list(args or ())), kwargs=text(dict(kwargs or {})), queue=queue,
                 priority=self._priority(properties.get("priority")), run_at=given.moment(head.get("eta")),
-                max_retries=getattr(task, "max_retries", 3), autoretry=configuration().autoretry,
-                timeout=given.seconds(limit) or getattr(task, "timeout", None), options=_options(head | own, properties, embed or {}),
+                max_retries=given.max_retries(getattr(task, "max_retries", 3)), autoretry=configuration().autoretry,
+                timeout=given.seconds(limit) or given.seconds(getattr(task, "timeout", None)),
+                options=_options(head | own, properties, embed or {}),
             )  # fmt: skip
             sending.send(self.app, producer, new, head.get("group"), fresh=self._is_fresh(new.task_id))
             self._here.new = new

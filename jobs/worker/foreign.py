@@ -9,6 +9,7 @@ from celery.utils.time import maybe_iso8601
 from celery.worker.strategy import proto1_to_proto2
 from kombu.exceptions import EncodeError
 
+from jobs import given
 from jobs.celery_app import encoding, process_engine
 from jobs.conf import configuration
 from jobs.domain import priority as priorities
@@ -36,7 +37,7 @@ def take_in(app: Any, message: Any) -> bool:
     try:
         new = row(app, message)
         accepted = process_engine.current().write(lambda cursor: insert_sent(cursor, new))
-    except (Refused, psycopg2.DataError) as error:
+    except (ValueError, psycopg2.DataError) as error:  # Refused, or an option of the task that is none
         logger.error("refused a message of another program: %s", str(error).strip().splitlines()[0][:500])
         return False
     if accepted:
@@ -63,7 +64,8 @@ def row(app: Any, message: Any) -> NewJob:
     return NewJob(
         task=task.name, task_id=_text(task_id), args=_json(list(args)), kwargs=_json(kwargs), options=_json(options),
         queue=_queue(app, message), priority=_priority(message), run_at=_moment(headers.get("eta")),
-        max_retries=task.max_retries, autoretry=configuration().autoretry, timeout=getattr(task, "timeout", None),
+        max_retries=given.max_retries(task.max_retries), autoretry=configuration().autoretry,
+        timeout=given.seconds(getattr(task, "timeout", None)),
     )  # fmt: skip
 
 

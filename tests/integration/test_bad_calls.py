@@ -1,5 +1,6 @@
 """Options of a call that can be none: one clear error in the caller, no row, and the caller's transaction is as it was."""
 
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from celery.result import allow_join_result
 from django.db import transaction
 
+from jobs import enqueue
+from jobs.conf import configuration
 from jobs.models import Job
 from tests.flows import GET, job_of, s, task
 from tests.workers import running_worker
@@ -51,6 +54,37 @@ def test_an_option_that_can_be_none_is_refused_by_its_name(given: dict[str, Any]
 @pytest.mark.parametrize("limit", [float("inf"), 10**12])
 def test_a_limit_that_nobody_lives_to_see_is_taken(limit: float) -> None:
     assert job_of(task("same").apply_async((1,), time_limit=limit)).timeout in (None, 2**31 - 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [(sys.maxsize, 2**31 - 1), (10**12, 2**31 - 1), (float("inf"), None), (None, None), (-1, 0), (1.5, 2), ("3", 3)],
+)
+def test_any_number_of_retries_that_a_task_may_have_with_celery_is_taken(monkeypatch: pytest.MonkeyPatch, said: Any, kept: Any) -> None:
+    monkeypatch.setattr(task("same"), "max_retries", said)
+    with transaction.atomic():
+        assert [job_of(task("same").delay(n)).max_retries for n in (1, 2)] == [kept, kept]
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [(0, None), (0.4, 1), (1.6, 2), (-1, 1), (10**12, 2**31 - 1), (float("inf"), None), ("60", 60), (None, None)]
+)
+def test_any_time_limit_of_a_task_is_taken_by_every_call(monkeypatch: pytest.MonkeyPatch, said: Any, kept: Any) -> None:
+    monkeypatch.setattr(task("same"), "timeout", said)
+    with transaction.atomic():
+        assert job_of(task("same").delay(1)).timeout == kept
+        assert enqueue(task("same"), args=[1]).timeout == (kept or configuration().default_timeout)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("timeout", "time limit 'long' is no number"), ("max_retries", "max_retries 'long' is no number")]
+)
+def test_an_option_of_a_task_that_is_no_number_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch, name: str, told: str) -> None:
+    monkeypatch.setattr(task("same"), name, "long")
+    with transaction.atomic():
+        with pytest.raises(ValueError, match=told):
+            task("same").delay(1)
+        assert Job.objects.count() == 0
 
 
 def test_an_id_may_be_a_uuid_and_a_time_a_text(tmp_path: Path) -> None:

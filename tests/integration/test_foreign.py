@@ -5,17 +5,21 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from celery import Celery as StockCelery
+from celery import current_app
 from django.conf import settings
 from django.db import connection
 
 from jobs.models import Attempt, Job
 from jobs.store import broker
+from jobs.worker import foreign
 from tests.rows import open_gate
 from tests.waiting import until
 from tests.workers import ROOT, environment, running_worker
@@ -102,6 +106,20 @@ def test_a_failure_and_a_second_message_with_the_same_id(tmp_path: Path, other: 
         first, failed = jobs(2)
         assert (first.status, first.runs, failed.status) == ("completed", 1, "failed")
         assert Attempt.objects.filter(job=failed).count() == 1
+
+
+def test_any_number_that_a_task_may_have_with_celery_is_taken_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+    message = mock.Mock(headers={"task": "t.add", "id": "x"}, properties={}, delivery_info={}, **{"decode.return_value": ([1, 2], {}, {})})
+    add = current_app.tasks["t.add"]
+    for said, kept in ((sys.maxsize, 2**31 - 1), (float("inf"), None), (-1, 0)):
+        monkeypatch.setattr(add, "max_retries", said)
+        assert foreign.row(current_app, message).max_retries == kept
+    monkeypatch.setattr(add, "timeout", 0.4)
+    assert foreign.row(current_app, message).timeout == 1
+    monkeypatch.setattr(add, "timeout", "long")
+    assert foreign.take_in(current_app, message) is False
 
 
 def test_without_the_setting_nothing_is_taken_in(tmp_path: Path, other: Any) -> None:
