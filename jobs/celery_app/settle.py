@@ -152,7 +152,8 @@ def retry(task: Any, outcome: Any) -> None:
     plan["meta"] = failures.kept(outcome, given, failure, failures.retry_traceback(failure))
     outcome.changes = []
     if _write_failure(outcome, failure, lambda cursor, failure: transitions.retry(cursor, outcome.run, failure, **plan)):
-        logger.warning("job %s: attempt failed (%s), again in %.1f s", outcome.run.id, failure.error_class, plan["delay"])
+        again = f"in {plan['delay']:.1f} s" if plan.get("run_at") is None else f"at {plan['run_at']}"
+        logger.warning("job %s: attempt failed (%s), again %s", outcome.run.id, failure.error_class, again)
 
 
 def replace(outcome: Any) -> None:

@@ -152,6 +152,8 @@ def retry(
         return cancel_running(cursor, run, failure, meta=meta)
     if asked is None:
         return False
+    if run_at is not None:
+        delay = _pause(cursor, run_at)
     values = parameters(run, failure, delay) | {"run_at": run_at, "meta": meta, "first": EARLIEST, "last": LATEST}
     _record(cursor, values)
     changed = ""
@@ -167,6 +169,12 @@ def retry(
         values,
     )
     return bool(cursor.rowcount)
+
+
+def _pause(cursor: Any, until: datetime) -> float:
+    """Seconds from now until then, or the last moment at which a job may be due; 0 for the past."""
+    cursor.execute("SELECT greatest(extract(epoch FROM least(%s::timestamptz, %s) - clock_timestamp()), 0)::float", [until, LATEST])
+    return float(cursor.fetchone()[0])
 
 
 def replace(cursor: Any, run: Run) -> bool:

@@ -1,5 +1,6 @@
 """Jobs of a project with USE_TZ off, in a zone far from UTC (the pages of one are in tests/web): each is due, and expires, in time."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,7 +60,11 @@ def test_a_time_without_a_zone_is_in_utc_whatever_zone_the_sessions_have(tmp_pat
         last = chain(s("add", 1, 2), s("add", 3).set(eta=soon)).apply_async()
         again = task("retry_at").delay(2)
         until(lambda: _ended(last) and _ended(again) and all(map(_ended, called)), timeout=60)
-    first = Attempt.objects.get().finished_at
+        until(lambda: re.search(r"attempt failed \(\w+\), again at \d{4}-", (tmp_path / "log").read_text()), timeout=20)
+    attempt = Attempt.objects.get()
+    first = attempt.finished_at
+    assert attempt.delay is not None
+    assert 0 < attempt.delay <= 2
     for result, due in (*((one, soon.replace(tzinfo=UTC)) for one in (*called, last)), (again, aware(first) + timedelta(seconds=1.5))):
         job = job_of(result)
         assert job.started_at is not None

@@ -1,5 +1,8 @@
 """Of a job that is tried again and again the first attempt and the newest ones are kept; the pages say how many are not."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from django.db import connection
 from django.test import Client
@@ -7,8 +10,9 @@ from django.test import Client
 from jobs import enqueue
 from jobs.domain.outcomes import KEPT
 from jobs.models import Attempt, Job
-from jobs.store import transitions
+from jobs.store import clock, transitions
 from jobs.store.transitions import Failure, Run
+from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
 AGAIN = Failure(error_class="Retry", message="again")
@@ -27,6 +31,17 @@ def tried(times: int, first: int = 1) -> Job:
 
 def runs_of(job: Job) -> list[int]:
     return list(Attempt.objects.filter(job=job).order_by("run").values_list("run", flat=True))
+
+
+@pytest.mark.parametrize("is_text", [False, True])
+@pytest.mark.parametrize(("hours", "pause"), [(2, 7200.0), (-2, 0.0)])
+def test_the_pause_before_a_retry_at_a_time_is_recorded(hours: int, pause: float, is_text: bool) -> None:
+    job = job_in("running")
+    with connection.cursor() as cursor:
+        due: Any = clock.now(cursor) + timedelta(hours=hours)
+        due = due.isoformat() if is_text else due  # Celery takes both
+        assert transitions.retry(cursor, Run(id=job.id, runs=1), AGAIN, delay=0, run_at=due)
+    assert Attempt.objects.get(job=job).delay == pytest.approx(pause, abs=30)
 
 
 def test_the_first_attempt_and_the_newest_are_kept() -> None:
