@@ -4,6 +4,7 @@ While somebody keeps an old snapshot, the index of what runs has an entry of eac
 a worker that has died is known by its lock.
 """
 
+import time
 from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,10 +26,20 @@ SELECT (SELECT json_agg(json_build_array(id, parent, queues)) FROM jobs_worker),
        EXISTS (SELECT FROM jobs_batch WHERE state IN ('trial', 'running')),
        EXISTS (SELECT FROM jobs_deadletterqueue WHERE {OUTBOX}),
        extract(epoch FROM clock_timestamp() - greatest(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter)))::float,
-       ARRAY({HELD_WORKERS}), {IS_PRIVATE}, extract(epoch FROM clock_timestamp() - statement_timestamp())::float
+       ARRAY({HELD_WORKERS}), {IS_PRIVATE}, extract(epoch FROM clock_timestamp() - statement_timestamp())::float,
+       extract(epoch FROM clock_timestamp())::float
   FROM (%s) running"""
 LOOK: Final = _LOOK % _RUNNING
 BRIEF: Final = _LOOK % _UNSEEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What the database's clock said at a moment between two of ours, which nobody sets."""
+
+    at: float  # seconds since 1970
+    asked: float  # monotonic
+    answered: float  # monotonic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +56,16 @@ class Seen:
     held: set[int]  # workers whose process lives
     is_private: bool  # nobody may connect who may not read and insert jobs
     seconds: float  # that PostgreSQL took
+    clock: Reading
 
 
 def look(cursor: Any, before: Set[int] | None = None) -> Seen:
     """Look now. `before`: a brief look, and the workers that running jobs named at the last whole one; None: a whole look."""
+    asked = time.monotonic()
     cursor.execute(LOOK if before is None else BRIEF)
-    workers, holders, late, suspects, acts, notices, age, held, is_private, seconds = cursor.fetchone()
+    workers, holders, late, suspects, acts, notices, age, held, is_private, seconds, at = cursor.fetchone()
     return Seen(
         workers={id: (parent, list(queues or ())) for id, parent, queues in workers or ()}, late=late, suspects=suspects, acts=acts,
         holders=set(holders if before is None else before), notices=notices, age=age, held=set(held), is_private=is_private,
-        seconds=seconds,
+        seconds=seconds, clock=Reading(at=at, asked=asked, answered=time.monotonic()),
     )  # fmt: skip

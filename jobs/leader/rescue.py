@@ -12,6 +12,7 @@ from jobs.conf import configuration
 from jobs.domain import own_failures
 from jobs.domain.outcomes import Outcome
 from jobs.leader.look import LATE, Seen
+from jobs.leader.steps import Steps
 from jobs.store import deadline, transitions
 from jobs.store.transitions import Failure, Run
 
@@ -23,7 +24,7 @@ APART: Final = 1.0  # seconds between two sightings of a free lock
 SETTLE: Final = 3.0
 MOST: Final = 500  # rows a round
 # Rows that someone has locked wait for the next round: the leader waits for none of them.
-_LATE = f"SELECT id, runs FROM jobs_job WHERE status = 'running' AND {LATE} LIMIT {MOST} FOR UPDATE SKIP LOCKED"
+_LATE = f"SELECT id, runs FROM jobs_job WHERE status = 'running' AND {LATE} AND id <> ALL(%s) LIMIT {MOST} FOR UPDATE SKIP LOCKED"
 _LOST = f"""
 SELECT id, runs, task, losses, cancel_requested_at IS NOT NULL FROM jobs_job
  WHERE status = 'running' AND worker = ANY(%s) LIMIT {MOST} FOR UPDATE SKIP LOCKED"""
@@ -37,6 +38,7 @@ class Rescue:
         self.random = random.Random()
         self.free: dict[int, float] = {}  # worker: when its lock was first seen free
         self.live: dict[int, list[str]] = {}  # worker: its queues; parents only
+        self.steps = Steps()
         self.not_before = time.monotonic() + (SETTLE if again else 0.0)
 
     def look(self, seen: Seen) -> bool:
@@ -49,8 +51,16 @@ class Rescue:
         self.free = {id: self.free.get(id, now) for id in free}
         dead = [id for id, since in self.free.items() if now - since >= APART and now >= self.not_before and not young]
         with self.connection.cursor() as cursor:
+            self._keep_time(cursor, seen)
             changed = self._lost(cursor, dead) if dead else False
             return (seen.late and self._late(cursor)) or changed
+
+    def _keep_time(self, cursor: Any, seen: Seen) -> None:
+        """What runs is not late because the clock was set."""
+        self.steps.look(cursor, seen.clock)
+        if self.steps.owed:
+            left = self._write(cursor, lambda: deadline.move(cursor, self.steps.owed))
+            self.steps.owed = self.steps.owed if left is False else left
 
     def _write(self, cursor: Any, change: Callable[[], Any]) -> Any:
         """One verb in one transaction; what it answers, False when the row is locked: next round."""
@@ -94,7 +104,7 @@ class Rescue:
         return won > 0
 
     def _late(self, cursor: Any) -> bool:
-        cursor.execute(_LATE)
+        cursor.execute(_LATE, [[run.id for run in self.steps.owed]])
         won = 0
         for id, runs in cursor.fetchall():
             run = Run(id=id, runs=runs)

@@ -1,4 +1,4 @@
-"""Workers and producers whose host's clock is wrong by ten minutes: only the database's counts."""
+"""Workers and producers whose host's clock is wrong by ten minutes: only the database's counts. And a database's that is set."""
 
 import shutil
 import subprocess
@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from jobs import enqueue
+from jobs.dev import embedded
 from jobs.models import Job
 from jobs.store import clock
+from tests.own_postgres import Server, working
 from tests.waiting import until
 from tests.workers import ROOT, environment, running_worker
 
@@ -21,6 +23,31 @@ from tests.taskapp.tasks import add
 add.apply_async((3, 3), expires=1)
 add.apply_async((4, 4), countdown=1)
 """
+
+
+class Clock:
+    """That of a PostgreSQL of the test's own, which may be set."""
+
+    def __init__(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.file = server.data_dir.parent / "clock"  # which the server's user may read
+        self.server = server
+        self.set(0)
+        server.start()
+        server.control("stop")
+        for name, value in {
+            "LD_PRELOAD": str(LIBRARY), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DISABLE_SHM": "1",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        server.control("start")
+        for name in ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE"):
+            monkeypatch.delenv(name)
+
+    def set(self, seconds: int) -> None:
+        """So far from the right one."""
+        draft = self.file.with_suffix(".new")
+        draft.write_text(f"{seconds:+d}\n")
+        draft.replace(self.file)
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +92,25 @@ def test_what_a_producer_with_a_wrong_clock_sends_is_due_and_expires_in_time(tmp
     with running_worker(tmp_path / "log"):
         until(lambda: set(Job.objects.values_list("status", flat=True)) == {"cancelled", "completed"}, timeout=20)
     assert Job.objects.get(id=expiring.id).status == "cancelled"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed")
+def test_what_runs_while_the_clock_of_the_database_is_set_ends_as_if_it_had_not_been(
+    data_dir: Path, own_environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hours forward, as after the sleep of its machine, and back."""
+    server = Server(data_dir)
+    clock_of = Clock(server, monkeypatch)
+    environ = own_environ | {"DATABASE_URL": server.url, "REDIS_URL": embedded.running(data_dir)["REDIS_URL"]}
+    left = "SELECT extract(epoch FROM deadline_at - clock_timestamp())::int FROM jobs_job WHERE id = %s"
+    insert = "INSERT INTO jobs_job (task, args, max_retries) VALUES ('jobs.tasks.sleep', '[8]', 0) RETURNING id"
+    with working(server, environ, data_dir / "log"):
+        for seconds in (7200, 0):
+            job = server.ask(insert)
+            until(lambda job=job: server.ask("SELECT status = 'running' FROM jobs_job WHERE id = %s", job), timeout=20)
+            assert 3500 < server.ask(left, job) <= 3600
+            clock_of.set(seconds)
+            until(lambda job=job: 3500 < (server.ask(left, job) or 0) <= 3600, timeout=7, what="its deadline is as far away as before")
+            until(lambda job=job: server.ask("SELECT finished_at IS NOT NULL FROM jobs_job WHERE id = %s", job), timeout=20)
+            assert server.ask("SELECT status FROM jobs_job WHERE id = %s", job) == "completed"

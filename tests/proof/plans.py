@@ -7,7 +7,7 @@ from typing import Any
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from jobs.store import interventions, links, transitions
+from jobs.store import deadline, interventions, links, transitions
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Failure, Run
 
@@ -63,6 +63,7 @@ def verbs(run: Run, ids: Sequence[int]) -> dict[str, Any]:
         "ask": lambda c: interventions.ask_cancel(c, [run.id], "sara"),
         "reprocess": lambda c: interventions.reprocess(c, ids),
         "progress": lambda c: transitions.report_progress(c, run, "{}"),
+        "keep its time": lambda c: not deadline.move(c, {run: 9.0}),
     }
 
 

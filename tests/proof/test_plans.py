@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from jobs.domain.priority import LANES
 from jobs.leader import election, look, pick, prune, rescue
 from jobs.models import DeadLetterQueue, Job
-from jobs.store import links
+from jobs.store import deadline, links
 from jobs.store.transitions import Run
 from jobs.worker import flush
 from jobs.worker.flush import Change
@@ -69,7 +69,8 @@ READS: dict[str, tuple[str, Any, str, str, int]] = {
     "which are claimed": (pick.UNCLAIMED, [IDS], LEADER, "jobs_job_pkey", 320),
     "the leader's look": (look.LOOK, [], LEADER, "jobs_job_held", 160),
     "jobs of dead workers": (rescue._LOST, [[1, 2]], LEADER, "jobs_job_held", 80),
-    "jobs past their deadline": (rescue._LATE, [], LEADER, "jobs_job_held", 80),
+    "jobs past their deadline": (rescue._LATE, [[]], LEADER, "jobs_job_held", 80),
+    "what ran when the clock was set": (deadline._BEGUN, [0.0], LEADER, "jobs_job_held", 80),
     "what a worker holds": (
         "SELECT id, runs FROM jobs_job WHERE worker = %s AND status = 'running'", [1], WORKER, "jobs_job_held", 80,
     ),

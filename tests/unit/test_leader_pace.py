@@ -12,11 +12,11 @@ from jobs.domain import pace
 from jobs.domain.pace import DEAR
 from jobs.leader import dispatch
 from jobs.leader.load import Load
-from jobs.leader.look import Seen
+from jobs.leader.look import Reading, Seen
 
 IDLE = Seen(
     workers={1: (None, ["celery"])}, holders=set(), late=False, suspects=False, acts=False, notices=False, age=60.0, held={1},
-    is_private=False, seconds=0.001,
+    is_private=False, seconds=0.001, clock=Reading(at=0.0, asked=0.0, answered=0.0),
 )  # fmt: skip
 BUSY = replace(IDLE, holders={1}, suspects=True, acts=True, notices=True, is_private=True)
 
