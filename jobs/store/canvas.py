@@ -214,12 +214,15 @@ def set_options(cursor: Any, run: Run, options: str) -> None:
     cursor.execute(f"UPDATE jobs_job SET options = %(options)s WHERE {FENCE}", {**run.fence, "options": options})
 
 
-def take_aftermath(cursor: Any, job: int | None = None, most: int = 20) -> list[tuple[results.Found, bool]]:
+def take_aftermath(
+    cursor: Any, job: int | None = None, *, but: Sequence[int] = (), most: int = 20
+) -> list[tuple[int, results.Found, bool]]:
     """Strike off jobs (or the one) of whose end something is still to be told, and whether that is their errbacks only."""
     cursor.execute(
-        """DELETE FROM jobs_aftermath WHERE job_id IN (SELECT job_id FROM jobs_aftermath WHERE %(job)s IS NULL OR job_id = %(job)s
+        """DELETE FROM jobs_aftermath WHERE job_id IN (SELECT job_id FROM jobs_aftermath WHERE job_id = %(job)s
+             OR %(job)s IS NULL AND job_id <> ALL(%(but)s::bigint[])
              ORDER BY job_id LIMIT %(most)s FOR UPDATE SKIP LOCKED) RETURNING job_id, only_errbacks""",
-        {"job": job, "most": most},
+        {"job": job, "but": list(but), "most": most},
     )
     taken = dict(cursor.fetchall())
     if not taken:
@@ -227,4 +230,9 @@ def take_aftermath(cursor: Any, job: int | None = None, most: int = 20) -> list[
     cursor.execute("SELECT task_id, id FROM jobs_job WHERE id = ANY(%s) AND status IN ('failed', 'cancelled') ORDER BY id", [list(taken)])
     ended = dict(cursor.fetchall())
     found = results.read(cursor, ended)
-    return [(found[task_id], taken[id]) for task_id, id in ended.items()]
+    return [(id, found[task_id], taken[id]) for task_id, id in ended.items()]
+
+
+def keep_aftermath(cursor: Any, job: int, only_errbacks: bool) -> None:
+    """Put a job that was struck off in this transaction back."""
+    cursor.execute("INSERT INTO jobs_aftermath (job_id, only_errbacks) VALUES (%s, %s)", [job, only_errbacks])

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,11 +15,13 @@ from gevent import GreenletExit
 
 from jobs import control, enqueue_many
 from jobs.celery_app import aftermath, process_engine, settle
-from jobs.models import DeadLetterQueue, Job
+from jobs.models import Aftermath, DeadLetterQueue, Job
+from jobs.store import deadline, transitions
+from jobs.store.transitions import Run
 from jobs.worker.plain_engine import PlainEngine
 from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
-from tests.flows import s
+from tests.flows import s, task
 from tests.rows import task_id_of
 from tests.waiting import until
 from tests.workers import running_worker
@@ -122,8 +124,6 @@ def test_a_run_that_is_terminated_while_its_end_is_written_is_left_to_that(monke
 
 
 def test_a_job_whose_greenlet_is_gone_without_an_end_is_given_back(engine: PlainEngine) -> None:
-    from jobs.store.transitions import Run
-
     (id,) = enqueue_many("t.same", [((1,), {})])
     assert engine.claim(Run(id=id, runs=1), task_id_of(id), "celery", 5)
     greenlet = gevent.spawn(lambda: None)
@@ -154,3 +154,47 @@ def test_telling_of_an_end_waits_for_no_row_that_somebody_keeps_locked(engine: P
         cursor.execute("ROLLBACK")
     locked.close()
     assert aftermath.run(current_app, engine) == 1
+
+
+@contextmanager
+def refusing(task: str, code: str) -> Iterator[None]:
+    """A trigger that refuses every insert of this task with this SQLSTATE."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                  $$ BEGIN IF NEW.task = '{task}' THEN RAISE 'not today' USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$;
+                CREATE TRIGGER refuse BEFORE INSERT ON jobs_job FOR EACH ROW EXECUTE FUNCTION refuse()"""
+        )
+        try:
+            yield
+        finally:
+            cursor.execute("DROP FUNCTION refuse CASCADE")
+
+
+@pytest.mark.parametrize(
+    ("errback", "refused", "code", "is_kept"),
+    [
+        ("note_old", "t.note_old", "23514", False),
+        ("note_old", "t.note_old", "P0001", True),  # such as may pass
+        ("note_request", "t.same", "23514", False),  # it is called in the worker, and sends a task
+    ],
+)
+def test_an_end_that_cannot_be_told_keeps_no_other_from_it(
+    engine: PlainEngine, errback: str, refused: str, code: str, is_kept: bool
+) -> None:
+    """The lowest numbers came first again, and everything of the twenty jobs was rolled back each second."""
+    engine._own._sleep = lambda seconds: pytest.fail("it waits")
+    for name in (errback, "nap"):
+        sent = task("add").apply_async((1, 2), link_error=s(name), headers={"x": 1})
+        job = Job.objects.get(task_id=sent.id)
+        run = Run(id=job.id, runs=1)
+        assert engine.claim(run, sent.id, job.queue, job.priority)
+        assert engine.write(lambda cursor, run=run: transitions.bury(cursor, run, deadline.FAILURE, task="t.add"))
+    with refusing(refused, code):
+        assert aftermath.run(current_app, engine) == 2 - is_kept
+        assert aftermath.run(current_app, engine) == 0, "it is put off"
+    assert Job.objects.filter(task="t.nap").count() == 1
+    assert Aftermath.objects.count() == is_kept
+    aftermath._later.clear()
+    assert aftermath.run(current_app, engine) == is_kept
+    assert Job.objects.filter(task=refused).count() == is_kept
