@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from kombu.utils.json import JSONEncoder, loads
 
 from jobs import registry
-from jobs.conf import configuration
+from jobs.conf import MOST, configuration
 from jobs.domain import calls, task_ids, typed
 from jobs.domain.priority import DEFAULT, HIGHEST, LOWEST
 from jobs.domain.statuses import EARLIEST, LATEST, is_due_time
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 UNSET: Final[Any] = object()
 NAME_LIMIT: Final = 255
 MAX_RETRIES: Final = 10_000
+MAX_DELAY: Final = 315_360_000  # seconds: ten years
 # Characters that turn the direction of what follows: they could make one job's name read as another's.
 _OVERRIDES: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -167,8 +168,8 @@ def _own(name: Any, priority: Any, errors: dict[str, str]) -> None:
 
 def _due(run_at: Any, delay: Any, errors: dict[str, str]) -> Any:
     if delay is not None:
-        if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay <= 315_360_000:
-            errors["run_at"] = _("The delay must be a number of seconds, 0 or more.")
+        if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay <= MAX_DELAY:
+            errors["run_at"] = _("The delay is a number of seconds from 0 to %(most)d.") % {"most": MAX_DELAY}
             return None
         return clock.now() + timedelta(seconds=delay)
     if run_at is not None and not isinstance(run_at, datetime):
@@ -193,8 +194,8 @@ def _new(
         _text(unique_key, "unique_key", errors)
     if max_retries is not None and not _is_whole(max_retries, 0, MAX_RETRIES):
         errors["max_retries"] = _("The number of retries is a whole number from 0 to %(most)d.") % {"most": MAX_RETRIES}
-    if timeout is not None and not _is_whole(timeout, 1, 2**31 - 1):
-        errors["timeout"] = _("The time limit is a whole number of seconds, 1 or more.")
+    if timeout is not None and not _is_whole(timeout, 1, MOST):
+        errors["timeout"] = _("The time limit is a whole number of seconds from 1 to %(most)d.") % {"most": MOST}
     if created_by is not None and not hasattr(created_by, "pk"):
         errors["created_by"] = _("This is not an account.")
     return NewJob(
