@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django import template
 from django.template.loader import render_to_string
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
@@ -112,7 +112,7 @@ def breakable(name: str) -> str:
 
 @register.simple_tag
 def moment(value: datetime | None, seconds: bool = True) -> SafeString | str:
-    """The time in the visitor's zone, with the day unless it is today; the exact one in `datetime`."""
+    """The time in the visitor's zone, with its date unless that is today; the exact one in `datetime`."""
     if value is None:
         return ""
     text = clock_time(value, seconds=seconds)
@@ -266,7 +266,7 @@ def _word(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if key == "snoozed until":
-        return formats.date_format(local(datetime.fromisoformat(value)), "j M H:i")
+        return clock_time(datetime.fromisoformat(value))
     if key == "owner" and not value:
         return _("nobody")
     if isinstance(value, list):

@@ -53,10 +53,12 @@ def local(value: datetime | None = None) -> datetime:
 
 
 def clock_time(value: datetime, *, seconds: bool = False) -> str:
-    """The time in the visitor's zone, with the day unless it is today."""
-    shown = local(value)
+    """The time in the visitor's zone, with the day unless it is today, and with the year unless it is this one."""
+    shown, today = local(value), local().date()
     text = formats.date_format(shown, "H:i:s" if seconds else "H:i")
-    return text if shown.date() == local().date() else f"{formats.date_format(shown, 'j M')} {text}"
+    if shown.date() == today:
+        return text
+    return f"{formats.date_format(shown, 'j M' if shown.year == today.year else 'j M Y')} {text}"
 
 
 def per_minute(rate: float) -> str:

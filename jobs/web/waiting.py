@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
@@ -14,7 +14,7 @@ from jobs.store.outages import Refusal
 from jobs.store.waiting import MOST, Obstacles
 from jobs.web.labels import ltr
 from jobs.web.tags import label, visible
-from jobs.web.times import clock_time, local, span
+from jobs.web.times import clock_time, span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ def _sentence(job: Job, facts: Obstacles, place: int | None, refusal: Refusal | 
     if facts.replaced:
         return _("It was replaced by other tasks and ends when they do."), ""
     if due_in > 0:
-        when = {"time": span(due_in), "clock": formats.date_format(local(job.run_at), "H:i:s")}
+        when = {"time": span(due_in), "clock": clock_time(job.run_at, seconds=True)}
         if job.state is State.RETRYING:
             return _retry(job, when), _then(facts)
         return _("It waits for its time, %(clock)s: in %(time)s.") % when, _then(facts)

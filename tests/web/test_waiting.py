@@ -104,7 +104,11 @@ def test_a_row_whose_process_died_is_no_worker(page: Any, stage: Stage) -> None:
 
 
 def test_it_waits_for_its_time(page: Any) -> None:
-    assert re.match(r"It waits for its time, \d\d:\d\d:\d\d: in 59 min and \d+ s\.$", page(waiting_job(delay=3599)))
+    # with the day where that is another one by then
+    assert re.match(r"It waits for its time, (\d+ \w{3} (\d{4} )?)?\d\d:\d\d:\d\d: in 59 min and \d+ s\.$", page(waiting_job(delay=3599)))
+    later = timezone.now().replace(month=6, day=15, hour=12) + timedelta(days=2 * 366)
+    text = page(waiting_job(run_at=later))
+    assert re.match(rf"It waits for its time, 1\d Jun {later.year} \d\d:\d\d:\d\d: in \d+ d( and \d+ h)?\.$", text)
 
 
 def test_it_waits_for_its_retry(page: Any, stage: Stage) -> None:
