@@ -37,6 +37,8 @@ def relations(job: Job) -> list[Relation]:
     parent, root, group = (str(headers[key]) if headers.get(key) else None for key in ("parent_id", "root_id", "group"))
     follows = dict(islice(following(_object(options.get("embed"))), SENT))
     sent = list(islice(dict.fromkeys(children(_object(job.result_meta).get("children"))), SENT))
+    if parent == job.task_id:  # the message of a retry names the run before it
+        parent = None
     if root in (parent, job.task_id):
         root = None
     wanted = [id for id in (parent, root, *follows, *sent) if id]

@@ -57,6 +57,11 @@ def test_parent_and_root_and_what_was_sent(admin_client: Client) -> None:
     assert "long-gone</bdi> no longer kept" in page
 
 
+def test_a_job_that_its_own_retry_sent_was_sent_by_nobody() -> None:
+    result = sleep().apply_async(parent_id="retried-1", root_id="retried-1", task_id="retried-1")
+    assert titles(Job.objects.get(task_id=result.id)) == {}
+
+
 def test_the_group_and_what_follows() -> None:
     group(sleep() for _ in range(3)).apply_async()
     first, *others = Job.objects.order_by("id")
