@@ -65,7 +65,7 @@ SELECT s.start, (SELECT count(*) FROM jobs_job WHERE status = 'completed' AND fi
 times AS (
 SELECT s.start, percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY j.wait) AS wait,
        percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY j.run) AS run
-  FROM s, LATERAL (SELECT greatest(extract(epoch FROM started_at - run_at)::float, 0) AS wait,
+  FROM s, LATERAL (SELECT greatest(extract(epoch FROM started_at - greatest(run_at, created_at))::float, 0) AS wait,
                           greatest(extract(epoch FROM finished_at - started_at)::float, 0) AS run
                      FROM jobs_job WHERE status = 'completed' AND finished_at >= s.start AND finished_at < s.stop
                     ORDER BY finished_at DESC LIMIT %(sample)s) j

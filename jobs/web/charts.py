@@ -114,7 +114,7 @@ def _seconds(history: History, what: str, title: str, whole: Times) -> Chart:
         half_path=_path([one.half for _step, one in times], unit),
         most_path=_path([one.most for _step, one in times], unit),
         grid=tuple(_at(line * 100 / LINES) for line in range(LINES + 1)),
-        labels=tuple(f"{line * unit:g}" for line in range(LINES, -1, -1)),
+        labels=tuple(_label(line * unit) for line in range(LINES, -1, -1)),
         marks=_marks(history),
         columns=(_("Time"), "50%", "95%"),
         rows=tuple(
@@ -158,6 +158,15 @@ def _marks(history: History) -> tuple[str, ...]:
 
 def _clock(moment: datetime, history: History) -> str:
     return formats.date_format(local(moment), "j M H:i" if history.period is Period.WEEK else "H:i")
+
+
+def _label(value: float) -> str:
+    """A number without digits that say nothing, and never as a power of ten.
+
+    >>> _label(0.004), _label(0.30000000000000004), _label(20.0), _label(2_000_000.0)
+    ('0.004', '0.3', '20', '2,000,000')
+    """
+    return f"{value:,.3f}".rstrip("0").rstrip(".")
 
 
 def _at(value: float) -> str:

@@ -137,9 +137,9 @@ def _queue_alerts(line: QueueLine, workers: Sequence[WorkerLine]) -> list[Alert]
         fact = _("Nobody serves the queue “%(queue)s”, and jobs wait in it.") % {"queue": ltr(line.name)}
         advice = _("Start a worker for it: add %(option)s to its command.") % {"option": ltr(f"-Q {shlex.quote(line.name)}")}
         return [Alert(bad=False, fact=fact, advice=advice, url=url, link=link)]
-    if workers and line.oldest_seconds > SLOW:
+    if workers and line.oldest is not None and line.oldest > SLOW:
         fact = _("The queue “%(queue)s” is slow: its oldest job has been waiting for %(time)s.")
-        fact %= {"queue": ltr(line.name), "time": clock(line.oldest_seconds)}
+        fact %= {"queue": ltr(line.name), "time": clock(line.oldest)}
         advice = _("Start another worker for it, or give less urgent jobs a lower priority.")
         return [Alert(bad=False, fact=fact, advice=advice, url=url, link=link)]
     return []

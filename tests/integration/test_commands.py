@@ -211,7 +211,8 @@ def test_jobs_counts(tmp_path: Path) -> None:
 
 def test_jobs_speaks_to_people_in_their_language() -> None:
     with translation.override("ar"), played():
-        Job.objects.filter(status="pending").update(run_at=timezone.now() - timedelta(days=2, hours=6, seconds=5))
+        made = timezone.now() - timedelta(days=2, hours=6, seconds=5)
+        Job.objects.filter(status="pending").update(run_at=made, created_at=made)
         shown = run("jobs")
     assert "منذ 2 ي و6 س" in shown
     assert re.findall("لا أحد يخدم قائمة الانتظار «(.*)»", shown) == ["nobody-serves-this-queue"]

@@ -1,5 +1,6 @@
 """The dashboard's charts: numbers from the rows, marks inside the plot, the same numbers as a table, no long scan."""
 
+import doctest
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from django.test import Client
 
 from jobs.store import history
 from jobs.store.history import Period
+from jobs.web import charts as module
 from jobs.web.charts import charts
 
 pytestmark = pytest.mark.django_db
@@ -26,14 +28,15 @@ def nothing_kept() -> Iterator[None]:
     cache.clear()
 
 
-def ended(status: str, ago: float, *, wait: float = 1.0, run: float = 2.0, number: int = 1) -> None:
+def ended(status: str, ago: float, *, wait: float = 1.0, run: float = 2.0, number: int = 1, late: float = 0.0) -> None:
+    """`late`: for so many seconds they had been due when they were made."""
     end = NOW - timedelta(seconds=ago)
     start = end - timedelta(seconds=run)
     with connection.cursor() as cursor:
         cursor.execute(
-            """INSERT INTO jobs_job (task, status, run_at, started_at, finished_at, runs, worker)
-               SELECT 't', %s, %s, %s, %s, 1, 1 FROM generate_series(1, %s)""",
-            [status, start - timedelta(seconds=wait), start, end, number],
+            """INSERT INTO jobs_job (task, status, created_at, run_at, started_at, finished_at, runs, worker)
+               SELECT 't', %s, %s, %s, %s, %s, 1, 1 FROM generate_series(1, %s)""",
+            [status, start - timedelta(seconds=wait), start - timedelta(seconds=wait + late), start, end, number],
         )
 
 
@@ -49,6 +52,22 @@ def test_each_step_has_its_numbers() -> None:
     assert (before.completed, before.failed, before.wait.half, before.run.most) == (1, 2, 5.0, 7.0)
     assert (found.wait.half, found.run.half) == (1.0, 2.0)
     assert sum(step.completed for step in found.steps) == 4
+
+
+def test_what_was_due_before_it_was_made_has_waited_since_then() -> None:
+    ended("completed", 10, wait=1, number=3, late=72_000)
+    assert history.history(Period.HOUR, NOW).wait.most == 1.0
+
+
+def test_no_label_is_a_power_of_ten() -> None:
+    assert doctest.testmod(module).failed == 0
+    for ago, wait in ((10, 3e9), (70, 0.002)):
+        ended("completed", ago, wait=wait)
+        cache.clear()
+        labels = charts(history.history(Period.HOUR, NOW))[1].labels
+        assert all(re.fullmatch(r"[\d,]+(\.\d{1,3})?", label) for label in labels), labels
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM jobs_job")
 
 
 @pytest.mark.parametrize(("period", "steps"), [(Period.HOUR, 60), (Period.DAY, 48), (Period.WEEK, 56)])

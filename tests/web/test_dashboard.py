@@ -13,6 +13,7 @@ from django.test import Client
 from django.utils import translation
 
 from jobs import enqueue
+from jobs.management.commands.jobs import overview
 from jobs.models import Job
 from jobs.store import outages, stats, transitions, types
 from jobs.store.transitions import Failure, Run
@@ -210,7 +211,7 @@ def test_a_slow_queue_and_one_that_nobody_serves(page: Any, worker: int, leader:
     enqueue(TASK, kwargs={"seconds": 1}, name="old")
     enqueue(TASK, kwargs={"seconds": 1}, queue="nobody")
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE jobs_job SET run_at = run_at - interval '301 s' WHERE name = 'old'")
+        cursor.execute("UPDATE jobs_job SET run_at = now() - interval '301 s', created_at = now() - interval '301 s' WHERE name = 'old'")
     for address in ("/", "/jobs/queues/"):
         slow, unserved = alerts(page(address))
         assert re.search("is slow: its oldest job has been waiting for 5:0", slow[0])
@@ -220,6 +221,19 @@ def test_a_slow_queue_and_one_that_nobody_serves(page: Any, worker: int, leader:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE jobs_job SET run_at = now() - interval '200 s' WHERE name = 'old'")
     assert len(alerts(page())) == 1
+
+
+def test_what_was_due_before_it_was_made_has_waited_since_then(page: Any, worker: int, leader: None) -> None:
+    for made, due in ((100, 100), (40, 86_400), (0, 86_400), (-50, -50)):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO jobs_job (task, created_at, run_at) SELECT 't', now() - %s * interval '1 s', now() - %s * interval '1 s'",
+                [made, due],
+            )
+    assert alerts(page()) == []
+    assert re.search(r"The oldest has been due for 1 min and [45]\d s", page("/jobs/queues/"))
+    assert 100 <= overview()["oldest_waiting"]["seconds"] < 160
+    assert [(lane[:3], round(lane[3] or 0, -2)) for lane in stats.lanes()["celery"]] == [((5, 3, 1), 100)]
 
 
 def test_the_link_to_a_queue_leads_to_its_jobs_whatever_it_is_called(client: Client, page: Any, worker: int, leader: None) -> None:

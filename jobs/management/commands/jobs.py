@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.db.models import Count
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -69,9 +70,14 @@ def overview() -> dict[str, Any]:
 
 
 def _oldest() -> dict[str, Any] | None:
+    """The one that has been waiting longest: since it was due or, if that was past already, since it was made."""
     now = timezone.now()
-    job = Job.objects.filter(status=Status.PENDING, run_at__lte=now).order_by("run_at", "id").only("id", "run_at").first()
-    return {"id": job.id, "run_at": aware(job.run_at).isoformat(), "seconds": (now - job.run_at).total_seconds()} if job else None
+    waiting = Job.objects.filter(status=Status.PENDING, run_at__lte=now).annotate(since=Greatest("run_at", "created_at"))
+    found = waiting.order_by("since", "id").values_list("id", "run_at", "since").first()
+    if found is None:
+        return None
+    id, run_at, since = found
+    return {"id": id, "run_at": aware(run_at).isoformat(), "seconds": (now - since).total_seconds()}
 
 
 def _workers() -> list[dict[str, Any]]:

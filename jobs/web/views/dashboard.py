@@ -50,7 +50,7 @@ def _facts() -> dict[str, Any]:
         "slots": slots,
         "busy": sum(len(line.running) for line in workers),
         "queues": queues,
-        "oldest": max((line for line in queues if line.oldest), key=lambda line: line.oldest_seconds, default=None),
+        "oldest": max((line for line in queues if line.oldest is not None), key=lambda line: line.oldest or 0.0, default=None),
         "groups": letters.groups(letters.entries(), GROUPS, hours=0).lines,
     }
 
@@ -75,7 +75,7 @@ def queues(request: HttpRequest) -> HttpResponse:
 
 def _queues(request: HttpRequest) -> dict[str, Any]:
     served = stats.workers()
-    lines, waiting, now = stats.queues(served), stats.lanes(), timezone.now()
+    lines, waiting = stats.queues(served), stats.lanes()
     lying = lanes.lengths([line.name for line in lines])
     rows = [
         {
@@ -87,7 +87,7 @@ def _queues(request: HttpRequest) -> dict[str, Any]:
                     "waiting": count,
                     "later": later,
                     "lying": (lying or {}).get((line.name, number), 0),
-                    "oldest": (now - oldest).total_seconds() if oldest else None,
+                    "oldest": oldest,
                 }
                 for number, count, later, oldest in waiting.get(line.name, ())
             ],
@@ -98,7 +98,7 @@ def _queues(request: HttpRequest) -> dict[str, Any]:
         "queues": lines,
         "waiting": sum(line.waiting for line in lines),
         "later": sum(line.later for line in lines),
-        "oldest": max((line.oldest_seconds for line in lines), default=0),
+        "oldest": max((line.oldest or 0.0 for line in lines), default=0.0),
         "alerts": health.queue_alerts(lines, served),
         "lanes": rows,
         "lying": lying,
