@@ -192,6 +192,16 @@ def test_enqueue_takes_every_option_in_either_spelling(dash: str) -> None:
     assert (job.run_at, job.max_retries, job.timeout, job.unique_key) == (moment, 2, 30, "night")
 
 
+@pytest.mark.parametrize("text", ["2028-03-26T02:30", "2028-10-29T02:30"])
+def test_enqueue_takes_no_time_that_the_clocks_skip_or_show_twice(text: str) -> None:
+    with timezone.override("Europe/Berlin"):
+        with pytest.raises(CommandError, match="skip or show twice"):
+            run("enqueue", "jobs.tasks.fail", f"--run_at={text}")
+        assert not Job.objects.exists()
+        job = Job.objects.get(id=int(run("enqueue", "jobs.tasks.fail", f"--run_at={text}+01:00")))
+    assert f"{job.run_at:%H:%M}" == "01:30"
+
+
 def test_enqueue_prints_the_number_of_the_job_that_has_the_unique_key() -> None:
     assert len({run("enqueue", "jobs.tasks.fail", "--unique-key=k") for _ in range(2)}) == 1
     assert Job.objects.get().unique_key == "k"

@@ -113,7 +113,7 @@ def number(value: Any, kind: type[int] | type[float], option: str) -> Any:
 
 
 def due(text: str | None) -> datetime | None:
-    """The moment of an ISO text. Raises CommandError for nonsense and for the past."""
+    """The moment of an ISO text. Raises CommandError for nonsense, for the past and for what no clock shows, or shows twice."""
     if text is None:
         return None
     try:
@@ -122,7 +122,11 @@ def due(text: str | None) -> datetime | None:
         moment = None
     if moment is None:
         raise CommandError(_("--run-at is not a date and time: %(text)s (2030-01-31T08:00 would be one)") % {"text": text})
-    moment = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+    if timezone.is_naive(moment):
+        moment = timezone.make_aware(moment)
+        if moment.utcoffset() != moment.replace(fold=1).utcoffset():
+            wrong = _("--run-at is a time that the clocks skip or show twice: %(text)s (add its offset, as +02:00)")
+            raise CommandError(wrong % {"text": text})
     if moment < datetime.now(UTC) - PAST_ALLOWED:
         raise CommandError(_("--run-at is in the past: %(text)s") % {"text": text})
     return moment
