@@ -192,6 +192,53 @@ def test_a_standby_does_not_prune(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stop.waited == [prune.STANDBY] * 3 + [prune.EACH, prune.STANDBY]
 
 
+@pytest.fixture
+def orders() -> Iterator[None]:
+    """A project's table whose rows refer to jobs, by the constraint that Django makes for each ForeignKey."""
+    with connection.cursor() as cursor:
+        cursor.execute("""CREATE TABLE "an%order" (id bigserial PRIMARY KEY,
+                            job_id bigint REFERENCES jobs_job (id) DEFERRABLE INITIALLY DEFERRED)""")
+        yield
+        cursor.execute("""DROP TABLE "an%order" """)
+
+
+@pytest.mark.usefixtures("orders")
+@pytest.mark.parametrize("read", [True, False], ids=["readable", "unreadable"])
+def test_a_job_that_a_row_of_somebody_else_refers_to_keeps_no_other(own: Any, read: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not read:
+        monkeypatch.setattr(prune, "_REFERRING", "SELECT '' WHERE false")
+    old = ended("completed", 30, count=7)
+    stays = sorted([old[0], old[4]])
+    with connection.cursor() as cursor:
+        cursor.execute("""INSERT INTO "an%%order" (job_id) SELECT unnest(%s::bigint[])""", [stays])
+    assert prune.prune(own, threading.Event()) == 5
+    assert sorted(Job.objects.values_list("id", flat=True)) == stays
+    assert prune.prune(own, threading.Event()) == 0
+    with connection.cursor() as cursor:
+        cursor.execute("""DELETE FROM "an%order" """)
+    assert prune.prune(own, threading.Event()) == 2
+
+
+def test_what_hinders_the_pruning_hinders_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Once(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            self.set()
+            return True
+
+    load, done = Load(), []
+    load.leads = True
+
+    def refused(*_: Any) -> Any:
+        done.append("refused")
+        raise psycopg2.errors.InsufficientPrivilege("no")
+
+    monkeypatch.setattr(prune, "prune", refused)
+    monkeypatch.setattr(prune, "bury_forsaken", refused)
+    monkeypatch.setattr(prune, "drop_unfired", lambda *_: done.append("dropped") or "")
+    prune.run(Once(), load)
+    assert done == ["refused", "refused", "dropped"]
+
+
 def test_it_stops_between_two_batches_when_told(own: Any) -> None:
     ended("completed", 8)
     told = threading.Event()
