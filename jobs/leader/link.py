@@ -82,6 +82,10 @@ class Link:
             while not self.closed.wait(EACH):
                 try:
                     client.ping()
+                except redis.ResponseError as error:  # it answers: its last snapshot failed, say
+                    self.away_since = None
+                    self.refused(error)
+                    continue
                 except redis.RedisError:
                     self.away_since = begun
                     continue

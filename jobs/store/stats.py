@@ -245,15 +245,17 @@ def leader_and_refusal() -> tuple[bool, Refusal | None]:
 
 
 def redis_lives() -> bool:
-    """Whether Redis answers within two seconds."""
+    """Whether Redis answers within two seconds, be it with a refusal."""
     url = current_app.conf.broker_write_url
-    with contextlib.suppress(redis.ConnectionError, OSError):  # the server may have been started again since
-        with contextlib.suppress(redis.TimeoutError):
-            return bool(_probe(url).ping())
-        return False
     try:
+        with contextlib.suppress(redis.ConnectionError, OSError):  # the server may have been started again since
+            with contextlib.suppress(redis.TimeoutError):
+                return bool(_probe(url).ping())
+            return False
         with broker.of(current_app.conf, PROBE_TIMEOUT) as client:
             return bool(client.ping())
+    except redis.ResponseError:  # its disk is full, say; what it says is told as its refusal
+        return True
     except (redis.RedisError, OSError):
         return False
 

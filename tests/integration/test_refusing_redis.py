@@ -1,8 +1,12 @@
 """A Redis that answers and takes no messages: it is noted as an outage, with what it says."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from celery import current_app
 from django.utils import translation
 
 from jobs import enqueue, enqueue_many
@@ -20,27 +24,54 @@ def _tasks() -> None:
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
 
 
+@contextmanager
+def full(client: Any, _: Path) -> Iterator[None]:
+    client.config_set("maxmemory", 1)
+    yield
+    client.config_set("maxmemory", 0)
+
+
+@contextmanager
+def alone(client: Any, _: Path) -> Iterator[None]:
+    client.config_set("min-replicas-to-write", 1)
+    yield
+    client.config_set("min-replicas-to-write", 0)
+
+
+@contextmanager
+def without_snapshots(client: Any, folder: Path) -> Iterator[None]:
+    """As where the disk is full: then even a PING is refused."""
+    client.config_set("save", "3600 1000000")
+    (folder / "dump.rdb" / "in the way").mkdir(parents=True)
+    client.bgsave()
+    until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", what="the snapshot has failed")
+    yield
+    client.config_set("save", "")
+
+
 @pytest.mark.parametrize(
-    ("setting", "says"),
-    [({"maxmemory": 1}, "command not allowed when used memory > 'maxmemory'."), ({"min-replicas-to-write": 1}, "Not enough good replicas")],
-    ids=["full", "without replicas"],
+    ("broken", "says"),
+    [
+        (full, "command not allowed when used memory > 'maxmemory'."),
+        (alone, "Not enough good replicas"),
+        (without_snapshots, "MISCONF"),
+    ],
+    ids=["full", "without replicas", "without snapshots"],
 )
 def test_a_redis_that_takes_no_messages_is_told_of_on_every_page(
-    tmp_path: Path, own_redis: OwnRedis, setting: dict[str, int], says: str
+    tmp_path: Path, own_redis: OwnRedis, broken: Any, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It answers: all seemed to be well."""
+    monkeypatch.setattr(current_app.conf, "broker_url", own_redis.broker_url)
     with running_worker(tmp_path / "log", REDIS_URL=own_redis.url), own_redis.client() as client:
         until(lambda: stats.readiness() == [], what="a leader lives")
-        for name, value in setting.items():
-            client.config_set(name, value)
-        id = enqueue("t.add", args=[1, 2]).id
-        refusal = until(lambda: stats.leader_and_refusal()[1], what="the leader notes it")
-        assert says in refusal.reason
-        with translation.override("en"):
-            assert stats.readiness() == [f"Redis takes no messages: {refusal.reason}"]
-        assert abs((now() - refusal.since).total_seconds()) < 30
-        for name in setting:
-            client.config_set(name, 0)
+        with broken(client, own_redis.folder):
+            id = enqueue("t.add", args=[1, 2]).id
+            refusal = until(lambda: stats.leader_and_refusal()[1], what="the leader notes it")
+            assert says in refusal.reason
+            with translation.override("en"):
+                assert stats.readiness() == [f"Redis takes no messages: {refusal.reason}"]
+            assert abs((now() - refusal.since).total_seconds()) < 30
         complete_once([id])
         until(lambda: stats.readiness() == [], what="it is noted that Redis takes them again")
 
