@@ -1,5 +1,6 @@
 """Many jobs at once, in Arabic: choose, look at the preview, change exactly these; and by the keyboard alone."""
 
+import re
 from itertools import product
 
 import pytest
@@ -52,6 +53,26 @@ def test_a_long_argument_that_was_replaced_stays_within_its_pages(page: Page) ->
         page.goto(address)
         expect(page.locator("bdi", has_text="yyy").filter(visible=True)).to_have_count(1)
         assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0, (width, address)
+
+
+def test_a_tick_never_moves_to_another_row(page: Page) -> None:
+    job_in("failed", name="wanted")
+    ticked = "[...document.querySelectorAll('tbody .pick input:checked')].map((one) => one.value)"
+    for address in ("/jobs/?live=off", "/jobs/dead-letters/"):
+        page.goto(address)
+        first = page.locator("tbody .pick input").first
+        value = first.get_attribute("value")
+        first.check()
+        job_in("failed", name="above it")
+        page.click("[name=language]")
+        expect(page.locator("tbody .pick input")).not_to_have_count(0)
+        assert page.evaluate(ticked) == [value], address
+        page.locator("tbody th a").last.click()
+        page.wait_for_url(re.compile(r"/jobs/\d+/$"))
+        job_in("failed", name="above it")
+        page.go_back()
+        page.wait_for_load_state()
+        assert page.evaluate(ticked) in ([], [value]), address
 
 
 def test_the_list_is_used_by_the_keyboard_alone(page: Page) -> None:

@@ -106,14 +106,23 @@ document.addEventListener("focusout", ({ target, relatedTarget }) => {
 });
 
 // The language and the colours are changed by a page that is opened anew: what was typed on it comes along.
-const typed = () => [...document.querySelectorAll("main form[method=post] :is(input:not([type=hidden]), select, textarea)")];
+// A tick belongs to its value, not to its place: there may be new rows above it.
+const fields = () => [...document.querySelectorAll("main form[method=post] :is(input[name]:not([type=hidden]), select, textarea)")];
+const ticks = (one) => one.matches("[type=radio], [type=checkbox]");
+const names = (all) => [...new Set(all.map((one) => one.name))].join(" ");
 document.addEventListener("submit", (event) => {
-  if (event.target.matches(".top form[method=post]")) sessionStorage.typed = JSON.stringify(typed().map((one) => [one.name, one.value, one.checked]));
+  if (!event.target.matches(".top form[method=post]")) return;
+  sessionStorage.typed = JSON.stringify(fields().map((one) => ({ name: one.name, value: one.value, ticked: ticks(one) ? one.checked : null })));
 });
-const kept = JSON.parse(sessionStorage.typed || "[]"), fields = typed();
+const typed = JSON.parse(sessionStorage.typed || "[]");
 delete sessionStorage.typed;
-if (kept.length === fields.length && fields.every((one, place) => one.name === kept[place][0])) {
-  fields.forEach((one, place) => { if (one.matches("[type=radio], [type=checkbox]")) one.checked = kept[place][2]; else one.value = kept[place][1]; });
+if (names(typed) === names(fields())) {
+  fields().forEach((one) => {
+    const found = typed.find(({ name, value, ticked }) => name === one.name && (ticked === null || value === one.value));
+    if (!found) return;
+    if (ticks(one)) one.checked = found.ticked;
+    else one.value = found.value;
+  });
 }
 
 // What is filled in beside a choice makes it the choice, and another choice empties it.
