@@ -13,7 +13,9 @@ from django.core.cache import cache
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from jobs import control, enqueue
+from jobs.models import Job
 from tests.browser.login import PATIENCE, log_in
+from tests.browser.test_look import take_picture
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -124,6 +126,52 @@ def test_an_open_table_of_a_jobs_life_stays_open_and_goes_on(context: BrowserCon
     before = length.inner_text()
     expect(length).not_to_have_text(before)
     expect(length).to_be_visible()
+
+
+def test_what_is_not_renewed_is_not_called_live(context: BrowserContext) -> None:
+    page = login(context)
+    page.clock.install()
+    page.goto("/")
+    note, live, said = page.locator("#stale"), page.locator(".live-now"), page.locator("#said")
+
+    def polled(times: int) -> None:
+        for _ in range(times):
+            with page.expect_event("requestfinished", lambda request: "/static/" not in request.url):
+                page.clock.run_for(3_000)
+
+    page.route("/", lambda route: route.fulfill(status=500, body=""))
+    polled(1)
+    expect(live).to_contain_text("مباشر")
+    polled(1)
+    expect(note).to_have_text(re.compile("أخطاء.*[0-9]{2}:[0-9]{2}"))
+    expect(said).to_have_text(note.inner_text())
+    expect(live).to_be_hidden()
+    take_picture(page, "stale.ar")
+    page.unroute("/")
+    polled(1)
+    expect(note).to_be_hidden()
+    expect(live).to_be_visible()
+    page.route("/", lambda route: route.abort())
+    until(lambda: page.clock.run_for(3_000) or note.is_visible(), timeout=60, what="nothing came twice")
+    expect(note).to_contain_text("الخادم لا يجيب")
+    assert TROUBLES
+    TROUBLES.clear()
+
+
+def test_the_page_of_a_job_that_was_deleted_says_so_and_asks_no_more(context: BrowserContext) -> None:
+    page = login(context)
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, delay=86_400)
+    page.clock.install()
+    page.goto(f"/jobs/{job.id}/")
+    Job.objects.filter(pk=job.pk).delete()
+    cache.clear()
+    until(lambda: page.clock.run_for(1_000) or page.locator("#stale").is_visible(), timeout=60, what="the page says that its job is gone")
+    expect(page.locator("#stale")).to_contain_text("حُذفت هذه المهمة")
+    asked = answered(page)
+    page.clock.run_for(20_000)
+    assert asked == []
+    assert TROUBLES
+    TROUBLES.clear()
 
 
 def answered(page: Page) -> list[tuple[str, str, int]]:

@@ -21,9 +21,39 @@ document.addEventListener("htmx:beforeOnLoad", ({ detail: { elt, xhr, pathInfo }
   else if (xhr.status === 200) parts[elt.id] = { path: pathInfo.requestPath, tag: xhr.getResponseHeader("ETag"), calm: 0, skipped: false };
 });
 
-// Ask for nothing while nobody looks.
+// A part that fails twice in a row is not live: the page says so, and of when it is, until the part is answered again.
+const missed = {}; // by part: how often in a row, and when it was answered last
+let gone = "";
+const sayStale = (text) => {
+  const note = document.getElementById("stale"), words = note.querySelector("span");
+  if (words.textContent === text) return;
+  document.documentElement.classList.toggle("stale", text !== "");
+  note.hidden = text === "";
+  words.textContent = text;
+  document.getElementById("said").textContent = text || toSay() || "";
+};
+const clock = (at) => {
+  const style = { timeZone: document.documentElement.dataset.zone || undefined, dateStyle: "short", timeStyle: "short" };
+  const [now, then] = [Date.now(), at].map((one) => new Date(one).toLocaleString("sv", style)); // 2001-12-31 23:59
+  return then.slice(0, 10) === now.slice(0, 10) ? then.slice(11) : then;
+};
+["htmx:sendError", "htmx:timeout", "htmx:responseError"].forEach((failure) => document.addEventListener(failure, ({ detail: { elt, xhr } }) => {
+  const part = (missed[elt.id] ??= { times: 0, last: performance.timeOrigin });
+  part.times += 1;
+  const text = document.getElementById("stale").dataset[xhr.status ? "failing" : "silent"];
+  if (xhr.status === 404) gone = elt.dataset.gone || "";
+  if (gone) sayStale(gone);
+  else if (part.times > 1) sayStale(text.replace("{time}", `\u2066${clock(part.last)}\u2069`)); // isolated, left to right
+}));
+document.addEventListener("htmx:beforeOnLoad", ({ detail: { elt, xhr } }) => {
+  if (xhr.status >= 400) return;
+  missed[elt.id] = { times: 0, last: Date.now() };
+  if (Object.values(missed).every(({ times }) => times < 2)) sayStale("");
+});
+
+// Ask for nothing while nobody looks, nor for what is gone.
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (document.hidden) event.preventDefault();
+  if (document.hidden || gone) event.preventDefault();
   const part = parts[event.detail.elt.id];
   if (part && part.calm >= CALM && (part.skipped = !part.skipped)) event.preventDefault();
   // Somebody chooses rows.
