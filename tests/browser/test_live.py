@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from jobs import control, enqueue
 from jobs.models import Job
@@ -68,6 +68,23 @@ def test_nothing_is_asked_for_while_the_tab_is_hidden(context: BrowserContext) -
     page.evaluate("delete document.hidden")
     with page.expect_response(lambda answer: answer.url.endswith("/jobs/")):
         page.clock.run_for(3_500)
+
+
+def test_a_row_that_is_chosen_while_the_list_is_on_its_way_stays_chosen(context: BrowserContext) -> None:
+    page = login(context)
+    first = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1})
+    page.goto("/jobs/")
+    held: list[Route] = []
+    page.route("**/jobs/", lambda route: route.continue_() if held else held.append(route))
+    second = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1})
+    until(lambda: page.wait_for_timeout(50) or held, timeout=60, what="the list is asked for")
+    page.check(f"#pick-{first.id}")
+    page.evaluate("document.addEventListener('htmx:afterOnLoad', () => { document.body.id = 'came'; })")
+    held[0].continue_()
+    page.wait_for_selector("#came")
+    expect(page.locator(f"#pick-{first.id}")).to_be_checked()
+    page.uncheck(f"#pick-{first.id}")
+    expect(page.locator(f"#job-{second.id}")).to_be_visible()
 
 
 @pytest.mark.slow

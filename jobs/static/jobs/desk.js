@@ -51,20 +51,26 @@ document.addEventListener("htmx:beforeOnLoad", ({ detail: { elt, xhr } }) => {
   if (Object.values(missed).every(({ times }) => times < 2)) sayStale("");
 });
 
-// Ask for nothing while nobody looks, nor for what is gone.
+// Somebody is at work in a part: he chooses rows, types, marks a text to copy it, or reads a table that would close.
+const busy = (part) => {
+  const at = document.activeElement, marked = getSelection();
+  return part.querySelector(".pick input:checked, [name=all]:checked")
+    || (part.contains(at) && at.matches("input:not([type]), textarea"))
+    || (!marked.isCollapsed && part.contains(marked.anchorNode))
+    || part.matches("[data-hold]:has(details[open])");
+};
+
+// Ask for nothing then, nor while nobody looks, nor for what is gone.
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (document.hidden || gone) event.preventDefault();
-  const part = parts[event.detail.elt.id];
+  const { elt } = event.detail, part = parts[elt.id];
+  if (document.hidden || gone || busy(elt)) event.preventDefault();
   if (part && part.calm >= CALM && (part.skipped = !part.skipped)) event.preventDefault();
-  // Somebody chooses rows.
-  if (event.detail.elt.querySelector(".pick input:checked, [name=all]:checked")) event.preventDefault();
-  // Somebody types.
-  if (event.detail.elt.contains(document.activeElement) && document.activeElement.matches("input:not([type]), textarea")) event.preventDefault();
-  // Somebody marks a text to copy it.
-  const marked = getSelection();
-  if (!marked.isCollapsed && event.detail.elt.contains(marked.anchorNode)) event.preventDefault();
-  // Somebody reads a table that would close.
-  if (event.detail.elt.matches("[data-hold]:has(details[open])")) event.preventDefault();
+});
+// Who began while the answer was under way keeps what he has; so it is asked for again, as if it had not come.
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (!detail.shouldSwap || !busy(detail.elt)) return;
+  detail.shouldSwap = false;
+  delete parts[detail.elt.id];
 });
 
 // What somebody opened, scrolled or stands on stays so while a part is renewed. (htmx itself finds the focus again by its id.)
