@@ -13,6 +13,7 @@ from tests.browser.login import PATIENCE, log_in
 from tests.browser.scene import played
 from tests.browser.waiting import renewed
 from tests.rows import job_in
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FOCUSED = """() => {
@@ -119,6 +120,21 @@ def test_a_text_that_somebody_marks_stays_marked(page: Page) -> None:
     assert "copy me" in page.evaluate("getSelection().toString()")
     page.evaluate("getSelection().removeAllRanges()")
     renewed(page)
+
+
+def test_a_list_of_priorities_that_somebody_opened_stays_open(page: Page) -> None:
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, delay=7200)
+    page.clock.install()
+    page.goto(f"/jobs/{job.pk}/")
+    page.click("#reorder")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(5_000)
+    expect(page.locator("#reorder")).to_be_focused()
+    assert asked == []
+    page.keyboard.press("Escape")
+    page.evaluate("document.activeElement.blur()")
+    until(lambda: page.clock.run_for(1_000) or asked, timeout=60, what="the part is asked for again")
 
 
 def test_all_rows_of_a_page_are_chosen_at_once(page: Page) -> None:

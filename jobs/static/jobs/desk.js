@@ -51,11 +51,11 @@ document.addEventListener("htmx:beforeOnLoad", ({ detail: { elt, xhr } }) => {
   if (Object.values(missed).every(({ times }) => times < 2)) sayStale("");
 });
 
-// Somebody is at work in a part: he chooses rows, types, marks a text to copy it, or reads a table that would close.
+// Somebody is at work in a part: he chooses rows or a value, types, marks a text to copy it, or reads a table that would close.
 const busy = (part) => {
   const at = document.activeElement, marked = getSelection();
   return part.querySelector(".pick input:checked, [name=all]:checked")
-    || (part.contains(at) && at.matches("input:not([type]), textarea"))
+    || (part.contains(at) && at.matches("input:not([type]), select, textarea"))
     || (!marked.isCollapsed && part.contains(marked.anchorNode))
     || part.matches("[data-hold]:has(details[open])");
 };
