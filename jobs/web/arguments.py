@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from jobs.argument_types import readable
+from jobs.conf import configuration
+from jobs.domain.secrets import is_secret
 from jobs.pydantic_messages import translate
 from jobs.tasks_help import Argument
 from jobs.web.argument_fields import Schema, field_for
@@ -100,6 +102,8 @@ def form_for(signature: inspect.Signature) -> type[ArgumentsForm]:
         fields[name] = field_for(part, name in required, definitions)
         fields[name].label = _STARS.get(signature.parameters[name].kind, "") + name  # the name in the code
         fields[name].title = titles[name]  # type: ignore[attr-defined]  # what people call it, or None
+        if is_secret(name, configuration().secret_patterns):
+            fields[name].widget.attrs["data-secret"] = True  # the browser keeps it no longer than it must
     found: type[ArgumentsForm] = type("TaskArgumentsForm", (ArgumentsForm,), fields)
     found.model, found.signature, found.needed = model, signature, required
     return found

@@ -1,10 +1,11 @@
-"""A form whose login was changed in another tab: what was typed is not lost."""
+"""A form whose login was changed in another tab, or had ended: what was typed is not lost."""
 
+import re
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from jobs.models import Job
 from tests.browser.login import PATIENCE, log_in
@@ -36,3 +37,42 @@ def test_what_was_typed_is_there_again_by_going_back(browser: Browser, live_serv
     first.wait_for_url("**/jobs/*/")
     assert Job.objects.get().name == "تقرير طويل"
     context.close()
+
+
+def log_in_there(page: Page, name: str) -> None:
+    """Where a login that had ended led to."""
+    page.fill("#id_username", name)
+    page.fill("#id_password", "secret")
+    page.click("form button.btn-main")
+
+
+def test_what_was_typed_is_there_again_after_a_login_that_had_ended(page: Page) -> None:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+    get_user_model().objects.create_superuser("omar", "", "secret")
+    page.goto("/jobs/create/?task=t.login")
+    page.route(re.compile("/jobs/create/"), lambda route: route.fulfill(response=route.fetch(), status=200))  # or the console names the 422
+    page.click("main form[method=post] button.btn-main")
+    page.locator("#problems").wait_for()
+    page.unroute(re.compile("/jobs/create/"))
+    for who, seen in ("sara", "تقرير طويل"), ("omar", ""):
+        page.fill("[name=name]", "تقرير طويل")
+        page.fill("[name=argument-user]", "ali")
+        page.fill("[name=argument-password]", "hunter2")
+        page.check(".step-9 input")
+        page.context.clear_cookies(name="sessionid")
+        page.click("main form[method=post] button.btn-main")
+        page.wait_for_url("**/accounts/login/**")
+        assert "hunter2" not in page.evaluate("sessionStorage.typed")
+        log_in_there(page, who)
+        page.locator("#send-again").wait_for()
+        expect(page.locator("[name=name]")).to_have_value(seen)
+        expect(page.locator("[name=argument-password]")).to_have_value("")
+        expect(page.locator(".step-9 input")).to_be_checked(checked=bool(seen))
+        assert page.evaluate("sessionStorage.typed") is None
+    page.fill("[name=name]", "سُجِّلت")
+    page.fill("[name=argument-user]", "ali")
+    page.fill("[name=argument-password]", "hunter2")
+    page.click("main form[method=post] button[name=another]")
+    page.locator("main .note-info").wait_for()
+    expect(page.locator("[name=name]")).to_have_value("")

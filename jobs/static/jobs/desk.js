@@ -105,6 +105,7 @@ document.addEventListener("htmx:beforeOnLoad", (event) => {
   const asked = new URL(pathInfo.requestPath, location.href), answered = new URL(xhr.responseURL || asked);
   if (answered.pathname !== asked.pathname) {
     event.preventDefault();
+    keep({ sure: true, secrets: false });
     location.assign(answered);
   }
 });
@@ -141,24 +142,41 @@ document.addEventListener("focusout", ({ target, relatedTarget }) => {
   if (menu && relatedTarget && !menu.contains(relatedTarget)) menu.open = false;
 });
 
-// The language and the colours are changed by a page that is opened anew: what was typed on it comes along.
+// What was typed comes along to the page that is opened anew: in another language or other colours, and after a login that had ended.
 // A tick belongs to its value, not to its place: there may be new rows above it.
 const fields = () => [...document.querySelectorAll("main form[method=post] :is(input[name]:not([type=hidden]), select, textarea)")];
 const ticks = (one) => one.matches("[type=radio], [type=checkbox]");
 const names = (all) => [...new Set(all.map((one) => one.name))].join(" ");
-document.addEventListener("submit", (event) => {
-  if (!event.target.matches(".top form[method=post]")) return;
-  sessionStorage.typed = JSON.stringify(fields().map((one) => ({ name: one.name, value: one.value, ticked: ticks(one) ? one.checked : null })));
+const back = document.querySelector(".top [name=next]"); // where this page is opened again; a login has none
+const here = () => ({ page: new URL(back.value, location).pathname, who: document.querySelector(".menu bdi")?.textContent });
+const keep = ({ sure, secrets }) => {
+  const all = fields().map((one) => ({
+    name: one.name,
+    value: !secrets && one.matches("[data-secret], [type=password]") ? null : one.value,
+    ticked: ticks(one) ? one.checked : null,
+  }));
+  sessionStorage.typed = JSON.stringify({ ...here(), all, sure });
+};
+document.addEventListener("submit", ({ target }) => {
+  if (!back || !target.matches("form[method=post]")) return;
+  delete sessionStorage.typed; // who logs out leaves nothing
+  if (target.matches(".top :has([name=next])")) keep({ sure: true, secrets: true });
+  else if (target.closest("main")) keep({ sure: false, secrets: false });
 });
-const typed = JSON.parse(sessionStorage.typed || "[]");
-delete sessionStorage.typed;
-if (names(typed) === names(fields())) {
+const bring = ({ all, sure, page, who }) => {
+  // What was sent is not brought back, unless the server says that the login had ended.
+  if (!sure && !document.getElementById("send-again")) return;
+  if (page !== here().page || who !== here().who || names(all) !== names(fields())) return;
   fields().forEach((one) => {
-    const found = typed.find(({ name, value, ticked }) => name === one.name && (ticked === null || value === one.value));
-    if (!found) return;
+    const found = all.find(({ name, value, ticked }) => name === one.name && (ticked === null || value === one.value));
+    if (!found || found.value === null) return;
     if (ticks(one)) one.checked = found.ticked;
     else one.value = found.value;
   });
+};
+if (back && sessionStorage.typed) {
+  bring(JSON.parse(sessionStorage.typed));
+  delete sessionStorage.typed;
 }
 
 // What is filled in beside a choice makes it the choice, and another choice empties it.
