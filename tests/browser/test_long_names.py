@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from django.contrib.auth import get_user_model
+from playwright.sync_api import Page, expect
 
 from jobs import batches, enqueue
 from jobs.domain.actors import Actor, Source
@@ -14,6 +15,7 @@ from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WORD = "x" * 190
+USER = "s" * 150
 STICKING_OUT = """() => [...document.querySelectorAll("main .card, #content, #header")].flatMap((card) => {
   const { left, right } = card.getBoundingClientRect();
   return [...card.querySelectorAll("*")].filter((one) => {
@@ -34,6 +36,7 @@ def addresses() -> dict[str, str]:
     draft = batches.draft(Verb.QUEUE, [named.pk, failed.pk], sara).pk
     done = batches.draft(Verb.QUEUE, [named.pk], sara).pk
     batches.confirm(done, sara, queue="r" * 100, reason=WORD)
+    get_user_model().objects.update(username=USER)
     worker = Worker.objects.get()
     Worker.objects.update(hostname="h" * 100, name="celery@" + "h" * 100, queues=["q" * 100, "mail"])
     return {
@@ -87,3 +90,21 @@ def test_nothing_is_wider_than_its_place(page: Page, width: int) -> None:
         usual = {"dashboard": "/", "workers": "/jobs/workers/", "worker": f"/jobs/workers/{Worker.objects.get().pk}/"}
         assert faults(page, usual, width) == []
         assert "\n".join(faults(page, addresses(), width)) == ""
+
+
+SPACED = "document.documentElement.style.cssText = 'letter-spacing: .12em; word-spacing: .16em; line-height: 1.5'"  # as WCAG 1.4.12 has it
+
+
+@pytest.mark.parametrize("language", ["ar", "en"])
+def test_the_bar_holds_the_name_of_who_looks_at_every_width(page: Page, language: str) -> None:
+    get_user_model().objects.update(username=USER)
+    page.goto("/jobs/create/")
+    for said in ("", SPACED):
+        page.evaluate(said)
+        wrong = []
+        for width in range(320, 1700, 20):
+            page.set_viewport_size({"width": width, "height": 700})
+            wrong += [width] if page.evaluate("document.documentElement.scrollWidth > innerWidth") else []
+        assert wrong == []
+    page.click(".menu > summary")
+    expect(page.locator(".menu-box").get_by_text(USER)).to_be_visible()
