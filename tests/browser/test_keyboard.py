@@ -68,6 +68,31 @@ def test_a_job_is_created_and_cancelled_with_a_reason_by_the_keyboard_alone(page
     assert job.status == "cancelled"
 
 
+UNDER_THE_BAR = """() => {
+  const one = document.activeElement, bar = document.querySelector(".top");
+  if (!one.closest("main")) return null;
+  const covered = getComputedStyle(bar).position === "sticky" && one.getBoundingClientRect().bottom <= bar.getBoundingClientRect().bottom;
+  return covered ? one.id || one.textContent.trim() : "";
+}"""
+
+
+def test_the_focus_is_never_under_the_bar(page: Page) -> None:
+    for number in range(25):
+        job_in("completed", name=f"Report {number}")
+    page.goto("/jobs/?live=off")
+    for width, height in ((545, 400), (640, 400), (1000, 500)):  # the bar has three rows, two, and two
+        page.set_viewport_size({"width": width, "height": height})
+        page.locator("main tbody a").last.focus()
+        covered = []
+        for _ in range(120):
+            page.keyboard.press("Shift+Tab")
+            one = page.evaluate(UNDER_THE_BAR)
+            if one is None:
+                break
+            covered += [one] if one else []
+        assert (width, one, covered) == (width, None, [])
+
+
 def test_errors_are_reached_from_the_list_at_the_top(page: Page) -> None:
     page.route(re.compile("/jobs/create/"), lambda route: route.fulfill(response=route.fetch(), status=200))  # or the console names the 422
     page.goto("/jobs/create/?task=jobs.tasks.sleep")
