@@ -92,16 +92,17 @@ def _function(task: Any) -> Any:
 
 
 @lru_cache(maxsize=1024)
-def signature(task: Any) -> inspect.Signature:
-    """How the task is called, without self, annotations evaluated."""
+def signature(task: Any, *, noted: bool = True) -> inspect.Signature:
+    """How the task is called, without self, annotations evaluated; or with the types alone, without what `Annotated` notes beside them."""
     function = _function(task)
     plain = getattr(function, "__func__", function)
     try:
-        hints = typing.get_type_hints(plain, include_extras=True)
+        hints = typing.get_type_hints(plain, include_extras=noted)
     except (NameError, TypeError):  # an annotation that only exists for type checkers
         hints = {}
     found = inspect.signature(function)
-    return found.replace(parameters=[p.replace(annotation=hints.get(p.name, p.annotation)) for p in found.parameters.values()])
+    parameters = [p.replace(annotation=hints.get(p.name, p.annotation)) for p in found.parameters.values()]
+    return found.replace(parameters=parameters, return_annotation=hints.get("return", found.return_annotation))
 
 
 @lru_cache(maxsize=1024)

@@ -1,5 +1,6 @@
 """The page of job types: every task, with the numbers of its newest jobs."""
 
+import doctest
 import html
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.test import Client
 
 from jobs import registry
 from jobs.store import types
+from jobs.web import signatures
 from jobs.web.views import types as view
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +57,20 @@ def test_the_page_lists_every_task(client: Client) -> None:
         for name in ("sleep", "fail", "flaky", "http_request", "send_email", "management_command"):
             assert f"/jobs/create/?task=jobs.tasks.{name}" in content
         assert "/jobs/create/?task=gone.task" not in content
+
+
+def test_arguments_are_shown_by_their_plain_types(client: Client) -> None:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    content = html.unescape(client.get("/jobs/types/").content.decode())
+    for said in (
+        "(seconds: float) -> None",
+        "(name: str, args: list[str] | None = None) -> str",
+        "(url: str, method: str = 'GET', headers: dict[str, str] | None = None, body: str = '') -> dict[str, Any]",
+    ):
+        assert f'<bdi class="mono small" dir="ltr">{said}</bdi>' in content
+    assert "Annotated" not in content
+    assert " at 0x" not in content
+    assert doctest.testmod(signatures) == (0, 2)
 
 
 def nodes(plan: dict[str, Any]) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from jobs import registry
 from jobs.store import types
 from jobs.store.types import TypeLine
+from jobs.web import signatures
 from jobs.web.access import needs
 
 _OPTIONS: Final = (
@@ -39,7 +40,7 @@ def _row(name: str, task: Any, line: TypeLine) -> dict[str, Any]:
         "more": _more(task),
         "options": _options(task),
         "line": line,
-        "signature": str(registry.signature(task)) if task is not None else "",
+        "signature": signatures.readable(registry.signature(task, noted=False)) if task is not None else "",
     }
 
 
