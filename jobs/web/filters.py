@@ -18,7 +18,7 @@ from jobs.models import Job, Worker
 from jobs.store import counts, found, search
 from jobs.store.many import array
 from jobs.store.stats import in_state
-from jobs.web.labels import STATE_LABELS
+from jobs.web.labels import STATE_LABELS, western
 from jobs.web.widgets import MomentField
 
 REACH: Final = 100_000  # numbers that one page looks at when no index leads to the rows
@@ -44,6 +44,20 @@ class Found:
     behind: bool = False
 
 
+class PriorityField(forms.TypedChoiceField):
+    """One of the priorities, or None, in the digits of any script."""
+
+    def __init__(self) -> None:
+        choices = [("", _("All")), *((n, n) for n in FROM_HIGHEST)]
+        super().__init__(label=_("Priority"), required=False, coerce=int, empty_value=None, choices=choices)
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(western(value or ""))
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return western(data or "")
+
+
 class JobFilter(forms.Form):
     """Filters of the list of jobs; each is optional."""
 
@@ -51,9 +65,7 @@ class JobFilter(forms.Form):
     status = forms.ChoiceField(label=_("State"), required=False, choices=[("", _("All")), *((s.value, STATE_LABELS[s]) for s in State)])
     task = forms.CharField(label=_("Task"), required=False, max_length=LONGEST, widget=_LTR)
     queue = forms.CharField(label=_("Queue"), required=False, max_length=LONGEST, widget=_LTR)
-    priority = forms.TypedChoiceField(
-        label=_("Priority"), required=False, coerce=int, empty_value=None, choices=[("", _("All")), *((n, n) for n in FROM_HIGHEST)]
-    )
+    priority = PriorityField()
     error = forms.CharField(label=_("Error class"), required=False, max_length=LONGEST, widget=_LTR)
     worker = forms.CharField(label=_("Worker"), required=False, max_length=LONGEST, widget=_LTR)
     creator = forms.CharField(label=_("Created by"), required=False, max_length=LONGEST)

@@ -45,13 +45,19 @@ def test_each_filter_finds_its_job_and_no_other(sara: Client, indexed: bool, mos
         "q=4711": [named], "q=471": [], "q=ValueErr": [failed], "q=ValueError": [failed], "q=%2B%2B": [], "q=nothinglikeit": [],
         "queue=other": [plain],
         "task=jobs.tasks.sleep&queue=other": [plain],
-        "task=no.such": [], "task=jobs.tasks.fail": [named], "priority=9": [named], "creator=sara": [named], "creator=x": [],
+        "task=no.such": [], "task=jobs.tasks.fail": [named], "priority=9": [named], "priority=٩": [named],
+        "creator=sara": [named], "creator=x": [],
         "error=ValueError": [failed], "error=ValueErr": [], "status=failed": [failed], "status=completed": [done],
         "status=queued&queue=celery": [named], f"worker={worker.name}": [done, failed], "worker=blue": [done, failed], "worker=red": [],
     }  # fmt: skip
     assert {query: shown(sara, f"/jobs/?{query}") for query in wanted} == {
         query: [job.pk for job in jobs] for query, jobs in wanted.items()
     }
+
+
+@pytest.mark.parametrize("typed", ["7", "٧", "۷"])
+def test_a_priority_in_the_digits_of_any_script_stays_chosen(sara: Client, typed: str) -> None:
+    assert '<option value="7" selected>' in sara.get("/jobs/", {"priority": typed}).content.decode()
 
 
 def test_the_times_are_read_in_the_zone_of_the_visitor(sara: Client) -> None:
