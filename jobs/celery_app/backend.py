@@ -1,7 +1,7 @@
 """Celery's result backend over the rows: reading, and what Celery stores besides the ends of runs."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from celery import states
 from celery.exceptions import TaskRevokedError
@@ -15,6 +15,8 @@ from jobs.celery_app.encoding import text
 from jobs.celery_app.waiting import Waiting
 from jobs.store import caller, canvas, results, transitions
 from jobs.store.transitions import Failure, Run
+
+_NONE: Final = ("rows://", "disabled://", "disabled", "", None)  # what stands for no backend of a project's own
 
 
 class Backend(Waiting):
@@ -89,11 +91,22 @@ class Backend(Waiting):
                 return encoded  # STARTED, or the end
             outcome.reported = (state, encoded)
             progress.report_state(outcome, state, encoded)
-        else:
+        elif not self._is_nobodys(task_id, request):
             report = meta.report(state, encoded, traceback)
             trace = str(traceback) if traceback else None
             sending.do(self.app, lambda cursor: _store(cursor, task_id, state, encoded, trace, report), whole=True)
         return encoded
+
+    def _is_nobodys(self, task_id: str, request: Any) -> bool:
+        """Whether this is the state of a run that no result is kept of, so that it costs a test no query: of an eager one, or of a direct
+        call where the project has no result backend of its own. Raises ValueError for no id, as Celery's backends of keys and values do.
+        """
+        if task_id:
+            is_eager = request is not None and request.is_eager and task_id == request.id
+            return is_eager and not getattr(self.app.tasks.get(request.task), "store_eager_result", False)
+        if request is not None and not _names_a_backend(self.app.conf):
+            return True
+        raise ValueError(f"task_id must not be empty. Got {task_id} instead.")
 
     def prepare_exception(self, exc: BaseException, serializer: str | None = None) -> Any:
         """Celery's; of an exception that cannot be written its text is kept, since every run must reach its end."""
@@ -197,6 +210,12 @@ class Backend(Waiting):
     def remove_pending_result(self, result: Any) -> Any:
         """Nothing to give up."""
         return result
+
+
+def _names_a_backend(conf: Any) -> bool:
+    """Whether the project has chosen a result backend, which our default hides."""
+    hidden = (each.get(name) for each in conf.maps for name in conf._to_keys("result_backend"))
+    return any(found not in _NONE for found in (conf.result_backend, *hidden))
 
 
 def _run_of(request: Any) -> Run | None:
