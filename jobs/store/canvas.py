@@ -9,6 +9,7 @@ from jobs.store.tell import tell
 from jobs.store.transitions import FENCE, Run
 
 _OTHER_ENDS: Final = ("SUCCESS", "FAILURE")  # than a revocation
+_SUCCESS: Final = '{"state": "SUCCESS",%'  # how a result begins that was set by hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +128,14 @@ def delete_group(cursor: Any, group: str) -> None:
 
 
 def store_result(cursor: Any, task_id: str, state: str, result: str, traceback: str | None) -> None:
-    """Keep the result (JSON text) of an id that no job has. A revocation, of which a worker heard before, replaces no other end."""
+    """Keep the result (JSON text) of an id that no job has. It replaces no success, as in Celery, and a revocation, of which a worker heard
+    before, no other end.
+    """
     cursor.execute(
         f"""WITH stored AS (INSERT INTO jobs_storedresult AS known (task_id, state, result, traceback) VALUES (%s, %s, %s, %s)
               ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, result = excluded.result, traceback = excluded.traceback,
-                stored_at = clock_timestamp() WHERE excluded.state <> 'REVOKED' OR known.state <> ALL(%s) RETURNING task_id)
+                stored_at = clock_timestamp()
+                WHERE known.state <> 'SUCCESS' AND (excluded.state <> 'REVOKED' OR known.state <> ALL(%s)) RETURNING task_id)
             SELECT {tell("task_id")} FROM stored""",
         [task_id, state, result, traceback, list(_OTHER_ENDS)],
     )
@@ -148,11 +152,14 @@ def report_state(cursor: Any, task_id: str, progress: str) -> bool:
 
 
 def overwrite(cursor: Any, task_id: str, meta: str) -> bool:
-    """Another result for a job that has ended, set by hand (JSON text); False when there is no such job."""
+    """Another result for a job that has ended, set by hand (JSON text); False when there is no such job, or it shows a success, which stays
+    as in Celery. A value that was not kept, or is forgotten, is none.
+    """
     cursor.execute(
         f"""WITH told AS (UPDATE jobs_job SET result_meta = %s WHERE task_id = %s AND status IN ('completed', 'failed', 'cancelled')
+              AND NOT (status = 'completed' AND result IS NOT NULL) AND (result_meta IS NULL OR result_meta::text NOT LIKE %s)
               RETURNING task_id) SELECT {tell("task_id")} FROM told""",
-        [meta, task_id],
+        [meta, task_id, _SUCCESS],
     )
     return bool(cursor.rowcount)
 

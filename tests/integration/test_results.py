@@ -18,7 +18,7 @@ from django.utils import timezone
 from jobs.domain.errors import NotCommitted
 from jobs.models import Attempt, DeadLetterQueue, Job, StoredResult
 from tests.flows import GET, job_of, s, si, task
-from tests.rows import open_gate
+from tests.rows import job_in, open_gate
 from tests.taskapp.flows import OutOfStock
 from tests.waiting import until
 from tests.workers import running_worker
@@ -253,8 +253,6 @@ def test_states_of_ids_that_no_job_has() -> None:
     backend, unknown = current_app.backend, uuid()
     backend.store_result(unknown, {"step": 1}, "HALFWAY")
     assert (AsyncResult(unknown).state, AsyncResult(unknown).info) == ("HALFWAY", {"step": 1})
-    backend.store_result(unknown, 5, "SUCCESS")
-    assert AsyncResult(unknown).get(timeout=1) == 5
     backend.mark_as_failure(unknown, OutOfStock("kiwi", 0))
     with pytest.raises(OutOfStock):
         AsyncResult(unknown).get(timeout=1)
@@ -263,10 +261,33 @@ def test_states_of_ids_that_no_job_has() -> None:
     AsyncResult(unknown).forget()
     assert AsyncResult(unknown).state == "PENDING"
     assert StoredResult.objects.count() == 0
+    backend.store_result(unknown, 5, "SUCCESS")
+    stored_over(unknown)
+    assert AsyncResult(unknown).get(timeout=1) == 5
     waiting = task("same").apply_async((1,), countdown=600)
     task("same").update_state(task_id=waiting.id, state="QUEUED", meta={"place": 4})
     assert (waiting.state, waiting.info) == ("QUEUED", {"place": 4})
     assert job_of(waiting).status == "pending"
+
+
+def stored_over(task_id: str) -> None:
+    """Whatever may be stored by hand, each of it."""
+    current_app.backend.store_result(task_id, 6, "SUCCESS")
+    current_app.backend.store_result(task_id, OutOfStock("kiwi", 0), "FAILURE")
+    current_app.backend.mark_as_revoked(task_id, "late")
+    task("same").update_state(task_id=task_id, state="PROGRESS", meta={})
+
+
+def test_no_state_stored_by_hand_replaces_a_success() -> None:
+    """As in Celery; what is not kept, is forgotten or has failed is no success, until one is stored."""
+    kept, forgotten, failed = (AsyncResult(job_in(status).task_id) for status in ("completed", "completed", "failed"))
+    stored_over(kept.id)
+    assert (kept.state, kept.get(timeout=1)) == ("SUCCESS", None)
+    forgotten.forget()
+    for result in (forgotten, failed):
+        current_app.backend.store_result(result.id, 5, "SUCCESS")
+        stored_over(result.id)
+        assert (result.state, result.get(timeout=1)) == ("SUCCESS", 5)
 
 
 def test_get_inside_the_transaction_that_enqueued_raises_at_once() -> None:
