@@ -7,6 +7,7 @@ from typing import ClassVar
 import polib
 from setuptools import setup
 from setuptools.command.build_py import build_py
+from setuptools.errors import FileError
 
 ROOT = Path(__file__).resolve().parent
 # Pages of a whole project: another one has its own.
@@ -29,7 +30,10 @@ class BuildPy(build_py):
         if self.editable_mode:
             return
         target = Path(self.build_lib) / "jobs"
-        for page in sorted((ROOT / "templates").rglob("*.html")):
+        pages = sorted((ROOT / "templates").rglob("*.html"))
+        if not pages:  # each address would answer with 500
+            raise FileError("there are no pages in the folder templates, which belongs beside setup.py")
+        for page in pages:
             name = page.relative_to(ROOT / "templates").as_posix()
             if name not in PROJECT_TEMPLATES:
                 (target / "templates" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -48,10 +48,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
+def copied(folder: Path) -> Path:
+    """What a wheel is made of, in a folder that may be written to."""
+    left_out = (".venv", ".versions", ".libraries", ".git", "var", "*.mo", "tests", "bench", ".*_cache", "build", "*.egg-info")
+    return Path(shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*left_out)))
+
+
 def _make(folder: Path) -> None:
-    source = folder / "source"
-    left_out = shutil.ignore_patterns(".venv", ".versions", ".git", "var", "*.mo", "tests", "bench", ".*_cache", "build")
-    shutil.copytree(ROOT, source, ignore=left_out)
+    source = copied(folder / "source")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "wheel", ".", "--no-deps", "--no-build-isolation", "-w", str(folder)], cwd=source, check=True, timeout=400)
     (wheel,) = folder.glob("*.whl")
