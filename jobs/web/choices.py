@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest, HttpResponseBase
-from django.utils.translation import check_for_language
+from django.utils.translation import check_for_language, get_language
 
 from jobs.models import Preference
 
@@ -15,6 +15,17 @@ THEMES: Final = ("auto", "light", "dark")
 THEME_COOKIE: Final = "theme"
 ZONE_COOKIE: Final = "timezone"
 YEAR: Final = 365 * 24 * 3600  # seconds
+LANGUAGES: Final = {"ar": "العربية", "en": "English"}  # those of the pages' texts; a project may call them ar-eg and en-gb
+
+
+def other_language() -> tuple[str, str] | None:
+    """The project's code and the own name of the language to change to from this page; None where it has none."""
+    now = (get_language() or "").partition("-")[0]
+    for wanted, name in LANGUAGES.items():
+        codes = [code for code, _ in settings.LANGUAGES if code.partition("-")[0] == wanted != now]
+        if codes:
+            return codes[0], name
+    return None
 
 
 def find_zone(name: str) -> zoneinfo.ZoneInfo | None:

@@ -22,7 +22,7 @@ from jobs.models import Batch
 from jobs.models.attempt import unrecorded
 from jobs.models.dead_letter import RESOLUTION_LABELS
 from jobs.models.job import STATUS_LABELS
-from jobs.web import acts, addresses, marks, times, values
+from jobs.web import acts, addresses, choices, marks, times, values
 from jobs.web.labels import HIDDEN, STATE_LABELS
 from jobs.web.times import clock, clock_time, local
 
@@ -40,7 +40,7 @@ for _filter in (
     unrecorded,
 ):  # fmt: skip
     register.filter(_filter)
-for _tag in (marks.spark, marks.slot_meter, marks.slot_is_long):
+for _tag in (choices.other_language, marks.spark, marks.slot_meter, marks.slot_is_long):
     register.simple_tag(_tag)
 
 
