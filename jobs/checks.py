@@ -6,6 +6,7 @@ from typing import Any
 from celery import current_app
 from celery.app.defaults import DEFAULTS
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
@@ -92,7 +93,8 @@ def _routes(alias: str) -> Iterator[CheckMessage]:
             hint=hint,
             id="jobs.E010",
         )
-    elif (read := router.db_for_read(Job)) != alias:  # a replica, perhaps
+        return
+    if (read := router.db_for_read(Job)) != alias:  # a replica, perhaps
         yield Warning(
             _(
                 "Pages and lists read the jobs from the database “%(other)s”, not from “%(alias)s” (JOBS_DATABASE):"
@@ -101,6 +103,17 @@ def _routes(alias: str) -> Iterator[CheckMessage]:
             % {"alias": alias, "other": read},
             hint=hint,
             id="jobs.W009",
+        )
+    if (accounts := router.db_for_write(get_user_model())) != alias:
+        made = router.allow_migrate_model(alias, get_user_model())  # a table of accounts nobody fills, else no table of jobs either
+        yield (Warning if made else Error)(
+            _("The accounts are in the database “%(other)s”, and the jobs that refer to them in “%(alias)s” (JOBS_DATABASE).")
+            % {"alias": alias, "other": accounts},
+            hint=_(
+                "Have the router of DATABASE_ROUTERS lead the accounts there too: docs/api.md."
+                " Else the pages and “created_by” fail, and migrate where it makes no table of accounts there."
+            ),
+            id="jobs.W010" if made else "jobs.E011",
         )
 
 

@@ -100,7 +100,13 @@ def test_settings_of_the_database(monkeypatch: pytest.MonkeyPatch, values: dict[
 
 @pytest.mark.parametrize(
     ("routers", "expected"),
-    [([], {"jobs.E010"}), (["tests.archive.Router"], set()), (["tests.unit.test_checks.ReadsElsewhere"], {"jobs.W009"})],
+    [
+        ([], {"jobs.E010"}),
+        (["tests.archive.Router"], set()),
+        (["tests.unit.test_checks.ReadsElsewhere"], {"jobs.W009"}),
+        (["tests.unit.test_checks.LeadsJobsAlone"], {"jobs.W010"}),
+        (["tests.unit.test_checks.MigratesJobsAlone"], {"jobs.E011"}),
+    ],
 )
 def test_the_models_are_looked_for_where_the_jobs_are(
     settings: Any, monkeypatch: pytest.MonkeyPatch, routers: list[str], expected: set[str]
@@ -115,6 +121,22 @@ class ReadsElsewhere(Router):
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
         return "default"
+
+
+class LeadsJobsAlone:
+    """The accounts stay in `default`; their tables in `archive` are empty, and a job refers to nobody in them."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> str | None:
+        return "archive" if model._meta.app_label == "jobs" else None
+
+    db_for_write = db_for_read
+
+
+class MigratesJobsAlone(LeadsJobsAlone):
+    """There is no table of accounts in `archive` at all, and so none of jobs can be made."""
+
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:
+        return (db == "archive") == (app_label == "jobs")
 
 
 def test_a_wrong_setting_of_ours(settings: Any) -> None:
