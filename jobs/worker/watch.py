@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import psycopg2
 from psycopg2 import InterfaceError
 
 from jobs.domain.complaint import Complaint
@@ -28,6 +29,7 @@ class Watch:
     def __init__(self, engine: Any, tell: Callable[[], Any] = lambda: None) -> None:
         self.engine, self.tell = engine, tell  # tells something that is still to be told of the ends of jobs, if anything is
         self.complaint = Complaint(logger, "a run that nobody holds cannot be given back")
+        self.failing = Complaint(logger, "the watch over this worker's rows fails, and goes on", logging.ERROR)
         self.stray: set[tuple[int, int]] = set()
         self.left: set[transitions.Run] = set()
         self.dead: set[int] = set()  # jobs whose greenlet was dead at the last look
@@ -62,8 +64,11 @@ class Watch:
                     self.look()
                     untold = registration.untold
                 untold = untold and registration.held and bool(self.tell())  # some at a time: the next look comes when it is due
-            except Exception:  # the watch must outlive whatever it meets
-                logger.exception("the watch over this worker's rows failed; it goes on")
+            except Exception as error:  # the watch must outlive whatever it meets
+                if isinstance(error, psycopg2.Error):  # tables that are gone, a right that was taken away: the same at each try
+                    self.failing.say(error)
+                else:
+                    logger.exception("the watch over this worker's rows failed; it goes on")
                 untold = False
                 self.stopping.wait(SOON_S)
 

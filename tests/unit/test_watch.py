@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from psycopg2.errors import UndefinedTable
 
 from jobs.domain.errors import JobCancelled
 from jobs.worker.watch import EACH_S, SOON_S, Watch
@@ -22,7 +23,8 @@ class Registration:
 
     def __init__(self) -> None:
         self.connection, self.server = socket.socketpair()
-        self.is_cut = self.fails = False
+        self.is_cut = False
+        self.fails: Exception | None = None
         self.asked, self.checks = 0, list[float]()
 
     @property
@@ -33,7 +35,7 @@ class Registration:
     def check(self, held: Any) -> bool:
         self.checks.append(time.monotonic())
         if self.fails:
-            raise RuntimeError("nobody knows why")
+            raise self.fails
         if self.is_cut:
             self.connection.close()
             self.connection, self.server = socket.socketpair()
@@ -82,11 +84,23 @@ def test_the_answer_to_somebody_elses_statement_is_left_to_him(watch: Watch, reg
 
 
 def test_what_fails_is_tried_again_at_a_pace(watch: Watch, registration: Registration, caplog: pytest.LogCaptureFixture) -> None:
-    registration.fails = True
+    registration.fails = RuntimeError("nobody knows why")
     until(lambda: len(registration.checks) >= 4, timeout=10)
     assert registration.checks[3] - registration.checks[1] > 1.5 * SOON_S
-    registration.fails = False
+    registration.fails = None
     assert "it goes on" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_tables_that_are_gone_are_said_in_one_line(watch: Watch, registration: Registration, caplog: pytest.LogCaptureFixture) -> None:
+    """As between `migrate jobs zero` and the next `migrate`."""
+    registration.fails = UndefinedTable('relation "jobs_worker" does not exist\nLINE 1: SELECT')
+    until(lambda: len(registration.checks) >= 4, timeout=10)
+    registration.fails = None
+    said = [record for record in caplog.records if record.name == "jobs.worker"]
+    assert [record.levelname for record in said] == ["ERROR"]
+    assert said[0].getMessage() == 'the watch over this worker\'s rows fails, and goes on: relation "jobs_worker" does not exist'
+    assert said[0].exc_info is None
 
 
 def test_what_is_still_to_be_told_is_told_without_a_pause(watch: Watch, registration: Registration) -> None:
