@@ -173,10 +173,6 @@ def test_who_made_a_failure_is_said_in_the_language_of_each_reader(staff: Client
     shown = re.sub("[\u2068\u2069]", "", sentence)
     assert shown[:50] in staff.get("/admin/jobs/deadletterqueue/").content.decode()
     settings.LANGUAGE_CODE = language
-    assert (
-        sentence
-        in notices._mail(
-            1, [(job.id, job.name, job.queue)], (job.task, entry.error_class, entry.message, 1, 0, "", "", None), ["a@b.example"]
-        ).body
-    )
+    latest = (job.task, entry.error_class, entry.message, 1, 0, "", "", None)
+    assert sentence in notices._mail(1, [(job.id, job.name, job.queue)], latest, ["a@b.example"], "").body
     assert "Turned into a failure by sara" in Job.objects.get(pk=job.pk).last_error, "for programs it stays as it is"
