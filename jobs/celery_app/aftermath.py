@@ -26,6 +26,7 @@ from jobs.store.transitions import Run
 
 logger = logging.getLogger("jobs.worker")
 LATER_S: Final = 60.0  # before something is tried again that PostgreSQL has refused to write
+LONG_S = 1.0  # before what is written is committed, and the locks it takes are free
 _UNTOLD: Final = "the links of job %s cannot be told of its end"
 _later: dict[int, float] = {}  # job: time.monotonic() of its next try here
 _refused = Complaint(logger, "the links of a job cannot be told of its end yet", logging.ERROR)
@@ -36,8 +37,12 @@ def run(app: Any, engine: Engine, job: int | None = None, eventer: Callable[[], 
     revoked: list[results.Found] = []
 
     def body(cursor: Any) -> int:
-        told = []
+        told: list[results.Found] = []
+        end = time.monotonic() + LONG_S
         for id, found, only_errbacks in canvas.take_aftermath(cursor, job, but=_put_off()):
+            if told and time.monotonic() > end:
+                canvas.keep_aftermath(cursor, id, only_errbacks)
+                continue
             with sending.writing(cursor):
                 is_told = _tell(app, cursor, found, only_errbacks)
             if is_told:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import psycopg2
+from django.db import connections
 from psycopg2 import InterfaceError
 
 from jobs.domain.complaint import Complaint
@@ -21,13 +22,17 @@ from jobs.store.engine import unless_locked, unless_refused
 logger = logging.getLogger("jobs.worker")
 EACH_S = 1.0  # between two looks at the rows
 SOON_S = 0.2  # between two tries to take a lock again whose connection was cut
+STOP_S = 5.0  # for what is being done when it is told to stop
 
 
 class Watch:
-    """A thread (a greenlet under gevent) that looks once a second. A lock that was cut is taken again at once."""
+    """A thread (a greenlet under gevent) that looks once a second. A lock that was cut is taken again at once.
 
-    def __init__(self, engine: Any, tell: Callable[[], Any] = lambda: None) -> None:
-        self.engine, self.tell = engine, tell  # tells something that is still to be told of the ends of jobs, if anything is
+    What it finds is still to be told of the ends of jobs another one tells: whoever is called with it may take his time.
+    """
+
+    def __init__(self, engine: Any, tell: Callable[[], Any] | None = None) -> None:
+        self.engine, self.tell = engine, tell  # tells some of it; whether there may be more
         self.complaint = Complaint(logger, "a run that nobody holds cannot be given back")
         self.failing = Complaint(logger, "the watch over this worker's rows fails, and goes on", logging.ERROR)
         self.stray: set[tuple[int, int]] = set()
@@ -35,6 +40,7 @@ class Watch:
         self.dead: set[int] = set()  # jobs whose greenlet was dead at the last look
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True, name="jobs-watch")
+        self.teller: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to look."""
@@ -43,18 +49,20 @@ class Watch:
 
     def stop(self) -> None:
         """Look no more; when this returns the lock is not taken again."""
+        end = time.monotonic() + STOP_S
         self.stopping.set()
         with suppress(OSError):  # it was stopped before
             self.rope.send(b"\0")
-        self.thread.join(5)
+        self.thread.join(STOP_S)
+        if self.teller is not None:
+            self.teller.join(max(end - time.monotonic(), 0.0))
         self.bell.close()
         self.rope.close()
 
     def _run(self) -> None:
-        looked, untold, registration = 0.0, False, self.engine.registration
+        looked, registration = 0.0, self.engine.registration
         while not self.stopping.is_set():
-            if not untold:
-                self._wait(looked + EACH_S)
+            self._wait(looked + EACH_S)
             if self.stopping.is_set():
                 return
             due = time.monotonic() - looked >= EACH_S
@@ -62,15 +70,32 @@ class Watch:
                 if (due or not registration.held) and registration.check(self.engine.held) and due:
                     looked = time.monotonic()
                     self.look()
-                    untold = registration.untold
-                untold = untold and registration.held and bool(self.tell())  # some at a time: the next look comes when it is due
+                    if registration.untold:
+                        self._begin_to_tell()
             except Exception as error:  # the watch must outlive whatever it meets
-                if isinstance(error, psycopg2.Error):  # tables that are gone, a right that was taken away: the same at each try
-                    self.failing.say(error)
-                else:
-                    logger.exception("the watch over this worker's rows failed; it goes on")
-                untold = False
+                self._say(error, "the watch over this worker's rows failed; it goes on")
                 self.stopping.wait(SOON_S)
+
+    def _begin_to_tell(self) -> None:
+        """Unless that is being done."""
+        if self.tell is not None and (self.teller is None or not self.teller.is_alive()):
+            self.teller = threading.Thread(target=self._tell, args=(self.tell,), daemon=True, name="jobs-tell")
+            self.teller.start()
+
+    def _tell(self, some: Callable[[], Any]) -> None:
+        try:
+            while self.engine.registration.held and not self.stopping.is_set() and some():
+                pass
+        except Exception as error:  # whatever it was, it is tried again at a later look
+            self._say(error, "the ends of jobs cannot be told; it is tried again")
+        finally:
+            connections.close_all()  # those of whoever was called
+
+    def _say(self, error: Exception, sentence: str) -> None:
+        if isinstance(error, psycopg2.Error):  # tables that are gone, a right that was taken away: the same at each try
+            self.failing.say(error)
+        else:
+            logger.exception(sentence)
 
     def _wait(self, end: float) -> None:
         """Until this moment (of time.monotonic()), or told to stop, or until the lock's connection can be read: one that was cut can be."""

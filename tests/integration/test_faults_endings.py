@@ -171,6 +171,15 @@ def refusing(task: str, code: str) -> Iterator[None]:
             cursor.execute("DROP FUNCTION refuse CASCADE")
 
 
+def leave_untold(engine: PlainEngine, errback: str) -> None:
+    """A job that failed without its task, as the leader buries one past its deadline."""
+    sent = task("add").apply_async((1, 2), link_error=s(errback), headers={"x": 1})
+    job = Job.objects.get(task_id=sent.id)
+    run = Run(id=job.id, runs=1)
+    assert engine.claim(run, sent.id, job.queue, job.priority)
+    assert engine.write(lambda cursor: transitions.bury(cursor, run, deadline.FAILURE, task="t.add"))
+
+
 @pytest.mark.parametrize(
     ("errback", "refused", "code", "is_kept"),
     [
@@ -185,11 +194,7 @@ def test_an_end_that_cannot_be_told_keeps_no_other_from_it(
     """The lowest numbers came first again, and everything of the twenty jobs was rolled back each second."""
     engine._own._sleep = lambda seconds: pytest.fail("it waits")
     for name in (errback, "nap"):
-        sent = task("add").apply_async((1, 2), link_error=s(name), headers={"x": 1})
-        job = Job.objects.get(task_id=sent.id)
-        run = Run(id=job.id, runs=1)
-        assert engine.claim(run, sent.id, job.queue, job.priority)
-        assert engine.write(lambda cursor, run=run: transitions.bury(cursor, run, deadline.FAILURE, task="t.add"))
+        leave_untold(engine, name)
     with refusing(refused, code):
         assert aftermath.run(current_app, engine) == 2 - is_kept
         assert aftermath.run(current_app, engine) == 0, "it is put off"
@@ -198,3 +203,12 @@ def test_an_end_that_cannot_be_told_keeps_no_other_from_it(
     aftermath._later.clear()
     assert aftermath.run(current_app, engine) == is_kept
     assert Job.objects.filter(task=refused).count() == is_kept
+
+
+def test_what_was_told_is_committed_before_long(engine: PlainEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each errback that is called in the worker may take its time, and what was written before it keeps rows locked."""
+    for _ in range(3):
+        leave_untold(engine, "note_old")
+    monkeypatch.setattr(aftermath, "LONG_S", -1.0)
+    assert [aftermath.run(current_app, engine) for _ in range(4)] == [1, 1, 1, 0]
+    assert Job.objects.filter(task="t.note_old").count() == 3

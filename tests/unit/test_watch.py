@@ -1,6 +1,7 @@
 """The watch sleeps until its look is due, its lock's connection has something to say or it is told to stop; it never spins."""
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -120,6 +121,44 @@ def test_what_is_still_to_be_told_is_told_without_a_pause(watch: Watch, registra
     looks = len(registration.checks)
     until(lambda: len(registration.checks) >= looks + 2, timeout=10)
     assert len(told) <= 31, "and then no more"
+
+
+def test_whoever_takes_his_time_over_an_end_keeps_the_watch_from_nothing(watch: Watch, registration: Registration) -> None:
+    """The errback of somebody: nobody heard of a cancellation, and a lock that was cut was not taken again."""
+    calls, go_on = list[float](), threading.Event()
+
+    def tell() -> None:
+        calls.append(time.monotonic())
+        assert go_on.wait(30)
+        time.sleep(EACH_S / 4)
+        calls.append(time.monotonic())
+
+    watch.tell, registration.untold = tell, True
+    until(lambda: calls, timeout=5)
+    looks = len(registration.checks)
+    registration.is_cut = True
+    registration.server.close()
+    until(lambda: registration.held and len(registration.checks) >= looks + 3, timeout=10, what="it looks, and holds the lock again")
+    assert len(calls) == 1, "one at a time"
+    go_on.set()
+    watch.stop()
+    assert len(calls) == 2, "who stops waits for the one that is being told"
+
+
+def test_what_cannot_be_told_is_tried_again_at_a_later_look(
+    watch: Watch, registration: Registration, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = list[float]()
+
+    def tell() -> int:
+        calls.append(time.monotonic())
+        raise RuntimeError("nobody knows why")
+
+    watch.tell, registration.untold = tell, True
+    until(lambda: len(calls) >= 2, timeout=10)
+    watch.stop()
+    assert calls[1] - calls[0] > EACH_S / 2
+    assert "it is tried again" in caplog.text
 
 
 def test_it_stops_at_once(watch: Watch, registration: Registration) -> None:
