@@ -1,6 +1,7 @@
 """Celery's consumer with our fetch loop and with messages checked before anything runs."""
 
 import logging
+import math
 import random
 import time
 from collections import defaultdict
@@ -91,7 +92,7 @@ class Consumer(celery.worker.consumer.Consumer):
         self.is_verified: Callable[[Any], bool] = lambda headers: False  # known to be ours already
         self.take: Callable[[Any], None] = lambda message: None  # a message that was made in this process
         self.receive: Callable[[Any], None] = lambda message: None  # one that came, and that kombu has no account of
-        self.unknown: LRUCache = LRUCache(limit=10_000)  # job: when it was first seen here with a task that is not known
+        self.unknown: LRUCache = LRUCache(limit=10_000)  # job with a task that is not known here: since when none knows it; inf: one does
         if getattr(self.controller, "admission", None) is not None:
             self.loop = fetch_loop
 
@@ -208,8 +209,8 @@ class Consumer(celery.worker.consumer.Consumer):
         now = time.monotonic()
         if run.id not in self.unknown:
             signals.task_unknown.send(sender=self, message=message, exc=exc, name=name, id=headers["id"])
-        since = self.unknown.setdefault(run.id, now)
-        if elsewhere or now - since < UNKNOWN_FOR:
+        self.unknown[run.id] = since = math.inf if elsewhere else min(self.unknown.get(run.id, math.inf), now)
+        if now - since < UNKNOWN_FOR:
             # Not even: workers ask Redis anew each second, and would meet the job in the same order for a minute.
             pause = random.uniform(0.5, 1.5) if elsewhere else min(5.0, UNKNOWN_FOR)
             engine.write(unwritten.or_left(unless_locked(partial(transitions.release, run=run, delay=pause))))
