@@ -69,7 +69,10 @@ class LeaderChild(bootsteps.StartStopStep):
             if self.child is not None and self.child.poll() is not None and not stopping.is_told():
                 logger.error("the leader's process ended with %s; starting it again", self.child.returncode)
                 pause, started = min(pause * 2, LONGEST_S), now
-                self._spawn()
+                try:
+                    self._spawn()
+                except OSError as error:  # no process or no memory is left, for now
+                    logger.error("the leader's process cannot be started (%s); it is tried again", error)
 
     def stop(self, worker: Any) -> None:
         """Close the child's standard input: it ends by that, while running jobs have their grace."""

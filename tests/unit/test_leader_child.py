@@ -1,5 +1,6 @@
 """How soon a worker sees that the leader's process beside it has died."""
 
+import errno
 from types import SimpleNamespace
 
 import pytest
@@ -25,3 +26,22 @@ def test_deaths_are_seen_later_only_while_they_follow_each_other(monkeypatch: py
     steady = pauses.index(0.5, 1)
     assert sum(pauses[6:steady]) > leader_child.STEADY_S
     assert pauses[steady:] == [0.5] * (27 - steady) + [1.0] * 2
+
+
+def test_one_that_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """At a limit of processes, say: the next pause may bring one."""
+    tries, looks = list[int](), list[float]()
+
+    def spawn() -> None:
+        tries.append(len(looks))
+        if len(tries) < 3:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        child.child = SimpleNamespace(poll=lambda: None)
+
+    child = leader_child.LeaderChild.__new__(leader_child.LeaderChild)
+    child.ending = SimpleNamespace(wait=lambda pause: looks.append(pause) or len(looks) > 5)
+    child.child = SimpleNamespace(poll=lambda: -9, returncode=-9)
+    child._spawn = spawn  # type: ignore[method-assign]
+    child._tend()
+    assert tries == [1, 2, 3]
+    assert caplog.text.count("cannot be started (") == 2
