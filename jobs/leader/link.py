@@ -30,7 +30,9 @@ class Link:
         self.refusal = ""  # what an answer said that was no connection's fault: full, a replica, its disk
         self.refused_since: float | None = None  # monotonic
         self.refused_at = 0.0
-        self._ask()
+        self.wanted = threading.Event()  # somebody who asks; the thread is there from the start: later there may be none to be had
+        self.wanted.set()
+        threading.Thread(target=self._run, daemon=True, name="jobs-redis").start()
 
     @property
     def is_open(self) -> bool:
@@ -47,7 +49,7 @@ class Link:
             self.told = now
             logger.warning("Redis takes no messages (%s); jobs wait in PostgreSQL until it does", error)
         self.answers.clear()
-        self._ask()
+        self.wanted.set()
 
     def refused(self, error: redis.ResponseError) -> None:
         """It answers, and takes some messages or all of them not."""
@@ -71,10 +73,13 @@ class Link:
     def close(self) -> None:
         """Ask no more."""
         self.closed.set()
+        self.wanted.set()
         self.line.close()
 
-    def _ask(self) -> None:
-        threading.Thread(target=self._until_it_answers, daemon=True, name="jobs-redis").start()
+    def _run(self) -> None:
+        while self.wanted.wait() and not self.closed.is_set():
+            self.wanted.clear()
+            self._until_it_answers()
 
     def _until_it_answers(self) -> None:
         begun = time.monotonic()
