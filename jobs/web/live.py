@@ -43,7 +43,7 @@ def kept_part(request: HttpRequest, part: str, context: Callable[[], dict[str, A
     It may name nobody: of the person who looks it knows the rights alone. Its forms get that person's token.
     """
     rights = tuple(request.user.has_perm(f"jobs.{name}") for name in RIGHTS)
-    sees = (get_language(), timezone.get_current_timezone_name(), rights)
+    sees = (get_language() or "", timezone.get_current_timezone_name(), rights)
 
     def written() -> tuple[str, str]:
         text = render_to_string(part, {**context(), "csrf_token": place_of_token()}, request)
@@ -68,7 +68,8 @@ class KeptPart(HttpResponse):
     ) -> None:
         same = request.headers.get("If-None-Match") == etag
         content = "" if same else text.replace(place_of_token(), token)
-        super().__init__(content, status=204 if same else 200, headers={**(headers or {}), "ETag": etag})
+        told = {"Content-Language": sees[0], "Time-Zone": sees[1]}  # the page may be of another language or zone by now
+        super().__init__(content, status=204 if same else 200, headers={**(headers or {}), **told, "ETag": etag})
         if not same:
             self.headers["Content-Length"] = str(len(self.content))
         self.sees, self.token = sees, token

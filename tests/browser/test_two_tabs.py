@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from jobs.models import Job
 from tests.browser.login import PATIENCE, log_in
+from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -76,3 +77,27 @@ def test_what_was_typed_is_there_again_after_a_login_that_had_ended(page: Page) 
     page.click("main form[method=post] button[name=another]")
     page.locator("main .note-info").wait_for()
     expect(page.locator("[name=name]")).to_have_value("")
+
+
+def test_a_live_page_follows_the_language_and_the_zone_of_another_tab_unless_something_is_typed(page: Page) -> None:
+    other = page.context.new_page()
+    other.goto("/jobs/create/")
+    html = page.locator("html")
+    page.goto("/jobs/")
+    page.fill("#q", "half a word")
+    other.click("[name=language]")
+    expect(other.locator("html")).to_have_attribute("lang", "en")
+    job = job_in("pending")
+    for _ in range(2):
+        page.wait_for_event("requestfinished", lambda request: request.url.endswith("/jobs/"))
+    expect(page.locator("#q")).to_have_value("half a word")
+    expect(html).to_have_attribute("dir", "rtl")
+    expect(page.locator(f"#job-{job.pk}")).to_have_count(0)
+    page.fill("#q", "")
+    expect(html).to_have_attribute("dir", "ltr")
+    expect(page.locator(f"#job-{job.pk}")).to_have_count(1)
+    other.click(".menu summary")
+    other.select_option("#zone", "Asia/Riyadh")
+    other.click(".menu-box form button >> nth=0")
+    expect(html).to_have_attribute("data-zone", "Asia/Riyadh")
+    expect(page.locator("footer")).to_contain_text("Asia/Riyadh")

@@ -87,6 +87,10 @@ def test_rights_and_languages_are_kept_apart() -> None:
     assert "Stop the rest" not in part(viewer, found["batch"])
     assert "Cancel the job" not in part(arabic, found["job"])
     assert "إلغاء المهمة" in part(arabic, found["job"])
+    arabic.cookies["timezone"] = "Asia/Riyadh"
+    for _ in range(2):  # the second one as it was kept
+        told = arabic.get(found["job"], headers=HX).headers
+        assert (told["Content-Language"], told["Time-Zone"]) == ("ar", "Asia/Riyadh")
 
 
 def test_who_looks_is_asked_once_for_all_his_pages(django_assert_num_queries: Callable[[int], Any]) -> None:

@@ -66,11 +66,22 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden || gone || busy(elt)) event.preventDefault();
   if (part && part.calm >= CALM && (part.skipped = !part.skipped)) event.preventDefault();
 });
+// Another tab may have changed the language or the time zone: such a part does not go with this page, which is opened anew for it.
+const alike = (xhr) => {
+  const { lang, dataset: { zone } } = document.documentElement;
+  return (xhr.getResponseHeader("Content-Language") ?? lang) === lang && (xhr.getResponseHeader("Time-Zone") ?? zone) === zone;
+};
+const untouched = () => [...document.querySelectorAll("input:not([type=hidden]), select, textarea")].every((one) => {
+  if (one.matches("select")) return one.selectedIndex === Math.max([...one.options].findIndex((each) => each.defaultSelected), 0);
+  return ticks(one) ? one.checked === one.defaultChecked : one.value === one.defaultValue;
+});
 // Who began while the answer was under way keeps what he has; so it is asked for again, as if it had not come.
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-  if (!detail.shouldSwap || !busy(detail.elt)) return;
+  const { elt, xhr, shouldSwap } = detail, fits = alike(xhr);
+  if (!shouldSwap || (fits && !busy(elt))) return;
   detail.shouldSwap = false;
-  delete parts[detail.elt.id];
+  delete parts[elt.id];
+  if (!fits && !busy(elt) && untouched()) location.assign(back.value);
 });
 
 // What somebody opened, scrolled or stands on stays so while a part is renewed. (htmx itself finds the focus again by its id.)
