@@ -8,7 +8,7 @@ from django.core.cache import cache
 from playwright.sync_api import Browser, Page, expect
 
 from jobs import enqueue
-from jobs.models import Job
+from jobs.models import Attempt, Job
 from tests.browser.login import PATIENCE, log_in
 from tests.browser.scene import played
 from tests.browser.waiting import renewed
@@ -135,6 +135,19 @@ def test_the_focus_and_a_scrolled_place_stay_on_the_page_of_a_job(page: Page) ->
     renewed(page)
     expect(page.locator("#job-kwargs")).to_be_focused()
     assert page.evaluate("[document.querySelector('#job-kwargs').scrollLeft, scrollY]") == [70, 300]
+
+
+def test_the_attempts_in_the_admin_are_scrolled_by_the_keyboard(page: Page) -> None:
+    page.set_viewport_size({"width": 320, "height": 700})
+    job = job_in("failed")
+    Attempt.objects.filter(job=job).update(traceback="Traceback")  # with something in it to press, no browser stops at the place itself
+    page.goto(f"/admin/jobs/job/{job.pk}/change/")
+    page.focus(".results summary")
+    page.keyboard.press("Shift+Tab")
+    expect(page.locator(".results")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    scrolled = "document.querySelector('.results').scrollLeft < 0"
+    until(lambda: page.wait_for_timeout(50) or page.evaluate(scrolled), timeout=PATIENCE / 1000, what="scrolled place")
 
 
 def test_a_text_that_somebody_marks_stays_marked(page: Page) -> None:
