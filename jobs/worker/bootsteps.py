@@ -31,7 +31,7 @@ from jobs.store.engine import connect
 from jobs.store.pooler import PoolerBetween
 from jobs.store.schema import wait_until_migrated
 from jobs.worker import fetching_elsewhere, forks, heap, inspection, stacks, stopping  # noqa: F401 - answers `celery inspect scheduled`
-from jobs.worker.process import child_engine
+from jobs.worker.process import Parent, child_engine
 from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
 from jobs.worker.watchdog import Watchdog
@@ -114,7 +114,8 @@ class Engine(bootsteps.StartStopStep):
 
     def create(self, worker: Any) -> None:
         """Before the consumer is made, so that it finds the admission."""
-        process_engine.attach(child_engine)
+        self.parent = Parent()
+        process_engine.attach(partial(child_engine, self.parent))
         stacks.quicken(worker.app)
         if _pool(worker) == "gevent":
             from psycogreen.gevent import patch_psycopg
@@ -141,6 +142,7 @@ class Engine(bootsteps.StartStopStep):
         """Register, then take the pool's count of slots into our own hands."""
         green = worker.admission is not None
         registration = self._register(_describe(worker))
+        self.parent.is_registered(registration.id)
         if green:
             from jobs.worker.group_commit import GroupCommit
             from jobs.worker.hand_over import HandOver

@@ -1,7 +1,9 @@
 """The engine of this very process: a forked child makes its own."""
 
+import mmap
 import os
-import socket
+import struct
+from typing import Final
 
 from jobs.store.engine import connect
 from jobs.worker import forks
@@ -10,24 +12,39 @@ from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
 from jobs.worker.watchdog import Watchdog
 
-# The children are forked before their parent is registered, so they find its row by its process number.
-_PARENT = """SELECT id, name, hostname, pool, queues, tasks, versions FROM jobs_worker
-              WHERE pid = %s AND hostname = %s AND parent IS NULL ORDER BY id DESC LIMIT 1"""
+_NOTE: Final = struct.Struct("qq")  # a process and the number of its row
+_DESCRIBED: Final = ("name", "hostname", "pool", "queues", "tasks", "versions")
 
 
-def child_engine() -> PlainEngine:
+class Parent:
+    """Memory that a worker shares with the children that it forks: they are there before it is registered."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, _NOTE.size)
+
+    def is_registered(self, row: int) -> None:
+        """This process is, under this number."""
+        _NOTE.pack_into(self._memory, 0, os.getpid(), row)
+
+    def row(self) -> int | None:
+        """The number, in a child of that process; None in any other. A process number alone may be another container's too."""
+        process, row = _NOTE.unpack_from(self._memory)
+        return row if process == os.getppid() else None
+
+
+def child_engine(parent: Parent) -> PlainEngine:
     """The engine of a prefork child, registered under its parent. Raises RuntimeError in a process that is no child of a worker."""
+    number = parent.row()
     connection = connect("jobs-engine child")
     with connection.cursor() as cursor:
-        cursor.execute(_PARENT, [os.getppid(), socket.gethostname()])
-        row = cursor.fetchone()
+        cursor.execute(f"SELECT {', '.join(_DESCRIBED)} FROM jobs_worker WHERE id = %s", [number])
+        described = cursor.fetchone()
     connection.close()
-    if row is None:
+    if described is None:
         raise RuntimeError("a job's message reached a process that is no worker")
-    parent, *described = row
-    values = dict(zip(("name", "hostname", "pool", "queues", "tasks", "versions"), described, strict=True))
+    values = dict(zip(_DESCRIBED, described, strict=True))
     forks.stay_apart()
-    engine = PlainEngine(Registration(values | {"pid": os.getpid(), "concurrency": 1, "parent": parent}))
+    engine = PlainEngine(Registration(values | {"pid": os.getpid(), "concurrency": 1, "parent": number}))
     Watch(engine).start()
     Watchdog(engine).start()
     return engine

@@ -1,5 +1,6 @@
 """The session that holds a worker's lock: how soon it notices what, and what it notices of a host that is gone."""
 
+import os
 import threading
 from collections.abc import Iterator
 
@@ -8,6 +9,7 @@ from django.db import connection, transaction
 
 from jobs.store import engine
 from jobs.worker import registration
+from jobs.worker.process import Parent, child_engine
 from jobs.worker.registration import Registration
 from tests.green_engine import WORKER
 from tests.waiting import until
@@ -85,3 +87,28 @@ def test_the_server_looks_after_the_lines_to_workers_too() -> None:
             "tcp_keepalives_count", "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout",
         ]  # fmt: skip
     made.close()
+
+
+def test_a_child_is_registered_under_its_own_parent() -> None:
+    """Two containers in the network of one host have one host name, and each worker in them may be its process 1."""
+    here = WORKER | {"pool": "prefork", "hostname": "same", "pid": os.getpid()}
+    parent, reading, writing = Parent(), *os.pipe()
+    own, other = Registration(here | {"name": "own"}), Registration(here | {"name": "other"})
+    parent.is_registered(own.id)
+    assert parent.row() is None, "it is no child of its own"
+    child = os.fork()
+    if not child:  # nothing of the test is to be run twice, whatever happens
+        try:
+            os.write(writing, f"{child_engine(parent).registration.description}".encode())
+        finally:
+            os._exit(0)
+    try:
+        os.close(writing)
+        said = os.read(reading, 65536).decode()
+        os.waitpid(child, 0)
+        assert f"'parent': {own.id}" in said
+        assert "'name': 'own'" in said
+    finally:
+        os.close(reading)
+        own.leave()
+        other.leave()
