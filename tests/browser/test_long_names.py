@@ -1,9 +1,12 @@
 """Names as long as they may be, in one word: no page scrolls sideways, and nothing stands out of its card."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.cache import cache
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from jobs import batches, enqueue
@@ -123,3 +126,18 @@ def test_the_bar_holds_the_name_of_who_looks_at_every_width(page: Page, language
         assert wrong == []
     page.click(".menu > summary")
     expect(page.locator(".menu-box").get_by_text(USER)).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["ar", "en"])
+def test_the_table_of_queues_stays_in_its_card(page: Page, language: str) -> None:
+    wrong = []
+    with played():
+        Job.objects.filter(queue="celery", status="pending").update(run_at=timezone.now() - timedelta(hours=39), queue="mail")
+        cache.clear()
+        page.goto("/")
+        for said in ("", SPACED):
+            page.evaluate(said)
+            for width in (360, 390, 1280):
+                page.set_viewport_size({"width": width, "height": 700})
+                wrong += faults_as_it_stands(page, f"{width}{' spaced' if said else ''}")
+    assert wrong == []
