@@ -5,6 +5,8 @@ from typing import Any, ClassVar, Final
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Func, GeneratedField, Q, Value
+from django.db.models.functions import Greatest, Least
+from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -101,11 +103,14 @@ class Job(models.Model):
         ]
         constraints: ClassVar = [
             models.CheckConstraint(name="jobs_job_priority", condition=Q(priority__gte=0, priority__lte=9)),
-            models.CheckConstraint(name="jobs_job_max_retries", condition=Q(max_retries__isnull=True) | Q(max_retries__gte=0)),
-            # The limit of a run, and when it is due.
+            # The limits of a run and of the retries, where there are any; when it is due and was made. In the fewest words: see below.
             models.CheckConstraint(
                 name="jobs_job_times",
-                condition=(Q(timeout__isnull=True) | Q(timeout__gte=1)) & Q(run_at__gte=statuses.EARLIEST, run_at__lte=statuses.HELD),
+                condition=Q(
+                    GreaterThanOrEqual(Least(F("timeout") - 1, "max_retries"), 0),
+                    GreaterThanOrEqual(Least("run_at", "created_at"), statuses.EARLIEST),
+                    LessThanOrEqual(Greatest("run_at", "created_at"), statuses.HELD),
+                ),
             ),
             models.CheckConstraint(name="jobs_job_counts", condition=Q(attempts__gte=0, runs__gte=F("attempts"), losses__gte=0)),
             # The statuses, and which have an end. PostgreSQL reads each constraint anew for each statement: one is cheaper than two.

@@ -63,6 +63,22 @@ def test_numbers_keep_to_their_ranges() -> None:
     assert accepts(priority=0) and accepts(priority=9) and accepts(max_retries=None) and not accepts(timeout=0)  # noqa: PT018
 
 
+@pytest.mark.parametrize("name", ["run_at", "created_at"])
+def test_each_clock_can_show_when_it_is_due_and_was_made(name: str) -> None:
+    for moment in ("infinity", "-infinity", "294276-01-01", "9999-01-02", "1899-12-31", "0044-03-15 BC"):
+        assert not accepts(**{name: moment}), moment
+    assert accepts(**{name: "1900-01-01+0"}) and accepts(**{name: "9999-01-01+0"})  # noqa: PT018
+
+
+def test_no_limit_is_one_that_holds() -> None:
+    for timeout, retries in product((None, 1, 2**31 - 1), (None, 0, 2**31 - 1)):
+        assert accepts(timeout=timeout, max_retries=retries)
+    for values in ({"timeout": 0}, {"timeout": -1}, {"max_retries": -1}):
+        other = {"timeout": None, "max_retries": None} | values
+        assert not accepts(**values)
+        assert not accepts(**other)
+
+
 def test_the_targets_of_each_verb_are_rows_that_the_database_takes() -> None:
     """Each verb leads from a row the database may hold to another one that it may hold."""
     for row in TRANSITIONS.values():
