@@ -16,6 +16,10 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         from jobs import checks  # noqa: F401 - they register themselves
+        from jobs.domain import moments
+        from jobs.store import clock
+
+        moments.tell = clock.known  # the models may not know the store
 
         if any(str(backend.get("BACKEND", "")).startswith("jobs.integrations.") for backend in getattr(settings, "TASKS", {}).values()):
             import_module("jobs.integrations.django_tasks")  # registers its Celery task

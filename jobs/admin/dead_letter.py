@@ -8,7 +8,6 @@ from django.contrib.admin.utils import display_for_value
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import npgettext, pgettext_lazy
@@ -93,7 +92,7 @@ class DeadLetterQueueAdmin(ListAdmin):
     @admin.display(description=_("notices snoozed until"))
     def shown_snooze(self, entry: Any) -> str:
         until: datetime | None = entry.group_snooze
-        return str(display_for_value(until if until and until > timezone.now() else None, "-"))
+        return str(display_for_value(until if until and until > clock.reckoned() else None, "-"))
 
     @admin.display(description=_("notice error"))
     def shown_notice_error(self, entry: DeadLetterQueue) -> str:

@@ -7,11 +7,10 @@ from django.db import models
 from django.db.models import F, Func, GeneratedField, Q, Value
 from django.db.models.functions import Greatest, Least
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from jobs.domain import statuses
+from jobs.domain import moments, statuses
 from jobs.domain.moments import aware
 from jobs.domain.statuses import State, Status
 from jobs.models.json_text import JSONTextField
@@ -146,7 +145,7 @@ class Job(models.Model):
     @property
     def state(self) -> State:
         """What people see: queued, scheduled, retrying, replaced or the stored status."""
-        return statuses.state_of(self.status, attempts=self.attempts, run_at=aware(self.run_at), now=aware(timezone.now()))
+        return statuses.state_of(self.status, attempts=self.attempts, run_at=aware(self.run_at), now=aware(moments.tell()))
 
     def can(self, verb: str) -> bool:
         """Whether a verb of TRANSITIONS may be applied to the job as it was read."""

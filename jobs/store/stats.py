@@ -16,7 +16,6 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from jobs.conf import configuration
@@ -25,7 +24,7 @@ from jobs.domain.statuses import HELD, State, Status
 from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
 from jobs.models.job import HEAVY
-from jobs.store import broker, caller, locks
+from jobs.store import broker, caller, clock, locks
 from jobs.store.outages import NEWEST_REFUSAL, Refusal, is_read_only, refusal_of
 
 _MIGRATED = "jobs-migrated"
@@ -108,7 +107,7 @@ class WorkerLine:
 
 def in_state(state: State) -> Q:
     """The condition for jobs that people see in this state."""
-    now = timezone.now()
+    now = clock.reckoned()
     waits = {State.QUEUED: Q(run_at__lte=now), State.SCHEDULED: Q(run_at__gt=now, run_at__lt=HELD), State.REPLACED: Q(run_at__gte=HELD)}
     if state in waits:
         return Q(status=Status.PENDING, attempts=0) & waits[state]

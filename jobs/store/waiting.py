@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from django.utils import timezone
-
 from jobs.domain.statuses import State, Status
 from jobs.models import Job
 from jobs.models.job import HEAVY
-from jobs.store import caller, locks, stats
+from jobs.store import caller, clock, locks, stats
 from jobs.store.outages import Refusal
 from jobs.store.stats import WorkerLine
 
@@ -94,7 +92,7 @@ def _lone(worker: int | None, serving: Sequence[WorkerLine]) -> Job | None:
     runs = next((job for job in line.running if job.losses >= 2), None)
     if runs is not None:
         return runs
-    due = Job.objects.filter(losses__gte=2, status=Status.PENDING, run_at__lte=timezone.now(), queue__in=line.worker.queues)
+    due = Job.objects.filter(losses__gte=2, status=Status.PENDING, run_at__lte=clock.reckoned(), queue__in=line.worker.queues)
     return due.defer(*HEAVY).order_by("-priority", "run_at").first()  # as the leader picks it
 
 

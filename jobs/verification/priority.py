@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from jobs import control
@@ -17,6 +16,7 @@ from jobs.domain.statuses import LIVE, Status
 from jobs.enqueueing import enqueue, enqueue_many
 from jobs.models import Attempt, Job, Worker
 from jobs.models.job import HEAVY
+from jobs.store.clock import reckoned
 from jobs.verification import rules
 from jobs.verification.rules import Run
 
@@ -129,7 +129,7 @@ def _run(job: Job, parents: dict[int, int]) -> Run:
         run_at=job.run_at,
         due_at=max(job.created_at, job.run_at),
         started_at=job.started_at,
-        finished_at=job.finished_at or timezone.now(),
+        finished_at=job.finished_at or reckoned(),
         worker=parents.get(job.worker, job.worker),
     )
 

@@ -13,6 +13,7 @@ from django.template.loader import render_to_string
 from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext as _
 
+from jobs.store import clock
 from jobs.web.addresses import View, page_address
 
 # No browser keeps what it was shown: after the logout nobody finds it there.
@@ -34,6 +35,8 @@ def needs(permission: str, *, kept: Mapping[str, Any] = SEEN) -> Callable[[View]
         def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.method == "POST" and not request.user.is_authenticated:
                 return send_again(request)
+            if request.user.is_authenticated:
+                clock.reckoned()  # first, so that the states of all its jobs go by what it finds
             response = known(request, *args, **kwargs)
             if isinstance(response, HttpResponseNotAllowed):
                 response.content = render_to_string("jobs/405.html", {}, request)  # Django's has nothing to read

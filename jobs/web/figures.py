@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs.conf import configuration
 from jobs.domain.statuses import State
+from jobs.store.clock import reckoned
 from jobs.store.counts import Number
 from jobs.web.labels import ltr
 from jobs.web.times import clock_time, per_minute, span
@@ -44,7 +44,7 @@ class Figure:
 
     def _next(self) -> str:
         assert self.number.next_at is not None
-        wait = (self.number.next_at - timezone.now()).total_seconds()
+        wait = (self.number.next_at - reckoned()).total_seconds()
         if wait < 3600:
             return _("next in %(time)s") % {"time": span(wait if wait < 60 else wait // 60 * 60)}
         return _("next at %(time)s") % {"time": clock_time(self.number.next_at)}

@@ -1,7 +1,7 @@
 """What people fill in: a new job, another priority, a decision about dead letters."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs import rights
 from jobs.domain import priority
+from jobs.domain.moments import aware
 from jobs.domain.statuses import LATEST
 from jobs.enqueueing import MAX_RETRIES, NAME_LIMIT, wrong_queue
 from jobs.models.audit import Verb
@@ -27,7 +28,7 @@ def not_past(moment: datetime | None) -> datetime | None:
     """The moment itself. Raises ValidationError when it lies more than a minute back, or further ahead than a job can wait."""
     if moment is not None and moment.year >= LATEST.year:
         raise ValidationError(_("At most until the year %(last)d."), code="late", params={"last": LATEST.year - 1})
-    if moment is not None and moment < datetime.now(UTC) - timedelta(minutes=1):
+    if moment is not None and moment < aware(clock.reckoned()) - timedelta(minutes=1):
         raise ValidationError(_("This time is in the past."), code="past")
     return moment
 

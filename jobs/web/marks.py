@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from jobs.store.clock import reckoned
 from jobs.web.times import span
 
 SHORT: Final = 1.0  # seconds: a run this short is not called long
@@ -55,4 +55,4 @@ def _whole(job: Any, usual: Mapping[str, float]) -> float | None:
 
 
 def _took(job: Any) -> float:
-    return max((timezone.now() - job.started_at).total_seconds(), 0.0) if job.started_at else 0.0
+    return max((reckoned() - job.started_at).total_seconds(), 0.0) if job.started_at else 0.0

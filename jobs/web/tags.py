@@ -22,6 +22,7 @@ from jobs.models import Batch
 from jobs.models.attempt import unrecorded
 from jobs.models.dead_letter import RESOLUTION_LABELS
 from jobs.models.job import STATUS_LABELS
+from jobs.store.clock import reckoned
 from jobs.web import acts, addresses, choices, marks, times, values
 from jobs.web.labels import HIDDEN, STATE_LABELS
 from jobs.web.times import clock, clock_time, local
@@ -124,7 +125,7 @@ def job_duration(job: Any) -> str:
     """How long the job's last run took, or takes until now."""
     if job.started_at is None or job.status == "pending":
         return ""
-    took = ((job.finished_at or timezone.now()) - job.started_at).total_seconds()
+    took = ((job.finished_at or reckoned()) - job.started_at).total_seconds()
     return times.seconds(took) if job.finished_at and 0 <= took < 10 else clock(took)  # "0:00" would say nothing
 
 

@@ -1,11 +1,12 @@
 """Times as people say them."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
 from jobs.domain.moments import aware
+from jobs.store.clock import reckoned
 
 
 def clock(seconds: float | None) -> str:
@@ -49,7 +50,7 @@ def seconds(value: float | None) -> str:
 
 def local(value: datetime | None = None) -> datetime:
     """The time in the visitor's zone; now for None."""
-    return timezone.localtime(datetime.now(UTC) if value is None else aware(value))
+    return timezone.localtime(aware(reckoned() if value is None else value))
 
 
 def clock_time(value: datetime, *, seconds: bool = False) -> str:

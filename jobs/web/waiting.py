@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
@@ -10,6 +9,7 @@ from jobs.celery_app import lanes
 from jobs.domain.statuses import State
 from jobs.models import Job
 from jobs.store import locks, outages, waiting
+from jobs.store.clock import reckoned
 from jobs.store.outages import Refusal
 from jobs.store.waiting import MOST, Obstacles
 from jobs.web.labels import ltr
@@ -40,7 +40,7 @@ def why(job: Job) -> Answer:
     facts = waiting.obstacles(job)
     place = lanes.place_of(job.pk, job.queue, job.priority)
     refusal = facts.refusal if place == 0 else None
-    due_in = (job.run_at - timezone.now()).total_seconds()
+    due_in = (job.run_at - reckoned()).total_seconds()
     texts = _gates(job, facts, _redis(place, refusal), due_in)
     closed = [at for at, gate in enumerate(texts) if not gate.open]
     gates = tuple(Gate(open=gate.open, text=gate.text, stop=at == (closed or [-1])[0]) for at, gate in enumerate(texts))
@@ -138,7 +138,7 @@ def _taken(facts: Obstacles) -> str:
     busy = facts.busy
     if not busy or len(busy) < facts.slots or busy[0].started_at is None:
         return ""
-    longest = (timezone.now() - busy[0].started_at).total_seconds()
+    longest = (reckoned() - busy[0].started_at).total_seconds()
     text = ngettext(
         "The only slot is taken by %(name)s, for %(time)s.",
         "All %(number)d slots are taken; %(name)s runs longest, for %(time)s.",

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,16 @@ import django; django.setup()
 from tests.taskapp.tasks import add
 add.apply_async((3, 3), expires=1)
 add.apply_async((4, 4), countdown=1)
+"""
+DUE = """
+import sys, django; django.setup()
+from django.core.management import CommandError, call_command
+from jobs.management.commands.jobs import overview
+call_command("enqueue", "jobs.tasks.fail", "--run-at", sys.argv[1])
+try:
+    call_command("enqueue", "jobs.tasks.fail", "--run-at", sys.argv[2])
+except CommandError:
+    print("refused", overview()["not_due"])
 """
 
 
@@ -114,3 +125,12 @@ def test_what_runs_while_the_clock_of_the_database_is_set_ends_as_if_it_had_not_
             until(lambda job=job: 3500 < (server.ask(left, job) or 0) <= 3600, timeout=7, what="its deadline is as far away as before")
             until(lambda job=job: server.ask("SELECT finished_at IS NOT NULL FROM jobs_job WHERE id = %s", job), timeout=20)
             assert server.ask("SELECT status FROM jobs_job WHERE id = %s", job) == "completed"
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed")
+@pytest.mark.parametrize("minutes", [pytest.param(10, marks=pytest.mark.slow), -10])
+def test_commands_on_a_host_with_a_wrong_clock_know_what_is_due_and_what_is_past(minutes: int) -> None:
+    environ = environment(**shifted(minutes), DJANGO_SETTINGS_MODULE="task_queue_project.settings")
+    moments = [(clock.now() + timedelta(minutes=far)).isoformat() for far in (5, -5)]
+    done = subprocess.run([sys.executable, "-c", DUE, *moments], cwd=ROOT, env=environ, capture_output=True, check=True, timeout=60)
+    assert done.stdout.split() == [str(Job.objects.get().pk).encode(), b"refused", b"1"]

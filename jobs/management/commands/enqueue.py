@@ -2,7 +2,7 @@
 
 import json
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -13,12 +13,14 @@ from django.utils.translation import gettext as _
 
 from jobs import masking
 from jobs.domain import own_failures
+from jobs.domain.moments import aware
 from jobs.domain.statuses import Status
 from jobs.enqueueing import enqueue, enqueue_many
 from jobs.management import base
 from jobs.management.messages import one_line
 from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
+from jobs.store.clock import reckoned
 from jobs.verification.watch import ended
 
 PAST_ALLOWED = timedelta(minutes=1)  # what was "now" when the command was typed
@@ -127,6 +129,6 @@ def due(text: str | None) -> datetime | None:
         if moment.utcoffset() != moment.replace(fold=1).utcoffset():
             wrong = _("--run-at is a time that the clocks skip or show twice: %(text)s (add its offset, as +02:00)")
             raise CommandError(wrong % {"text": text})
-    if moment < datetime.now(UTC) - PAST_ALLOWED:
+    if moment < aware(reckoned()) - PAST_ALLOWED:
         raise CommandError(_("--run-at is in the past: %(text)s") % {"text": text})
     return moment

@@ -6,7 +6,6 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db.models import Count
 from django.db.models.functions import Greatest
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -15,6 +14,7 @@ from jobs.domain.statuses import Status
 from jobs.management import base
 from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
+from jobs.store.clock import reckoned
 from jobs.store.stats import live_workers
 from jobs.web.times import span
 
@@ -65,13 +65,13 @@ def overview() -> dict[str, Any]:
     for row in Job.objects.order_by("queue", "status").values("queue", "status").annotate(number=Count("id")):
         statuses[row["status"]] += row["number"]
         queues.setdefault(row["queue"], {})[row["status"]] = row["number"]
-    later = Job.objects.filter(status=Status.PENDING, run_at__gt=timezone.now()).count()
+    later = Job.objects.filter(status=Status.PENDING, run_at__gt=reckoned()).count()
     return {"statuses": statuses, "queues": queues, "not_due": later, "oldest_waiting": _oldest(), "workers": _workers()}
 
 
 def _oldest() -> dict[str, Any] | None:
     """The one that has been waiting longest: since it was due or, if that was past already, since it was made."""
-    now = timezone.now()
+    now = reckoned()
     waiting = Job.objects.filter(status=Status.PENDING, run_at__lte=now).annotate(since=Greatest("run_at", "created_at"))
     found = waiting.order_by("since", "id").values_list("id", "run_at", "since").first()
     if found is None:

@@ -3,12 +3,12 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
 from jobs.celery_app import lanes
 from jobs.store import counts, letters, stats, types
+from jobs.store.clock import reckoned
 from jobs.store.history import Period, history
 from jobs.web import health
 from jobs.web.access import needs
@@ -59,7 +59,7 @@ def _charts(request: HttpRequest) -> dict[str, Any]:
     given = request.GET.get("hours", "")
     period = next((one for one in Period if str(one.value) == given), Period.HOUR)
     return {
-        "charts": charts(history(period, timezone.now())),
+        "charts": charts(history(period, reckoned())),
         "periods": [(one.value, text) for one, text in PERIODS.items()],
         "hours": period.value,
         "charts_address": f"{request.path}?hours={period.value}",

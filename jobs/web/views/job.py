@@ -6,7 +6,6 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -17,6 +16,7 @@ from jobs.models import Audit, DeadLetterQueue, Job, Worker
 from jobs.models.attempt import unrecorded
 from jobs.models.audit import Verb
 from jobs.models.dead_letter import Resolution
+from jobs.store.clock import reckoned
 from jobs.web.access import needs
 from jobs.web.addresses import posted_from
 from jobs.web.forms import PriorityForm, ReasonForm
@@ -58,7 +58,7 @@ def _job_context(job: Job) -> dict[str, Any]:
         "worker": worker,
         "attempts": attempts[::-1],
         "unrecorded": unrecorded(attempts),
-        "line": timeline(job, attempts, timezone.now()),
+        "line": timeline(job, attempts, reckoned()),
         "acts": acts,
         "entry": entry,
         "relations": relations(job),
@@ -105,7 +105,7 @@ def _cancelled(job: Job, acts: Sequence[Audit]) -> str:
 def _running(job: Job, worker: Worker | None) -> str:
     if worker is None or job.started_at is None:
         return _("A worker runs it now.")
-    time = span((timezone.now() - job.started_at).total_seconds())
+    time = span((reckoned() - job.started_at).total_seconds())
     return _("%(worker)s runs it, for %(time)s now.") % {"worker": ltr(worker.name), "time": time}
 
 
