@@ -16,10 +16,12 @@ _KEY: Final = "jobs-counts"
 _SAMPLED: Final = 10_000  # rows that an estimate looks at
 # Each part is read from an index, in its order, and ends after EXACT rows.
 _MOST: Final = EXACT + 1
-# As the planner reckons, for the table has grown since it was analysed.
-_ROWS: Final = """
+# As the planner reckons, for the table has grown since it was analysed; before that, by what a block holds of jobs of no great size.
+_PER_BLOCK: Final = 10
+_ROWS: Final = f"""
        (SELECT reltuples FROM pg_class WHERE oid = 'jobs_job'::regclass),
-       (SELECT reltuples * greatest(pg_relation_size(oid) / current_setting('block_size')::float / greatest(relpages, 1), 0)
+       (SELECT pg_relation_size(oid) / current_setting('block_size')::float
+                * CASE WHEN reltuples > 0 THEN reltuples / greatest(relpages, 1) ELSE {_PER_BLOCK} END
           FROM pg_class WHERE oid = 'jobs_job'::regclass)"""
 _EXACT: Final = f"""
 SELECT count(*) FILTER (WHERE attempts = 0 AND run_at <= clock_timestamp()),
