@@ -238,7 +238,7 @@ class Engine(bootsteps.StartStopStep):
                 worker.admission.changed.wait(0.1)
             else:
                 time.sleep(0.1)
-        for outcome in [held for held in worker.engine.held.values() if held is not None]:
+        for outcome in [held for held in list(worker.engine.held.values()) if held is not None]:  # threads change it meanwhile
             settle.release(outcome)
             outcome.body.throw(JobInterrupted)
         for run in worker.engine.unbegun:  # without a grace their tasks have not asked for them yet

@@ -1,18 +1,23 @@
 """The engine of threads: what one of them writes holds up no other."""
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery.concurrency import get_implementation
 from django.db import connection
 
 from jobs import enqueue
 from jobs.store.transitions import Run
+from jobs.worker.bootsteps import Engine
 from jobs.worker.plain_engine import PlainEngine
 from jobs.worker.registration import Registration
+from jobs.worker.watch import Watch
 from tests.green_engine import WORKER
 from tests.waiting import until
 
@@ -89,3 +94,27 @@ def test_a_state_that_was_set_while_the_job_waited_outlives_the_claim(engine: Pl
     assert engine.claim(Run(id=job.id, runs=1), job.task_id, "celery", 5)
     job.refresh_from_db()
     assert (job.status, job.progress) == ("running", {"state": state} if state else None)
+
+
+def test_a_worker_stops_while_its_threads_change_what_it_holds(engine: PlainEngine) -> None:
+    step, over, before = Engine.__new__(Engine), threading.Event(), sys.getswitchinterval()
+    step.told, step.watchdog, step.watch = -1e9, None, Watch(engine)
+    step.watch.start()
+    engine.held.update(dict.fromkeys(range(500_000)))
+
+    def begin() -> None:
+        for id in range(500_000, 5_000_000):
+            engine.held[id] = None
+            if over.is_set():
+                return
+
+    thread = threading.Thread(target=begin)
+    thread.start()
+    sys.setswitchinterval(1e-5)
+    try:
+        step.stop(SimpleNamespace(engine=engine, admission=None, pool_cls=get_implementation("threads")))
+    finally:
+        sys.setswitchinterval(before)
+        over.set()
+        thread.join()
+        step.watch.stop()
