@@ -15,6 +15,7 @@ from gevent import GreenletExit
 
 from jobs import control, enqueue_many
 from jobs.celery_app import aftermath, process_engine, settle
+from jobs.celery_app.running import Outcome
 from jobs.models import Aftermath, DeadLetterQueue, Job
 from jobs.store import deadline, transitions
 from jobs.store.transitions import Run
@@ -109,7 +110,8 @@ def test_a_run_that_is_terminated_while_its_end_is_written_is_left_to_that(monke
     buried: list[str] = []
     monkeypatch.setattr(settle, "bury", lambda task, outcome, failure, error, told: buried.append(failure.error_class))
     backend = SimpleNamespace(mark_as_failure=lambda *args, **options: None)
-    task = SimpleNamespace(name="t", backend=backend, request=SimpleNamespace(id="i", outcome=SimpleNamespace(settled=False, closing=True)))
+    task = SimpleNamespace(name="t", backend=backend, request=SimpleNamespace(id="i", outcome=None))
+    task.request.outcome = Outcome(run=Run(id=1, runs=1), task=task, closing=True)
 
     def run() -> None:
         gevent.getcurrent().terminated = terminated
@@ -128,11 +130,9 @@ def test_a_job_whose_greenlet_is_gone_without_an_end_is_given_back(engine: Plain
     assert engine.claim(Run(id=id, runs=1), task_id_of(id), "celery", 5)
     greenlet = gevent.spawn(lambda: None)
     greenlet.join()
-    from jobs.celery_app.body import Body
-
-    body = Body()
-    body.greenlet = greenlet
-    engine.held[id] = SimpleNamespace(body=body, closing=True, settled=False)
+    outcome = Outcome(run=Run(id=id, runs=1), task=None, closing=True)
+    outcome.body.greenlet = greenlet
+    engine.held[id] = outcome
     watch = Watch(engine)
     for _ in range(4):
         engine.registration.check()

@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from jobs import enqueue
 from jobs.celery_app import left_open
+from jobs.celery_app.running import Outcome
 from jobs.models import Job
 from jobs.store.transitions import Run
 from tests.waiting import until
@@ -19,8 +20,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 POOLS = ["gevent", pytest.param("threads", marks=pytest.mark.slow), pytest.param("prefork", marks=pytest.mark.slow)]
 
 
-def outcome(greenlet: Any = None) -> Any:
-    return SimpleNamespace(run=Run(id=1, runs=1), body=SimpleNamespace(greenlet=greenlet))
+def outcome(greenlet: Any = None) -> Outcome:
+    made = Outcome(run=Run(id=1, runs=1), task=None)
+    made.body.greenlet = greenlet
+    return made
 
 
 def is_open() -> bool:

@@ -44,7 +44,7 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     ],
 )
 def test_no_state_of_its_own_breaks_a_task(noted: list[Any], meta: Any, fraction: float) -> None:
-    assert progress.report_state(SimpleNamespace(run=None), "PROGRESS", meta)
+    assert progress.report_state(Outcome(run=Run(id=1, runs=1), task=sleep), "PROGRESS", meta)
     assert noted[0]["fraction"] == fraction
 
 

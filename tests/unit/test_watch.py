@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from psycopg2.errors import UndefinedTable
 
+from jobs.celery_app.body import Body
+from jobs.celery_app.running import Outcome
 from jobs.domain.errors import JobCancelled
+from jobs.store.transitions import Run
 from jobs.worker.watch import EACH_S, SOON_S, Watch
 from tests.waiting import until
 
@@ -196,10 +199,13 @@ def test_a_look_at_held_jobs_alone_says_nothing_of_the_others(registration: Regi
 
 
 @pytest.mark.parametrize(("closing", "settled", "asked"), [(False, False, True), (True, False, False), (False, True, False)])
-def test_a_run_is_asked_to_stop_while_its_body_goes_on(registration: Registration, closing: bool, settled: bool, asked: bool) -> None:
+def test_a_run_is_asked_to_stop_while_its_body_goes_on(
+    monkeypatch: pytest.MonkeyPatch, registration: Registration, closing: bool, settled: bool, asked: bool
+) -> None:
     """Afterwards its end is being written."""
-    errors: list[type[Exception]] = []
-    outcome = SimpleNamespace(closing=closing, settled=settled, cancel=errors.append, body=SimpleNamespace(is_over=False))
+    errors: list[type[BaseException]] = []
+    monkeypatch.setattr(Body, "throw", lambda self, error: errors.append(error))
+    outcome = Outcome(run=Run(id=7, runs=1), task=None, closing=closing, settled=settled)
     watch = Watch(SimpleNamespace(registration=registration, held={7: outcome}, unbegun=set()))
     registration.running = [(7, 1, True, "seven")]
     for _ in range(2):
