@@ -50,6 +50,9 @@ class PlainEngine:
         """Whether this process has a job that has not begun: never."""
         return False
 
+    def give_back(self, run: Run) -> None:
+        """Release such a job: there is none."""
+
     def complete(self, run: Run, result: str | None) -> bool:
         """True if the result was stored."""
         return bool(

@@ -8,16 +8,21 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 from django.db import connections
 from psycopg2 import InterfaceError
 
+from jobs.celery_app.running import Outcome
 from jobs.domain.complaint import Complaint
 from jobs.domain.errors import JobCancelled
 from jobs.store import transitions, unwritable
 from jobs.store.engine import unless_locked, unless_refused
+
+if TYPE_CHECKING:
+    from jobs.worker.group_commit import GroupCommit  # which needs gevent
+    from jobs.worker.plain_engine import PlainEngine
 
 logger = logging.getLogger("jobs.worker")
 EACH_S = 1.0  # between two looks at the rows
@@ -31,7 +36,7 @@ class Watch:
     What it finds is still to be told of the ends of jobs another one tells: whoever is called with it may take his time.
     """
 
-    def __init__(self, engine: Any, tell: Callable[[], Any] | None = None) -> None:
+    def __init__(self, engine: "GroupCommit | PlainEngine", tell: Callable[[], Any] | None = None) -> None:
         self.engine, self.tell = engine, tell  # tells some of it; whether there may be more
         self.complaint = Complaint(logger, "a run that nobody holds cannot be given back")
         self.failing = Complaint(logger, "the watch over this worker's rows fails, and goes on", logging.ERROR)
@@ -155,7 +160,7 @@ class Watch:
             self.engine.held.pop(id, None)
         self.dead = dead
 
-    def _cancel(self, outcome: Any) -> None:
+    def _cancel(self, outcome: Outcome | None) -> None:
         """A body that swallows the first one is asked again at each look."""
         if outcome is not None and not outcome.closing and not outcome.settled:
             outcome.cancel(JobCancelled)
