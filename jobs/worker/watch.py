@@ -84,8 +84,9 @@ class Watch:
     def _begin_to_tell(self) -> None:
         """Unless that is being done."""
         if self.tell is not None and (self.teller is None or not self.teller.is_alive()):
-            self.teller = threading.Thread(target=self._tell, args=(self.tell,), daemon=True, name="jobs-tell")
-            self.teller.start()
+            teller = threading.Thread(target=self._tell, args=(self.tell,), daemon=True, name="jobs-tell")
+            teller.start()
+            self.teller = teller
 
     def _tell(self, some: Callable[[], Any]) -> None:
         try:

@@ -164,6 +164,20 @@ def test_what_cannot_be_told_is_tried_again_at_a_later_look(
     assert "it is tried again" in caplog.text
 
 
+def test_it_stops_where_no_thread_could_be_started_to_tell(
+    watch: Watch, registration: Registration, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        watch.tell, registration.untold = lambda: 0, True
+        until(lambda: "can't start new thread" in caplog.text, timeout=10)
+    watch.stop()
+    assert not watch.thread.is_alive()
+
+
 def test_it_stops_at_once(watch: Watch, registration: Registration) -> None:
     until(lambda: registration.checks, timeout=5)
     begun = time.monotonic()
