@@ -1,5 +1,6 @@
 """The base of every task: what a project's code calls. How a run goes on in a worker is in `running`."""
 
+import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -46,10 +47,15 @@ class JobTask(DjangoTask):
         outcome = _outcome_of(self.request)
         return outcome is not None and outcome.report(fraction, message)
 
-    def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+    def apply_async(self, args: Any = None, kwargs: Any = None, /, *rest: Any, **options: Any) -> Any:
         """Celery's, with a row for the message. Returns an AsyncResult; the row is in the caller's transaction."""
         app = self._get_app()
         if rest or options or not plain.is_alike(app, self):
+            if plain.is_mocked():
+                return super().apply_async(*_given(args, kwargs, rest), **options)
+            if "args" in options or "kwargs" in options:
+                placed, options = _placed(*_given(args, kwargs, rest), **options)
+                return JobTask.apply_async(self, *placed, **options)
             if not rest and options.get("task_id") is None:
                 options["task_id"] = app.amqp.fresh_id()
             return super().apply_async(args, kwargs, *rest, **options)
@@ -65,6 +71,8 @@ class JobTask(DjangoTask):
         result = self.AsyncResult(app.amqp.accept_alike(shape.copies, args, kwargs))
         result.ignored = shape.ignored
         return result
+
+    apply_async.__signature__ = inspect.signature(celery.Task.apply_async)  # type: ignore[attr-defined]  # it takes both by name too
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._claimed(super().__call__, args, kwargs)
@@ -155,6 +163,18 @@ class JobTask(DjangoTask):
             return super().add_to_chord(sig, lazy)
         with transaction.atomic(using=configuration().database):
             return super().add_to_chord(sig)
+
+
+def _given(args: Any, kwargs: Any, rest: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What a call has given by place."""
+    if kwargs is not None or rest:
+        return args, kwargs, *rest
+    return () if args is None else (args,)
+
+
+def _placed(args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call, those of the task in their places."""
+    return (args, kwargs, *rest), options
 
 
 _FOR_EVER = sys.maxsize  # Celery reads None as "the default"

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 from celery import current_app
 
 from jobs import Celery
-from jobs.models import StoredResult
+from jobs.models import Job, StoredResult
 
 
 @pytest.fixture
@@ -56,3 +57,39 @@ def test_progress_of_a_direct_call_needs_an_id_where_the_project_has_a_backend(g
     with pytest.raises(ValueError, match=r"^task_id must not be empty\. Got None instead\.$"):
         app.task(name="told", lazy=False, shared=False)(body).update_state(state="PROGRESS")
     app.close()
+
+
+@pytest.mark.parametrize("where", ["celery.app.task.Task.apply_async", "celery.Task.apply_async"])
+def test_a_mock_of_celery_s_own_call_sees_what_was_given(told: Any, where: str) -> None:
+    for call, seen in (
+        (lambda: told.delay(1, task_id="x"), mock.call((1,), {"task_id": "x"})),
+        (lambda: told.apply_async((1,)), mock.call((1,))),
+        (lambda: told.apply_async(args=(1,), countdown=3), mock.call(args=(1,), countdown=3)),
+        (lambda: told.apply_async(None, {"times": 1}, "id"), mock.call(None, {"times": 1}, "id")),
+        (lambda: told.s(1).set(priority=3).delay(), mock.call((1,), {}, priority=3)),
+    ):
+        with mock.patch(where) as patched:
+            assert call() is patched.return_value
+            assert patched.mock_calls == [seen]
+    with mock.patch(where, autospec=True) as patched:
+        told.delay(1)
+        patched.assert_called_once_with(told, args=(1,), kwargs={})
+
+
+def test_a_mock_of_the_call_of_a_task_knows_its_arguments_by_name(told: Any) -> None:
+    with mock.patch.object(told, "apply_async", autospec=True) as patched:
+        told.delay(1)
+        patched.assert_called_once_with(args=(1,), kwargs={})
+
+
+@pytest.mark.django_db
+def test_the_arguments_of_a_call_may_be_named(told: Any) -> None:
+    calls = (
+        lambda: told.apply_async(args=(1,), kwargs={"task_id": "a"}), lambda: told.apply_async((1,), kwargs={"task_id": "a"}, priority=3),
+        lambda: told.apply_async(priority=3, args=(1,), kwargs={"task_id": "a"}),
+    )  # fmt: skip
+    rows = [Job.objects.get(task_id=call().id) for call in calls]
+    assert [(row.args, row.kwargs) for row in rows] == [([1], {"task_id": "a"})] * 3
+    for twice in ({"args": (2,)}, {"args": (2,), "priority": 3}):
+        with pytest.raises(TypeError, match="multiple values for argument 'args'"):
+            told.apply_async((1,), **twice)
