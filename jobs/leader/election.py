@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+import time
 from typing import Any, Final
 
 import psycopg2
@@ -22,16 +23,39 @@ _SESSION = (
     f"LISTEN {CHANNEL}; SET lock_timeout = '100ms'; SET statement_timeout = '20s'; SET jit = off;"
     " SET enable_sort = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan"
 )
-_STUCK = """
-SELECT l.pid, pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+_HOLDER = """
+SELECT a.pid, a.state = 'active', a.state_change::text FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
  WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %(kind)s AND l.objid = %(number)s AND l.objsubid = 2
    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.pid <> pg_backend_pid()
-   AND (a.state LIKE 'idle%%' AND clock_timestamp() - a.state_change > make_interval(secs => %(idle)s)
-        OR a.state = 'active' AND clock_timestamp() - a.query_start > make_interval(secs => %(active)s))"""
+   AND (a.state LIKE 'idle%%' OR a.state = 'active')"""
+_END = f"SELECT pg_terminate_backend(pid) FROM ({_HOLDER}) AS holder (pid, active, since) WHERE (pid, active, since) = %(seen)s"
+_LOCK = {"kind": LEADER[0], "number": LEADER[1]}
+
+
+class Watch:
+    """Ends the session of a leader that has done nothing for too long by our own clock: that of the database may be set."""
+
+    def __init__(self) -> None:
+        self.seen: tuple[int, bool, str] | None = None  # the leader's session, and since when it is in its state
+        self.since = self.looked = 0.0  # monotonic: when it was first seen so, and last
+
+    def look(self, cursor: Any) -> None:
+        """To be called oftener than IDLE. After a longer time, in which this process was stopped itself, it begins anew."""
+        cursor.execute(_HOLDER, _LOCK)
+        before, self.seen, now = self.seen, cursor.fetchone(), time.monotonic()
+        if self.seen is None or self.seen != before or now - self.looked > IDLE:
+            self.since = now
+        self.looked = now
+        if self.seen is None or now - self.since <= (ACTIVE if self.seen[1] else IDLE):
+            return
+        cursor.execute(_END, _LOCK | {"seen": self.seen})
+        for (ended,) in cursor.fetchall():
+            logger.warning("The leader (session %s) does not answer; taking over: %s", self.seen[0], ended)
 
 
 def elect(connection: Any, stop: threading.Event) -> bool:
     """Wait until this session is the leader's; False when told to stop first. Raises psycopg2.Error where it could write nothing."""
+    watch = Watch()
     with connection.cursor() as cursor:
         while not stop.is_set():
             cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", LEADER)
@@ -42,9 +66,7 @@ def elect(connection: Any, stop: threading.Event) -> bool:
                 engine.assume_role(connection)
                 cursor.execute(_SESSION)
                 return True
-            cursor.execute(_STUCK, {"kind": LEADER[0], "number": LEADER[1], "idle": IDLE, "active": ACTIVE})
-            for pid, ended in cursor.fetchall():
-                logger.warning("The leader (session %s) does not answer; taking over: %s", pid, ended)
+            watch.look(cursor)
             stop.wait(PAUSE)
     return False
 

@@ -12,6 +12,7 @@ from jobs import enqueue
 from jobs.dev import embedded
 from jobs.models import Job
 from jobs.store import clock
+from tests.integration.test_election import candidate
 from tests.own_postgres import Server, working
 from tests.waiting import until
 from tests.workers import ROOT, environment, running_worker
@@ -110,13 +111,14 @@ def test_what_a_producer_with_a_wrong_clock_sends_is_due_and_expires_in_time(tmp
 def test_what_runs_while_the_clock_of_the_database_is_set_ends_as_if_it_had_not_been(
     data_dir: Path, own_environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two hours forward, as after the sleep of its machine, and back."""
+    """Two hours forward, as after the sleep of its machine, and back; and no standby takes its leader for one that is stuck."""
     server = Server(data_dir)
     clock_of = Clock(server, monkeypatch)
     environ = own_environ | {"DATABASE_URL": server.url, "REDIS_URL": embedded.running(data_dir)["REDIS_URL"]}
     left = "SELECT extract(epoch FROM deadline_at - clock_timestamp())::int FROM jobs_job WHERE id = %s"
     insert = "INSERT INTO jobs_job (task, args, max_retries) VALUES ('jobs.tasks.sleep', '[8]', 0) RETURNING id"
-    with working(server, environ, data_dir / "log"):
+    with working(server, environ, data_dir / "log"), candidate(data_dir / "standby", **environ):
+        until(lambda: server.ask("SELECT count(*) = 2 FROM pg_stat_activity WHERE application_name LIKE 'jobs leader%%'"), timeout=30)
         for seconds in (7200, 0):
             job = server.ask(insert)
             until(lambda job=job: server.ask("SELECT status = 'running' FROM jobs_job WHERE id = %s", job), timeout=20)
@@ -125,6 +127,8 @@ def test_what_runs_while_the_clock_of_the_database_is_set_ends_as_if_it_had_not_
             until(lambda job=job: 3500 < (server.ask(left, job) or 0) <= 3600, timeout=7, what="its deadline is as far away as before")
             until(lambda job=job: server.ask("SELECT finished_at IS NOT NULL FROM jobs_job WHERE id = %s", job), timeout=20)
             assert server.ask("SELECT status FROM jobs_job WHERE id = %s", job) == "completed"
+        assert server.ask("SELECT count(*) = 2 FROM pg_stat_activity WHERE application_name LIKE 'jobs leader%%'")
+    assert "does not answer" not in (data_dir / "log").read_text() + (data_dir / "standby").read_text()
 
 
 @pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed")
