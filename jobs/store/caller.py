@@ -132,8 +132,15 @@ def _outside() -> Iterator[None]:
     loop = asyncio._get_running_loop()
     asyncio._set_running_loop(None)
     try:
-        connections[configuration().database].close_if_unusable_or_obsolete()
+        _look_after()
         yield
     finally:
-        connections[configuration().database].close_if_unusable_or_obsolete()
+        _look_after()
         asyncio._set_running_loop(loop)
+
+
+def _look_after() -> None:
+    """Not in a transaction, which whoever has started the loop has begun: Django would close it."""
+    db = connections[configuration().database]
+    if db.autocommit and not db.in_atomic_block:
+        db.close_if_unusable_or_obsolete()

@@ -57,7 +57,15 @@ async def many():
 async def main():
     print(await view(), await many())
 
+async def within():
+    return task("same").delay("in the transaction of its thread").state
+
 asyncio.run(main())
+with transaction.atomic():
+    states = [asyncio.run(within()) for _ in range(2)]
+    assert Job.objects.filter(task_id=task("same").delay(1).id).exists()
+    transaction.set_rollback(True)
+print(states)
 print(len([each for each in connections.all(initialized_only=True) if each.connection is not None]), "connections left open")
 """
 
@@ -67,6 +75,6 @@ def test_calls_in_coroutines_make_rows_as_they_sent_messages() -> None:
     del environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["Django's own rule holds", "5 20", "1 connections left open"]
+    assert done.stdout.splitlines() == ["Django's own rule holds", "5 20", "['PENDING', 'PENDING']", "1 connections left open"]
     assert Job.objects.count() == 5 + 2 + 2 + 1 + 20  # and not the three that were rolled back
     assert Job.objects.filter(status="cancelled").count() == 1
