@@ -18,13 +18,13 @@ import psycopg2
 from gevent.event import Event
 
 from jobs.domain.complaint import Complaint
-from jobs.store import late, links, transitions
+from jobs.store import links, transitions
 from jobs.store.engine import PASSING, connect, is_lost, is_transient, unless_locked, unless_refused
 from jobs.store.insert import NewJob
 from jobs.store.links import Linked
 from jobs.store.transitions import Run
 from jobs.worker import flush
-from jobs.worker.counting import Counting
+from jobs.worker.apart import Apart
 from jobs.worker.flush import Change
 from jobs.worker.gathering import Gathering
 from jobs.worker.own_writes import PAUSE_S, OwnWrites, not_yet
@@ -37,7 +37,7 @@ LONG_S = 0.02
 LOOKS = 10
 
 
-class GroupCommit(Counting):
+class GroupCommit(Apart):
     """The only connections over which a gevent worker moves its rows."""
 
     green = True
@@ -254,7 +254,7 @@ class GroupCommit(Counting):
                     continue
                 if is_transient(error) and not isinstance(error, PASSING):
                     self.refused.say(error)
-                self._apart(completions, claims, doubt=resent)
+                self._apart(completions, claims, doubt=resent, passing=isinstance(error, PASSING))
                 return
             if claims:
                 self.was_held = self.registration.held
@@ -264,26 +264,6 @@ class GroupCommit(Counting):
                 self.held.pop(change.run.id, None)
                 self.ended.append((change, change.run.id in done))
             return
-
-    def _apart(self, completions: list[Change], claims: list[Change], *, doubt: bool = True) -> None:
-        """A locked row or a bad value among them: its neighbours may not wait for it. Refused claims are dispatched again."""
-        for change in completions:
-            self.on_parked(gevent.spawn(self._alone, change, doubt))
-        for change in claims:
-            self._answer(change, False)
-
-    def _alone(self, change: Change, doubt: bool) -> None:
-        run = change.run
-        try:
-            won = self.write(
-                lambda cursor: transitions.complete(cursor, run, result=change.text),
-                written=lambda cursor: late.was_written(cursor, run),
-                doubt=doubt,
-                job=run.id,
-            )
-            self._answer(change, bool(won), ended=True)
-        except Exception as error:  # as above
-            change.answer.set_exception(error)
 
     def _send(self, completions: list[Change], claims: list[Change], resent: bool) -> tuple[set[int], set[int]]:
         with self._connected().cursor() as cursor:

@@ -66,6 +66,37 @@ def test_a_table_that_is_locked_when_the_connection_is_made(engine: GroupCommit)
     assert engine.claim(run, name, "celery", 5)
 
 
+@pytest.mark.parametrize("runs", [2**31 - 1, 2**31 - 2])
+def test_a_claim_that_is_refused_is_that_jobs_own_trouble(engine: GroupCommit, runs: int, caplog: pytest.LogCaptureFixture) -> None:
+    """The row has said that it ran as often as a number can tell."""
+    odd, neighbours = new(), [new() for _ in range(3)]
+    Job.objects.filter(id=odd.id).update(runs=runs)
+    if runs < 2**31 - 1:
+        with connection.cursor() as cursor:  # what a project may have put there
+            cursor.execute(f"ALTER TABLE jobs_job ADD CONSTRAINT own CHECK (runs <= {runs})")
+    try:
+        asked = [gevent.spawn(engine.claim, run, task_id_of(run.id), "celery", 5) for run in (Run(id=odd.id, runs=runs + 1), *neighbours)]
+        assert [claim.get() for claim in asked] == [False, True, True, True]
+        assert odd.id not in engine.held
+        assert "a change of jobs is refused" in caplog.text
+        goes_on(engine)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE jobs_job DROP CONSTRAINT IF EXISTS own")
+
+
+def test_no_claim_takes_the_slot_of_an_end_that_was_refused_with_it(engine: GroupCommit) -> None:
+    """By PostgreSQL's clock it would run beside the one that has not ended there. It is dispatched again."""
+    engine.slots = 1
+    ending, following = claimed(engine), new()
+    ends = gevent.spawn(engine.complete, ending, DEEP)
+    begins = gevent.spawn(engine.claim, following, task_id_of(following.id), "celery", 5)
+    assert begins.get() is False
+    with pytest.raises(psycopg2.Error, match="stack depth"):
+        ends.get()
+    assert set(engine.held) <= {ending.id}
+
+
 def test_a_result_of_too_many_levels_is_that_jobs_own_trouble(engine: GroupCommit) -> None:
     run, neighbour = claimed(engine), claimed(engine)
     beside = gevent.spawn(engine.complete, neighbour, "1")
