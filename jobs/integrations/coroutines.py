@@ -1,8 +1,8 @@
 """The coroutine of a task: in an event loop and a thread of its own, while the run itself waits for its end.
 
-Greenlets share one thread, where a loop that runs would forbid all of them their queries; and an exception that is thrown into a run
-reaches it only where no loop is in between. What the coroutine calls by `sync_to_async`, Django's queries among it, runs in the run's
-own greenlet or thread, over its own connections.
+Greenlets share one thread, where asyncio lets one loop run at a time; and an exception that is thrown into a run reaches it only where no
+loop is in between. What the coroutine calls by `sync_to_async`, Django's queries among it, runs in the run's own greenlet or thread, over
+its own connections.
 """
 
 import asyncio

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 from django.db import InterfaceError, OperationalError, connections, transaction
 
 from jobs.conf import configuration
-from jobs.store import short
+from jobs.store import loops, short
 
 T = TypeVar("T")
 _NOTHING: Final = nullcontext()
@@ -88,7 +88,7 @@ def whole(change: Callable[[Any], T], made: list[bool] | None = None) -> T:
 
 def is_in_a_coroutine() -> bool:
     """Whether the caller has no connection and no transaction of its own here."""
-    return asyncio._get_running_loop() is not None and _may_step_out()
+    return asyncio._get_running_loop() is not None and loops.runs_here() and _may_step_out()
 
 
 def _asked(db: Any, question: Callable[[Any], T]) -> T:
@@ -115,9 +115,12 @@ def _let_go(db: Any) -> bool:
 
 
 def _may_step_out() -> bool:
-    """Not where the caller has allowed his own queries, which this would leave the transaction of; nor where greenlets share the thread."""
+    """Not where the caller has allowed his own queries, which this would leave the transaction of; nor where greenlets share the thread,
+    unless their loops are told apart.
+    """
     gevent = sys.modules.get("gevent.monkey")
-    return not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE") and not (gevent and gevent.is_module_patched("threading"))
+    is_alone = not (gevent and gevent.is_module_patched("threading")) or loops.are_told_apart()
+    return is_alone and not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
 
 
 @contextmanager
@@ -128,15 +131,13 @@ def _in_a_coroutine() -> Iterator[Any]:
 
 @contextmanager
 def _outside() -> Iterator[None]:
-    """As if no loop ran in this thread. Nobody else looks after the connection here, so that is done before and after."""
-    loop = asyncio._get_running_loop()
-    asyncio._set_running_loop(None)
-    try:
-        _look_after()
-        yield
-    finally:
-        _look_after()
-        asyncio._set_running_loop(loop)
+    """As if no loop ran here. Nobody else looks after the connection, so that is done before and after."""
+    with loops.outside():
+        try:
+            _look_after()
+            yield
+        finally:
+            _look_after()
 
 
 def _look_after() -> None:

@@ -26,7 +26,7 @@ from jobs.celery_app import aftermath, limits, process_engine, running, settle  
 from jobs.conf import configuration
 from jobs.domain.complaint import Complaint
 from jobs.domain.errors import JobInterrupted
-from jobs.store import broker, pooler, transitions
+from jobs.store import broker, loops, pooler, transitions
 from jobs.store.engine import connect
 from jobs.store.pooler import PoolerBetween
 from jobs.store.schema import wait_until_migrated
@@ -125,6 +125,7 @@ class Engine(bootsteps.StartStopStep):
 
             patch_psycopg()
             _rebind_sleep()
+            loops.tell_apart()
             keep_connections(worker.app, 2 * worker.concurrency)  # a slot is free before its task has closed its connection
             worker.admission = Admission(worker.concurrency)
         else:
