@@ -11,7 +11,6 @@ from uuid import UUID
 
 from kombu.utils.json import loads
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.errors import PydanticUserError
 from typing_extensions import TypedDict  # before Python 3.12 pydantic cannot read typing's own
 
 from jobs import registry
@@ -30,10 +29,11 @@ def readable(parameter: inspect.Parameter) -> Any:
     if hint is inspect.Parameter.empty or isinstance(hint, str):
         return Any
     try:
-        TypeAdapter(hint).json_schema()
-    except PydanticUserError:
+        wanted: Any = Optional[hint] if parameter.default is None else hint  # noqa: UP045 - not every annotation has an |
+        TypeAdapter(wanted).json_schema()
+    except Exception:  # pydantic's own errors, those of its engine (a pattern that it does not know), of hooks of the type
         return Any
-    return Optional[hint] if parameter.default is None else hint  # noqa: UP045 - not every annotation has an |
+    return wanted
 
 
 def problems(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], args_text: str, kwargs_text: str) -> str:

@@ -98,7 +98,7 @@ def signature(task: Any, *, noted: bool = True) -> inspect.Signature:
     plain = getattr(function, "__func__", function)
     try:
         hints = typing.get_type_hints(plain, include_extras=noted)
-    except (NameError, TypeError):  # an annotation that only exists for type checkers
+    except Exception:  # to evaluate a sentence, or a name for type checkers, may raise anything; a call needs no types
         hints = {}
     found = inspect.signature(function)
     parameters = [p.replace(annotation=hints.get(p.name, p.annotation)) for p in found.parameters.values()]

@@ -50,7 +50,7 @@ def _repr(text: str, task: str = "") -> str:
             value = masking.positional(task, value, longest=_LONGEST)
             return repr(tuple(value) if isinstance(value, list) else value)[:_LONGEST]
         return repr(masking.named(value, longest=_LONGEST))[:_LONGEST]
-    except (ValueError, RecursionError):  # thousands of digits or levels
+    except Exception:  # thousands of digits or levels; whatever a task's signature makes of being read. A message needs none of it
         return _UNREAD
 
 

@@ -1,6 +1,7 @@
 """Rows become Celery messages, pushed in one pipeline."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,11 +11,14 @@ from typing import Any, Final
 from jobs.celery_app import messages, signing
 from jobs.celery_app.messages import Row
 from jobs.conf import configuration
+from jobs.domain.complaint import Complaint
 from jobs.domain.priority import lane_key
 from jobs.domain.retry import SPENT
 from jobs.leader.window import Lane
 
+logger = logging.getLogger(__name__)
 PIECE: Final = 1_000_000  # characters of the messages that are pushed together, unless one has more
+_unsendable: Final = Complaint(logger, "A job cannot be made a message of, and waits", logging.CRITICAL)
 
 
 def key(lane: Lane) -> str:
@@ -106,12 +110,16 @@ def _number(value: int | None) -> str:
     return "null" if value is None else str(value)
 
 
-def _message(row: Row, lane: Lane) -> str:
-    """One row must not stop the others: options that Python cannot read are left out, the worker sees to the rest."""
+def _message(row: Row, lane: Lane) -> str | None:
+    """One row must not stop the others: options that Python cannot read are left out, the worker sees to the rest. None: it stays."""
     try:
-        return message(row, lane)
-    except (ValueError, RecursionError):
-        return message(replace(row, options=None), lane)
+        try:
+            return message(row, lane)
+        except (ValueError, RecursionError):
+            return message(replace(row, options=None), lane)
+    except Exception as error:  # what it may be nobody knows yet
+        _unsendable.say(ValueError(f"{row.id}: {type(error).__name__}: {error}"))
+        return None
 
 
 def pieces(batch: Mapping[Lane, Sequence[Row]]) -> Iterator[tuple[dict[Lane, list[Row]], list[tuple[Any, ...]]]]:
@@ -125,6 +133,8 @@ def pieces(batch: Mapping[Lane, Sequence[Row]]) -> Iterator[tuple[dict[Lane, lis
     for lane, given in sorted(batch.items(), key=lambda item: item[0][1]):
         for row in given:
             text = _message(row, lane)
+            if text is None:
+                continue
             if size and size + len(text) > PIECE:
                 yield rows, _pushes(texts)
                 rows, texts, size = {}, {}, 0

@@ -19,6 +19,11 @@ if os.environ.get("WITH_ORDERS"):
     current_app.steps["consumer"].add(Orders)
 
 
+@shared_task(name="t.prose")
+def prose(count: "the number of it") -> int:  # type: ignore[valid-type]  # noqa: F722 - no type, as in old code
+    return count  # type: ignore[no-any-return]
+
+
 @shared_task(name="t.add")
 def add(x: int, y: int) -> int:
     return x + y

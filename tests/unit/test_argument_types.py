@@ -2,6 +2,7 @@
 
 import datetime
 import enum
+import inspect
 import uuid
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ from django.utils import translation
 from kombu.utils.json import loads
 from pydantic import BaseModel, Field
 
+from jobs.argument_types import readable
 from jobs.enqueueing import InvalidJob, validate
 from jobs.web.arguments import form_for
 
@@ -162,3 +164,10 @@ def test_the_form_says_the_same(value: Any, message: str) -> None:
         assert form.errors == {"seconds": [message]}
     if value:
         assert wrong(tasks.sleep, seconds=value) == f"seconds: {message}"
+
+
+@pytest.mark.parametrize("hint", [Annotated[str, Field(pattern=r"^(?=.*\d).+$")], Literal[()], {"a": int}])
+def test_a_type_that_cannot_be_judged_takes_anything(hint: Any) -> None:
+    """A pattern of Python's own, say, which pydantic's engine does not know."""
+    parameter = inspect.Parameter("code", inspect.Parameter.KEYWORD_ONLY, annotation=hint, default=None)
+    assert readable(parameter) is Any

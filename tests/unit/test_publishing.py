@@ -14,6 +14,7 @@ from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs import masking
 from jobs.celery_app import signing
 from jobs.celery_app.messages import Row
 from jobs.domain.priority import LANES
@@ -73,6 +74,20 @@ def test_a_piece_that_is_refused_keeps_no_other_back(monkeypatch: pytest.MonkeyP
         leader.push({("q", 4): rows[:2], ("q", 5): rows[2:]})
     assert list(leader.window._all()) == [rows[1].sent]
     link.taken.assert_not_called()
+
+
+def test_a_row_that_cannot_be_made_a_message_of_stops_no_other(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(publish, "message", lambda row, lane: str(100 // row.attempts))
+    first, bad, last = (Row(attempts, "a", "b", "[]", "{}", 0, attempts, 3, None, True, None, 5) for attempts in (1, 0, 2))
+    ((sent, pushes),) = publish.pieces({("q", 4): [first, bad, last]})
+    assert (sent, pushes) == ({("q", 4): [first, last]}, [("LPUSH", publish.key(("q", 4)), "100", "50")])
+    assert "A job cannot be made a message of, and waits: 0: ZeroDivisionError" in caplog.text
+
+
+def test_what_masks_the_arguments_may_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masking, "positional", mock.Mock(side_effect=SyntaxError))
+    row = Row(1, "a", "b", '["secret"]', "{}", 0, 0, 3, None, True, None, 5)
+    assert json.loads(publish.message(row, ("q", 4)))["headers"]["argsrepr"] == "…"
 
 
 @pytest.mark.parametrize(

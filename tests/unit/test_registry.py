@@ -73,3 +73,17 @@ def test_a_call_that_no_attempt_could_make_is_told_from_an_error_of_the_body(
         assert not registry.is_of_the_call(task, args, kwargs, ValueError("no TypeError"))
     finally:
         current_app.tasks.unregister(f"called.{kind}")
+
+
+@pytest.mark.parametrize("annotation", ["the number of it", "csv._DialectLike", "1/0", "NoSuchName", "list['the number']"])
+def test_an_annotation_that_is_no_type_costs_the_types_and_nothing_else(annotation: str) -> None:
+    def odd(count: int, *, other: int = 1) -> int:
+        return count
+
+    odd.__annotations__["count"] = annotation
+    made = current_app.task(odd, name=f"u.{annotation}", shared=False)
+    try:
+        assert list(registry.signature(made).parameters) == ["count", "other"]
+        assert str(registry.signature(made).parameters["count"].annotation) == annotation
+    finally:
+        current_app.tasks.pop(made.name)

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 
-from jobs import registry
+from jobs import enqueue, registry
 from jobs.store import types
 from jobs.web import signatures
 from jobs.web.views import types as view
@@ -111,3 +111,12 @@ def test_the_options_that_a_task_sets_itself_are_shown(client: Client, monkeypat
         "retry_backoff_max=90", "retry_jitter=False", "throws=['ValueError', 'LookupError']",
     ):  # fmt: skip
         assert f">{shown}</bdi>" in page, shown
+
+
+def test_a_task_whose_annotation_is_no_type_is_like_any_other(admin_client: Client) -> None:
+    import tests.taskapp.tasks
+
+    job = enqueue(tests.taskapp.tasks.prose, args=[5])
+    for page in ("/jobs/types/", "/jobs/create/?task=t.prose", f"/jobs/{job.id}/", "/jobs/", f"/admin/jobs/job/{job.id}/change/"):
+        answer = admin_client.get(page)
+        assert (answer.status_code, "t.prose" in answer.content.decode()) == (200, True), page
