@@ -11,8 +11,21 @@ _ENTRY = struct.Struct("qdd")  # process number, its deadline, when it last wrot
 PLACES = mmap.PAGESIZE // _ENTRY.size
 
 
+def memory() -> int | None:
+    """A page of empty memory, by its file descriptor, without a name; None where descriptors cannot be handed on (Windows)."""
+    if os.name != "posix":
+        return None
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("jobs")
+    else:
+        with tempfile.TemporaryFile(prefix="jobs-") as file:
+            descriptor = os.dup(file.fileno())
+    os.truncate(descriptor, mmap.PAGESIZE)
+    return descriptor
+
+
 class Board:
-    """Forked children share it; another program opens it by its file descriptor."""
+    """Forked children share it; a spawned one, or another program, opens it by its file descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -20,16 +33,9 @@ class Board:
 
     @classmethod
     def make(cls) -> "Board | None":
-        """An empty one, without a name in the file system; None where descriptors cannot be handed on (Windows)."""
-        if os.name != "posix":
-            return None
-        if hasattr(os, "memfd_create"):
-            descriptor = os.memfd_create("jobs-deadlines")
-        else:
-            with tempfile.TemporaryFile(prefix="jobs-deadlines-") as file:
-                descriptor = os.dup(file.fileno())
-        os.truncate(descriptor, mmap.PAGESIZE)
-        return cls(descriptor)
+        """An empty one; None where there is no such memory."""
+        descriptor = memory()
+        return None if descriptor is None else cls(descriptor)
 
     def write(self, place: int, ends: float, now: float) -> None:
         """This process's next deadline (math.inf: none) and the time, both of time.monotonic(). A place that the page does not have is

@@ -1,4 +1,4 @@
-"""The engine of this process: the worker sets it when it starts, a forked child makes its own."""
+"""The engine of this process: the worker sets it when it starts, a child of its pool makes its own."""
 
 import os
 from collections.abc import Callable
@@ -14,7 +14,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def attach(make: Callable[[], Engine]) -> None:
-    """How a forked child of this worker makes an engine of its own."""
+    """How a child of this worker makes an engine of its own."""
     _make[:] = [make]
 
 

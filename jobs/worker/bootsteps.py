@@ -30,7 +30,7 @@ from jobs.store import broker, loops, pooler, transitions
 from jobs.store.engine import connect
 from jobs.store.pooler import PoolerBetween
 from jobs.store.schema import wait_until_migrated
-from jobs.worker import fetching_elsewhere, forks, heap, inspection, stacks, stopping  # noqa: F401 - answers `celery inspect scheduled`
+from jobs.worker import fetching_elsewhere, forks, heap, inspection, spawned, stacks, stopping  # noqa: F401 - answers `celery inspect scheduled`
 from jobs.worker.process import Parent, child_engine
 from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
@@ -116,6 +116,8 @@ class Engine(bootsteps.StartStopStep):
         """Before the consumer is made, so that it finds the admission."""
         self.parent = Parent()
         process_engine.attach(partial(child_engine, self.parent))
+        if _pool(worker) == "prefork":
+            spawned.provide(worker, self.parent)
         stacks.quicken(worker.app)
         if _pool(worker) == "gevent":
             from psycogreen.gevent import patch_psycopg

@@ -1,10 +1,11 @@
-"""The engine of this very process: a forked child makes its own."""
+"""The engine of this very process: a child of the pool makes its own."""
 
 import mmap
 import os
 import struct
 from typing import Final
 
+from jobs.celery_app import deadline_board
 from jobs.store.engine import connect
 from jobs.worker import forks
 from jobs.worker.plain_engine import PlainEngine
@@ -17,10 +18,11 @@ _DESCRIBED: Final = ("name", "hostname", "pool", "queues", "tasks", "versions")
 
 
 class Parent:
-    """Memory that a worker shares with the children that it forks: they are there before it is registered."""
+    """Memory that a worker shares with the children of its pool: they are there before it is registered."""
 
-    def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _NOTE.size)
+    def __init__(self, descriptor: int | None = None) -> None:
+        self.descriptor = deadline_board.memory() if descriptor is None else descriptor
+        self._memory = mmap.mmap(-1 if self.descriptor is None else self.descriptor, _NOTE.size)
 
     def is_registered(self, row: int) -> None:
         """This process is, under this number."""
