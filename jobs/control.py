@@ -20,7 +20,7 @@ from jobs.models import DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.job import HEAVY, ClockTimestamp
 from jobs.refusals import Refusal, of_status
-from jobs.store import audit, interventions
+from jobs.store import audit, interventions, removal
 from jobs.store.transitions import Failure, clean
 
 _ENDED = [status.value for status in statuses.ENDED]
@@ -67,18 +67,26 @@ def foresee(what: Verb, ids: Sequence[int]) -> Foreseen:
     left: Counter[Refusal] = Counter()
     newest: list[int] = []
     running = 0
-    beside, why_not = _BESIDE.get(what, ("true", None))
+    beside = _BESIDE[what][0] if what in _BESIDE else "true"
     with connections[configuration().database].cursor() as cursor:
-        for task, status, changes, number, some in interventions.foreseen(cursor, ids, FROM[what], beside):
+        kept = removal.referred(cursor, ids) if what is Verb.DELETE else set[int]()
+        others = [id for id in ids if id not in kept]
+        for task, status, changes, number, some in interventions.foreseen(cursor, others, FROM[what], beside):
             if changes:
                 tasks[task] += number
                 running += number if status == "running" else 0
                 newest += some
             else:
-                left[why_not if why_not and status in FROM[what] else of_status(status)] += number
+                left[_why_not(what, status)] += number
+        for _task, status, changes, number, _some in interventions.foreseen(cursor, list(kept), FROM[what], beside) if kept else ():
+            left[Refusal.REFERRED if changes else _why_not(what, status)] += number
     if missing := len(ids) - tasks.total() - left.total():
         left[Refusal.MISSING] = missing
     return Foreseen(tasks=tasks, running=running, left=left, newest=newest)
+
+
+def _why_not(what: Verb, status: str) -> Refusal:
+    return _BESIDE[what][1] if what in _BESIDE and status in FROM[what] else of_status(status)
 
 
 def _apply(
@@ -221,16 +229,28 @@ def fail_completed(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> 
 
 
 def delete(ids: Sequence[int], by: str | Actor = "", *, reason: str = "") -> Report:
-    """Delete ended jobs that have no open dead letter, and of whose end everybody was told."""
+    """Delete ended jobs that have no open dead letter, of whose end everybody was told, and to which no row of a project refers."""
+    alias, referred = configuration().database, set[int]()
 
     @cache
     def undecided() -> set[int]:
-        entries = DeadLetterQueue.objects.using(configuration().database).filter(job_id__in=ids, resolution="open")
+        entries = DeadLetterQueue.objects.using(alias).filter(job_id__in=ids, resolution="open")
         return set(entries.values_list("job_id", flat=True))
 
     def why_not(job: Job) -> Refusal:
         if job.status not in statuses.ENDED:
             return _is(job)
-        return Refusal.OPEN_ENTRY if job.pk in undecided() else Refusal.UNTOLD
+        if job.pk in undecided():
+            return Refusal.OPEN_ENTRY
+        return Refusal.REFERRED if job.pk in referred else Refusal.UNTOLD
 
-    return _apply(Verb.DELETE, ids, by, interventions.delete_ended, why_not, reason)
+    def verb(cursor: Any, some: list[int]) -> list[int]:
+        def delete(part: Sequence[int]) -> list[int]:
+            with transaction.atomic(using=alias):  # a savepoint
+                return removal.delete_now(cursor, part)
+
+        referred.update(removal.referred(cursor, some))
+        free = [id for id in some if id not in referred]
+        return removal.remove(free, delete, lambda id, _error: referred.add(id))
+
+    return _apply(Verb.DELETE, ids, by, verb, why_not, reason)

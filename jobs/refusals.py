@@ -23,6 +23,7 @@ class Refusal(StrEnum):
     FOLLOWED = "followed"
     OPEN_ENTRY = "open entry"
     UNTOLD = "untold"
+    REFERRED = "referred"
     NOT_OPEN = "not open"
     NOT_WAITING = "not waiting"
     ASKED = "asked"
@@ -36,6 +37,7 @@ _TEXTS: Final = {
     Refusal.FOLLOWED: gettext_lazy("Other jobs follow from it (a link, a chain or a chord)."),
     Refusal.OPEN_ENTRY: gettext_lazy("It has an open dead letter: reprocess or resolve it first."),
     Refusal.UNTOLD: gettext_lazy("No worker has told those who wait for its end yet (a chord, an errback); it can be deleted afterwards."),
+    Refusal.REFERRED: gettext_lazy("A row of another table refers to it: delete that one first."),
     Refusal.NOT_OPEN: gettext_lazy("It is not open any more."),
     Refusal.UNREADABLE: gettext_lazy("Its named arguments cannot be read, so none of them can be replaced."),
     Refusal.CHANGED: gettext_lazy("It went on, or somebody changed it since."),

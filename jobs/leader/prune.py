@@ -3,17 +3,16 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any, Final
-
-import psycopg2
 
 from jobs.conf import configuration
 from jobs.domain import own_failures
 from jobs.domain.complaint import Complaint
 from jobs.leader.load import Load
-from jobs.store import canvas, engine, interventions, replaced, unfired
+from jobs.store import canvas, engine, interventions, removal, replaced, unfired
 
 logger = logging.getLogger(__name__)
 
@@ -29,16 +28,6 @@ SELECT id, finished_at::text FROM jobs_job j WHERE status = %s AND finished_at >
    AND finished_at < statement_timestamp() - make_interval(secs => %s)
    AND NOT EXISTS (SELECT 1 FROM jobs_deadletterqueue d WHERE d.job_id = j.id AND d.resolution = 'open')
 {_ORDER}"""
-# Tables of others whose rows refer to jobs by a key that lets none go, as far as this role may read them.
-_REFERRING: Final = """
-SELECT format(' AND NOT EXISTS (SELECT FROM %s r WHERE r.%I = j.%I)', c.conrelid::regclass, k.attname, f.attname)
-  FROM pg_constraint c JOIN pg_attribute k ON k.attrelid = c.conrelid AND k.attnum = c.conkey[1]
-  JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = c.confkey[1]
- WHERE c.contype = 'f' AND c.confrelid = 'jobs_job'::regclass AND c.confdeltype IN ('a', 'r') AND c.conparentid = 0
-   AND cardinality(c.conkey) = 1 AND c.conrelid NOT IN ('jobs_attempt'::regclass, 'jobs_deadletterqueue'::regclass)
-   AND has_schema_privilege(c.connamespace, 'USAGE') AND has_column_privilege(c.conrelid, k.attnum, 'SELECT')
- ORDER BY c.oid"""
-
 _BATCHES = """DELETE FROM jobs_batch WHERE ended_at < clock_timestamp() - make_interval(secs => %s)
                 OR (state = 'draft' AND created_at < clock_timestamp() - interval '1 day')"""
 _staying: Final = Complaint(logger, "An ended job cannot be removed, and stays")
@@ -48,16 +37,15 @@ def prune(connection: Any, stop: threading.Event) -> int:
     """Remove what is old enough, in batches; how many were removed."""
     total = 0
     with connection.cursor() as cursor:
-        cursor.execute(_REFERRING)
-        unreferred = "".join(row[0].replace("%", "%%") for row in cursor.fetchall())
-        old_ones = _OLD.replace(_ORDER, unreferred + _ORDER)
+        old_ones = _OLD.replace(_ORDER, removal.unreferred(cursor) + _ORDER)
+        delete = partial(interventions.delete_ended, cursor)
         for status in ("completed", "cancelled", "failed"):
             place = "-infinity"
             while not stop.is_set():
                 cursor.execute(old_ones, [status, place, configuration().retention_days * 86400])
                 old = cursor.fetchall()
                 place = old[-1][1] if old else place  # those that stay, which may be many, are not passed again
-                gone = _remove(cursor, [id for id, _finished_at in old])
+                gone = removal.remove([id for id, _finished_at in old], delete, lambda _id, error: _staying.say(error))
                 total += len(gone)
                 if len(old) < BATCH or not gone:
                     break
@@ -68,18 +56,6 @@ def prune(connection: Any, stop: threading.Event) -> int:
             if not number:
                 break
     return total
-
-
-def _remove(cursor: Any, ids: Sequence[int]) -> list[int]:
-    """Remove these ended jobs, those apart that the database keeps; the numbers of those that were."""
-    try:
-        return interventions.delete_ended(cursor, ids)
-    except psycopg2.IntegrityError as error:  # a key that was not read before, or a row that came meanwhile
-        if len(ids) == 1:
-            _staying.say(error)
-            return []
-        half = len(ids) // 2
-        return _remove(cursor, ids[:half]) + _remove(cursor, ids[half:])
 
 
 def bury_forsaken(connection: Any, seconds: float) -> None:

@@ -21,6 +21,7 @@ ALLOWED = {
     },
     "jobs/store/interventions.py": {"beside": "texts of this file"},
     "jobs/store/kept.py": {"body": "a statement of jobs.store", "name": "a digest of it"},
+    "jobs/store/removal.py": {"unreferred(cursor)": "names that PostgreSQL has quoted", "names": "the same"},
     "jobs/store/results.py": {"BUCKET.format('id')": "SQL of jobs.store.tell"},
     "jobs/store/search.py": dict.fromkeys(("_MORE.format('%s')", "_MORE.format('new.words')"), "SQL of this file"),
     "jobs/store/sent.py": {

@@ -7,13 +7,15 @@ from typing import Any, ClassVar
 import psycopg2
 import pytest
 from celery import chain, chord, group
-from django.db import connection
+from django.db import connection, transaction
 
 from jobs import control, dead_letters
 from jobs.leader import prune
 from jobs.leader.load import Load
 from jobs.models import Aftermath, Attempt, Chord, ChordPart, DeadLetterQueue, Job
-from jobs.store import canvas, engine, interventions, unfired
+from jobs.models.audit import Audit, Verb
+from jobs.refusals import Refusal
+from jobs.store import canvas, engine, interventions, removal, unfired
 from jobs.store.canvas import Part
 from tests.flows import s, si
 from tests.rows import job_in
@@ -206,7 +208,7 @@ def orders() -> Iterator[None]:
 @pytest.mark.parametrize("read", [True, False], ids=["readable", "unreadable"])
 def test_a_job_that_a_row_of_somebody_else_refers_to_keeps_no_other(own: Any, read: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not read:
-        monkeypatch.setattr(prune, "_REFERRING", "SELECT '' WHERE false")
+        monkeypatch.setattr(removal, "REFERRING", "SELECT '' WHERE false")
     old = ended("completed", 30, count=7)
     stays = sorted([old[0], old[4]])
     with connection.cursor() as cursor:
@@ -217,6 +219,27 @@ def test_a_job_that_a_row_of_somebody_else_refers_to_keeps_no_other(own: Any, re
     with connection.cursor() as cursor:
         cursor.execute("""DELETE FROM "an%order" """)
     assert prune.prune(own, threading.Event()) == 2
+
+
+@pytest.mark.usefixtures("orders")
+@pytest.mark.parametrize("read", [True, False], ids=["readable", "unreadable"])
+def test_a_person_deletes_the_others_and_hears_of_such_a_job(read: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not read:
+        monkeypatch.setattr(removal, "REFERRING", "SELECT '' WHERE false")
+    ids = [*ended("completed", 0, count=5), *ended("failed", 0)]
+    stays = [ids[1], ids[3], ids[5]]
+    with connection.cursor() as cursor:
+        cursor.execute("""INSERT INTO "an%%order" (job_id) SELECT unnest(%s::bigint[])""", [stays])
+    foreseen = control.foresee(Verb.DELETE, ids)
+    assert foreseen.left == ({Refusal.REFERRED: 2, Refusal.OPEN_ENTRY: 1} if read else {Refusal.OPEN_ENTRY: 1})
+    report = control.delete(ids, by="sara")
+    assert report.done == [ids[0], ids[2], ids[4]]
+    assert report.refused == {ids[1]: Refusal.REFERRED, ids[3]: Refusal.REFERRED, ids[5]: Refusal.OPEN_ENTRY}
+    assert sorted(Job.objects.values_list("id", flat=True)) == stays
+    assert sorted(Audit.objects.filter(verb="delete").values_list("job", flat=True)) == report.done
+    with transaction.atomic(), connection.cursor() as cursor:  # in one with the row that refers to it
+        cursor.execute("""DELETE FROM "an%order" """)
+        assert control.delete(stays[:1], by="sara").done == stays[:1]
 
 
 def test_what_hinders_the_pruning_hinders_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
