@@ -35,6 +35,7 @@ ALLOWED = {
         "tell('task_id')": TELL, "tell('j.task_id')": TELL,
         **dict.fromkeys(("name", "other_end", "other_claim"), "texts of this file"),
     },
+    "jobs/worker/process.py": {"', '.join(_DESCRIBED)": OWN},
     "jobs/worker/registration.py": {"columns": "the keys of the worker's own description", "marks": "marks for parameters"},
 }  # fmt: skip
 
