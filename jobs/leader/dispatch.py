@@ -39,6 +39,7 @@ AWAKE: Final = 0.02  # the most seconds between two looks of one that is awake
 CALM: Final = 0.1  # the most seconds that it sleeps while more is due than there is room for: jobs may become quicker
 UNKNOWN: Final = 1000.0  # messages a second that are believed to leave Redis, until more is due than there is room for
 WITHOUT: Final = 0.25  # seconds between two ticks while Redis does not answer
+STILL_HERE: Final = 0.5  # seconds that PostgreSQL hears nothing of one that pushes
 CROWDED: Final = 256  # messages that have left Redis before it is asked which of them are claimed
 
 
@@ -140,9 +141,17 @@ class Leader:
         self.window.drop(pick.moved(self.cursor, self.window))
 
     def push(self, batch: dict[Lane, list[Row]]) -> None:
-        """Push, and learn in the same way how much has left Redis. Raises redis.RedisError; what is refused keeps nothing else back."""
+        """Push, and learn in the same way how much has left Redis. Raises redis.RedisError; what is refused keeps nothing else back.
+
+        Long messages take a while: PostgreSQL is asked in between, so that no standby takes this one for stopped. Raises psycopg2.Error
+        when that has happened all the same.
+        """
         lanes, gone, refused = list({*self.window.lanes(), *batch}), 0, None
+        asked = time.monotonic()
         for sent, pushes in publish.pieces(batch):
+            if time.monotonic() - asked > STILL_HERE:
+                self.cursor.execute("SELECT 1")
+                asked = time.monotonic()
             try:
                 answers = self.link.line.ask_all(pushes + publish.lengths(lanes)) if lanes else []
             except redis.ResponseError as error:

@@ -2,12 +2,14 @@
 
 import hashlib
 import hmac
+import itertools
 import json
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import psycopg2
 import pytest
 import redis
 from django.conf import settings
@@ -74,6 +76,20 @@ def test_a_piece_that_is_refused_keeps_no_other_back(monkeypatch: pytest.MonkeyP
         leader.push({("q", 4): rows[:2], ("q", 5): rows[2:]})
     assert list(leader.window._all()) == [rows[1].sent]
     link.taken.assert_not_called()
+
+
+def test_one_that_pushes_for_long_shows_that_it_works_and_ends_when_it_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "PIECE", 1)
+    seconds = itertools.count()
+    monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    connection, link = mock.MagicMock(), mock.MagicMock()
+    link.line.ask_all.return_value = [1, 0]
+    leader = dispatch.Leader(connection, link, Load(), again=False)
+    leader.cursor.execute.side_effect = [None, None, psycopg2.OperationalError("terminated")]
+    rows = [Row(id, "a", "b", "[]", "{}", 0, 0, 3, None, True, None, 5) for id in range(9)]
+    with pytest.raises(psycopg2.OperationalError, match="terminated"):
+        leader.push({("q", 4): rows})
+    assert link.line.ask_all.call_count == 2
 
 
 def test_a_row_that_cannot_be_made_a_message_of_stops_no_other(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
