@@ -57,6 +57,14 @@ def test_the_last_choice_counts_and_nonsense_is_not_kept(sara: Client) -> None:
     assert Preference.objects.values_list("theme", "timezone", "language").get() == ("light", "Asia/Riyadh", "")
 
 
+@pytest.mark.parametrize("code", ["en-aaaaaaaa-bbbbbbbb-cccccccc-dddddddd", "en@" + "a" * 20, "en-gb", "ar-" + "x" * 600])
+def test_a_language_that_the_project_does_not_offer_is_not_kept(sara: Client, code: str) -> None:
+    sara.post("/i18n/setlang/", {"language": "ar"})
+    assert sara.post("/i18n/setlang/", {"language": code}).status_code == 302
+    assert Preference.objects.get().language == "ar"
+    assert sara.get("/").status_code == 200
+
+
 def test_who_is_not_logged_in_has_cookies_alone(sara: Client) -> None:
     stranger = Client()
     stranger.post("/preferences/", {"theme": "dark"})

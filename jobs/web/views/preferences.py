@@ -1,8 +1,8 @@
 """The visitor's language, theme and time zone: kept in cookies, and with the account, which brings them to other browsers."""
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.utils.translation import check_for_language
 from django.views.i18n import set_language
 
 from jobs.web.addresses import posted_from, safe_target
@@ -23,6 +23,6 @@ def language(request: HttpRequest) -> HttpResponseBase:
     """Django's switch of the language, remembered with the account."""
     response: HttpResponseBase = set_language(request)
     code = request.POST.get("language", "")
-    if request.method == "POST" and check_for_language(code):
+    if request.method == "POST" and code in dict(settings.LANGUAGES):  # Django takes any that begins like one of them
         remember(request, language=code)
     return response
