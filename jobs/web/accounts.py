@@ -6,16 +6,19 @@ from django.contrib.auth import get_backends, get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import Permission, PermissionsMixin
 from django.contrib.postgres.expressions import ArraySubquery
+from django.core.cache import cache
 from django.db.models import OuterRef, Value
 from django.db.models.functions import Concat
 
 MOST: Final = 500
+_ASKED: Final = "jobs-triagers"
+_KEPT: Final = 60  # seconds
 RIGHT: Final = "jobs.triage_deadletterqueue"
 _DECIDING: Final = {"has_perm", "get_all_permissions", "get_user_permissions", "get_group_permissions"}
 
 
 def triagers() -> list[str]:
-    """The names of the active accounts that may decide about dead letters, MOST at most."""
+    """The names of the active accounts that may decide about dead letters, MOST at most; where each is asked, a minute old at most."""
     model: Any = get_user_model()
     backends: list[Any] = [backend for backend in get_backends() if hasattr(backend, "has_perm")]
     listing = [backend for backend in backends if _lists(type(backend))]
@@ -24,10 +27,15 @@ def triagers() -> list[str]:
     field = model.USERNAME_FIELD
     names = {str(name) for each in listing for name in each.with_perm(RIGHT).order_by(field).values_list(field, flat=True)[:MOST]}
     if not listing or len(listing) < len(backends):
-        active = {"is_active": True} if any(column.name == "is_active" for column in model._meta.fields) else {}
-        asked = model._default_manager.filter(**active).order_by(field)[:MOST]  # one by one: a site may have a million
-        names |= {account.get_username() for account in asked if account.has_perm(RIGHT)}
+        names |= set(cache.get_or_set(_ASKED, lambda: _asked(model), _KEPT) or ())
     return sorted(names, key=str.casefold)[:MOST]
+
+
+def _asked(model: Any) -> list[str]:
+    """Those who say that they may: of the first MOST by name, as a site may have a million and each costs queries."""
+    active = {"is_active": True} if any(column.name == "is_active" for column in model._meta.fields) else {}
+    accounts = model._default_manager.filter(**active).order_by(model.USERNAME_FIELD)[:MOST]
+    return [account.get_username() for account in accounts if account.has_perm(RIGHT)]
 
 
 def _lists(backend: type) -> bool:

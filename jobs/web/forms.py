@@ -146,13 +146,13 @@ class ResolveForm(forms.Form):
 
 
 class OwnerForm(forms.Form):
-    """Who looks after an error: an account that may decide about dead letters, or nobody."""
+    """Who looks after an error: an account that may decide about dead letters, as the visitor may, or nobody."""
 
     owner = forms.ChoiceField(label=_("Owner"), required=False)
 
-    def __init__(self, data: Any = None, *, now: str) -> None:
+    def __init__(self, data: Any = None, *, now: str, visitor: str) -> None:
         super().__init__(data, initial={"owner": now})
-        names = dict.fromkeys([*accounts.triagers(), *([now] if now else [])])
+        names = dict.fromkeys([*accounts.triagers(), visitor, *([now] if now else [])])  # of many accounts the list has the first
         self.fields["owner"].choices = [("", _("nobody")), *((name, name) for name in names)]  # type: ignore[attr-defined]
 
 

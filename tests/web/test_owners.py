@@ -72,10 +72,44 @@ def test_owners_are_those_whom_the_backends_let(backend: type, client: Client, s
     settings.AUTHENTICATION_BACKENDS = [OURS, f"{__name__}.{backend.__name__}"]
     assert accounts.triagers() == ["omar", "Rania", "sara"]
     client.force_login(get_user_model().objects.get(username="Rania"), backend=OURS)
-    address = f"/jobs/dead-letters/group/{DeadLetterQueue.objects.get(job=job_in('failed')).fingerprint}/"
+    address = error_page()
     assert '<option value="omar">' in client.get(address).content.decode()
     assert client.post(f"{address}owner/", {"owner": "Rania"}).status_code == 302
     assert client.post(f"{address}owner/", {"owner": "guest"}).status_code == 422
+
+
+def error_page() -> str:
+    return f"/jobs/dead-letters/group/{DeadLetterQueue.objects.get(job=job_in('failed')).fingerprint}/"
+
+
+def test_who_may_decide_can_take_it_however_many_names_come_before_his(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.AUTHENTICATION_BACKENDS = [OURS, f"{__name__}.Roles"]
+    monkeypatch.setattr(accounts, "MOST", 1)
+    client.force_login(get_user_model().objects.get(username="sara"), backend=OURS)
+    address = error_page()
+    assert '<option value="sara">' in client.get(address).content.decode()
+    assert client.post(f"{address}owner/", {"owner": "sara"}).status_code == 302
+    assert client.post(f"{address}owner/", {"owner": "Rania"}).status_code == 422  # beyond the list, and not who asks
+
+
+@pytest.mark.parametrize("backend", [Roles, RolesOfTheirOwn])
+def test_accounts_are_not_asked_one_by_one_for_each_page(backend: type, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.AUTHENTICATION_BACKENDS = [OURS, f"{__name__}.{backend.__name__}"]
+    asked: list[str] = []
+
+    def has_perm(self: Any, user_obj: Any, perm: str, obj: Any = None) -> bool:
+        asked.append(user_obj.username)
+        return bool(user_obj.email.endswith("@ops.example"))
+
+    monkeypatch.setattr(Roles, "has_perm", has_perm)
+    first = accounts.triagers()
+    assert first == ["omar", "Rania", "sara"]
+    assert asked
+    asked.clear()
+    assert accounts.triagers() == first
+    assert not asked
 
 
 def test_owners_are_those_who_may_where_accounts_decide_themselves(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:

@@ -38,7 +38,7 @@ def group(request: HttpRequest, fingerprint: str) -> HttpResponse:
 @posted_from("jobs:dead_letter_group")
 def own(request: HttpRequest, fingerprint: str) -> HttpResponse:
     """Say who looks after the error."""
-    form = OwnerForm(request.POST, now=letters.arranged(fingerprint).owner)
+    form = OwnerForm(request.POST, now=letters.arranged(fingerprint).owner, visitor=request.user.get_username())
     if not form.is_valid():
         return _page(request, fingerprint, owner=form)
     name = form.cleaned_data["owner"]
@@ -115,7 +115,8 @@ def _arranged(request: HttpRequest, fingerprint: str, owner: OwnerForm | None, s
         "told": bool(notice_recipients()),
     }
     if request.user.has_perm("jobs.triage_deadletterqueue"):
-        found |= {"owner_form": owner or OwnerForm(now=now.owner), "snooze_form": snooze or SnoozeForm()}
+        found["owner_form"] = owner or OwnerForm(now=now.owner, visitor=request.user.get_username())
+        found["snooze_form"] = snooze or SnoozeForm()
         dress(found["owner_form"])
         dress(found["snooze_form"])
     return found
