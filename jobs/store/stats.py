@@ -39,11 +39,13 @@ _LEADERS = (
 PROBE_TIMEOUT = 2.0  # seconds
 
 # Seconds that the oldest due job of a lane has been waiting, since it was due or, if that was past by then, since it was made. The index
-# does not know when that was, so a hundred rows are read: those that were due first, among which all that were made too late are.
-_OLDEST = """(SELECT extract(epoch FROM statement_timestamp() - min(greatest(run_at, created_at)))::float
-   FROM (SELECT run_at, created_at FROM jobs_job
-          WHERE status = 'pending' AND queue = lane.queue AND priority = lane.priority AND run_at <= statement_timestamp()
-          ORDER BY run_at, id LIMIT 100) first)"""
+# does not know when that was: those that were due first are read, then those that were due before the moment so found, mostly none. Of
+# jobs that were made too late 10,000 are looked through: one that waits behind more of them is not seen before they have gone.
+_DUE = """SELECT run_at, greatest(run_at, created_at) AS since FROM jobs_job
+           WHERE status = 'pending' AND queue = lane.queue AND priority = lane.priority AND"""
+_OLDEST = f"""(SELECT extract(epoch FROM statement_timestamp() - least(found.since, (
+          SELECT min(since) FROM ({_DUE} run_at < least(found.since, statement_timestamp()) ORDER BY run_at, id LIMIT 10000) more)))::float
+   FROM (SELECT min(since) AS since FROM ({_DUE} run_at <= statement_timestamp() ORDER BY run_at, id LIMIT 100) first) found)"""
 # Apart, so that each part is read from the index of its rows. Of what has ended the newest alone: a busy system ends hundreds of
 # thousands in this time.
 _QUEUES = f"""
@@ -124,8 +126,7 @@ def open_dead_letters() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
-    """Whether a leader lives, and whether Redis refuses its messages; how many dead letters wait for a person, and how many of them are
-    new; NEWEST + 1 stands for more."""
+    """Whether a leader lives, whether Redis refuses its messages; how many dead letters are open, and new; NEWEST + 1 stands for more."""
 
     leader: bool
     refusal: Refusal | None
@@ -151,9 +152,7 @@ def queues(workers: Sequence[WorkerLine]) -> list[QueueLine]:
     """Every queue that has live jobs or a worker, by name."""
     with caller.cursor() as cursor:
         cursor.execute(_QUEUES, {"recent": RECENT, "newest": 2_000})
-        rows = {
-            name: dict(zip(("waiting", "later", "running", "oldest", "rate"), found, strict=True)) for name, *found in cursor.fetchall()
-        }
+        rows = {name: dict(zip(("waiting", "later", "running", "oldest", "rate"), found, strict=True)) for name, *found in cursor}
     served: dict[str, list[str]] = defaultdict(list)
     for line in workers:
         for queue in line.worker.queues:

@@ -236,6 +236,16 @@ def test_what_was_due_before_it_was_made_has_waited_since_then(page: Any, worker
     assert [(lane[:3], round(lane[3] or 0, -2)) for lane in stats.lanes()["celery"]] == [((5, 3, 1), 100)]
 
 
+def test_jobs_that_were_made_too_late_do_not_hide_one_that_waits(page: Any, worker: int, leader: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO jobs_job (task, created_at, run_at) SELECT 't', now() - interval '1 h', now() - interval '1 h'")
+        cursor.execute(
+            "INSERT INTO jobs_job (task, run_at) SELECT 't', now() - interval '1 day' + n * interval '1 s' FROM generate_series(1, 150) n"
+        )
+    assert "The oldest has been due for 1 h" in page("/jobs/queues/")
+    assert [(lane[:3], round(lane[3] or 0, -3)) for lane in stats.lanes()["celery"]] == [((5, 151, 0), 4000)]
+
+
 def test_the_link_to_a_queue_leads_to_its_jobs_whatever_it_is_called(client: Client, page: Any, worker: int, leader: None) -> None:
     name = "a&status=failed#x؟ %41+"
     with connection.cursor() as cursor:
