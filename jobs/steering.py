@@ -34,11 +34,15 @@ def drain(worker: Worker, by: Actor, *, reason: str = "") -> None:
 
 
 def resume(worker: Worker, by: Actor, *, reason: str = "") -> None:
-    """Let a drained worker serve its queues again. Raises NoAnswer."""
-    queues = former_queues(worker)
-    for queue in queues:
-        _ask("add_consumer", worker, queue)
-    _record(Verb.RESUME, worker, by, {"queues": worker.queues}, {"queues": queues}, reason)
+    """Let a drained worker serve its queues again. Raises NoAnswer, perhaps after some of its queues."""
+    served = list(worker.queues)
+    try:
+        for queue in former_queues(worker):
+            _ask("add_consumer", worker, queue)
+            served.append(queue)
+    finally:
+        if served != worker.queues:
+            _record(Verb.RESUME, worker, by, {"queues": worker.queues}, {"queues": served}, reason)
 
 
 def shut_down(worker: Worker, by: Actor, *, reason: str = "") -> None:
@@ -49,25 +53,26 @@ def shut_down(worker: Worker, by: Actor, *, reason: str = "") -> None:
 
 
 def former_queues(worker: Worker) -> list[str]:
-    """What the worker served before it was drained."""
-    return drained([worker]).get(worker.name, [current_app.conf.task_default_queue])
+    """What the worker served before it was drained, and does not serve now."""
+    return drained([worker]).get(worker.name, [] if worker.queues else [current_app.conf.task_default_queue])
 
 
 def drained(workers: Sequence[Worker]) -> dict[str, list[str]]:
-    """By name: what those of the workers that are drained served before."""
-    started = {worker.name: worker.started_at for worker in workers if not worker.queues}
-    found: dict[str, list[str]] = {}
+    """By name: what those of the workers that are drained, if only in part, served before and do not serve now."""
+    started = {worker.name: worker.started_at for worker in workers}
+    found: dict[str, list[str]] = {name: [] for name in started}
     if not started:
         return found
     acts = Audit.objects.filter(verb__in=(Verb.DRAIN, Verb.RESUME), name__in=started, at__gte=min(started.values()))
-    for act in acts.order_by("id"):
+    for act in acts.order_by("id"):  # of both kinds there may be some that were answered in part
         if act.at < started[act.name]:
             continue
         if act.verb == Verb.RESUME:
-            found.pop(act.name, None)
-        else:  # one that was answered in part may stand before it
-            found[act.name] = list(dict.fromkeys([*found.get(act.name, ()), *act.before["queues"]]))
-    return found
+            found[act.name] = [queue for queue in found[act.name] if queue not in act.after["queues"]]
+        else:
+            found[act.name] = list(dict.fromkeys([*found[act.name], *act.before["queues"]]))
+    lacking = {worker.name: [queue for queue in found[worker.name] if queue not in worker.queues] for worker in workers}
+    return {name: queues for name, queues in lacking.items() if queues}
 
 
 def memory(worker: Worker) -> int | None:

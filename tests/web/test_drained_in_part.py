@@ -3,10 +3,14 @@
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test import Client
 
 from jobs import steering
 from jobs.domain.actors import Actor
 from jobs.models import Audit, Worker
+from jobs.models.audit import Verb
+from jobs.store import audit
 
 pytestmark = pytest.mark.django_db
 SARA = Actor(name="sara")
@@ -41,6 +45,64 @@ def test_what_it_served_is_known_after_a_drain_that_was_answered_in_part(monkeyp
     steering.drain(worker, SARA)
     worker.queues = []
     assert steering.former_queues(worker) == ["b"]  # of the drains since it was resumed
+
+
+def test_a_resume_that_was_answered_in_part_is_recorded_and_can_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, deaf, asked = worker_row(["a", "b", "c"]), {"b"}, []
+
+    def ask(command: str, worker: Worker, queue: str) -> None:
+        asked.append(queue)
+        if command == "add_consumer" and queue in deaf:
+            raise steering.NoAnswer
+
+    monkeypatch.setattr(steering, "_ask", ask)
+    steering.drain(worker, SARA)
+    worker.queues = []
+    with pytest.raises(steering.NoAnswer):
+        steering.resume(worker, SARA, reason="a disk")
+    assert list(Audit.objects.filter(verb="resume").values_list("before", "after", "note")) == [
+        ({"queues": []}, {"queues": ["a"]}, "a disk")
+    ]
+    assert steering.former_queues(worker) == ["b", "c"]  # also before it has said of itself that it serves one
+    worker.queues = ["a"]
+    assert steering.drained([worker]) == {worker.name: ["b", "c"]}
+    deaf.clear()
+    asked.clear()
+    steering.resume(worker, SARA)
+    assert asked == ["b", "c"]
+    assert Audit.objects.filter(verb="resume").values_list("after", flat=True)[0] == {"queues": ["a", "b", "c"]}
+    worker.queues = ["a", "b", "c"]
+    assert steering.drained([worker]) == {}
+    asked.clear()
+    steering.resume(worker, SARA)  # as a second person may, from a page that was opened before
+    assert not asked
+    assert Audit.objects.filter(verb="resume").count() == 2
+
+
+def test_a_resume_that_is_not_answered_at_all_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(*_: Any) -> None:
+        raise steering.NoAnswer
+
+    monkeypatch.setattr(steering, "_ask", ask)
+    with pytest.raises(steering.NoAnswer):
+        steering.resume(worker_row(queues=[]), SARA)
+    assert not Audit.objects.exists()
+
+
+def test_a_worker_that_serves_some_of_its_queues_can_be_drained_and_resumed(sara: Client, worker: int) -> None:
+    row = Worker.objects.get(pk=worker)
+    Worker.objects.filter(pk=worker).update(queues=["a"])
+
+    def offered() -> list[list[str]]:
+        pages = [sara.get(address).content.decode() for address in ("/jobs/workers/", f"/jobs/workers/{worker}/")]
+        return [[verb for verb in ("drain", "resume") if f'id="{verb}-{worker}"' in page] for page in pages]
+
+    assert offered() == [["drain"]] * 2
+    with connection.cursor() as cursor:
+        audit.steered(cursor, SARA, Verb.DRAIN, row.name, {"queues": ["a", "b"]}, {"queues": ["a"]})
+    assert offered() == [["drain", "resume"]] * 2
+    Worker.objects.filter(pk=worker).update(queues=[])
+    assert offered() == [["resume"]] * 2
 
 
 def test_a_drain_that_is_not_answered_at_all_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
+from jobs import steering
 from jobs.celery_app import lanes
 from jobs.store import counts, letters, stats, types
 from jobs.store.clock import reckoned
@@ -118,6 +119,7 @@ def _workers(request: HttpRequest) -> dict[str, Any]:
     leader, refusal = stats.leader_and_refusal()
     return {
         "workers": lines,
+        "drained": steering.drained([line.worker for line in lines]),
         "slots": sum(line.slots for line in lines),
         "busy": sum(len(line.running) for line in lines),
         "leader": leader,

@@ -33,6 +33,7 @@ def worker_detail(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "line": line,
         "workers": [line],
+        "drained": steering.drained([line.worker]),
         "slots": line.slots,
         "busy": len(line.running),
         "usual": types.usual(),
