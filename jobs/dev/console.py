@@ -1,10 +1,15 @@
 """What `up` prints: its own lines and those of its parts. Nobody waits for a terminal that does not read."""
 
+import os
 import queue
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
+
+from jobs.dev.places import private
 
 LIMIT = 20 * 1024 * 1024  # bytes of one log file
 
@@ -47,9 +52,13 @@ class Log:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private(path.parent)
         self._place = path.stat().st_size if path.exists() else 0
         self._rest = b""
+
+    def opened(self) -> BinaryIO:
+        """The file to append to; only its owner may read it: it holds tracebacks, and that of the preparation a password."""
+        return open(self.path, "ab", opener=_private)
 
     def new_lines(self) -> list[str]:
         """The whole lines written since the last call; a file that grew too long is put aside."""
@@ -73,7 +82,15 @@ class Log:
 
     def _put_aside(self) -> None:
         """The part keeps the file open for appending: copy, then empty it."""
-        self.path.with_suffix(".1.log").write_bytes(self.path.read_bytes())
+        with open(self.path.with_suffix(".1.log"), "wb", opener=_private) as copy:
+            copy.write(self.path.read_bytes())
         with self.path.open("r+b") as file:
             file.truncate(0)
         self._place = 0
+
+
+def _private(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags, 0o600)
+    with suppress(PermissionError):
+        os.chmod(path, 0o600)  # also where it is there already
+    return descriptor

@@ -32,7 +32,7 @@ class Part:
 
     def start(self) -> None:
         """Start it in a session of its own: Ctrl-C reaches the supervisor alone, which stops everything in order."""
-        with self.log.path.open("ab") as output:
+        with self.log.opened() as output:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.folder, env=dict(self.environ),
                 start_new_session=os.name == "posix",

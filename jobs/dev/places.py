@@ -5,6 +5,7 @@ import importlib.util
 import os
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,13 @@ def own(path: Path, mode: int = 0o700) -> None:
     if user:
         os.chown(path, user["user"], user["group"])
     path.chmod(mode)
+
+
+def private(path: Path) -> None:
+    """Make a folder that nobody else may enter; one that is there already becomes so, unless it is another user's."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(PermissionError):
+        path.chmod(0o700)
 
 
 def socket_folder(folder: Path) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import redis
 
-from jobs.dev.places import EmbeddedError, socket_folder, wheel
+from jobs.dev.places import EmbeddedError, private, socket_folder, wheel
 
 OLDEST = 7  # BLMPOP
 SETTINGS = {"port": "0", "appendonly": "yes", "appendfsync": "everysec", "save": "", "unixsocketperm": "700", "daemonize": "yes"}
@@ -18,8 +18,8 @@ SETTINGS = {"port": "0", "appendonly": "yes", "appendfsync": "everysec", "save":
 def start(folder: Path, options: Mapping[str, str] | None = None) -> tuple[str, Path]:
     """Start the server of `folder`, or find it running; returns its address and its socket. The caller holds the folder's lock."""
     path = _socket(folder)
+    private(folder)  # its append-only files, which hold the arguments of jobs, may be read by all
     if not is_running(folder):  # asked first, always: a second server on one socket starts silently and steals it
-        folder.mkdir(parents=True, exist_ok=True)
         values = {
             **SETTINGS,
             "dir": str(folder.resolve()),

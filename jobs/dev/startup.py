@@ -111,7 +111,7 @@ def _prepare(supervisor: Supervisor, data_dir: Path, environ: dict[str, str]) ->
     """Migrate and so on in a process of its own (settings are read anew there); False when told to stop meanwhile."""
     log = Log(data_dir / "logs" / "prepare.log")
     command = [sys.executable, "-m", "jobs.dev.preparation"]
-    with log.path.open("ab") as output:
+    with log.opened() as output:
         options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output, "start_new_session": os.name == "posix"}
         process = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environ, **options)
     while process.poll() is None and not supervisor.stopping.wait(0.02):

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import psutil
 import pytest
 
-from jobs.dev import embedded, places
+from jobs.dev import embedded, places, redis_server
 
 
 @pytest.fixture
@@ -59,3 +59,16 @@ def test_their_sockets_and_folders_belong_to_one_user(folder: Path) -> None:
             probe.connect(str(path))
     data = folder / "postgres" / "data"
     assert not data.is_dir() or stat.S_IMODE(data.stat().st_mode) == 0o700
+
+
+def test_the_arguments_of_jobs_that_redis_keeps_belong_to_one_user(tmp_path: Path) -> None:
+    """Its append-only files may be read by all: their folder may not be entered, nor one that an earlier version made."""
+    folder = tmp_path / "redis"
+    folder.mkdir(mode=0o755)
+    redis_server.start(folder)
+    try:
+        assert list(folder.glob("appendonlydir/*.aof"))
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    finally:
+        redis_server.stop(folder)
+        places.remove_socket_folder(tmp_path / "postgres")

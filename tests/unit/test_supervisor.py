@@ -129,6 +129,30 @@ def test_a_log_that_grew_too_long_is_put_aside(tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "x.1.log").stat().st_size == 2500
 
 
+def test_only_their_owner_reads_logs(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They hold tracebacks, and prepare.log the first password; also those that an earlier version left open."""
+    monkeypatch.setattr("jobs.dev.console.LIMIT", 10)
+    settings.BASE_DIR = tmp_path  # where the preparation finds no project, which prepare.log says
+    supervisor, console = supervised()
+    folder = tmp_path / "logs"
+    folder.mkdir(mode=0o755)
+    (folder / "prepare.log").touch(mode=0o644)
+    before = os.umask(0o022)
+    try:
+        with pytest.raises(startup.CannotStart):
+            startup._prepare(supervisor, tmp_path, {**os.environ, "DJANGO_SETTINGS_MODULE": "none"})
+        worker = part(folder, "print('a line that is too long')")
+        worker.start()
+        assert worker.process is not None
+        worker.process.wait(timeout=20)
+        worker.log.new_lines()
+    finally:
+        os.umask(before)
+        console.close()
+    modes = {path.name: f"{path.stat().st_mode & 0o777:o}" for path in (folder, *folder.iterdir())}
+    assert modes == {"logs": "700", "prepare.log": "600", "prepare.1.log": "600", "part.log": "600", "part.1.log": "600"}
+
+
 def test_only_one_holds_a_lock(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     assert not locking.is_held(path)
