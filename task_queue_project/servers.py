@@ -141,6 +141,16 @@ def connect(url: str, *, timeout: int) -> Any:
     return psycopg2.connect(**named, connect_timeout=timeout, **wanted["OPTIONS"])
 
 
+def gettext(text: str) -> str:
+    """In the project's language where Django is up, else in English."""
+    try:
+        from django.utils import translation
+
+        return translation.gettext(text)
+    except Exception:  # no Django, or settings that cannot be read: the line must come out all the same
+        return text
+
+
 def _choose(environ: Mapping[str, str], embedded: Mapping[str, str], name: str, default: str) -> tuple[str, str]:
     if environ.get(name, "").strip():
         return environ[name].strip(), name
@@ -202,25 +212,15 @@ def _line(name: str, url: str, source: str, problem: _Problem) -> str:
     parts = urlsplit(url)
     place = dict(parse_qsl(parts.query)).get("host") or unquote(parts.netloc.rpartition("@")[2]) or parts.path
     if problem.refused:
-        text = _("%(server)s at %(place)s (%(source)s) refuses: %(reason)s.")
+        text = gettext("%(server)s at %(place)s (%(source)s) refuses: %(reason)s.")
     else:
-        text = _("%(server)s does not answer at %(place)s (%(source)s): %(reason)s.")
+        text = gettext("%(server)s does not answer at %(place)s (%(source)s): %(reason)s.")
     if problem.command:
-        remedies = _("Create it with `%(command)s`, or set DATABASE_URL to another database.")
+        remedies = gettext("Create it with `%(command)s`, or set DATABASE_URL to another database.")
     else:
-        remedies = _(
+        remedies = gettext(
             "Remedies: set DATABASE_URL and REDIS_URL to servers of yours; or run `make up` or `python manage.py services start`; "
             "or start PostgreSQL on localhost:5432 with a database task_queue_db and Redis on localhost:6379."
         )
     words = {"server": name, "place": place, "source": source, "reason": problem.reason.rstrip("."), "command": problem.command}
     return f"{text} {remedies}" % words
-
-
-def _(text: str) -> str:
-    """In the project's language where Django is up, else in English."""
-    try:
-        from django.utils.translation import gettext
-
-        return gettext(text)
-    except Exception:  # no Django, or settings that cannot be read: the line must come out all the same
-        return text

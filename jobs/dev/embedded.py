@@ -1,15 +1,19 @@
 """The embedded servers of a data folder: start them together, find them again, stop them."""
 
 import json
-from collections.abc import Collection, Mapping
+import subprocess
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.dev import locking, postgres, redis_server
-from jobs.dev.places import remove_socket_folder
+from jobs.dev.places import EmbeddedError, late, remove_socket_folder
 from task_queue_project.servers import STATE_FILE, running_embedded
+from task_queue_project.servers import gettext as _
 
 BOTH = ("DATABASE_URL", "REDIS_URL")
+PATIENCE = 90.0  # seconds for another start or stop of the same servers to end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +27,14 @@ class Options:
 def start(data_dir: Path, *, wanted: Collection[str] = BOTH, keep: bool = False, options: Options | None = None) -> dict[str, str]:
     """Start what is wanted and does not run; returns addresses by variable. `keep`: it outlives `up`. Raises EmbeddedError."""
     options = options or Options()
-    with locking.held(data_dir / "services.lock", wait=90):
+    with _alone(data_dir):
         started = {}
         if "DATABASE_URL" in wanted:
             started["DATABASE_URL"] = postgres.start(data_dir / "postgres", options.postgres)
         if "REDIS_URL" in wanted:
             started["REDIS_URL"] = redis_server.start(data_dir / "redis", options.redis)
         state = _state(data_dir)
-        addresses = {name: address for name, (address, _) in started.items()}
+        addresses = {name: address for name, (address, _path) in started.items()}
         sockets = {name: str(path) for name, (_, path) in started.items()}
         # Those that a person started by hand stay kept when `up` starts beside them.
         kept = bool(state.get("keep")) and bool(running_embedded(data_dir))
@@ -49,8 +53,8 @@ def is_kept(data_dir: Path) -> bool:
 
 
 def stop(data_dir: Path) -> None:
-    """Stop both servers and forget them; nothing happens where none runs."""
-    with locking.held(data_dir / "services.lock", wait=90):
+    """Stop both servers and forget them; nothing happens where none runs. Raises EmbeddedError."""
+    with _alone(data_dir):
         if (data_dir / "redis").is_dir():
             redis_server.stop(data_dir / "redis")
         if (data_dir / "postgres").is_dir():
@@ -58,6 +62,18 @@ def stop(data_dir: Path) -> None:
         (data_dir / STATE_FILE).unlink(missing_ok=True)
         if (data_dir / "postgres").is_dir():
             remove_socket_folder(data_dir / "postgres")
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    lock = data_dir / "services.lock"
+    try:
+        with locking.held(lock, wait=PATIENCE):
+            yield
+    except locking.Busy as error:
+        raise EmbeddedError(_("another process starts or stops these servers (it holds %(lock)s)") % {"lock": lock}) from error
+    except subprocess.TimeoutExpired as error:
+        raise late(error) from error
 
 
 def _state(data_dir: Path) -> dict[str, object]:

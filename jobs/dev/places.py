@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from task_queue_project.servers import gettext as _
+
 
 class EmbeddedError(Exception):
     """An embedded server cannot be started; the message says why and what helps."""
@@ -37,11 +39,17 @@ def run(*command: str | Path, timeout: float = 60) -> None:
         try:
             code = subprocess.run([str(part) for part in command], timeout=timeout, check=False, **options, **unprivileged()).returncode
         except subprocess.TimeoutExpired as error:
-            raise EmbeddedError(f"{Path(command[0]).name} took longer than {timeout:.0f} s") from error
+            raise late(error) from error
         if code:
             errors.seek(0)
             lines = errors.read().decode(errors="replace").strip().splitlines() or [f"exit {code}"]
             raise EmbeddedError(f"{Path(command[0]).name}: {lines[-1]}")
+
+
+def late(error: subprocess.TimeoutExpired) -> EmbeddedError:
+    """The error to raise for a program that did not end in time."""
+    program = Path(error.cmd[0]).name
+    return EmbeddedError(_("%(program)s took longer than %(seconds)d s") % {"program": program, "seconds": error.timeout})
 
 
 def can(test: str, path: Path) -> bool:

@@ -47,7 +47,10 @@ def run(on_ready: Callable[[], bool] = lambda: True) -> int:
         supervisor = Supervisor(console=console, parts=[], token=processes.new_token(data_dir), grace=_grace() + ENDS)
         stack.callback(processes.forget, data_dir)
         supervisor.watch_signals()
-        return _run(supervisor, data_dir, on_ready)
+        try:
+            return _run(supervisor, data_dir, on_ready)
+        except (EmbeddedError, servers.Unreachable) as error:
+            raise CannotStart(str(error)) from error
 
 
 def _run(supervisor: Supervisor, data_dir: Path, on_ready: Callable[[], bool]) -> int:
@@ -62,8 +65,6 @@ def _run(supervisor: Supervisor, data_dir: Path, on_ready: Callable[[], bool]) -
             supervisor.on_ready = lambda: _announce(supervisor.console) or on_ready()
             return supervisor.run()
         return 0  # told to stop before anything ran
-    except (EmbeddedError, servers.Unreachable) as error:
-        raise CannotStart(str(error)) from error
     finally:
         supervisor.stop()
         if wanted and not embedded.is_kept(data_dir):
