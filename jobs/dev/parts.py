@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from django.utils.translation import gettext as _
+
 from jobs.dev.console import Log
 
 GIVE_UP = 5  # deaths before it was ever ready
@@ -62,8 +64,9 @@ class Part:
         self.deaths += 1
         self.delay = 1.0 if now - self.started > STEADY else min(LONGEST_DELAY, self.delay * 2)
         self.due = now + self.delay
-        return f"{self.name} ended ({_how(code)}), starting it again in {self.delay:.0f} s"
+        words = {"part": self.name, "how": _how(code), "seconds": round(self.delay)}
+        return _("%(part)s ended (%(how)s), starting it again in %(seconds)d s") % words
 
 
 def _how(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit {code}"
+    return (_("signal %(number)d") if code < 0 else _("exit %(number)d")) % {"number": abs(code)}

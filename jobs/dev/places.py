@@ -42,7 +42,7 @@ def run(*command: str | Path, timeout: float = 60) -> None:
             raise late(error) from error
         if code:
             errors.seek(0)
-            lines = errors.read().decode(errors="replace").strip().splitlines() or [f"exit {code}"]
+            lines = errors.read().decode(errors="replace").strip().splitlines() or [_("exit %(number)d") % {"number": code}]
             raise EmbeddedError(f"{Path(command[0]).name}: {lines[-1]}")
 
 
@@ -80,7 +80,7 @@ def socket_folder(folder: Path) -> Path:
     path = (base if len(os.fsencode(base)) < 60 else Path("/tmp")) / name
     path.mkdir(mode=0o700, exist_ok=True)
     if path.is_symlink() or path.stat().st_uid not in (os.geteuid(), unprivileged().get("user")):
-        raise EmbeddedError(f"{path} belongs to another user: remove it")
+        raise EmbeddedError(_("%(path)s belongs to another user: remove it") % {"path": path})
     own(path)
     return path
 

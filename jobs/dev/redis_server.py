@@ -10,6 +10,7 @@ from pathlib import Path
 import redis
 
 from jobs.dev.places import EmbeddedError, private, socket_folder, wheel
+from task_queue_project.servers import gettext as _
 
 OLDEST = 7  # BLMPOP
 SETTINGS = {"port": "0", "appendonly": "yes", "appendfsync": "everysec", "save": "", "unixsocketperm": "700", "daemonize": "yes"}
@@ -81,7 +82,7 @@ def program() -> Path:
         folder = wheel(package)
         if folder and (folder / "bin" / name).exists():
             return folder / "bin" / name
-    raise EmbeddedError("Redis is not installed here: install redis-server 7 or later, or set REDIS_URL")
+    raise EmbeddedError(_("Redis is not installed here: install redis-server 7 or later, or set REDIS_URL"))
 
 
 def _version(path: str) -> int:
@@ -94,5 +95,5 @@ def _await(folder: Path) -> None:
     deadline = time.monotonic() + 30  # a long append-only file is loaded first
     while not is_running(folder):
         if time.monotonic() > deadline:
-            raise EmbeddedError(f"Redis does not start; see {folder / 'server.log'}")
+            raise EmbeddedError(_("Redis does not start; see %(path)s") % {"path": folder / "server.log"})
         time.sleep(0.01)

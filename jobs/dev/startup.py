@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from jobs.dev import embedded, locking, processes
 from jobs.dev.console import Console, Log
@@ -39,11 +41,12 @@ def run(on_ready: Callable[[], bool] = lambda: True) -> int:
         try:
             stack.enter_context(locking.held(data_dir / "up.lock", wait=0))
         except locking.Busy:
-            raise CannotStart(f"it is running already in {data_dir} (process {processes.recorded(data_dir)[0]})") from None
-        _end_leftovers(data_dir)
-        _require_free_port(settings.PORT)
+            words = {"folder": data_dir, "pid": processes.recorded(data_dir)[0]}
+            raise CannotStart(_("it is running already in %(folder)s (process %(pid)d)") % words) from None
         console = Console()
         stack.callback(console.close)
+        _end_leftovers(console, data_dir)
+        _require_free_port(settings.PORT)
         supervisor = Supervisor(console=console, parts=[], token=processes.new_token(data_dir), grace=_grace() + ENDS)
         stack.callback(processes.forget, data_dir)
         supervisor.watch_signals()
@@ -71,12 +74,17 @@ def _run(supervisor: Supervisor, data_dir: Path, on_ready: Callable[[], bool]) -
             embedded.stop(data_dir)
 
 
-def _end_leftovers(data_dir: Path) -> None:
+def _end_leftovers(console: Console, data_dir: Path) -> None:
     """After kill -9 of a supervisor its parts may still run; they would hold the port and the jobs."""
     pid, token = processes.recorded(data_dir)
     count = processes.end_family(token, patience=5)
     if count:
-        print(f"up: ended {count} processes that an earlier start (process {pid}) left behind", flush=True)
+        line = ngettext(
+            "ended %(count)d process that an earlier start (process %(pid)d) left behind",
+            "ended %(count)d processes that an earlier start (process %(pid)d) left behind",
+            count,
+        )
+        console.say("up: " + line % {"count": count, "pid": pid})
 
 
 def _require_free_port(port: int) -> None:
@@ -86,7 +94,8 @@ def _require_free_port(port: int) -> None:
         try:
             probe.bind((HOST, port))
         except (OSError, OverflowError) as error:
-            raise CannotStart(f"port {port} cannot be used ({error}): set PORT to another one") from error
+            words = {"port": port, "error": error}
+            raise CannotStart(_("port %(port)d cannot be used (%(error)s): set PORT to another one") % words) from error
 
 
 def _environment(addresses: dict[str, str], token: str) -> dict[str, str]:
@@ -114,6 +123,8 @@ def _prepare(supervisor: Supervisor, data_dir: Path, environ: dict[str, str]) ->
     command = [sys.executable, "-m", "jobs.dev.preparation"]
     with log.opened() as output:
         options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output, "start_new_session": os.name == "posix"}
+        # What it says may be Arabic, and the log is read as UTF-8, whatever the system's encoding is.
+        environ = {**environ, "PYTHONIOENCODING": "utf-8"}
         process = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environ, **options)
     while process.poll() is None and not supervisor.stopping.wait(0.02):
         pass
@@ -122,7 +133,8 @@ def _prepare(supervisor: Supervisor, data_dir: Path, environ: dict[str, str]) ->
         process.wait(timeout=10)
     lines = log.new_lines()
     if process.returncode and not supervisor.stopping.is_set():
-        raise CannotStart(f"preparing failed: {lines[-1] if lines else process.returncode} (all of it: {log.path})")
+        words = {"reason": lines[-1] if lines else process.returncode, "path": log.path}
+        raise CannotStart(_("preparing failed: %(reason)s (all of it: %(path)s)") % words)
     for line in lines:
         supervisor.console.say(f"up: {line}")
     return not supervisor.stopping.is_set()
@@ -223,7 +235,8 @@ def _revive(supervisor: Supervisor, data_dir: Path, wanted: list[str]) -> None:
     missing = set(wanted) - set(embedded.running(data_dir))
     if not missing or supervisor.stopping.is_set():
         return
-    supervisor.console.say(f"up: {' and '.join(sorted(_SERVER_NAMES[name] for name in missing))} ended, starting it again")
+    for name in sorted(missing):
+        supervisor.console.say("up: " + _("%(server)s ended, starting it again") % {"server": _SERVER_NAMES[name]})
     try:
         embedded.start(data_dir, wanted=wanted)
     except EmbeddedError as error:

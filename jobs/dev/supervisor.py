@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from jobs.dev import processes
 from jobs.dev.console import Console
 from jobs.dev.parts import Part
@@ -64,7 +66,8 @@ class Supervisor:
             time.sleep(0.05)
         for name, process in living.items():
             if process.poll() is None:
-                self.console.say(f"up: {name} did not end within {self.grace:.0f} s: killed")
+                words = {"part": name, "seconds": round(self.grace)}
+                self.console.say("up: " + _("%(part)s did not end within %(seconds)d s: killed") % words)
                 process.kill()
             process.wait(timeout=5)
         processes.end_family(self.token, patience=1)
@@ -79,7 +82,8 @@ class Supervisor:
                 self.console.say(f"{part.name} | {line}")
 
     def _give_up(self, part: Part) -> int:
-        self.console.say(f"up: {part.name} died {part.deaths} times before it was ever ready. Its last lines:")
+        words = {"part": part.name, "count": part.deaths}
+        self.console.say("up: " + _("%(part)s died %(count)d times before it was ever ready. Its last lines:") % words)
         for line in part.log.last_lines(20):
             self.console.say(f"  {line}")
         return 1

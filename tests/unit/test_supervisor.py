@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 from jobs.dev import locking, processes, startup
 from jobs.dev.console import Console, Log
@@ -34,8 +35,9 @@ def supervised(*parts: Part, token: str = "none", grace: float = 5) -> tuple[Sup
 def test_it_gives_up_a_part_that_never_gets_ready(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = part(tmp_path, "import sys; print('the reason'); sys.exit(3)")
     supervisor, console = supervised(broken)
-    assert supervisor.run() == 1
-    supervisor.stop()
+    with translation.override("en"):
+        assert supervisor.run() == 1
+        supervisor.stop()
     console.close()
     printed = capsys.readouterr().out
     assert broken.deaths == GIVE_UP
