@@ -38,6 +38,7 @@ OURS = {
     "Heart": "jobs.worker.heart:Heart",
     "Tasks": "jobs.worker.fetching_elsewhere:Tasks",
 }
+PREFORK = "celery.concurrency.prefork"
 UNKNOWN_FOR = 60.0  # seconds before a job whose task nobody knows is buried
 _KNOWN = """SELECT EXISTS (SELECT 1 FROM jobs_worker
  WHERE id <> %s AND tasks::jsonb @> to_jsonb(%s::text) AND queues::jsonb @> to_jsonb(%s::text))"""
@@ -107,8 +108,8 @@ class Consumer(celery.worker.consumer.Consumer):
         return conn
 
     def cancel_active_requests(self) -> None:
-        """Celery's; under gevent nothing may wait in a signal's handler, and the engine's stop gives the jobs back."""
-        if getattr(self.controller, "admission", None) is None:
+        """Celery's under prefork, which ends the children. The other pools cannot end a job so, and the engine's stop gives it back."""
+        if self.controller.pool_cls.__module__ == PREFORK:
             super().cancel_active_requests()
 
     def stop(self) -> None:

@@ -100,7 +100,8 @@ class Watchdog:
             self._end("the worker was told to stop, and something in it does not end", [], held)
         elif late > 0:
             for outcome in held:
-                if outcome.body.thread == _main_thread() and outcome.body.greenlet is None:  # solo: it keeps the worker from stopping
+                # Solo: it keeps the worker from stopping. Threads: the handler of SIGQUIT waits for the pool's.
+                if outcome.body.greenlet is None and (self.is_cold or outcome.body.thread == _main_thread()):
                     settle.release(outcome)
                     outcome.body.throw(JobInterrupted)
 

@@ -22,13 +22,15 @@ def _tasks() -> None:
 
 
 @pytest.mark.parametrize("how", ["SIGQUIT", "Ctrl-C twice"])
-@pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("pool", ["gevent", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("prefork", "threads", "solo"))])
 def test_what_runs_is_given_back_at_once(tmp_path: Path, pool: str, how: str) -> None:
     log = tmp_path / "log"
     soft = settings_of(CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT=20) if pool == "gevent" else {}
-    with running_worker(log, "-E", pool=pool, **soft) as worker:
-        ids = enqueue_many("t.nap", [((60,), {})] * 4)
-        until(lambda: Job.objects.filter(id__in=ids, status="running").count() == 4, timeout=20)
+    slots = 1 if pool == "solo" else 4
+    with running_worker(log, "-E", pool=pool, slots=slots, **soft) as worker:
+        # A thread hears of it once it is back from a call of C.
+        ids = enqueue_many("t.longest_gap" if pool == "threads" else "t.nap", [((60,), {})] * slots)
+        until(lambda: Job.objects.filter(id__in=ids, status="running").count() == slots, timeout=20)
         if how == "SIGQUIT":
             worker.send_signal(signal.SIGQUIT)
         else:
