@@ -1,7 +1,7 @@
 """kombu's connections, but `celery purge` reaches the rows: what it takes out of a queue is cancelled, not sent again.
 
-And those of a worker that was told to stop wait no longer for a Redis that hangs: Celery's loop asks it several things, one after the
-other, before it looks whether it shall stop.
+Those of a worker go on without a channel that the ACL of Redis keeps from them. Those of one that was told to stop wait no longer for
+a Redis that hangs: Celery's loop asks it several things, one after the other, before it looks whether it shall stop.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from typing import Any, Final
 import kombu
 from django.db import connections, transaction
 from kombu.connection import ConnectionPool
+from redis.exceptions import NoPermissionError
 
 from jobs.conf import configuration
 from jobs.store import interventions
@@ -24,7 +25,12 @@ def _never() -> bool:
     return False
 
 
+def _nothing(channel: Any, error: Exception) -> bool:
+    return False
+
+
 is_stopping: Callable[[], bool] = _never  # a worker's process puts its own here
+may_lack: Callable[[Any, Exception], bool] = _nothing  # and here: whether it goes on without what this channel subscribes to
 
 
 class Connection(kombu.Connection):
@@ -71,6 +77,13 @@ def _with_rows(transport: Any) -> Any:
             cancelled = purge(queue)
             super()._purge(queue)  # their messages; should one be left, its claim is refused
             return cancelled
+
+        def _receive_one(self, c: Any) -> Any:
+            try:
+                return super()._receive_one(c)
+            except NoPermissionError as error:  # the answer to PSUBSCRIBE
+                if not may_lack(self, error):
+                    raise
 
         def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
             found: dict[str, Any] = super()._connparams(asynchronous=asynchronous)

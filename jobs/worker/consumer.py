@@ -25,7 +25,7 @@ from jobs.domain.complaint import Complaint
 from jobs.store import transitions
 from jobs.store.engine import unless_locked
 from jobs.store.transitions import Failure, Run
-from jobs.worker import farewell, foreign, stopping, unreadable
+from jobs.worker import farewell, foreign, remote_control, stopping, unreadable
 from jobs.worker.fetching import fetch_loop
 from jobs.worker.popper import PAUSE_S
 from jobs.worker.rate_limits import Turns
@@ -86,7 +86,8 @@ class Consumer(celery.worker.consumer.Consumer):
         self.waiting = Complaint(logger, "waiting for Redis", logging.ERROR)
         self.away = Complaint(logger, "Redis does not answer, what runs goes on", logging.ERROR)
         self.refusing = Complaint(logger, "Redis gives no messages, what runs goes on", logging.ERROR)
-        transport.is_stopping = stopping.is_told
+        self.unheard = Complaint(logger, "what other programs tell all workers is not heard, jobs run all the same")
+        transport.is_stopping, transport.may_lack = stopping.is_told, self._may_lack
         for signal in OFTEN:
             signal.use_caching = True
         self.turns: dict[str, Turns] = defaultdict(Turns)  # of tasks with a rate limit
@@ -106,6 +107,13 @@ class Consumer(celery.worker.consumer.Consumer):
         conn.ensure_connection(told, interval_start=2 * PAUSE_S, interval_step=0, callback=state.maybe_shutdown)
         self.first_connection_attempt = False
         return conn
+
+    def _may_lack(self, channel: Any, error: Exception) -> bool:
+        """Gossip and remote control, where they listen on the connection that also brings the jobs: by it all would end."""
+        if channel.connection.client is not self.connection:
+            return False
+        self.unheard.say(remote_control.refusal(channel, error))
+        return True
 
     def cancel_active_requests(self) -> None:
         """Celery's under prefork, which ends the children. The other pools cannot end a job so, and the engine's stop gives it back."""

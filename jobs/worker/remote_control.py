@@ -1,4 +1,4 @@
-"""Celery's remote control under gevent, on a connection that is made anew whenever Redis was away."""
+"""Celery's remote control under gevent, on a connection that is made anew whenever Redis was away, and what a refusing ACL lacks."""
 
 import logging
 import threading
@@ -13,6 +13,16 @@ from jobs.domain.complaint import Complaint
 
 logger = logging.getLogger("jobs.worker")
 PAUSE_S = 0.5
+
+
+def refusal(channel: Any, error: Exception) -> PermissionError:
+    """What Redis says to the subscription of a channel of kombu's, and what would mend it."""
+    topics = [channel._get_subscribe_topic(queue) for queue in channel.active_fanout_queues]
+    return _remedy(error, *(f"{configuration().key_prefix}{topic}" for topic in topics))
+
+
+def _remedy(error: Exception, *channels: str) -> PermissionError:
+    return PermissionError(f"{error}; its Redis user needs {' '.join(f'&{channel}' for channel in channels)}")
 
 
 class Box(gPidbox):
@@ -31,7 +41,7 @@ class Box(gPidbox):
                 try:
                     self._listen(c, shutdown)
                 except NoPermissionError as error:
-                    self.refused.say(PermissionError(f"{error}; its Redis user needs &{self._channel()}"))
+                    self.refused.say(_remedy(error, self._channel()))
                     shutdown.wait(PAUSE_S)
                 except (*c.connection_errors, *c.channel_errors, RuntimeError) as error:  # redis-py's, without a subscription
                     self.refused.say(error)
