@@ -37,6 +37,7 @@ from jobs.worker.watch import Watch
 from jobs.worker.watchdog import Watchdog
 
 logger = logging.getLogger("jobs.worker")
+TELL_S = 1.0  # after the grace, for an errback that a worker has called
 POOLS: Final = {f"celery.concurrency.{name}": name for name in ("gevent", "prefork", "thread", "solo")}
 
 
@@ -250,7 +251,7 @@ class Engine(bootsteps.StartStopStep):
             worker.engine.write(lambda cursor, run=run: transitions.release(cursor, run, failure=settle.INTERRUPTED))
         if _pool(worker) == "prefork":
             worker.pool.terminate()
-        self.watch.stop()
+        self.watch.stop(TELL_S if stopping.is_cold() else max(end - time.monotonic(), 0.0) + TELL_S)
         worker.engine.registration.leave()
         worker.engine.close()
         connections.close_all()  # of this thread, in which a solo pool runs its tasks: a test's worker ends without its process

@@ -52,9 +52,9 @@ class Watch:
         self.bell, self.rope = socket.socketpair()  # the one is waited for together with the lock's connection, the other pulled to stop
         self.thread.start()
 
-    def stop(self) -> None:
-        """Look no more; when this returns the lock is not taken again."""
-        end = time.monotonic() + STOP_S
+    def stop(self, patience: float = STOP_S) -> None:
+        """Look no more; when this returns the lock is not taken again. `patience`: seconds for what is just told, else told elsewhere."""
+        end = time.monotonic() + min(patience, STOP_S)
         self.stopping.set()
         with suppress(OSError):  # it was stopped before
             self.rope.send(b"\0")

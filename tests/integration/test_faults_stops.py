@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from django.db import connection
 
 from jobs import enqueue
 from jobs.models import Attempt, Job
+from jobs.worker.ending import SOFTWARE
 from tests.own_redis import OwnRedis
 from tests.waiting import until
 from tests.workers import running_worker
@@ -32,6 +34,25 @@ def ends_well(worker: Any, pool: str) -> None:
     told = time.monotonic()
     assert worker.wait(60) == 0
     assert time.monotonic() - told < GRACE[pool] + 5 * LOADED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("pool", "code"), [("gevent", SOFTWARE), ("prefork", 0)])
+def test_an_errback_that_takes_its_time_is_left_to_another_worker(tmp_path: Path, pool: str, code: int) -> None:
+    """Under gevent its job's own greenlet calls it, and ends with the process."""
+    log = tmp_path / "log"
+    with running_worker(log, pool=pool, slots=2, JOBS_SHUTDOWN_GRACE=str(GRACE["gevent"])) as worker:
+        job = current_app.tasks["t.permanent"].apply_async(link_error=current_app.tasks["t.note_late"].s())
+        until(lambda: "errback begins" in log.read_text())
+        worker.send_signal(signal.SIGTERM)
+        told = time.monotonic()
+        assert worker.wait(60) == code
+        assert time.monotonic() - told < GRACE["gevent"] + 5 * LOADED
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM jobs_aftermath JOIN jobs_job ON id = job_id WHERE task_id = %s AND status = 'failed'", [job.id]
+        )
+        assert cursor.fetchone() == (1,), "it will be called again"
 
 
 @pytest.mark.parametrize("pool", ["gevent", *(pytest.param(pool, marks=pytest.mark.chaos) for pool in ("prefork", "threads", "solo"))])

@@ -1,6 +1,7 @@
 """Tasks that end in ways few think of."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -106,6 +107,13 @@ def backs_off() -> None:
 @shared_task(name="t.backs_off_by_chance", autoretry_for=(ConnectionError,), retry_backoff=True, max_retries=1)
 def backs_off_by_chance() -> None:
     raise ConnectionError("away")
+
+
+@shared_task(name="t.note_late")
+def note_late(request: Any, exc: BaseException, traceback: Any) -> None:
+    """An errback that takes its time."""
+    get_task_logger(__name__).warning("errback begins")
+    time.sleep(30)
 
 
 @shared_task(name="t.sets_errbacks", bind=True)
