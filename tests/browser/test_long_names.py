@@ -113,7 +113,7 @@ def test_nothing_is_wider_than_its_place(page: Page, width: int) -> None:
 SPACED = "document.documentElement.style.cssText = 'letter-spacing: .12em; word-spacing: .16em; line-height: 1.5'"  # as WCAG 1.4.12 has it
 
 
-@pytest.mark.parametrize("language", ["ar", "en"])
+@pytest.mark.parametrize("language", ["ar", pytest.param("en", marks=pytest.mark.slow)])
 def test_the_bar_holds_the_name_of_who_looks_at_every_width(page: Page, language: str) -> None:
     get_user_model().objects.update(username=USER)
     page.goto("/jobs/create/")
@@ -128,7 +128,7 @@ def test_the_bar_holds_the_name_of_who_looks_at_every_width(page: Page, language
     expect(page.locator(".menu-box").get_by_text(USER)).to_be_visible()
 
 
-@pytest.mark.parametrize("language", ["ar", "en"])
+@pytest.mark.parametrize("language", ["ar", pytest.param("en", marks=pytest.mark.slow)])
 def test_the_table_of_queues_stays_in_its_card(page: Page, language: str) -> None:
     wrong = []
     with played():
