@@ -5,18 +5,24 @@ import typing
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from traceback import walk_tb
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+from weakref import WeakSet
 
-from celery import current_app
+from celery import Celery, current_app
 
 from jobs import destinations, given
+
+_imported: Final[WeakSet[Celery]] = WeakSet()  # the apps whose task modules are there
 
 
 def job_types() -> dict[str, Any]:
     """Every registered task but Celery's own, by name."""
-    current_app.loader.import_default_modules()
-    current_app.finalize(auto=True)
-    return {name: task for name, task in sorted(current_app.tasks.items()) if not name.startswith("celery.")}
+    app = current_app._get_current_object()
+    if app not in _imported:  # once: Celery sets Django up anew each time, its logging too, and runs all checks
+        app.loader.import_default_modules()
+        _imported.add(app)
+    app.finalize(auto=True)
+    return {name: task for name, task in sorted(app.tasks.items()) if not name.startswith("celery.")}
 
 
 def get(name: str) -> Any | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from celery.signals import import_modules
 
 from jobs import registry
 from jobs.integrations import coroutines
@@ -87,3 +88,19 @@ def test_an_annotation_that_is_no_type_costs_the_types_and_nothing_else(annotati
         assert str(registry.signature(made).parameters["count"].annotation) == annotation
     finally:
         current_app.tasks.pop(made.name)
+
+
+def test_the_task_modules_are_imported_once_however_often_the_types_are_asked_for() -> None:
+    registry.job_types()
+    sent = []
+
+    def noted(**given: Any) -> None:
+        sent.append(given)
+
+    import_modules.connect(noted)
+    try:
+        assert "jobs.tasks.sleep" in registry.job_types()
+        assert registry.get("no.such.task") is None
+    finally:
+        import_modules.disconnect(noted)
+    assert sent == []
