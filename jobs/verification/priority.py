@@ -24,6 +24,7 @@ TASK: Final = "jobs.tasks.sleep"
 MARK: Final = "test_priority_concurrency #"
 TOLERANCE: Final = timedelta(seconds=1)  # for a slot to be filled again
 GRACE: Final = timedelta(milliseconds=250)  # for what was just due, between several workers; for all slots to be filled once
+TOGETHER: Final = timedelta(milliseconds=50)  # between starts of those that claim side by side: each takes its message in order
 BY: Final = Actor(name="manage.py test_priority_concurrency", source=Source.COMMAND)
 
 
@@ -62,11 +63,14 @@ def judge(ids: Sequence[int], expect: int) -> Verdict:
     if unfinished:
         return Verdict(facts=[], problems=[_("not completed: %(ids)s") % {"ids": ", ".join(map(str, unfinished))}])
     own = own_runs(ids)
-    return verdict(own, other_runs(own), expect)
+    return verdict(own, other_runs(own), expect, side_by_side=_claim_side_by_side({run.worker for run in own}))
 
 
-def verdict(own: Sequence[Run], others: Sequence[Run], expect: int) -> Verdict:
-    """Judge the runs of the test; those of other jobs count as busy slots on the same workers."""
+def verdict(own: Sequence[Run], others: Sequence[Run], expect: int, *, side_by_side: bool = False) -> Verdict:
+    """Judge the runs of the test; those of other jobs count as busy slots on the same workers.
+
+    `side_by_side`: the slots of a worker claim for themselves, so that two that took their messages in order may start in another.
+    """
     if not own:
         return Verdict(facts=[], problems=[_("no run was recorded")])
     workers = {run.worker for run in own}
@@ -74,7 +78,8 @@ def verdict(own: Sequence[Run], others: Sequence[Run], expect: int) -> Verdict:
     first = min(run.started_at for run in own)
     waiting = [replace(run, due_at=max(run.due_at, first)) for run in every]  # how fast the first starts is not judged here
     peaks = rules.at_once(every)
-    pairs = rules.inversions(own, rules.ZERO if len(workers) == 1 else GRACE)
+    alone = len(workers) == 1
+    pairs = rules.inversions(own, rules.ZERO if alone else GRACE, TOGETHER if side_by_side or not alone else rules.ZERO)
     facts = [_("worker %(worker)d: at most %(peak)d at once") % {"worker": worker, "peak": peak} for worker, peak in peaks.items()]
     facts.append(_("inversions: %(number)d") % {"number": len(pairs)})
     problems = [_("job %(id)d started while %(expect)d others ran: %(run)s") % _row(run, expect) for run in rules.crowded(every, expect)]
@@ -114,6 +119,11 @@ def other_runs(own: Sequence[Run]) -> list[Run]:
 
 def _other(id: int, started_at: datetime, finished_at: datetime, worker: int) -> Run:
     return Run(id=id, priority=0, run_at=started_at, due_at=started_at, started_at=started_at, finished_at=finished_at, worker=worker)
+
+
+def _claim_side_by_side(workers: set[int]) -> bool:
+    """Whether one of them has children or threads; under gevent one connection claims for all slots."""
+    return Worker.objects.filter(id__in=workers, pool__in=["prefork", "thread"]).exists()
 
 
 def _parents() -> dict[int, int]:

@@ -112,13 +112,16 @@ def unreached(runs: Sequence[Run], expect: int, tolerance: timedelta) -> list[Id
     return found
 
 
-def inversions(runs: Sequence[Run], grace: timedelta = ZERO, limit: int = 20) -> list[tuple[Run, Run]]:
-    """Up to `limit` pairs (B, A): B started although A outranks it, had been due longer than `grace`, and started later."""
+def inversions(runs: Sequence[Run], grace: timedelta = ZERO, together: timedelta = ZERO, limit: int = 20) -> list[tuple[Run, Run]]:
+    """Up to `limit` pairs (B, A): B started although A outranks it, had been due longer than `grace`, and started later.
+
+    Starts that lie no more than `together` apart are of the same moment.
+    """
     ordered = sorted(runs, key=lambda run: run.started_at)
     found = []
     for index, early in enumerate(ordered):
         for late in ordered[index + 1 :]:
-            if late.started_at > early.started_at and late.outranks(early) and late.due_at + grace < early.started_at:
+            if late.started_at > early.started_at + together and late.outranks(early) and late.due_at + grace < early.started_at:
                 found.append((early, late))
                 if len(found) == limit:
                     return found

@@ -115,6 +115,15 @@ def test_the_grace_excuses_a_job_that_was_just_inserted() -> None:
     assert len(rules.inversions(runs)) == 1
 
 
+def test_slots_that_claim_side_by_side_may_start_some_milliseconds_in_another_order_and_no_more() -> None:
+    def started(apart: float) -> list[Run]:
+        return [run(1, 1 + apart, 3, priority=9), run(2, 1, 3, priority=8)]
+
+    assert verdict(started(0.019), [], 2, side_by_side=True).problems == []
+    assert verdict(started(0.019), [], 2).problems != [], "one connection claims for all"
+    assert verdict(started(0.06), [], 2, side_by_side=True).problems != []
+
+
 @given(st.lists(st.tuples(st.integers(0, 9), st.floats(0, 100)), max_size=20))
 def test_runs_in_order_have_no_inversion(parts: list[tuple[int, float]]) -> None:
     in_order = sorted(enumerate(parts), key=lambda item: (-item[1][0], item[0]))
