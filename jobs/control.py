@@ -155,9 +155,9 @@ def reprocess(
     return _revive(Verb.REPROCESS, ids, by, verb, reason, arguments or ())
 
 
-def restore(ids: Sequence[int], by: str | Actor) -> Report:
+def restore(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> Report:
     """Let cancelled jobs that had been waiting wait again as before: due when they were, with the attempts they had."""
-    return _revive(Verb.RESTORE, ids, by, interventions.restore, "")
+    return _revive(Verb.RESTORE, ids, by, interventions.restore, reason)
 
 
 def _revive(

@@ -106,7 +106,7 @@ class JobAdmin(ListAdmin):
     sortable_by = ("number",)  # any other order would sort the whole table
     list_select_related = False
     action_form = ActionForm
-    actions = ("reprocess_jobs", "cancel_jobs", "reorder_jobs", "move_jobs", "fail_completed_jobs", "delete_jobs")
+    actions = ("reprocess_jobs", "cancel_jobs", "restore_jobs", "reorder_jobs", "move_jobs", "fail_completed_jobs", "delete_jobs")
 
     def get_search_results(self, request: HttpRequest, queryset: Rows, search_term: str) -> tuple[Rows, bool]:
         """As the desk finds them: by number or Celery id, or by words of name, arguments and errors without what is hidden in them."""
@@ -213,6 +213,10 @@ class JobAdmin(ListAdmin):
     @admin.action(description=_("Cancel"), permissions=["control"])
     def cancel_jobs(self, request: HttpRequest, rows: Rows) -> None:
         say(request, "cancel", control.cancel(ids(rows), by=admin_actor(request), reason=reason_of(request)))
+
+    @admin.action(description=_("Take the cancelling back"), permissions=["control"])
+    def restore_jobs(self, request: HttpRequest, rows: Rows) -> None:
+        say(request, "restore", control.restore(ids(rows), by=admin_actor(request), reason=reason_of(request)))
 
     @admin.action(description=_("Change the priority…"), permissions=["control"])
     def reorder_jobs(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:

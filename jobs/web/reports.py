@@ -43,6 +43,8 @@ def done_text(action: str, number: int) -> str:
                 "Cancelling was asked for %(number)s running jobs; they may still complete.",
                 number,
             )
+        case "restore":
+            text = ngettext("%(number)s job is put back as it was.", "%(number)s jobs are put back as they were.", number)
         case "reprocess":
             text = ngettext("%(number)s job will run again.", "%(number)s jobs will run again.", number)
         case "priority":

@@ -63,6 +63,7 @@ urlpatterns = [
     path("jobs/audit/", audit.audit_list, name="audit"),
     path("jobs/<jobs_number:pk>/", job.job_detail, name="detail"),
     path("jobs/<jobs_number:pk>/cancel/", job.job_cancel, name="cancel"),
+    path("jobs/<jobs_number:pk>/restore/", job.job_restore, name="restore"),
     path("jobs/<jobs_number:pk>/reprocess/", job.job_reprocess, name="reprocess"),
     path("jobs/<jobs_number:pk>/priority/", job.job_priority, name="priority"),
     path("preferences/", preferences.preferences, name="preferences"),

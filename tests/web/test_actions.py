@@ -45,7 +45,7 @@ def test_the_page_cancels_reorders_and_reprocesses(staff: Client) -> None:
     assert (entry.resolution, entry.notify_after) == ("reprocessed", None)
 
 
-@pytest.mark.parametrize("verb", ["cancel", "reprocess", "priority"])
+@pytest.mark.parametrize("verb", ["cancel", "restore", "reprocess", "priority"])
 def test_nothing_is_changed_by_get(staff: Client, verb: str) -> None:
     job, before = job_in("pending"), list(Job.objects.values())
     answer = staff.get(f"/jobs/{job.id}/{verb}/?priority=9")
@@ -144,6 +144,33 @@ def test_each_end_by_cancelling_is_told_apart(staff: Client) -> None:
         with connection.cursor() as cursor:
             assert interventions.cancel_pending(cursor, [job.id], error) == [job.id]
         assert f"<b>{sentence}</b>" in staff.get(f"/jobs/{job.id}/").content.decode()
+
+
+def test_a_cancelling_by_mistake_is_taken_back_with_its_time(staff: Client) -> None:
+    """One click cancels; one more lets the job wait for its time again, and the page says that reprocessing would not."""
+    job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, delay=5 * 86_400)
+    before = Job.objects.filter(pk=job.pk).values().get()
+    page = staff.post(f"/jobs/{job.pk}/cancel/", follow=True).content.decode()
+    assert ('id="restore"' in page, "Reprocessed it runs at once; with the cancelling taken back it waits" in page) == (True, True)
+    page = staff.post(f"/jobs/{job.pk}/restore/", {"reason": "the wrong one"}, follow=True).content.decode()
+    assert ("1 job is put back as it was." in page, 'id="restore"' in page) == (True, False)
+    assert Job.objects.filter(pk=job.pk).values().get() == before
+    assert Audit.objects.values_list("verb", "note").latest("id") == ("restore", "the wrong one")
+    assert "1 was left as it is" in staff.post(f"/jobs/{job.pk}/restore/", follow=True).content.decode()
+    act(staff, JOBS, "cancel_jobs", [job.pk])
+    act(staff, JOBS, "restore_jobs", [job.pk])
+    assert Job.objects.filter(pk=job.pk).values().get() == before
+
+
+def test_only_a_person_s_cancelling_of_a_job_that_waited_is_offered_to_be_taken_back(staff: Client) -> None:
+    waited, ran, revoked = job_in("pending"), job_in("running"), job_in("cancelled")
+    for job in (waited, ran):
+        staff.post(f"/jobs/{job.pk}/cancel/")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET status = 'cancelled', finished_at = now() WHERE id = %s", [ran.pk])
+    pages = [staff.get(f"/jobs/{job.pk}/").content.decode() for job in (waited, ran, revoked)]
+    assert ['id="restore"' in page for page in pages] == [True, False, False]
+    assert "It was due at" not in pages[0], "it is due now, whichever button is pressed"
 
 
 def test_a_reason_for_many_goes_to_each(staff: Client) -> None:

@@ -51,6 +51,7 @@ TABLE: dict[str, tuple[Right, Right]] = {
     "jobs:audit": ((ANSWER, {200}), None),
     "jobs:create": ((OPERATE, {200}), (OPERATE, {200, 422})),
     "jobs:cancel": ((OPERATE, {302}), (OPERATE, {302})),
+    "jobs:restore": ((OPERATE, {302}), (OPERATE, {302})),
     "jobs:reprocess": ((OPERATE, {302}), (OPERATE, {302})),
     "jobs:priority": ((OPERATE, {302}), (OPERATE, {302, 422})),
     "jobs:dead_letters_act": ((OPERATE, {302}), (OPERATE, {400})),

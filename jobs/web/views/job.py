@@ -10,8 +10,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from jobs import control
+from jobs.domain.moments import aware
 from jobs.domain.priority import FROM_HIGHEST
-from jobs.domain.statuses import ENDED, Status, can
+from jobs.domain.statuses import ENDED, HELD, Status, can
 from jobs.models import Audit, DeadLetterQueue, Job, Worker
 from jobs.models.attempt import unrecorded
 from jobs.models.audit import Verb
@@ -25,7 +26,7 @@ from jobs.web.live import render_live
 from jobs.web.relations import relations
 from jobs.web.reports import page_actor, say
 from jobs.web.timeline import timeline
-from jobs.web.times import span
+from jobs.web.times import clock_time, span
 from jobs.web.waiting import why
 
 ACTS = 10  # of the audit, on the page of a job
@@ -48,6 +49,7 @@ def _job_context(job: Job) -> dict[str, Any]:
     entry = DeadLetterQueue.objects.filter(job=job, resolution=Resolution.OPEN).first() if failed else None
     acts = list(Audit.objects.filter(job=job.pk)[:ACTS])
     worker = Worker.objects.filter(id=job.worker).first() if job.worker and job.status != Status.PENDING else None
+    can_restore = _can_restore(job, acts)
     return {
         "job": job,
         "state": job.state.value,
@@ -55,6 +57,7 @@ def _job_context(job: Job) -> dict[str, Any]:
         "ended": Status(job.status) in ENDED,
         "answer": why(job) if job.status == Status.PENDING else None,
         "now": _now(job, acts, worker),
+        "later": _later(job) if can_restore else "",
         "worker": worker,
         "attempts": attempts[::-1],
         "unrecorded": unrecorded(attempts),
@@ -64,6 +67,7 @@ def _job_context(job: Job) -> dict[str, Any]:
         "relations": relations(job),
         "allowed_runs": None if job.max_retries is None else job.max_retries + 1,
         "can_cancel": can("cancel", job.status) and job.cancel_requested_at is None,
+        "can_restore": can_restore,
         "can_reprocess": can("reprocess", job.status),
         "can_reorder": job.status == Status.PENDING,
         "priorities": FROM_HIGHEST,
@@ -102,6 +106,20 @@ def _cancelled(job: Job, acts: Sequence[Audit]) -> str:
     return _("It was cancelled.")
 
 
+def _can_restore(job: Job, acts: Sequence[Audit]) -> bool:
+    """Whether a person cancelled it while it waited, and nobody has done anything to it since."""
+    waited = can("restore", job.status) and job.cancel_requested_at is None and aware(job.run_at) < HELD
+    return waited and bool(acts) and acts[0].verb == Verb.CANCEL
+
+
+def _later(job: Job) -> str:
+    """What becomes of the due time of a job whose cancelling can be taken back; "" when it has passed."""
+    if aware(job.run_at) <= reckoned():
+        return ""
+    text = _("It was due at %(time)s. Reprocessed it runs at once; with the cancelling taken back it waits for that time.")
+    return text % {"time": isolated(clock_time(job.run_at))}
+
+
 def _running(job: Job, worker: Worker | None) -> str:
     if worker is None or job.started_at is None:
         return _("A worker runs it now.")
@@ -114,6 +132,13 @@ def _running(job: Job, worker: Worker | None) -> str:
 def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Cancel the job."""
     return _act(request, pk, "cancel", ReasonForm(request.POST), control.cancel)
+
+
+@needs("control_job")
+@posted_from("jobs:detail")
+def job_restore(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let a job that was cancelled while it waited wait again, due when it was."""
+    return _act(request, pk, "restore", ReasonForm(request.POST), control.restore)
 
 
 @needs("control_job")
