@@ -133,9 +133,11 @@ class ReprocessForm(ReasonForm):
         self.fields["priority"].choices = [as_now, *((str(n), str(n)) for n in priority.FROM_HIGHEST)]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
-        data = self.cleaned_data
-        if data.get("argument") and "value" not in self.errors and not self.data.get("value", "").strip():
+        data, typed = self.cleaned_data, bool(self.data.get("value", "").strip())
+        if data.get("argument") and "value" not in self.errors and not typed:
             self.add_error("value", _("This field is required."))
+        if typed and data.get("argument") == "":  # or what was typed would be ignored
+            self.add_error("argument", _("Choose the argument that you want to change, or empty the value."))
         return data
 
 

@@ -126,7 +126,7 @@ def test_a_filter_is_reprocessed_with_another_argument_and_priority(staff: Clien
 
 @pytest.mark.parametrize(
     "wrong", [{"argument": "seconds", "value": "soon"}, {"argument": "seconds", "value": '"soon"'}, {"argument": "seconds", "value": ""},
-              {"argument": "minutes", "value": "1"}, {"priority": "10"}, {"pace": "7"}],
+              {"argument": "minutes", "value": "1"}, {"argument": "", "value": "5"}, {"priority": "10"}, {"pace": "7"}],
 )  # fmt: skip
 def test_what_does_not_fit_is_an_error_on_its_field(staff: Client, wrong: dict[str, str]) -> None:
     failed("disk full", seconds=5)
@@ -135,6 +135,13 @@ def test_what_does_not_fit_is_an_error_on_its_field(staff: Client, wrong: dict[s
     assert answer.status_code == 422
     assert b'class="wrong"' in answer.content
     assert statuses() == ["failed"]
+
+
+def test_a_value_for_no_argument_says_where_to_choose_one(staff: Client) -> None:
+    failed("disk full", seconds=5)
+    answer = staff.post("/jobs/dead-letters/reprocess/", {**preview(staff, "reprocess", "q=disk"), "argument": "", "value": '"EUR"'})
+    assert answer.context["form"].errors == {"argument": ["Choose the argument that you want to change, or empty the value."]}
+    assert 'value="&quot;EUR&quot;"' in answer.content.decode(), "what was typed is still there"
 
 
 @pytest.mark.parametrize("how", [{"pace": "10"}, {"trial": "on"}])
