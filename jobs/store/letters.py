@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final
 
 from django.core.exceptions import EmptyResultSet
@@ -146,15 +147,25 @@ def arranged(fingerprint: str) -> ErrorGroup:
     return ErrorGroup.objects.filter(pk=fingerprint).first() or ErrorGroup(fingerprint=fingerprint, owner="")
 
 
-def shared(rows: Entries, mask: Callable[[Any], Any]) -> list[Shared]:
-    """The arguments of the newest entries, each with its most frequent value, when more than one job has it. `mask` hides secrets."""
+def shared(rows: Entries, mask: Callable[[str, Any], Any]) -> list[Shared]:
+    """The arguments of the newest entries' jobs, each with its most frequent value, when more than one job has it. `mask` hides secrets of
+    an argument, by its name and value; a value that only its secret tells from others is left out."""
+    newest = rows.order_by("-id").values_list("job_id", "job__kwargs")[:SAMPLE]
+    jobs = [kwargs for kwargs in dict(newest).values() if isinstance(kwargs, dict)]
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    sample = [mask(kwargs) for kwargs in rows.order_by("-id").values_list("job__kwargs", flat=True)[:SAMPLE] if isinstance(kwargs, dict)]
-    for kwargs in sample:
+    values: dict[str, Any] = {}
+    for kwargs in jobs:
         for argument, value in kwargs.items():
-            counts[encodable(argument)][dumps(value)[:300]] += 1
-    tops = ((argument, *values.most_common(1)[0]) for argument, values in sorted(counts.items()))
-    return [Shared(argument=argument, value=value, count=number, of=len(sample)) for argument, value, number in tops if number > 1]
+            key = sha256(dumps(value).encode()).hexdigest()  # as they are: hidden, different secrets would be alike
+            counts[argument][key] += 1
+            values[key] = value
+    found = []
+    for argument, keys in sorted(counts.items()):
+        [(top, number)] = keys.most_common(1)
+        shown = {key: dumps(mask(argument, values[key])) for key in keys} if number > 1 else {}
+        if list(shown.values()).count(shown.get(top, "")) == 1:
+            found.append(Shared(argument=encodable(argument), value=shown[top][:300], count=number, of=len(jobs)))
+    return found
 
 
 def size(rows: Entries, seconds: int) -> Size:

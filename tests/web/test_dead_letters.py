@@ -110,6 +110,32 @@ def test_what_they_share_shows_no_secret(staff: Client) -> None:
     assert "hunter2" not in content
 
 
+def test_different_secrets_are_not_shared(staff: Client) -> None:
+    """Values are counted as they are: with the secrets hidden they would all be alike."""
+    for first, token in enumerate(("one", "two", "three")):
+        entry = failed("no", task="t.collect", first=first, headers=f"Authorization: {token}", token=token)
+    content = staff.get(f"/jobs/dead-letters/group/{entry.fingerprint}/").content.decode()
+    assert "No value that is shown of a named argument comes twice." in content
+    failed("no", task="t.collect", first=3, headers="Authorization: one", token="one")
+    content = staff.get(f"/jobs/dead-letters/group/{entry.fingerprint}/").content.decode()
+    assert "of 4" not in content, "only the secret tells it from others"
+
+
+def test_what_they_share_is_counted_by_jobs(staff: Client) -> None:
+    """One that was reprocessed and failed again has two entries."""
+    again = failed("no", seconds=5)
+    dead_letters.reprocess([again.id], by="sara")
+    run = Run(id=again.job_id, runs=2)
+    with connection.cursor() as cursor:
+        assert transitions.claim(cursor, run, task_id=again.job.task_id, worker=1, queue="celery", priority=5)
+        transitions.bury(cursor, run, Failure(error_class="ValueError", message="no", traceback=""), task="jobs.tasks.sleep")
+    failed("no", seconds=5)
+    failed("no", seconds=7)
+    content = staff.get(f"/jobs/dead-letters/group/{again.fingerprint}/").content.decode()
+    assert DeadLetterQueue.objects.filter(fingerprint=again.fingerprint).count() == 4
+    assert ("2 of 3" in content, "3 of 4" in content) == (True, False)
+
+
 def test_a_filter_is_reprocessed_with_another_argument_and_priority(staff: Client) -> None:
     failed("disk full", seconds=5)
     failed("disk full", seconds=6)

@@ -95,7 +95,7 @@ def _page(request: HttpRequest, fingerprint: str, owner: OwnerForm | None = None
     context: dict[str, Any] = {
         "newest": newest,
         "found": groups[0] if groups else None,
-        "shared": letters.shared(DeadLetterQueue.objects.filter(fingerprint=fingerprint), masking.named),
+        "shared": letters.shared(DeadLetterQueue.objects.filter(fingerprint=fingerprint), masking.argument),
         "page": page_of(light(chosen.rows(resolution)), request.GET),
         "resolution": resolution.value,
         "tabs": [(item.value, text, "") for item, text in RESOLUTION_LABELS.items()],
