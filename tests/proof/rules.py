@@ -64,7 +64,7 @@ def retry(row: Row, runs: int, outcome: str, *, due: bool) -> Row | None:
     if not row.runs_as(runs):
         return None
     if row.asked:  # to stop: it is not tried again
-        return row.goes("cancel", "cancelled", record=row.noted(outcome))
+        return row.goes("cancel", "cancelled", **row.counted(outcome), record=row.noted(outcome))
     return row.goes("retry", "pending", due=due, worker=None, progress=False, record=row.noted(outcome))
 
 
