@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connections, transaction
+from django.db.models import Exists, OuterRef, Q
 
 from jobs import control
 from jobs.conf import configuration
@@ -22,19 +23,19 @@ def _left(wanted: Sequence[int], done: set[int], reason: Refusal) -> dict[int, R
     return {id: reason for id in wanted if id not in done}
 
 
-def _change(what: Verb, entry_ids: Sequence[int], by: str | Actor, remark: str = "", **changes: Any) -> Report:
-    """Change the open entries among these, and record it, in one transaction."""
+def _change(what: Verb, entry_ids: Sequence[int], by: str | Actor, remark: str = "", *, was: str = "open", **changes: Any) -> Report:
+    """Change those of the entries that are open, or `was` what else, and record it, in one transaction."""
     wanted = [int(id) for id in entry_ids]
     alias = configuration().database
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-        rows = DeadLetterQueue.objects.using(alias).select_for_update().filter(id__in=wanted, resolution="open").order_by("id")
+        rows = DeadLetterQueue.objects.using(alias).select_for_update().filter(id__in=wanted, resolution=was).order_by("id")
         jobs = dict(rows.values_list("id", "job_id"))
         DeadLetterQueue.objects.using(alias).filter(id__in=jobs).update(**changes)
         names = audit.seen(cursor, list(jobs.values()))
         actor = actor_of(by)
         who = clean(actor.name, 200)
         after = json.dumps({"entry": changes["resolution"]} if "resolution" in changes else {})
-        before = json.dumps({"entry": "open"} if "resolution" in changes else {})
+        before = json.dumps({"entry": was} if "resolution" in changes else {})
         shown = {job: names[job].name for job in jobs.values() if job in names}
         audit.write(
             cursor,
@@ -75,6 +76,20 @@ def resolve(entry_ids: Sequence[int], by: str | Actor, note: str = "") -> Report
         "notify_after": None,
     }
     return _change(Verb.RESOLVE, entry_ids, by, note, note=note, **closed)
+
+
+def reopen(entry_ids: Sequence[int], by: str | Actor, note: str = "") -> Report:
+    """Open resolved entries again, each the last of a job that stayed failed; no notice goes out by itself. The `note` is for the audit."""
+    wanted = [int(id) for id in entry_ids]
+    alias = configuration().database
+    with transaction.atomic(using=alias):
+        # Jobs before entries, as every verb does; after this none of them is reprocessed, nor fails again.
+        list(Job.objects.using(alias).select_for_update().filter(dead_letters__in=wanted).order_by("id").values_list("id"))
+        others = DeadLetterQueue.objects.filter(Q(id__gt=OuterRef("id")) | Q(resolution="open"), job=OuterRef("job"))
+        last = DeadLetterQueue.objects.using(alias).filter(~Exists(others), id__in=wanted, job__status="failed")
+        opened: dict[str, Any] = {"resolution": "open", "resolved_by": "", "resolved_at": None, "note": ""}
+        done = _change(Verb.REOPEN, list(last.values_list("id", flat=True)), by, clean(note, audit.NOTE), was="resolved", **opened).done
+    return Report(done=done, refused=_left(wanted, set(done), Refusal.NOT_RESOLVED))
 
 
 def notify(entry_ids: Sequence[int], by: str | Actor = "") -> Report:

@@ -25,6 +25,7 @@ class Refusal(StrEnum):
     UNTOLD = "untold"
     REFERRED = "referred"
     NOT_OPEN = "not open"
+    NOT_RESOLVED = "not resolved"
     NOT_WAITING = "not waiting"
     ASKED = "asked"
     CHANGED = "changed"
@@ -39,6 +40,7 @@ _TEXTS: Final = {
     Refusal.UNTOLD: gettext_lazy("No worker has told those who wait for its end yet (a chord, an errback); it can be deleted afterwards."),
     Refusal.REFERRED: gettext_lazy("A row of another table refers to it: delete that one first."),
     Refusal.NOT_OPEN: gettext_lazy("It is not open any more."),
+    Refusal.NOT_RESOLVED: gettext_lazy("It is not resolved any more, or its job did not stay failed."),
     Refusal.UNREADABLE: gettext_lazy("Its named arguments cannot be read, so none of them can be replaced."),
     Refusal.CHANGED: gettext_lazy("It went on, or somebody changed it since."),
     Refusal.ASKED: gettext_lazy("It was running: it was asked to stop, and may still complete."),

@@ -55,7 +55,7 @@ class DeadLetterQueueAdmin(ListAdmin):
         (_("Notice"), {"fields": ("notified_at", "shown_notice_error", "notify_after", "notify_tries", "shown_snooze")}),
     )
     action_form = ActionForm
-    actions = ("reprocess_entries", "resolve_entries", "notify_entries", "own_groups", "snooze_groups", "wake_groups")
+    actions = ("reprocess_entries", "resolve_entries", "reopen_entries", "notify_entries", "own_groups", "snooze_groups", "wake_groups")
 
     def get_queryset(self, request: HttpRequest) -> Rows:
         rows = super().get_queryset(request).select_related("job").only(*(f.name for f in self.opts.fields), "job__name", "job__task")
@@ -136,6 +136,10 @@ class DeadLetterQueueAdmin(ListAdmin):
         note = request.POST.get("note", "").replace("\0", "")[:2000]
         say(request, "resolve", dead_letters.resolve(ids(rows), by=admin_actor(request), note=note), entries=True)
         return None
+
+    @admin.action(description=_("Open again"), permissions=["triage"])
+    def reopen_entries(self, request: HttpRequest, rows: Rows) -> None:
+        say(request, "reopen", dead_letters.reopen(ids(rows), by=admin_actor(request), note=reason_of(request)), entries=True)
 
     @admin.action(description=_("Send the notice"), permissions=["triage"])
     def notify_entries(self, request: HttpRequest, rows: Rows) -> None:

@@ -33,6 +33,7 @@ class Verb(StrEnum):
     SNOOZE = "snooze"
     WAKE = "wake"
     STOP = "stop"
+    REOPEN = "reopen"
 
 
 VERB_LABELS = {
@@ -53,6 +54,7 @@ VERB_LABELS = {
     Verb.SNOOZE: pgettext_lazy("audit", "notices snoozed"),
     Verb.WAKE: pgettext_lazy("audit", "snooze ended"),
     Verb.STOP: pgettext_lazy("audit", "act on many jobs stopped"),
+    Verb.REOPEN: pgettext_lazy("audit", "opened again"),
 }
 SOURCE_LABELS = {
     Source.PAGE: pgettext_lazy("audit", "page"),

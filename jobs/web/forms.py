@@ -96,7 +96,7 @@ class JobForm(PriorityForm):
 class TriageForm(forms.Form):
     """A decision about some entries of the dead letter queue."""
 
-    action = forms.ChoiceField(choices=[(name, name) for name in ("reprocess", "choose", "resolve", "notify")])
+    action = forms.ChoiceField(choices=[(name, name) for name in ("reprocess", "choose", "resolve", "reopen", "notify")])
     entry = forms.TypedMultipleChoiceField(coerce=int, required=False)
     note = forms.CharField(label=_("Note"), required=False, max_length=2000)
 

@@ -59,6 +59,8 @@ def done_text(action: str, number: int) -> str:
             text = ngettext("%(number)s job was deleted.", "%(number)s jobs were deleted.", number)
         case "resolve":
             text = ngettext("%(number)s entry was marked as resolved.", "%(number)s entries were marked as resolved.", number)
+        case "reopen":
+            text = ngettext("%(number)s entry is open again.", "%(number)s entries are open again.", number)
         case "notify":
             text = ngettext("The notice for %(number)s entry goes out now.", "The notices for %(number)s entries go out now.", number)
         case _:

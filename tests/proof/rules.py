@@ -132,6 +132,12 @@ def resolve(row: Row) -> Row | None:
     return replace(row, entries=_closed(row, "resolved")) if "open" in row.entries else None
 
 
+def reopen(row: Row) -> Row | None:
+    """Its last entry, where it stayed failed."""
+    stayed = row.status == "failed" and row.entries[-1:] == ("resolved",) and "open" not in row.entries
+    return replace(row, entries=(*row.entries[:-1], "open")) if stayed else None
+
+
 def fail_completed(row: Row) -> Row | None:
     return row.goes("bury", "failed", entries=(*row.entries, "open")) if row.status == "completed" else None
 

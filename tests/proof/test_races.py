@@ -91,6 +91,7 @@ VERBS: dict[str, tuple[Callable[[Any, Run], Any], Callable[[Row, int], Row | Non
         lambda row, runs: rules.reprocess(row) if "open" in row.entries else None,
     ),
     "resolve": (resolve, lambda row, runs: rules.resolve(row)),
+    "reopen": (lambda c, run: dead_letters.reopen(entries(run), "sara").done, lambda row, runs: rules.reopen(row)),
     "fail completed": (lambda c, run: control.fail_completed([run.id], "sara").done, lambda row, runs: rules.fail_completed(row)),
     "send again": (
         lambda c, run: insert_sent(c, NewJob(task="t.nap", task_id=TASK_ID)),
@@ -101,27 +102,31 @@ VERBS: dict[str, tuple[Callable[[Any, Run], Any], Callable[[Row, int], Row | Non
 OF_PENDING = ["claim", "batch claim", "cancel", "priority"]
 OF_RUNNING = ["complete", "complete a link", "batch complete", "retry", "release", "bury", "rescue", "stop", "cancel"]
 OF_FAILED = ["reprocess", "reprocess entry", "resolve", "send again"]
+OF_RESOLVED = ["reopen", "reprocess", "send again"]
 OF_COMPLETED = ["fail completed", "send again"]
 OF_CANCELLED = ["restore", "reprocess", "send again"]
 PAIRS = [
     (status, first, second)
     for status, verbs in {
         "pending": OF_PENDING, "running": OF_RUNNING, "failed": OF_FAILED, "completed": OF_COMPLETED, "cancelled": OF_CANCELLED,
+        "resolved": OF_RESOLVED,
     }.items()
     for first, second in product(verbs, verbs)
 ]  # fmt: skip
 # What the second may do only because of the first.
 PAIRS += [("cancelled", "restore", then) for then in OF_PENDING] + [("pending", "cancel", back) for back in OF_CANCELLED]
+PAIRS += [("failed", "resolve", "reopen"), *[("resolved", "reopen", then) for then in ("resolve", "reprocess entry")]]
 
 
 def job_in(status: str) -> tuple[int, Row]:
-    """A job in this status and what is expected of it."""
+    """A job in this status, or failed with its entry resolved, and what is expected of it."""
     row = Row()
     with connection.cursor() as cursor:
         insert_sent(cursor, NewJob(task="t.nap", task_id=TASK_ID))
         cursor.execute("SELECT id FROM jobs_job")
         run = Run(id=cursor.fetchone()[0], runs=1)
         way = {"running": ["claim"], "completed": ["claim", "complete"], "failed": ["claim", "bury"], "cancelled": ["cancel"]}
+        way["resolved"] = [*way["failed"], "resolve"]
         for name in way.get(status, []):
             do, expected = VERBS[name]
             assert do(cursor, run)

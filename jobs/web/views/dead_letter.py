@@ -96,7 +96,7 @@ def light(rows: Entries) -> Entries:
 @needs("triage_deadletterqueue")
 @posted_from("jobs:dead_letters")
 def dead_letter_act(request: HttpRequest) -> HttpResponse:
-    """Run again, resolve or announce the chosen entries."""
+    """Run again, resolve, open again or announce the chosen entries."""
     form = TriageForm(request.POST)
     if not form.is_valid():
         return unreadable(request, _("The choice could not be read. Go back and choose again."))
@@ -108,6 +108,8 @@ def dead_letter_act(request: HttpRequest) -> HttpResponse:
             return HttpResponseRedirect(f"{reverse('jobs:dead_letters_reprocess')}?{urlencode({'entry': ids}, doseq=True)}")
         case "resolve":
             say(request, action, dead_letters.resolve(ids, by=by, note=form.cleaned_data["note"]), entries=True)
+        case "reopen":
+            say(request, action, dead_letters.reopen(ids, by=by, note=form.cleaned_data["note"]), entries=True)
         case "notify":
             say(request, action, dead_letters.notify(ids, by=by), entries=True)
         case _:
