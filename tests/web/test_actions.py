@@ -315,6 +315,16 @@ def test_a_job_added_in_the_admin_is_enqueued(staff: Client) -> None:
     assert Job.objects.count() == 1
 
 
+def test_the_admin_adds_no_job_before_a_task_is_chosen(staff: Client) -> None:
+    """The form as it opens, sent at once: the first task of the list would have been enqueued."""
+    form = staff.get(f"{JOBS}add/").context["adminform"].form
+    sent = {name: form[name].value() for name in form.fields if name not in ("task", "run_at")}
+    first, *_others = form.fields["task"].choices
+    answer = staff.post(f"{JOBS}add/", {**sent, "task": first[0], "name": "", "args": "[]", "kwargs": "{}", "queue": "", "run_at": ""})
+    assert (answer.status_code, list(answer.context["adminform"].form.errors)) == (200, ["task"])
+    assert not Job.objects.exists()
+
+
 def test_the_lists_of_the_admin_ask_few_queries(staff: Client, django_assert_max_num_queries: Any) -> None:
     for _ in range(30):
         job_in("failed")
