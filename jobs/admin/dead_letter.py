@@ -110,6 +110,9 @@ class DeadLetterQueueAdmin(ListAdmin):
     def whole_traceback(self, entry: DeadLetterQueue) -> str:
         return shown.code(entry.traceback)
 
+    def job_of(self, row: DeadLetterQueue) -> int:
+        return row.job_id
+
     def noun(self, number: int) -> str:
         return npgettext("counted", "dead-letter entry", "dead-letter entries", number)
 

@@ -182,6 +182,9 @@ class JobAdmin(ListAdmin):
     def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:
         """The form has enqueued the job already."""
 
+    def job_of(self, row: Job) -> int:
+        return row.pk
+
     def noun(self, number: int) -> str:
         return npgettext("counted", "job", "jobs", number)
 

@@ -1,11 +1,15 @@
 """What the lists of the admin share: they can be asked for no more than they show."""
 
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 
 from jobs.admin.paging import CappedPaginator
 
@@ -45,6 +49,19 @@ class ListAdmin(admin.ModelAdmin):
     def noun(self, number: int) -> str:
         """What so many rows are called, without the number."""
         raise NotImplementedError
+
+    def job_of(self, row: Any) -> int | None:
+        """The number of the job whose records in the audit are the row's history; None: it has none."""
+        return None
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """The audit, where the acts are: Django's own history knows nothing of the verbs."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None or (job := self.job_of(row)) is None:
+            return super().history_view(request, object_id, extra_context)
+        if not request.user.has_perm("jobs.view_audit"):
+            raise PermissionDenied
+        return HttpResponseRedirect(f"{reverse('admin:jobs_audit_changelist')}?{urlencode({'q': job})}")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         answer = super().changelist_view(request, extra_context)

@@ -4,6 +4,8 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone, translation
 
@@ -118,6 +120,28 @@ def test_why_arguments_do_not_fit_is_said_in_the_readers_language(arabic: Client
     form = {"task": "jobs.tasks.sleep", "name": "", "priority": "5", "max_retries": "3", "queue": "", "run_at": "", **arguments}
     assert sentence in arabic.post(f"{JOBS}add/", form).content.decode()
     assert not Job.objects.exists()
+
+
+def test_the_history_of_a_job_and_of_its_dead_letter_is_the_audit(sara: Client) -> None:
+    job_in("pending")  # the numbers of jobs and entries differ
+    job = job_in("failed").pk
+    entry = DeadLetterQueue.objects.get().pk
+    control.reprocess([job], by="omar")
+    for address in (f"{JOBS}{job}/", f"{LETTERS}{entry}/"):
+        assert f'href="{address}history/"' in sara.get(f"{address}change/").content.decode()
+        answer = sara.get(f"{address}history/", follow=True)
+        assert [(record.verb, record.job) for record in answer.context["cl"].result_list] == [("reprocess", job)]
+    record = Audit.objects.get().pk
+    assert b"/history/" not in sara.get(f"/admin/jobs/audit/{record}/change/").content, "nobody changes it"
+
+
+def test_who_may_not_read_the_audit_sees_no_history(client: Client) -> None:
+    viewer = get_user_model().objects.create_user("viewer", "", "x", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_job"))
+    client.force_login(viewer)
+    job = job_in("pending").pk
+    page = client.get(f"{JOBS}{job}/change/").content.decode()
+    assert ("/history/" in page, f'href="/jobs/{job}/"' in page) == (False, True)
 
 
 @pytest.mark.parametrize("indexed", [True, False])
