@@ -1,5 +1,6 @@
 """Dead letters on the desk: groups, what their jobs share, reprocess and resolve of a selection."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -132,6 +133,7 @@ def test_what_they_share_is_counted_by_jobs(staff: Client) -> None:
     failed("no", seconds=5)
     failed("no", seconds=7)
     content = staff.get(f"/jobs/dead-letters/group/{again.fingerprint}/").content.decode()
+    assert re.search("<b>3 jobs failed with this error and wait for a decision</b> · [0-9] failures? in this hour", content)
     assert DeadLetterQueue.objects.filter(fingerprint=again.fingerprint).count() == 4
     assert ("2 of 3" in content, "3 of 4" in content) == (True, False)
 
