@@ -42,17 +42,18 @@ class ArgumentsForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data = {name: value for name, value in self.cleaned_data.items() if not self._is_left_out(name, value)}
-        if self.errors:
-            return self.cleaned_data
+        unread = set(self.errors)  # the others are checked all the same: all that is wrong is said at once
         try:
             made = self.model(**data)
             given = _stored(*(made.model_dump(mode=mode, exclude_unset=True, by_alias=True) for mode in ("python", "json")))
         except ValidationError as error:
             for problem in error.errors():
                 name = str(problem["loc"][0]) if problem["loc"] else None
-                self.add_error(name if name in self.fields else None, translate(problem))
+                if name not in unread:
+                    self.add_error(name if name in self.fields else None, translate(problem))
         else:
-            self._arrange(given)
+            if not unread:
+                self._arrange(given)
         return self.cleaned_data
 
     def _is_left_out(self, name: str, value: Any) -> bool:

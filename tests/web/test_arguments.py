@@ -58,6 +58,14 @@ def test_an_error_stands_at_its_field(field: str, text: str) -> None:
     assert list(form.errors) == [field]
 
 
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    """What can be read is checked beside what cannot; that is not said to be missing as well."""
+    form = filled(stars, first="many", numbers='["x"]', options="{")
+    assert {name: len(errors) for name, errors in form.errors.items()} == {"first": 1, "numbers": 1, "options": 1}
+    form = filled(stars, first="1", options="[1")
+    assert list(form.errors) == ["options"]
+
+
 def test_what_only_has_a_place_is_sent_by_place() -> None:
     form = filled(placed, first="1", third="5")
     assert form.is_valid()
