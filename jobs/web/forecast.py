@@ -34,10 +34,10 @@ def forecast(name: str, task: Any, form: JobForm, signature: inspect.Signature) 
 
 def _waits(line: stats.QueueLine | None, queue: str) -> str:
     if line is None or not line.workers:
-        return _("It waits in %(queue)s, which no worker serves now.") % {"queue": ltr(queue)}
+        return _("When it is due it waits in %(queue)s, which no worker serves now.") % {"queue": ltr(queue)}
     text = ngettext(
-        "It waits in %(queue)s, where %(number)s job waits now; higher priorities go first.",
-        "It waits in %(queue)s, where %(number)s jobs wait now; higher priorities go first.",
+        "When it is due it waits in %(queue)s, where %(number)s job waits now; higher priorities go first.",
+        "When it is due it waits in %(queue)s, where %(number)s jobs wait now; higher priorities go first.",
         line.waiting,
     )
     return text % {"queue": ltr(queue), "number": f"{line.waiting:,}"}

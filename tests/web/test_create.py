@@ -134,9 +134,9 @@ def test_the_page_says_what_will_happen(staff: Client) -> None:
         'kwargs={&quot;seconds&quot;: …}', 'Seconds <bdi class="type" dir="ltr">seconds</bdi>',
     ):  # fmt: skip
         assert text in page, text
-    refused = post(staff, max_retries="0", queue="elsewhere", **{"argument-seconds": "soon"}).content.decode()
+    refused = post(staff, max_retries="0", queue="elsewhere", when="at", at="soon", **{"argument-seconds": "soon"}).content.decode()
     assert "goes to the dead letter queue" in refused
-    assert "elsewhere" in refused
+    assert "When it is due it waits in \u2066elsewhere\u2069" in refused, "not now: a time was chosen"
 
 
 def test_one_after_the_other(staff: Client) -> None:
