@@ -178,6 +178,16 @@ def test_an_empty_list_says_why_and_what_to_do(sara: Client) -> None:
     assert 'id="no-filters" href="?"' in sara.get("/jobs/?status=failed").content.decode()
 
 
+@pytest.mark.parametrize(
+    ("address", "fields"),
+    [("/jobs/?status=foo&since=soon", ["State", "Created since"]), ("/jobs/audit/?verb=foo&job=x", ["What", "Number of the job"])],
+)
+def test_a_filter_that_cannot_be_read_is_named(sara: Client, address: str, fields: list[str]) -> None:
+    page = sara.get(address).content.decode()
+    said = re.findall(r'<p class="wrong".*?<span>(.*?): ', page)
+    assert said == fields
+
+
 def test_a_line_is_written_anew_when_something_in_it_changes(sara: Client) -> None:
     """Lines are kept; nothing of an older or another reader's line may be shown."""
     job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 60}, name="kept")
