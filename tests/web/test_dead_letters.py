@@ -1,6 +1,5 @@
 """Dead letters on the desk: groups, what their jobs share, reprocess and resolve of a selection."""
 
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -91,51 +90,6 @@ def test_an_older_entry_that_is_still_open_did_not_come_back() -> None:
     dead_letters.resolve([second.id], "sara", "one of them")
     assert first.fingerprint == second.fingerprint
     assert not letters.groups(letters.entries(), 10).lines[0].came_back
-
-
-def test_the_group_page_shows_what_its_jobs_share(staff: Client) -> None:
-    for number in (5, 5, 7):
-        entry = failed(f"no {number}", seconds=number)
-    content = staff.get(f"/jobs/dead-letters/group/{entry.fingerprint}/").content.decode()
-    assert "seconds = 5" in content
-    assert "2 of 3" in content
-    assert "Traceback: here" in content
-    assert staff.get("/jobs/dead-letters/group/unknown/").status_code == 404
-
-
-def test_what_they_share_shows_no_secret(staff: Client) -> None:
-    for _ in range(2):
-        entry = failed("no", task="t.collect", first=1, token="hunter2")
-    content = staff.get(f"/jobs/dead-letters/group/{entry.fingerprint}/").content.decode()
-    assert "token = " in content
-    assert "hunter2" not in content
-
-
-def test_different_secrets_are_not_shared(staff: Client) -> None:
-    """Values are counted as they are: with the secrets hidden they would all be alike."""
-    for first, token in enumerate(("one", "two", "three")):
-        entry = failed("no", task="t.collect", first=first, headers=f"Authorization: {token}", token=token)
-    content = staff.get(f"/jobs/dead-letters/group/{entry.fingerprint}/").content.decode()
-    assert "No value that is shown of a named argument comes twice." in content
-    failed("no", task="t.collect", first=3, headers="Authorization: one", token="one")
-    content = staff.get(f"/jobs/dead-letters/group/{entry.fingerprint}/").content.decode()
-    assert "of 4" not in content, "only the secret tells it from others"
-
-
-def test_what_they_share_is_counted_by_jobs(staff: Client) -> None:
-    """One that was reprocessed and failed again has two entries."""
-    again = failed("no", seconds=5)
-    dead_letters.reprocess([again.id], by="sara")
-    run = Run(id=again.job_id, runs=2)
-    with connection.cursor() as cursor:
-        assert transitions.claim(cursor, run, task_id=again.job.task_id, worker=1, queue="celery", priority=5)
-        transitions.bury(cursor, run, Failure(error_class="ValueError", message="no", traceback=""), task="jobs.tasks.sleep")
-    failed("no", seconds=5)
-    failed("no", seconds=7)
-    content = staff.get(f"/jobs/dead-letters/group/{again.fingerprint}/").content.decode()
-    assert re.search("<b>3 jobs failed with this error and wait for a decision</b> · [0-9] failures? in this hour", content)
-    assert DeadLetterQueue.objects.filter(fingerprint=again.fingerprint).count() == 4
-    assert ("2 of 3" in content, "3 of 4" in content) == (True, False)
 
 
 def test_a_filter_is_reprocessed_with_another_argument_and_priority(staff: Client) -> None:
