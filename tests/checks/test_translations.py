@@ -59,6 +59,13 @@ def test_code_in_arabic_sentences_is_isolated(path: Path) -> None:
     assert [text for text in outside if re.search(r"[][{}]|\(\)|[ (]--[a-z]", text)] == []
 
 
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_word_is_lost_between_two_spaces(path: Path) -> None:
+    """What takes a word out of a sentence leaves the spaces on both sides of it."""
+    texts = [text for entry in polib.pofile(str(path)) for text in (entry.msgstr, *entry.msgstr_plural.values())]
+    assert [text for text in texts if re.search(r"\S {2,}\S", text)] == []
+
+
 @pytest.mark.parametrize("path", [*CATALOGUES, ROOT / "README.ar.md"], ids=lambda path: path.name)
 def test_one_thing_has_one_word_in_arabic(path: Path) -> None:
     text = path.read_text("utf-8")
