@@ -1,0 +1,43 @@
+"""What is one word in English and two in Arabic is said of its own noun: a worker and an act are masculine, a job is feminine."""
+
+import pytest
+from django.test import Client
+
+from jobs import batches
+from jobs.domain.actors import Actor, Source
+from jobs.models import Batch
+from jobs.models.audit import Verb
+from tests.rows import job_in
+
+pytestmark = pytest.mark.django_db
+SARA = Actor(name="sara", source=Source.PAGE)
+
+
+@pytest.fixture
+def arabic(sara: Client) -> Client:
+    """The same browser, in Arabic."""
+    sara.cookies["django_language"] = "ar"
+    return sara
+
+
+def text(client: Client, address: str) -> str:
+    return client.get(address, follow=True).content.decode()
+
+
+def test_a_worker_and_a_job_started(arabic: Client, worker: int, leader: None) -> None:
+    assert ">بدأ</th>" in text(arabic, "/jobs/workers/")
+    assert "<dt>بدأ</dt>" in text(arabic, f"/jobs/workers/{worker}/")
+    assert "<dt>بدأت</dt>" in text(arabic, f"/jobs/{job_in('running').pk}/")
+
+
+def test_an_act_on_many_jobs_ended(arabic: Client) -> None:
+    act = batches.start(Verb.CANCEL, [job_in("pending").pk for _ in range(3)], SARA, pace=1)
+    address = f"/jobs/batches/{act.pk}/"
+    assert "<dd>مستمر</dd>" in text(arabic, address)
+    assert batches.stop(act.pk, SARA)
+    page = text(arabic, address)
+    for said in ("<dd>متوقف</dd>", "أوقفه \u2068sara\u2069.", "<dt>انتهى</dt>"):
+        assert said in page
+    assert "كان قد انتهى." in arabic.post(f"{address}stop/", follow=True).content.decode()
+    Batch.objects.update(state="done")
+    assert "<td>تمّ</td>" in text(arabic, "/jobs/batches/")
