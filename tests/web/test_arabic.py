@@ -1,12 +1,14 @@
 """What is one word in English and two in Arabic is said of its own noun: a worker and an act are masculine, a job is feminine."""
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from jobs import batches
 from jobs.domain.actors import Actor, Source
-from jobs.models import Batch
+from jobs.models import Batch, Worker
 from jobs.models.audit import Verb
+from jobs.store import audit
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
@@ -41,3 +43,16 @@ def test_an_act_on_many_jobs_ended(arabic: Client) -> None:
     assert "كان قد انتهى." in arabic.post(f"{address}stop/", follow=True).content.decode()
     Batch.objects.update(state="done")
     assert "<td>تمّ</td>" in text(arabic, "/jobs/batches/")
+
+
+def test_a_drained_worker_is_put_back_to_work_and_not_followed(arabic: Client, worker: int, leader: None) -> None:
+    Worker.objects.update(queues=[])
+    with connection.cursor() as cursor:
+        audit.steered(cursor, SARA, Verb.DRAIN, "w@host", {"queues": ["celery"]}, {"queues": []})
+    job_in("pending")
+    assert "أعد \u2066w@host\u2069 إلى العمل." in text(arabic, "/")
+    assert ">إعادة إلى العمل…</a>" in text(arabic, "/jobs/workers/")
+    page = text(arabic, f"/jobs/workers/{worker}/resume/")
+    for said in (">إعادة هذا العامل إلى العمل؟</h1>", ">إعادته إلى العمل</button>"):
+        assert said in page
+    assert "متابع" not in page
