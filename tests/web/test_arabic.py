@@ -56,3 +56,11 @@ def test_a_drained_worker_is_put_back_to_work_and_not_followed(arabic: Client, w
     for said in (">إعادة هذا العامل إلى العمل؟</h1>", ">إعادته إلى العمل</button>"):
         assert said in page
     assert "متابع" not in page
+
+
+def test_what_was_done_to_an_act_leads_to_it(arabic: Client) -> None:
+    act = batches.start(Verb.CANCEL, [job_in("pending").pk], SARA, pace=1)
+    assert batches.stop(act.pk, SARA)
+    page = text(arabic, "/jobs/audit/")
+    assert f'href="/jobs/batches/{act.pk}/">الإجراء رقم {act.pk}</a>' in page
+    assert "أوقف إجراءً على مهام كثيرة" in page
