@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from jobs.domain.moments import aware
 from jobs.store.clock import reckoned
@@ -33,7 +34,7 @@ def span(seconds: float) -> str:
         return _("%(seconds)d s") % {"seconds": whole}
     days, hours, minutes = whole // 86_400, whole % 86_400 // 3600, whole % 3600 // 60
     parts = [
-        _("%(days)d d") % {"days": days} if days else "",
+        ngettext("%(days)d d", "%(days)d d", days) % {"days": days} if days else "",
         _("%(hours)d h") % {"hours": hours} if hours else "",
         _("%(minutes)d min") % {"minutes": minutes} if minutes and not days else "",
         _("%(seconds)d s") % {"seconds": whole % 60} if whole % 60 and whole < 3600 else "",

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from django.utils import timezone, translation
 
-from jobs.web.times import clock_time
+from jobs.web.times import clock_time, span
 
 
 def test_a_time_has_its_date_unless_that_is_today_and_its_year_unless_it_is_this_one() -> None:
@@ -20,3 +21,16 @@ def test_a_time_has_its_date_unless_that_is_today_and_its_year_unless_it_is_this
                 assert clock_time(there, seconds=True) == f"15 {month} {there.year} 10:30:00"
         with translation.override("ar"):
             assert clock_time(datetime(2020, 2, 29, 10, tzinfo=UTC)) == "29 فبراير 2020 10:00"
+
+
+@pytest.mark.parametrize(
+    ("days", "hours", "english", "arabic"),
+    [
+        (1, 0, "1 d", "يوم"), (2, 6, "2 d and 6 h", "يومين و6 س"), (7, 0, "7 d", "7 أيام"), (30, 0, "30 d", "30 يومًا"),
+        (100, 1, "100 d and 1 h", "100 يوم و1 س"),
+    ],
+)  # fmt: skip
+def test_days_are_a_word_in_arabic_where_no_letter_stands_for_them(days: int, hours: int, english: str, arabic: str) -> None:
+    for language, said in (("en", english), ("ar", arabic)):
+        with translation.override(language):
+            assert span(days * 86_400 + hours * 3_600) == said
