@@ -52,6 +52,13 @@ def test_arabic_has_six_plural_forms(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_noun_that_is_counted_has_plural_forms(path: Path) -> None:
+    """«محرفًا» follows 11 to 99 alone, and the number is not known beforehand."""
+    texts = [entry.msgstr for entry in polib.pofile(str(path)) if not entry.msgid_plural]
+    assert [text for text in texts if re.search(r"%\(\w+\)[sd] (?:محرف|مستوى|يومًا|سجلًا|عنصرًا|عاملًا|حقلًا)", text)] == []
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_code_in_arabic_sentences_is_isolated(path: Path) -> None:
     """Brackets at the edge of a piece of code would be drawn at its other end."""
     texts = [text for entry in polib.pofile(str(path)) for text in (entry.msgstr, *entry.msgstr_plural.values())]

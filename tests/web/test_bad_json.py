@@ -18,8 +18,9 @@ ADD = {
 }  # fmt: skip
 TOO_MUCH = {  # JSON that Python does not read, or does not write again
     "9" * 5_000: ("A number in this is too large", "رقم كبير جدًا"), '{"a": 1e400}': ("A number in this is too large", "رقم كبير جدًا"),
-    "[NaN]": ("none that JSON knows", "لا تعرفها JSON"), "[" * 100_000: ("at most 200 levels", "200 مستوى"),
-    '{"a":' * 900 + "1" + "}" * 900: ("at most 200 levels", "200 مستوى"), "[" * 201 + "]" * 201: ("at most 200 levels", "200 مستوى"),
+    "[NaN]": ("none that JSON knows", "لا تعرفها JSON"), "[" * 100_000: ("at most 200 levels", "لمستوياتها 200"),
+    '{"a":' * 900 + "1" + "}" * 900: ("at most 200 levels", "لمستوياتها 200"),
+    "[" * 201 + "]" * 201: ("at most 200 levels", "لمستوياتها 200"),
     '["\\ud800"]': ("half a character", "نصف محرف"), "[1": ("not valid JSON", "JSON صالحًا"),
 }  # fmt: skip
 
