@@ -6,7 +6,7 @@ from django.test import Client
 
 from jobs import batches
 from jobs.domain.actors import Actor, Source
-from jobs.models import Batch, Worker
+from jobs.models import Batch, DeadLetterQueue, Worker
 from jobs.models.audit import Verb
 from jobs.store import audit
 from tests.rows import job_in
@@ -64,3 +64,9 @@ def test_what_was_done_to_an_act_leads_to_it(arabic: Client) -> None:
     page = text(arabic, "/jobs/audit/")
     assert f'href="/jobs/batches/{act.pk}/">الإجراء رقم {act.pk}</a>' in page
     assert "أوقف إجراءً على مهام كثيرة" in page
+
+
+def test_an_argument_that_is_kept_is_without_change(arabic: Client) -> None:
+    job_in("failed")
+    page = text(arabic, "/jobs/dead-letters/reprocess/?resolution=open&until=" + str(DeadLetterQueue.objects.get().pk))
+    assert page.count('<option value="" selected>بلا تغيير</option>') == 2
