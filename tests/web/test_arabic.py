@@ -6,6 +6,7 @@ from django.test import Client
 
 from jobs import batches
 from jobs.domain.actors import Actor, Source
+from jobs.enqueueing import NAME_LIMIT
 from jobs.models import Batch, DeadLetterQueue, Worker
 from jobs.models.audit import Verb
 from jobs.store import audit
@@ -70,3 +71,17 @@ def test_an_argument_that_is_kept_is_without_change(arabic: Client) -> None:
     job_in("failed")
     page = text(arabic, "/jobs/dead-letters/reprocess/?resolution=open&until=" + str(DeadLetterQueue.objects.get().pk))
     assert page.count('<option value="" selected>بلا تغيير</option>') == 2
+
+
+def test_sentences_of_django_have_the_words_of_the_page(arabic: Client, client: Client) -> None:
+    sent = {"priority": "10", "max_retries": "-1", "when": "soon", "at": "x", "name": "n" * (NAME_LIMIT + 1), "queue": "celery"}
+    page = arabic.post("/jobs/create/?task=jobs.tasks.fail", sent).content.decode()
+    for said in (
+        "يجب ألا تزيد القيمة على 9.", "يجب ألا تقل القيمة عن 0.", "اختر قيمة من الخيارات المتاحة؛ \u2068soon\u2069 ليست منها.",
+        "أدخل تاريخًا ووقتًا صالحين.", f"يجب ألا يزيد عدد المحارف على {NAME_LIMIT} (وهو هنا {NAME_LIMIT + 1}).",
+    ):  # fmt: skip
+        assert said in page, said
+    client.logout()
+    page = client.post("/accounts/login/", {"username": "sara", "password": "y"}).content.decode()
+    assert "أدخل اسم المستخدم وكلمة المرور الصحيحين" in page
+    assert "كلمة السر" not in page

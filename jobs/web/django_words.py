@@ -1,0 +1,22 @@
+"""Sentences of Django on our pages whose Arabic has other words than ours beside it: an app's catalogue comes before Django's.
+
+Nothing reads them here: they are listed for the catalogue alone.
+"""
+
+from typing import Any, Final
+
+from django.utils.translation import gettext_noop, ngettext_lazy
+
+SENTENCES: Final[list[Any]] = [
+    gettext_noop("Please enter a correct %(username)s and password. Note that both fields may be case-sensitive."),
+    gettext_noop("Ensure this value is less than or equal to %(limit_value)s."),
+    gettext_noop("Ensure this value is greater than or equal to %(limit_value)s."),
+    gettext_noop("Enter a valid date/time."),
+    gettext_noop("Select a valid choice. %(value)s is not one of the available choices."),
+    gettext_noop("Select a valid choice. That choice is not one of the available choices."),
+    ngettext_lazy(
+        "Ensure this value has at most %(limit_value)d character (it has %(show_value)d).",
+        "Ensure this value has at most %(limit_value)d characters (it has %(show_value)d).",
+        "limit_value",
+    ),
+]
