@@ -2,10 +2,11 @@
 
 import os
 import sys
+from argparse import Action
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter, OutputWrapper
 from django.utils.translation import gettext as _
 
 from jobs.management.messages import said_of_options
@@ -48,11 +49,23 @@ class Parser(CommandParser):
         self.exit(2, _("%(error)s (see %(command)s --help)") % {"error": line, "command": self.prog} + "\n")
 
 
+class Help(DjangoHelpFormatter):
+    """Help in the reader's language: a command only marks its texts, which are looked up when they are shown."""
+
+    def add_text(self, text: str | None) -> None:
+        """What the command is for."""
+        super().add_text(text and _(text))
+
+    def _get_help_string(self, action: Action) -> str | None:
+        return action.help and _(action.help)
+
+
 class Refusing(BaseCommand):
-    """Django's, but for its words about a command line that cannot be read."""
+    """Django's, but for its words about a command line that cannot be read, and the language of its help."""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Django has no option for the parser's class."""
+        kwargs.setdefault("formatter_class", Help)
         parser = super().create_parser(prog_name, subcommand, **kwargs)
         parser.__class__ = Parser
         return parser

@@ -1,7 +1,7 @@
 """A command line that cannot be read is answered in one line; argparse writes the usage before it, and has no Arabic."""
 
 import pytest
-from django.core.management import CommandError, call_command, get_commands, load_command_class
+from django.core.management import BaseCommand, CommandError, call_command, get_commands, load_command_class
 from django.utils import translation
 
 WRONG = [
@@ -17,6 +17,7 @@ WRONG = [
     (["up", "now"], "unknown: now"),
     (["demo", "-v", "9"], "-v is one of 0, 1, 2, 3, not 9"),
 ]
+DJANGO = {action.help for action in BaseCommand().create_parser("manage.py", "check")._actions}  # and argparse: they have no Arabic
 
 
 @pytest.mark.parametrize(("words", "said"), WRONG, ids=lambda value: value[0] if isinstance(value, list) else "")
@@ -36,6 +37,18 @@ def test_it_is_in_the_reader_s_language(capsys: pytest.CaptureFixture[str]) -> N
     with translation.override("ar"), pytest.raises(SystemExit):
         load_command_class("jobs", "enqueue").run_from_argv(["manage.py", "enqueue"])
     assert capsys.readouterr().err == "ناقص: \u2068TASK\u2069 (انظر \u2068manage.py enqueue --help\u2069)\n"
+
+
+@pytest.mark.parametrize("name", sorted({words[0] for words, _ in WRONG}))
+def test_help_is_in_the_reader_s_language(name: str) -> None:
+    parser = load_command_class("jobs", name).create_parser("manage.py", name)
+    own = [text for text in (parser.description, *(action.help for action in parser._actions)) if text and text not in DJANGO]
+    with translation.override("en"):
+        english = " ".join(parser.format_help().split())
+    with translation.override("ar"):
+        arabic = " ".join(parser.format_help().split())
+    assert [text for text in own if text not in english] == []
+    assert [text for text in own if text in arabic] == []
 
 
 def test_code_gets_an_error() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from jobs.management import base
 
@@ -14,11 +15,11 @@ from jobs.management import base
 class Command(base.Command):
     """The system for one minute."""
 
-    help = "Start the whole system, run a few jobs of every kind to the end, say what happened, stop."
+    help = gettext_noop("Start the whole system, run a few jobs of every kind to the end, say what happened, stop.")
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--jobs-only", action="store_true", help="run the jobs on a system that is up already")
+        parser.add_argument("--jobs-only", action="store_true", help=gettext_noop("run the jobs on a system that is up already"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit 0 when each job ended as it should."""

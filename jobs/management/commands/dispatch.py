@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
+from django.utils.translation import gettext_noop
 
 from jobs.management import base
 
@@ -16,17 +17,27 @@ from jobs.management import base
 class Command(base.Refusing):
     """Hands due jobs to the workers; any number may run, one leads."""
 
-    help = "Hand due jobs to the workers. Any number of these may run: one leads, the others stand by. Each worker starts one by itself."
+    help = gettext_noop(
+        "Hand due jobs to the workers. Any number of these may run: one leads, the others stand by. Each worker starts one by itself."
+    )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Workers start it with --parent, and with the database that they work on: in tests it is not that of the settings."""
-        parser.add_argument("-A", "--app", default="", help="The Celery app, as in celery -A (default: the one that the settings import).")
-        parser.add_argument("--database-name", default="", help="Another database of the same server, which may be created later.")
-        parser.add_argument("--deadlines", type=int, help="The file descriptor of the parent's deadlines: end the parent when it hangs.")
-        parser.add_argument("--end", type=int, help="The file descriptor by which the parent can be ended although it hangs.")
-        parser.add_argument("--signals", type=int, help="The file descriptor that gives the numbers of the parent's signals.")
-        parser.add_argument("--parent", action="store_true", help="End when the standard input is closed, that is with the parent process.")
+        parser.add_argument(
+            "-A", "--app", default="", help=gettext_noop("The Celery app, as in celery -A (default: the one that the settings import).")
+        )
+        parser.add_argument(
+            "--database-name", default="", help=gettext_noop("Another database of the same server, which may be created later.")
+        )
+        parser.add_argument(
+            "--deadlines", type=int, help=gettext_noop("The file descriptor of the parent's deadlines: end the parent when it hangs.")
+        )
+        parser.add_argument("--end", type=int, help=gettext_noop("The file descriptor by which the parent can be ended although it hangs."))
+        parser.add_argument("--signals", type=int, help=gettext_noop("The file descriptor that gives the numbers of the parent's signals."))
+        parser.add_argument(
+            "--parent", action="store_true", help=gettext_noop("End when the standard input is closed, that is with the parent process.")
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM, SIGINT or the parent's end."""

@@ -10,6 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from jobs import masking
 from jobs.domain import own_failures
@@ -31,28 +32,36 @@ MOST = 1_000_000  # jobs of one call: they are one transaction
 class Command(base.Command):
     """Prints the jobs' numbers, one a line."""
 
-    help = "Create jobs of a task and print their numbers."
+    help = gettext_noop("Create jobs of a task and print their numbers.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Exactly the contract's options."""
-        parser.add_argument("task", metavar="TASK", help="the registered name, such as jobs.tasks.sleep")
-        parser.add_argument("--name", default="", help="what people call the job")
-        parser.add_argument("--args", dest="call_args", default="[]", metavar="JSON", help="a JSON list")
-        parser.add_argument("--kwargs", default="{}", metavar="JSON", help="a JSON object")
-        parser.add_argument("--priority", metavar="N", help="0 to 9, 9 runs first (the task's own, else 5)")
-        parser.add_argument("--max-retries", "--max_retries", metavar="N", default=3, help="retries after the first run (3)")
+        parser.add_argument("task", metavar="TASK", help=gettext_noop("the registered name, such as jobs.tasks.sleep"))
+        parser.add_argument("--name", default="", help=gettext_noop("what people call the job"))
+        parser.add_argument("--args", dest="call_args", default="[]", metavar="JSON", help=gettext_noop("a JSON list"))
+        parser.add_argument("--kwargs", default="{}", metavar="JSON", help=gettext_noop("a JSON object"))
+        parser.add_argument("--priority", metavar="N", help=gettext_noop("0 to 9, 9 runs first (the task's own, else 5)"))
+        parser.add_argument("--max-retries", "--max_retries", metavar="N", default=3, help=gettext_noop("retries after the first run (3)"))
         when = parser.add_mutually_exclusive_group()
         when.add_argument(
-            "--run-at", "--run_at", metavar="ISO", help="when it is due, such as 2030-01-31T08:00; without an offset: TIME_ZONE"
+            "--run-at",
+            "--run_at",
+            metavar="ISO",
+            help=gettext_noop("when it is due, such as 2030-01-31T08:00; without an offset: TIME_ZONE"),
         )
-        when.add_argument("--delay", metavar="SECONDS", help="due in so many seconds")
-        parser.add_argument("--queue", help="another queue than the task's own")
-        parser.add_argument("--timeout", metavar="SECONDS", help="time limit of a run (the task's own, else JOBS_DEFAULT_TIMEOUT)")
+        when.add_argument("--delay", metavar="SECONDS", help=gettext_noop("due in so many seconds"))
+        parser.add_argument("--queue", help=gettext_noop("another queue than the task's own"))
         parser.add_argument(
-            "--unique-key", "--unique_key", metavar="KEY", help="while a job with it has not ended, print the number of that one"
+            "--timeout", metavar="SECONDS", help=gettext_noop("time limit of a run (the task's own, else JOBS_DEFAULT_TIMEOUT)")
         )
-        parser.add_argument("--count", metavar="N", default=1, help="how many jobs (1; at most 1000000)")
-        parser.add_argument("--wait", action="store_true", help="until all have ended; exit 1 if one failed")
+        parser.add_argument(
+            "--unique-key",
+            "--unique_key",
+            metavar="KEY",
+            help=gettext_noop("while a job with it has not ended, print the number of that one"),
+        )
+        parser.add_argument("--count", metavar="N", default=1, help=gettext_noop("how many jobs (1; at most 1000000)"))
+        parser.add_argument("--wait", action="store_true", help=gettext_noop("until all have ended; exit 1 if one failed"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """One line on stderr and a code other than 0 when the jobs cannot be accepted, or when one failed."""

@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from django.db.models import Count
 from django.db.models.functions import Greatest
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from jobs.domain.moments import aware
 from jobs.domain.statuses import Status
@@ -22,11 +22,11 @@ from jobs.web.times import span
 class Command(base.Command):
     """Counts by status and queue, the oldest job that waits, and the live workers."""
 
-    help = "Show the numbers of jobs by status and queue, the oldest waiting job, and the workers."
+    help = gettext_noop("Show the numbers of jobs by status and queue, the oldest waiting job, and the workers.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The contract's option."""
-        parser.add_argument("--json", action="store_true", help="for programs")
+        parser.add_argument("--json", action="store_true", help=gettext_noop("for programs"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print them as lines, or as one JSON object."""

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from jobs.management import base
 from jobs.store.seed import seed
@@ -13,12 +14,14 @@ from jobs.store.seed import seed
 class Command(base.Command):
     """Rows that look like days of work."""
 
-    help = "Insert jobs that look like six days of work, to try the pages at size. They never run, and no notice goes out for them."
+    help = gettext_noop(
+        "Insert jobs that look like six days of work, to try the pages at size. They never run, and no notice goes out for them."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--jobs", type=int, default=100_000, help="how many (100000)")
-        parser.add_argument("--dead-letters", type=int, default=5_000, help="how many of them are dead letters (5000)")
-        parser.add_argument("--force", action="store_true", help="also where DEBUG is off")
+        parser.add_argument("--jobs", type=int, default=100_000, help=gettext_noop("how many (100000)"))
+        parser.add_argument("--dead-letters", type=int, default=5_000, help=gettext_noop("how many of them are dead letters (5000)"))
+        parser.add_argument("--force", action="store_true", help=gettext_noop("also where DEBUG is off"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit 1, with nothing inserted, for numbers that make no sense and on a system in use."""

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from jobs.management import base
 
@@ -13,7 +14,9 @@ from jobs.management import base
 class Command(base.Command):
     """Starts, stops and shows the embedded servers of DATA_DIR."""
 
-    help = "The embedded PostgreSQL and Redis of DATA_DIR: start, stop, status, or env (prints DATABASE_URL=… and REDIS_URL=…)."
+    help = gettext_noop(
+        "The embedded PostgreSQL and Redis of DATA_DIR: start, stop, status, or env (prints DATABASE_URL=… and REDIS_URL=…)."
+    )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:

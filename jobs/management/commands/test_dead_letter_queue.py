@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from jobs import dead_letters
 from jobs.conf import configuration
@@ -20,11 +21,11 @@ from jobs.verification.workers import NoWorker, some_worker
 class Command(base.Command):
     """Makes jobs that fail in three ways, and judges what became of them."""
 
-    help = "Run jobs that fail and verify retries, the dead letter queue, notices, reprocess and resolve."
+    help = gettext_noop("Run jobs that fail and verify retries, the dead letter queue, notices, reprocess and resolve.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The contract's option."""
-        parser.add_argument("--timeout", type=float, default=120.0, help="seconds to wait for each step (120)")
+        parser.add_argument("--timeout", type=float, default=120.0, help=gettext_noop("seconds to wait for each step (120)"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit 1 with what differs."""

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from jobs.domain.priority import HIGHEST, LOWEST
 from jobs.management import base
@@ -19,18 +20,18 @@ MOST = 10_000  # jobs
 class Command(base.Command):
     """Makes jobs of mixed priorities, shows them live, and judges their times."""
 
-    help = "Run jobs of mixed priorities and verify slots and order; with NAME: create one job for now."
+    help = gettext_noop("Run jobs of mixed priorities and verify slots and order; with NAME: create one job for now.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Exactly the contract's options."""
-        parser.add_argument("name", nargs="?", metavar="NAME", help="create one job of this name, print its number, return")
-        parser.add_argument("--priority", type=int, default=5, help="of the one job; 0 to 9, 9 runs first")
+        parser.add_argument("name", nargs="?", metavar="NAME", help=gettext_noop("create one job of this name, print its number, return"))
+        parser.add_argument("--priority", type=int, default=5, help=gettext_noop("of the one job; 0 to 9, 9 runs first"))
         parser.add_argument("--max-retries", "--max_retries", type=int, default=3)
-        parser.add_argument("--count", type=int, default=12, help="how many jobs (12)")
-        parser.add_argument("--sleep", type=float, default=15.0, help="seconds each job sleeps (15)")
-        parser.add_argument("--clear", action="store_true", help="first remove the earlier jobs of this command")
-        parser.add_argument("--expect", type=int, default=4, help="jobs at once for each worker (4)")
-        parser.add_argument("--timeout", type=float, help="seconds to wait for the end of all jobs")
+        parser.add_argument("--count", type=int, default=12, help=gettext_noop("how many jobs (12)"))
+        parser.add_argument("--sleep", type=float, default=15.0, help=gettext_noop("seconds each job sleeps (15)"))
+        parser.add_argument("--clear", action="store_true", help=gettext_noop("first remove the earlier jobs of this command"))
+        parser.add_argument("--expect", type=int, default=4, help=gettext_noop("jobs at once for each worker (4)"))
+        parser.add_argument("--timeout", type=float, help=gettext_noop("seconds to wait for the end of all jobs"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit 1 with the offending rows when a rule was broken."""

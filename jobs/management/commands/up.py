@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from jobs.management import base
 
@@ -12,7 +13,7 @@ from jobs.management import base
 class Command(base.Refusing):
     """Starts servers, a worker and the web pages; SIGINT or SIGTERM stops them."""
 
-    help = "Start PostgreSQL, Redis, a worker and the web pages on this machine; Ctrl-C stops everything."
+    help = gettext_noop("Start PostgreSQL, Redis, a worker and the web pages on this machine; Ctrl-C stops everything.")
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
