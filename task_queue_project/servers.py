@@ -222,5 +222,6 @@ def _line(name: str, url: str, source: str, problem: _Problem) -> str:
             "Remedies: set DATABASE_URL and REDIS_URL to servers of yours; or run `make up` or `python manage.py services start`; "
             "or start PostgreSQL on localhost:5432 with a database task_queue_db and Redis on localhost:6379."
         )
+    source = {"default": gettext("default"), "embedded": gettext("embedded")}.get(source, source)  # else a variable's name
     words = {"server": name, "place": place, "source": source, "reason": problem.reason.rstrip("."), "command": problem.command}
     return f"{text} {remedies}" % words

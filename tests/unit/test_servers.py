@@ -128,6 +128,14 @@ def closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.mark.parametrize(("source", "said"), [("default", "افتراضي"), ("embedded", "مضمّن"), ("DATABASE_URL", "DATABASE_URL")])
+def test_where_an_address_comes_from_is_in_the_reader_s_language(source: str, said: str) -> None:
+    url = f"postgres://u@127.0.0.1:{closed_port()}/d"
+    found = servers.Servers(database_url=url, database_source=source, redis_url="redis://h", redis_source="default")
+    with translation.override("ar"), pytest.raises(servers.Unreachable, match=rf"\({said}\)"):
+        servers.require(found)
+
+
 def test_a_missing_database_is_one_line_with_three_remedies(tmp_path: Path) -> None:
     found = servers.find({"DATABASE_URL": f"postgres://u:secret@127.0.0.1:{closed_port()}/d"}, tmp_path)
     with pytest.raises(servers.Unreachable) as error:
