@@ -132,11 +132,11 @@ def _mail(number: int, jobs: list[tuple[int, str, str]], latest: tuple[Any, ...]
     task, error_class, message, attempts, losses, traceback, owner, snoozed_until = latest
     with translation.override(settings.LANGUAGE_CODE):
         subject = ngettext("%(number)s job failed for good: %(task)s", "%(number)s jobs failed for good: %(task)s", number)
-        listed = ", ".join(_named(id, name) for id, name, _ in jobs) + (" …" if number > len(jobs) else "")
+        listed = gettext(", ").join(_named(id, name) for id, name, _ in jobs) + (" …" if number > len(jobs) else "")
         lines = [
             gettext("Task: %(task)s") % {"task": task},
             gettext("Jobs: %(jobs)s") % {"jobs": listed},
-            gettext("Queue: %(queue)s") % {"queue": ", ".join(sorted({queue for _, _, queue in jobs}))},
+            gettext("Queue: %(queue)s") % {"queue": gettext(", ").join(sorted({queue for _, _, queue in jobs}))},
             gettext("Attempts: %(attempts)s") % {"attempts": attempts},
             *([gettext("Lost runs: %(losses)s") % {"losses": losses}] if losses else []),
             gettext("Error: %(error)s") % {"error": f"{error_class}: {own_failures.said(masking.text(message))}"},
@@ -155,7 +155,7 @@ def _mail(number: int, jobs: list[tuple[int, str, str]], latest: tuple[Any, ...]
 
 def _named(number: int, name: str) -> str:
     shown = " ".join(masking.text(name).split())
-    return f"{number} ({shown})" if shown else str(number)
+    return gettext("%(number)s (%(name)s)") % {"number": number, "name": shown} if shown else str(number)
 
 
 def run(stop: threading.Event, load: Load) -> None:

@@ -17,7 +17,7 @@ from jobs.celery_app.app import option
 from jobs.store import outages, stats
 from jobs.store.outages import Refusal
 from jobs.store.stats import QueueLine, WorkerLine
-from jobs.web.labels import at_most, ltr
+from jobs.web.labels import at_most, listed, ltr
 from jobs.web.times import clock, clock_time
 
 GROWING: Final = 600  # seconds in which a new dead letter means that its error goes on
@@ -155,7 +155,7 @@ def _drained_alert(queue: str, names: Sequence[str]) -> Alert:
     return Alert(
         bad=False,
         fact=fact % {"queue": ltr(queue)},
-        advice=advice % {"workers": ", ".join(map(ltr, names))},
+        advice=advice % {"workers": listed(map(ltr, names))},
         url=reverse("jobs:workers"),
         link=_("Show the workers"),
     )

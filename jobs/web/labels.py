@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 from django.utils.functional import Promise
@@ -41,6 +42,11 @@ def at_most(number: int, most: int) -> str:
 def isolated(text: str) -> str:
     """What people typed, inside a sentence: on one line, without characters that would turn the sentence round."""
     return f"\u2068{HIDDEN.sub('', ' '.join(text.split()))}\u2069"
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names inside a sentence, with the comma of its language between them."""
+    return _(", ").join(map(str, names))
 
 
 def ltr(text: str) -> str:

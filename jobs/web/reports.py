@@ -14,7 +14,7 @@ from jobs.domain.actors import Actor, Source
 from jobs.models import DeadLetterQueue
 from jobs.refusals import Refusal, said
 from jobs.store import stats
-from jobs.web.labels import ltr
+from jobs.web.labels import listed, ltr
 
 SHOWN = 5  # numbers named for each reason
 
@@ -117,7 +117,7 @@ def _jobs(numbers: Sequence[int]) -> str:
 
 
 def _names(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers[:SHOWN])) + (" …" if len(numbers) > SHOWN else "")
+    return listed(numbers[:SHOWN]) + (" …" if len(numbers) > SHOWN else "")
 
 
 def page_actor(request: HttpRequest) -> Actor:

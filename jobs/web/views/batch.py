@@ -17,6 +17,7 @@ from jobs.models.batch import BatchState
 from jobs.web.access import needs
 from jobs.web.addresses import posted_from
 from jobs.web.forms import BulkForm
+from jobs.web.labels import listed
 from jobs.web.live import render_live
 from jobs.web.paging import page_of
 from jobs.web.reports import page_actor
@@ -135,7 +136,7 @@ def batch_undo(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _nothing_back(pk: int) -> str:
     if earlier := undoing.taken_back_by(pk):
-        return _("It was taken back before, by act %(number)s.") % {"number": ", ".join(map(str, earlier))}
+        return _("It was taken back before, by act %(number)s.") % {"number": listed(earlier)}
     return _("Nothing of it can be taken back: the jobs went on, or somebody changed them since.")
 
 
