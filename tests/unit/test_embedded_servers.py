@@ -98,9 +98,9 @@ def test_a_server_that_is_not_installed_is_said_in_arabic(monkeypatch: pytest.Mo
         monkeypatch.setattr(module, "wheel", lambda name: None)
     monkeypatch.setenv("PATH", "")
     with translation.override("ar"):
-        with pytest.raises(places.EmbeddedError, match=r"^PostgreSQL غير مثبت هنا: .*، أو اضبط DATABASE_URL$"):
+        with pytest.raises(places.EmbeddedError, match=r"^PostgreSQL غير مثبّت هنا: .*، أو اضبط DATABASE_URL$"):
             postgres._binaries()
-        with pytest.raises(places.EmbeddedError, match=r"^Redis غير مثبت هنا: "):
+        with pytest.raises(places.EmbeddedError, match=r"^Redis غير مثبّت هنا: "):
             redis_server.program()
 
 

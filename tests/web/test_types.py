@@ -50,7 +50,7 @@ def test_many_jobs_shorten_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_page_lists_every_task(client: Client) -> None:
     client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
     ended("gone.task", "failed", 1)
-    for language, text in (("ar", "غير مسجلة هنا"), ("en", "not registered here")):
+    for language, text in (("ar", "غير مسجّلة هنا"), ("en", "not registered here")):
         client.cookies["django_language"] = language
         content = client.get("/jobs/types/").content.decode()
         assert text in content
