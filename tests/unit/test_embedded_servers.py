@@ -63,7 +63,7 @@ def test_up_says_in_arabic_what_keeps_it_from_starting(folder: Path) -> None:
         taken.bind((startup.HOST, 0))
         port = taken.getsockname()[1]
         taken.listen()
-        with pytest.raises(startup.CannotStart, match=rf"^لا يمكن استخدام المنفذ {port}: .*\. اضبط PORT على منفذ آخر$"):
+        with pytest.raises(startup.CannotStart, match=rf"^لا يمكن استعمال المنفذ {port}: .*\. اضبط PORT على منفذ آخر$"):
             startup._require_free_port(port)
         with locking.held(folder / "up.lock", wait=0), pytest.raises(CommandError, match=r"^up: يعمل بالفعل في .*العملية"):
             call_command("up")
