@@ -68,10 +68,10 @@ def test_a_noun_that_is_counted_has_plural_forms(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_code_in_arabic_sentences_is_isolated(path: Path) -> None:
-    """Brackets at the edge of a piece of code would be drawn at its other end."""
+    """Brackets and quotes at the edge of a piece of code would be drawn at its other end, and the parts of a date from right to left."""
     texts = [text for entry in polib.pofile(str(path)) for text in (entry.msgstr, *entry.msgstr_plural.values())]
     outside = [re.sub("[\u2066\u2068][^\u2069]*\u2069", "V", PLACEHOLDER.sub("V", text)) for text in texts]
-    assert [text for text in outside if re.search(r"[][{}]|\(\)|[ (]--[a-z]", text)] == []
+    assert [text for text in outside if re.search(r"[][{}]|\(\)|[ (]--[a-z]|\d{4}-\d\d|'[\w ]+'|[“”]", text)] == []
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: str(path.relative_to(ROOT)))
