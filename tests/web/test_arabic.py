@@ -52,7 +52,7 @@ def test_a_drained_worker_is_put_back_to_work_and_not_followed(arabic: Client, w
         audit.steered(cursor, SARA, Verb.DRAIN, "w@host", {"queues": ["celery"]}, {"queues": []})
     job_in("pending")
     assert "أعد \u2066w@host\u2069 إلى العمل." in text(arabic, "/")
-    assert ">إعادة إلى العمل…</a>" in text(arabic, "/jobs/workers/")
+    assert ">إعادة للعمل…</a>" in text(arabic, "/jobs/workers/")
     page = text(arabic, f"/jobs/workers/{worker}/resume/")
     for said in (">إعادة هذا العامل إلى العمل؟</h1>", ">إعادته إلى العمل</button>"):
         assert said in page
