@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter, OutputWrapper
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from jobs.management.messages import said_of_options
@@ -47,6 +48,14 @@ class Parser(CommandParser):
         if not self.called_from_command_line:
             raise CommandError(line)
         self.exit(2, _("%(error)s (see %(command)s --help)") % {"error": line, "command": self.prog} + "\n")
+
+    def print_help(self, file: Any = None) -> None:
+        """In English where the output takes no other letters, as a pipe of Windows."""
+        try:
+            super().print_help(file)
+        except UnicodeEncodeError:
+            with translation.override(None):
+                super().print_help(file)
 
 
 class Help(DjangoHelpFormatter):

@@ -1,5 +1,7 @@
 """A command line that cannot be read is answered in one line; argparse writes the usage before it, and has no Arabic."""
 
+import io
+
 import pytest
 from django.core.management import BaseCommand, CommandError, call_command, get_commands, load_command_class
 from django.utils import translation
@@ -49,6 +51,14 @@ def test_help_is_in_the_reader_s_language(name: str) -> None:
         arabic = " ".join(parser.format_help().split())
     assert [text for text in own if text not in english] == []
     assert [text for text in own if text in arabic] == []
+
+
+def test_help_is_in_english_where_the_output_has_no_arabic_letters() -> None:
+    file = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    with translation.override("ar"):
+        load_command_class("jobs", "enqueue").create_parser("manage.py", "enqueue").print_help(file)
+    file.seek(0)
+    assert "Create jobs of a task and print their numbers." in file.read()
 
 
 def test_code_gets_an_error() -> None:
