@@ -1,13 +1,14 @@
 """The live workers, and one of our own while none runs."""
 
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Final
+from typing import IO, Any, Final, NoReturn
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -30,10 +31,8 @@ def some_worker(say: Callable[[str], None], slots: int = SLOTS) -> Iterator[None
         yield
         return
     say(_("No worker runs: one is started for this test."))
-    with tempfile.TemporaryDirectory(prefix="jobs-worker-", ignore_cleanup_errors=True) as folder:
-        log = Path(folder) / "worker.log"
-        with log.open("wb") as out:
-            process = subprocess.Popen(_command(slots), cwd=settings.BASE_DIR, stdout=out, stderr=subprocess.STDOUT)
+    with tempfile.TemporaryFile() as log, _signals_end_the_block():
+        process = subprocess.Popen(_command(slots), cwd=settings.BASE_DIR, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
         try:
             _wait_until_ready(process, log)
             yield
@@ -42,23 +41,44 @@ def some_worker(say: Callable[[str], None], slots: int = SLOTS) -> Iterator[None
             say(_("The worker was stopped."))
 
 
+@contextmanager
+def _signals_end_the_block() -> Iterator[None]:
+    """SIGTERM and a closed terminal end it as Ctrl-C does: what it has to stop is stopped first."""
+    is_heard = threading.current_thread() is threading.main_thread()
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if is_heard and hasattr(signal, name)]
+    taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]  # none that is ignored (nohup) or somebody else's
+    for number in taken:
+        signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _end(number: int, frame: Any) -> NoReturn:
+    sys.exit(128 + number)  # as shells give it
+
+
 def _command(slots: int) -> list[str]:
     project = str(settings.SETTINGS_MODULE).partition(".")[0]
     options = ["--pool=gevent", f"--concurrency={slots}", "--prefetch-multiplier=1", "--loglevel=INFO"]
-    return [sys.executable, "-m", "celery", "-A", project, "worker", *options, f"--hostname=test-{time.time_ns()}@%h"]
+    return [sys.executable, "-m", "jobs.verification.attended", "-A", project, "worker", *options, f"--hostname=test-{time.time_ns()}@%h"]
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while not (stats.live_workers() and stats.leader_lives()):
         if process.poll() is not None or time.monotonic() > deadline:
-            lines = log.read_text("utf-8", "replace").splitlines()[-5:]
+            log.seek(0)
+            lines = log.read().decode("utf-8", "replace").splitlines()[-5:]
             raise NoWorker(_("The worker did not start: %(log)s") % {"log": " | ".join(lines)})
         time.sleep(0.1)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
+    if process.stdin is not None:
+        process.stdin.close()
     try:
         process.wait(configuration().shutdown_grace + 10)
     except subprocess.TimeoutExpired:

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from jobs.models import Job
+from jobs.store import broker, stats
+from tests.waiting import until
 from tests.workers import environment
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -98,3 +101,17 @@ def test_postgresql_that_goes_while_a_command_waits(waits: subprocess.Popen[str]
         )
     _, said = waits.communicate(timeout=20)
     assert (waits.returncode, said.count("\n"), "Traceback" in said) == (1, 1, False), said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_a_test_command_that_is_ended_leaves_no_worker(number: signal.Signals) -> None:
+    broker.client(settings.CELERY_BROKER_URL).flushdb()
+    words = [sys.executable, "manage.py", "test_priority_concurrency", "--count=1", "--sleep=30"]
+    with subprocess.Popen(words, cwd=ROOT, env=environ(JOBS_SHUTDOWN_GRACE="0.5"), stdout=subprocess.PIPE, text=True) as process:
+        until(lambda: Job.objects.filter(status="running").exists() or process.poll() is not None, timeout=90)
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=60)
+    if number is signal.SIGTERM:
+        assert (process.returncode, said.splitlines()[-1]) == (128 + number, "The worker was stopped.")
+    until(lambda: not stats.live_workers() and not stats.leader_lives(), timeout=30)
+    assert Job.objects.get().status == "pending"
