@@ -9,11 +9,11 @@ from typing import Any, Final
 import psycopg2
 
 from jobs.store import engine
+from jobs.store.leadership import NAME
 from jobs.store.locks import CHANNEL, LEADER
 
 logger = logging.getLogger(__name__)
 
-NAME: Final = "jobs leader"
 PAUSE: Final = 0.5  # seconds between two tries
 IDLE: Final = 2.0  # seconds: a leader uses its connection at least once a second, so this one is stopped
 ACTIVE: Final = 30.0  # seconds: no query of a leader takes that long

@@ -25,6 +25,7 @@ from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
 from jobs.models.job import HEAVY
 from jobs.store import broker, caller, clock, locks
+from jobs.store.leadership import LIVING
 from jobs.store.outages import NEWEST_REFUSAL, Refusal, is_read_only, refusal_of
 
 _MIGRATED = "jobs-migrated"
@@ -32,10 +33,6 @@ _OPEN = "jobs-open-dead-letters"
 RECENT = 300.0  # seconds that the pace is taken from
 _KEPT = 1.0  # seconds
 NEWEST: Final = 10_000  # dead letters that are counted
-_LEADERS = (
-    "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()"
-    " WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %s AND l.objid = %s"
-)
 PROBE_TIMEOUT = 2.0  # seconds
 
 # Seconds that the oldest due job of a lane has been waiting, since it was due or, if that was past by then, since it was made. The index
@@ -138,10 +135,10 @@ def vitals(seconds: int) -> Vitals:
     """As it is now; new is what failed within the last `seconds`."""
     with caller.cursor() as cursor:
         cursor.execute(
-            f"""SELECT ({_LEADERS}), ({NEWEST_REFUSAL}), count(*),
+            f"""SELECT ({LIVING}), ({NEWEST_REFUSAL}), count(*),
                        count(*) FILTER (WHERE failed_at > clock_timestamp() - make_interval(secs => %s))
                   FROM (SELECT failed_at FROM jobs_deadletterqueue WHERE resolution = 'open' ORDER BY id DESC LIMIT {NEWEST + 1}) part""",
-            [*locks.LEADER, seconds],
+            [seconds],
         )
         leaders, refused, waiting, new = cursor.fetchone()
     cache.set(_OPEN, waiting, _KEPT)
@@ -230,14 +227,14 @@ def due_later(cursor: Any, queues: Sequence[str], most: int, ids: Sequence[str] 
 
 
 def leader_lives() -> bool:
-    """Whether some session holds the leader's advisory lock."""
+    """Whether some process leads, and works."""
     return leader_and_refusal()[0]
 
 
 def leader_and_refusal() -> tuple[bool, Refusal | None]:
     """Whether a leader lives, and whether Redis refuses its messages."""
     with caller.cursor() as cursor:
-        cursor.execute(f"SELECT ({_LEADERS}), ({NEWEST_REFUSAL})", locks.LEADER)
+        cursor.execute(f"SELECT ({LIVING}), ({NEWEST_REFUSAL})")
         leaders, refused = cursor.fetchone()
     return bool(leaders), refusal_of(refused)
 

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+import psycopg2
 from celery import bootsteps
 from django.db import connections
 
@@ -17,6 +18,7 @@ from jobs.celery_app import last_resort
 from jobs.celery_app.app import address
 from jobs.celery_app.deadline_board import Board
 from jobs.conf import configuration
+from jobs.store import leadership
 from jobs.worker import ending, stopping
 from jobs.worker.bootsteps import Engine
 
@@ -24,12 +26,15 @@ logger = logging.getLogger("jobs.worker")
 LOOK_S = 0.5  # between two looks whether it lives; twice as long after each death
 LONGEST_S = 10.0
 STEADY_S = 60.0  # of life, after which the looks are frequent again
+WORK_S = 5.0  # between two looks whether it works
 
 
 class LeaderChild(bootsteps.StartStopStep):
     """A leader or standby beside each worker, with the worker's sentry. It ends when its standard input closes, as this process ends."""
 
     requires = (Engine,)
+    engine: Any = None
+    asked, is_stuck = 0.0, False  # at the last look whether it works
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
         self.child: subprocess.Popen[bytes] | None = None
@@ -41,7 +46,7 @@ class LeaderChild(bootsteps.StartStopStep):
         """Start the child and a thread that starts it again when it dies."""
         if not configuration().leader_child:
             return
-        self.ending = threading.Event()
+        self.ending, self.engine = threading.Event(), worker.engine
         name = connections[configuration().database].settings_dict["NAME"]
         self.options = [f"--database-name={name}"] if name else []
         if found := address(worker.app):
@@ -73,6 +78,21 @@ class LeaderChild(bootsteps.StartStopStep):
                     self._spawn()
                 except OSError as error:  # no process or no memory is left, for now
                     logger.error("the leader's process cannot be started (%s); it is tried again", error)
+            elif self.child is not None and self.engine is not None and now - self.asked >= WORK_S:
+                self.asked = now
+                self._end_stuck(self.child)
+
+    def _end_stuck(self, child: "subprocess.Popen[bytes]") -> None:
+        """Kill one that leads and does nothing, as two looks have found: a standby would have replaced it, and here may be none."""
+        try:
+            with self.engine.registration.cursor() as cursor:
+                found = leadership.stuck(cursor) == child.pid
+        except psycopg2.Error:  # PostgreSQL is away
+            found = False
+        if found and self.is_stuck:
+            logger.error("the leader's process does nothing; it is ended")
+            child.kill()
+        self.is_stuck = found and not self.is_stuck
 
     def stop(self, worker: Any) -> None:
         """Close the child's standard input: it ends by that, while running jobs have their grace."""

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from jobs.domain import own_failures
 from jobs.domain.outcomes import Outcome
 from jobs.models import Attempt, DeadLetterQueue, Job, Worker
 from jobs.store import stats
+from jobs.store.engine import connect
+from jobs.store.locks import LEADER, WORKER_CLASS
 from jobs.verification import priority
 from jobs.verification.rules import Run
 from tests.browser.scene import played
@@ -217,6 +220,18 @@ def test_jobs_counts(tmp_path: Path) -> None:
     assert found["queues"] == {"elsewhere": {"pending": 1}}
     assert found["oldest_waiting"]["seconds"] > 0
     assert [(worker["slots"], worker["running"]) for worker in found["workers"]] == [(4, 0)]
+
+
+def test_jobs_says_that_no_leader_lives() -> None:
+    about = {"hostname": "h", "pid": 1, "pool": "gevent", "concurrency": 4, "queues": [], "tasks": [], "versions": {}}
+    worker = Worker.objects.create(name="celery@here", **about)
+    with closing(connect("life")) as life, life.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", [WORKER_CLASS, worker.id])
+        assert "No leader lives: waiting jobs are not handed to workers." in run("jobs")
+        assert json.loads(run("jobs", json=True))["leader"] is False
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", LEADER)
+        assert "No leader lives" not in run("jobs")
+        assert json.loads(run("jobs", json=True))["leader"] is True
 
 
 def test_jobs_speaks_to_people_in_their_language() -> None:

@@ -1,10 +1,13 @@
 """How soon a worker sees that the leader's process beside it has died."""
 
 import errno
+from contextlib import nullcontext
 from types import SimpleNamespace
 
+import psycopg2
 import pytest
 
+from jobs.store import leadership
 from jobs.worker import leader_child
 
 
@@ -45,3 +48,29 @@ def test_one_that_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPat
     child._tend()
     assert tries == [1, 2, 3]
     assert caplog.text.count("cannot be started (") == 2
+
+
+def test_one_that_leads_and_does_nothing_is_killed_at_the_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one that has done something in between, nor while PostgreSQL is away; the next one has two looks too."""
+    now, asked, killed = [100.0], list[int](), list[int]()
+    found = [7, None, 7, 8, 7, psycopg2.OperationalError(), 7, 7, 7]
+
+    def stuck(cursor: object) -> int | None:
+        asked.append(len(asked))
+        answer = found[asked[-1]]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def wait(pause: float) -> bool:
+        now[0] += leader_child.WORK_S
+        return len(asked) == len(found)
+
+    monkeypatch.setattr(leader_child, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(leadership, "stuck", stuck)
+    child = leader_child.LeaderChild.__new__(leader_child.LeaderChild)
+    child.ending = SimpleNamespace(wait=wait)
+    child.child = SimpleNamespace(poll=lambda: None, pid=7, kill=lambda: killed.append(asked[-1]))
+    child.engine = SimpleNamespace(registration=SimpleNamespace(cursor=nullcontext))
+    child._tend()
+    assert killed == [7]

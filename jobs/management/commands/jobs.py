@@ -15,7 +15,7 @@ from jobs.management import base
 from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
 from jobs.store.clock import reckoned
-from jobs.store.stats import live_workers
+from jobs.store.stats import leader_lives, live_workers
 from jobs.web.times import span
 
 
@@ -56,6 +56,8 @@ class Command(base.Command):
             self.stdout.write(text % worker)
         if not found["workers"]:
             self.stdout.write(_("No worker runs."))
+        elif not found["leader"]:
+            self.stdout.write(_("No leader lives: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))
 
 
 def overview() -> dict[str, Any]:
@@ -66,7 +68,14 @@ def overview() -> dict[str, Any]:
         statuses[row["status"]] += row["number"]
         queues.setdefault(row["queue"], {})[row["status"]] = row["number"]
     later = Job.objects.filter(status=Status.PENDING, run_at__gt=reckoned()).count()
-    return {"statuses": statuses, "queues": queues, "not_due": later, "oldest_waiting": _oldest(), "workers": _workers()}
+    return {
+        "statuses": statuses,
+        "queues": queues,
+        "not_due": later,
+        "oldest_waiting": _oldest(),
+        "workers": _workers(),
+        "leader": leader_lives(),
+    }
 
 
 def _oldest() -> dict[str, Any] | None:
