@@ -1,9 +1,12 @@
 """What every command here does in one line instead of a traceback or the usage: bad options, no server, nobody who reads, Ctrl-C."""
 
+import codecs
+import json
 import os
 import sys
 from argparse import Action
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter, OutputWrapper
@@ -13,6 +16,8 @@ from django.utils.translation import gettext as _
 from jobs.management.messages import said_of_options
 
 INTERRUPTED: Final = 130  # what shells give a process that Ctrl-C ended
+ISOLATES: Final = "\u2066\u2067\u2068\u2069"
+ESCAPING: Final = "jobs.escape"  # a name for codecs
 
 
 class OutputLost(Exception):
@@ -50,12 +55,9 @@ class Parser(CommandParser):
         self.exit(2, _("%(error)s (see %(command)s --help)") % {"error": line, "command": self.prog} + "\n")
 
     def print_help(self, file: Any = None) -> None:
-        """In English where the output takes no other letters, as a pipe of Windows."""
-        try:
+        """Where the output takes no Arabic letters: in English."""
+        with readable(file or sys.stdout):
             super().print_help(file)
-        except UnicodeEncodeError:
-            with translation.override(None):
-                super().print_help(file)
 
 
 class Help(DjangoHelpFormatter):
@@ -70,7 +72,12 @@ class Help(DjangoHelpFormatter):
 
 
 class Refusing(BaseCommand):
-    """Django's, but for its words about a command line that cannot be read, and the language of its help."""
+    """Django's, but for its words about a command line that cannot be read, the language of its help, and outputs that lack letters."""
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """From a command line."""
+        with readable():
+            super().run_from_argv(argv)
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Django has no option for the parser's class."""
@@ -97,6 +104,10 @@ class Command(Refusing):
 
     def run_from_argv(self, argv: list[str]) -> None:
         """From a command line; from code (`call_command`) errors are raised as they are."""
+        with readable():
+            self._run_from_argv(argv)
+
+    def _run_from_argv(self, argv: list[str]) -> None:
         try:
             super().run_from_argv(argv)
         except KeyboardInterrupt:
@@ -129,6 +140,45 @@ class Command(Refusing):
                 self.stderr.write(_("Accepted, but not written (%(error)s): %(ids)s") % {"error": lost, "ids": " ".join(map(str, ids))})
             except OutputLost:
                 pass  # it was the same pipe
+
+
+@contextmanager
+def readable(*streams: Any) -> Iterator[None]:
+    """These outputs, or the process's own, take every letter; what is said is English where one of them has no Arabic ones."""
+    outputs = streams or (sys.stdout, sys.stderr)
+    for stream in outputs:
+        take_all_letters(stream)
+    with nullcontext() if all(map(_has_arabic, outputs)) else translation.override("en"):
+        yield
+
+
+def _has_arabic(stream: Any) -> bool:
+    try:
+        "م".encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def take_all_letters(stream: Any) -> None:
+    """What the encoding of an output lacks is escaped; the output of a pipe on Windows, where no encoding was asked for, is UTF-8."""
+    if not hasattr(stream, "reconfigure") or codecs.lookup(stream.encoding).name == "utf-8":
+        return
+    if sys.platform == "win32" and "PYTHONIOENCODING" not in os.environ:
+        stream.reconfigure(encoding="utf-8")
+    else:
+        stream.reconfigure(errors=ESCAPING)
+
+
+def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
+    """One letter as JSON has it; marks of direction are left out: they are no letters, and Arabic encodings lack them."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letter = error.object[error.start]
+    return "" if letter in ISOLATES else json.dumps(letter)[1:-1], error.start + 1
+
+
+codecs.register_error(ESCAPING, _escape)
 
 
 def is_connection_error(error: BaseException | None) -> bool:

@@ -1,5 +1,6 @@
 """How commands end when nobody reads what they say, at Ctrl-C, and without PostgreSQL: in the bundled project and in another one."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from jobs import enqueue
 from jobs.models import Job
 from jobs.store import broker, stats
 from tests.waiting import until
@@ -56,6 +58,32 @@ def test_a_job_that_was_accepted_is_no_failure(command: list[str], words: list[s
     ended = unread([*command, *words], output)
     job = Job.objects.get()
     assert (ended.returncode, ended.stderr.strip()) == (0, reason and f"Accepted, but not written ({reason}): {job.pk}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "letters"),
+    [
+        ({"PYTHONIOENCODING": "cp1252"}, "Completed: 0"),
+        ({"PYTHONIOENCODING": "cp1256"}, "مكتملة: 0"),
+        ({"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "Completed: 0"),
+    ],
+    ids=["cp1252", "cp1256", "POSIX"],
+)
+def test_an_output_that_lacks_arabic_is_english_and_names_are_escaped(changes: dict[str, str], letters: str) -> None:
+    queue = "😀 مهام"
+    enqueue("jobs.tasks.sleep", args=[0], queue=queue)
+    arabic = environ(**changes) | {"LANGUAGE_CODE": "ar"}
+    encoding = changes.get("PYTHONIOENCODING", "ascii")
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "manage.py", *words]
+        return subprocess.run(line, cwd=ROOT, env=arabic, capture_output=True, encoding=encoding, timeout=60, check=False)
+
+    shown, found, refused = run("jobs"), run("jobs", "--json"), run("enqueue")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert letters in shown.stdout.splitlines()
+    assert list(json.loads(found.stdout)["queues"]) == [queue]
+    assert (refused.returncode, "2068" in refused.stderr, "TASK" in refused.stderr) == (2, False, True)
 
 
 @pytest.fixture

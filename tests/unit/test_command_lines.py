@@ -1,10 +1,13 @@
 """A command line that cannot be read is answered in one line; argparse writes the usage before it, and has no Arabic."""
 
 import io
+import sys
 
 import pytest
 from django.core.management import BaseCommand, CommandError, call_command, get_commands, load_command_class
 from django.utils import translation
+
+from jobs.management import base
 
 WRONG = [
     (["seed_jobs", "--jobs=abc"], "--jobs is not a number: abc"),
@@ -64,3 +67,17 @@ def test_help_is_in_english_where_the_output_has_no_arabic_letters() -> None:
 def test_code_gets_an_error() -> None:
     with translation.override("en"), pytest.raises(CommandError, match=r"^--jobs is not a number: abc$"):
         call_command("seed_jobs", "--jobs=abc")
+
+
+@pytest.mark.parametrize(("asked", "encoding"), [(None, "utf-8"), ("cp1256", "cp1256")])
+def test_on_windows_a_pipe_is_utf_8_unless_asked_otherwise(monkeypatch: pytest.MonkeyPatch, asked: str | None, encoding: str) -> None:
+    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
+    if asked:
+        monkeypatch.setenv("PYTHONIOENCODING", asked)
+    pipe = io.BytesIO()
+    stream = io.TextIOWrapper(pipe, encoding="cp1256", write_through=True)
+    with monkeypatch.context() as windows:
+        windows.setattr(sys, "platform", "win32")
+        base.take_all_letters(stream)
+    stream.write("مهمة")
+    assert pipe.getvalue().decode(encoding) == "مهمة"
