@@ -14,6 +14,7 @@ from jobs.enqueueing import enqueue
 from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.verification.rules import AttemptRow, delays_grow
 
+FAILS: Final = "jobs.tasks.fail"
 RETRIES: Final = 3
 RECOVERS_AFTER: Final = 2
 NOTE: Final = "test_dead_letter_queue"
@@ -55,7 +56,7 @@ class Case:
 
 def create() -> list[Case]:
     """Three jobs: one that always fails, one that recovers, one whose error is not worth another try."""
-    fails = enqueue("jobs.tasks.fail", kwargs={"message": NOTE}, name=f"{NOTE}: 1", max_retries=RETRIES)
+    fails = enqueue(FAILS, kwargs={"message": NOTE}, name=f"{NOTE}: 1", max_retries=RETRIES)
     flaky = enqueue("jobs.tasks.flaky", kwargs={"failures": RECOVERS_AFTER}, name=f"{NOTE}: 2", max_retries=RETRIES)
     hopeless = enqueue("jobs.tasks.http_request", kwargs={"url": "http://."}, name=f"{NOTE}: 3", max_retries=RETRIES)
     buried = ("open",)

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from jobs.domain.statuses import ENDED
+from jobs.domain.statuses import ENDED, Status
 from jobs.models import Job
 from jobs.models.job import HEAVY, STATUS_LABELS
+from jobs.web import waiting
 
 INTERVAL: Final = 0.25  # seconds between two looks
 
@@ -30,6 +31,15 @@ def watch(ids: Sequence[int], say: Callable[[str], None], timeout: float) -> boo
             return _follow(ids, timeout, lambda jobs: live.update(_table(jobs), refresh=True))
     seen: dict[int, str] = {}
     return _follow(ids, timeout, lambda jobs: _say_changes(jobs, seen, say))
+
+
+def late(ids: Sequence[int], seconds: float) -> str:
+    """That not all have ended in that time, and why the next one waits."""
+    job = Job.objects.filter(id__in=ids, status=Status.PENDING).order_by("-priority", "run_at", "id").first()
+    if job is None:
+        return _("not all jobs ended within %(seconds)d s") % {"seconds": seconds}
+    words = {"seconds": seconds, "id": job.pk, "why": waiting.why(job).sentence}
+    return _("not all jobs ended within %(seconds)d s; job %(id)d waits: %(why)s") % words
 
 
 def ended(ids: Sequence[int]) -> bool:

@@ -6,14 +6,16 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, Final, NoReturn
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from jobs import registry
 from jobs.conf import configuration
+from jobs.models import Worker
 from jobs.store import stats
 
 SLOTS: Final = 4
@@ -25,16 +27,23 @@ class NoWorker(Exception):
 
 
 @contextmanager
-def some_worker(say: Callable[[str], None], slots: int = SLOTS) -> Iterator[None]:
-    """Have a worker and a leader while the block runs: those that are there, or a worker started for it. Raises NoWorker."""
-    if stats.live_workers():
+def some_worker(say: Callable[[str], None], task: str, slots: int = SLOTS) -> Iterator[None]:
+    """Have a worker for jobs of this task and a leader while the block runs: those that are there, or a worker started for it.
+
+    Raises NoWorker.
+    """
+    queue, workers = _queue_of(task), stats.live_workers()
+    if _serves(queue, workers):
         yield
         return
-    say(_("No worker runs: one is started for this test."))
+    if workers:
+        say(_("No worker serves the queue “%(queue)s”: one is started for this test.") % {"queue": queue})
+    else:
+        say(_("No worker runs: one is started for this test."))
     with tempfile.TemporaryFile() as log, _signals_end_the_block():
         process = subprocess.Popen(_command(slots), cwd=settings.BASE_DIR, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
         try:
-            _wait_until_ready(process, log)
+            _wait_until_ready(process, log, queue)
             yield
         finally:
             _stop(process)
@@ -66,9 +75,20 @@ def _command(slots: int) -> list[str]:
     return [sys.executable, "-m", "jobs.verification.attended", "-A", project, "worker", *options, f"--hostname=test-{time.time_ns()}@%h"]
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+def _queue_of(task: str) -> str:
+    try:
+        return registry.way(registry.get(task), (), {}).queue
+    except ValueError:  # its job will be refused with the reason
+        return registry.way(None, (), {}).queue
+
+
+def _serves(queue: str, workers: Sequence[Worker]) -> bool:
+    return any(queue in worker.queues for worker in workers)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], log: IO[bytes], queue: str) -> None:
     deadline = time.monotonic() + START_TIMEOUT
-    while not (stats.live_workers() and stats.leader_lives()):
+    while not (_serves(queue, stats.live_workers()) and stats.leader_lives()):
         if process.poll() is not None or time.monotonic() > deadline:
             log.seek(0)
             lines = log.read().decode("utf-8", "replace").splitlines()[-5:]

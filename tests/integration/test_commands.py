@@ -3,7 +3,8 @@
 import io
 import json
 import re
-from contextlib import closing
+import sys
+from contextlib import closing, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from jobs.models import Attempt, DeadLetterQueue, Job, Worker
 from jobs.store import stats
 from jobs.store.engine import connect
 from jobs.store.locks import LEADER, WORKER_CLASS
-from jobs.verification import priority
+from jobs.verification import priority, workers
 from jobs.verification.rules import Run
 from tests.browser.scene import played
 from tests.workers import running_worker
@@ -82,6 +83,34 @@ def test_dead_letters_pass_on_a_good_worker(tmp_path: Path) -> None:
 def test_broken_failure_handling_fails(tmp_path: Path, broken: str, reason: str) -> None:
     with running_worker(tmp_path / "log", **BROKEN, **FAST, BREAK=broken), pytest.raises(CommandError, match=reason):
         run("test_dead_letter_queue", timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("queues", "said"),
+    [
+        (["celery"], []),
+        (["other"], ["No worker serves the queue “celery”: one is started for this test.", "The worker was stopped."]),
+        (None, ["No worker runs: one is started for this test.", "The worker was stopped."]),
+    ],
+)
+def test_a_worker_that_does_not_serve_the_queue_is_none(monkeypatch: pytest.MonkeyPatch, queues: list[str] | None, said: list[str]) -> None:
+    monkeypatch.setattr(workers, "_command", lambda slots: [sys.executable, "-c", "import sys; sys.stdin.read()"])
+    monkeypatch.setattr(workers, "_wait_until_ready", lambda *found: None)
+    lines = list[str]()
+    with closing(connect("life")) as life, life.cursor() as cursor:
+        if queues is not None:
+            about = {"hostname": "h", "pid": 1, "pool": "gevent", "concurrency": 4, "queues": queues, "tasks": [], "versions": {}}
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [WORKER_CLASS, Worker.objects.create(name="w@h", **about).id])
+        with workers.some_worker(lines.append, priority.TASK):
+            pass
+    assert lines == said
+
+
+def test_jobs_that_do_not_end_in_time_say_what_they_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.management.commands.test_priority_concurrency.some_worker", lambda *_: nullcontext())
+    why = r"^not all jobs ended within 1 s; job \d+ waits: No worker lives, so no job runs\.$"
+    with pytest.raises(CommandError, match=why):
+        run("test_priority_concurrency", count=2, sleep=0, timeout=1)
 
 
 def test_a_name_creates_one_job_for_now() -> None:

@@ -14,7 +14,7 @@ from jobs.management import base
 from jobs.refusals import said
 from jobs.verification import dead_letter
 from jobs.verification.dead_letter import Case
-from jobs.verification.watch import is_span, until, watch
+from jobs.verification.watch import is_span, late, until, watch
 from jobs.verification.workers import NoWorker, some_worker
 
 
@@ -32,7 +32,7 @@ class Command(base.Command):
         if not is_span(options["timeout"]):
             raise CommandError(_("--timeout must be a number of seconds above 0"))
         try:
-            with some_worker(self.stdout.write):
+            with some_worker(self.stdout.write, dead_letter.FAILS):
                 problems = self._failures(options["timeout"])
         except NoWorker as error:
             raise CommandError(str(error)) from error
@@ -68,8 +68,9 @@ class Command(base.Command):
         return self._judge([replace(case, label=_("resolved"), resolutions=resolutions)])
 
     def _wait(self, cases: Sequence[Case], timeout: float) -> None:
-        if not watch([case.id for case in cases], self.stdout.write, timeout):
-            raise CommandError(_("not all jobs ended within %(seconds)d s") % {"seconds": timeout})
+        ids = [case.id for case in cases]
+        if not watch(ids, self.stdout.write, timeout):
+            raise CommandError(late(ids, timeout))
 
     def _judge(self, cases: Sequence[Case]) -> list[str]:
         problems, settings = [], configuration()

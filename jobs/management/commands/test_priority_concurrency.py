@@ -11,7 +11,7 @@ from jobs.domain.priority import HIGHEST, LOWEST
 from jobs.management import base
 from jobs.management.messages import one_line
 from jobs.verification import priority
-from jobs.verification.watch import is_span, watch
+from jobs.verification.watch import is_span, late, watch
 from jobs.verification.workers import NoWorker, some_worker
 
 MOST = 10_000  # jobs
@@ -59,10 +59,10 @@ class Command(base.Command):
 
     def _run(self, options: dict[str, Any]) -> None:
         timeout = options["timeout"] or 60 + 2 * options["sleep"] * (options["count"] / options["expect"] + 1)
-        with some_worker(self.stdout.write):
+        with some_worker(self.stdout.write, priority.TASK):
             ids = priority.create(options["count"], options["sleep"], options["max_retries"])
             if not watch(ids, self.stdout.write, timeout):
-                raise CommandError(_("not all jobs ended within %(seconds)d s") % {"seconds": timeout})
+                raise CommandError(late(ids, timeout))
             verdict = priority.judge(ids, options["expect"])
         for fact in verdict.facts:
             self.stdout.write(fact)
