@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 STATE_FILE = "services.json"  # in DATA_DIR; written by jobs.dev.embedded while its servers run
 DEFAULT_REDIS = "redis://localhost:6379/0"
 DATABASE_SCHEMES = ("postgres", "postgresql", "pgsql", "psql")
+ANSWER_S = 10  # seconds that a new connection waits for PostgreSQL, unless the address says connect_timeout
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+socket")
 
 
@@ -88,7 +89,7 @@ def database_settings(url: str, variable: str = "DATABASE_URL") -> dict[str, Any
         "PASSWORD": unquote(parts.password or ""),
         "HOST": options.pop("host", "") or unquote(host).strip("[]"),
         "PORT": options.pop("port", "") or str(port or ""),
-        "OPTIONS": options,
+        "OPTIONS": {"connect_timeout": ANSWER_S} | options,
     }
 
 
@@ -138,7 +139,7 @@ def connect(url: str, *, timeout: int) -> Any:
     wanted = database_settings(url)
     names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
     named = {name: wanted[key] for name, key in names.items() if wanted[key]}
-    return psycopg2.connect(**named, connect_timeout=timeout, **wanted["OPTIONS"])
+    return psycopg2.connect(**named, **wanted["OPTIONS"] | {"connect_timeout": timeout})
 
 
 def gettext(text: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -74,6 +75,16 @@ def test_a_bad_address_ends_worker_and_web_server(own_environ: dict[str, str], v
 def test_servers_that_do_not_answer_are_one_line_with_the_remedies(own_environ: dict[str, str], words: list[str]) -> None:
     nowhere = {"DATABASE_URL": "postgres://u:hidden@127.0.0.1:1/d", "REDIS_URL": "redis://127.0.0.1:1/0"}
     ended = manage(own_environ | nowhere, *words)
+    assert ended.returncode != 0
+    (line,) = ended.stderr.strip().splitlines()
+    assert all(remedy in line for remedy in REMEDIES), line
+    assert "hidden" not in line + ended.stdout
+
+
+def test_a_postgresql_that_hangs_is_one_line_too(own_environ: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # the system takes connections in, and nobody answers them
+        address = f"postgres://u:hidden@127.0.0.1:{mute.getsockname()[1]}/d?connect_timeout=2"
+        ended = manage(own_environ | {"DATABASE_URL": address}, "enqueue", "jobs.tasks.sleep", "--args=[0]")
     assert ended.returncode != 0
     (line,) = ended.stderr.strip().splitlines()
     assert all(remedy in line for remedy in REMEDIES), line

@@ -83,7 +83,12 @@ def test_database_addresses(url: str, host: str, port: str) -> None:
 
 
 def test_other_words_of_the_query_go_to_the_driver() -> None:
-    assert servers.database_settings("postgres://h/d?sslmode=require")["OPTIONS"] == {"sslmode": "require"}
+    words = servers.database_settings("postgres://h/d?sslmode=require&connect_timeout=3")["OPTIONS"]
+    assert words == {"sslmode": "require", "connect_timeout": "3"}
+
+
+def test_nobody_waits_for_ever_for_a_postgresql_that_hangs() -> None:
+    assert servers.database_settings("postgres://h/d")["OPTIONS"] == {"connect_timeout": 10}
 
 
 @pytest.mark.parametrize(
