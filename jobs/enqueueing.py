@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
+from celery.canvas import Signature
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.duration import duration_iso_string
@@ -116,11 +117,16 @@ def _dump(value: Any, field: str, errors: dict[str, str]) -> str:
     return text
 
 
-def _known(task: Any, errors: dict[str, str]) -> Any:
-    found = registry.get(task) if isinstance(task, str) else None
+def _known(task: Any, errors: dict[str, str]) -> tuple[Any, Any]:
+    """The task's name, and the task; None: nothing is asked of its arguments."""
+    name = getattr(task, "name", task)
+    if isinstance(task, Signature):
+        errors["task"] = _("This is a signature, whose arguments and options would be lost: give its task, or call its apply_async().")
+        return name, None
+    found = registry.get(name) if isinstance(name, str) else None
     if found is None:
-        errors["task"] = _("There is no task named “%(task)s”.") % {"task": str(task)[:200]}
-    return found
+        errors["task"] = _("There is no task named “%(task)s”.") % {"task": str(name)[:200]}
+    return name, found
 
 
 def _call(task: Any, args: Any, kwargs: Any, errors: dict[str, str]) -> tuple[str, str]:
@@ -217,8 +223,7 @@ def _way(task: Any, args: Any, kwargs: Any, errors: dict[str, str]) -> tuple[reg
 def validate(task: Any, *, args: Any = None, kwargs: Any = None, name: Any = "", priority: Any = UNSET, **options: Any) -> NewJob:
     """The row for a request. Raises InvalidJob with a message for each wrong field."""
     errors: dict[str, str] = {}
-    task = getattr(task, "name", task)
-    found = _known(task, errors)
+    task, found = _known(task, errors)
     args_text, kwargs_text = _call(found, args, kwargs, errors)
     way, usual = _way(found, args, kwargs, errors)
     priority = usual if priority is UNSET else priority
@@ -251,8 +256,7 @@ def enqueue_many(
     """
     calls = list(calls)
     errors: dict[str, str] = {}
-    task = getattr(task, "name", task)
-    found = _known(task, errors)
+    task, found = _known(task, errors)
     way, usual = _way(found, *(calls[0] if calls else ((), {})), errors)
     common = _new(errors, {}, task, way, **options)
     if common.unique_key is not None:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from celery import group
 from celery.utils.time import maybe_iso8601
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
@@ -64,6 +65,7 @@ def staff(client: Client) -> Client:
         *[({"run_at": value}, "run_at", "not a date") for value in ("soon", 5, timedelta(1))],
         *[({"run_at": value}, "run_at", "1900 and 9997") for value in (FIRST, LAST)],
         *[({"name": value}, "name", reason) for value, reason in [(5, "text"), ("a\0b", "Null"), ("x" * 256, "255")]],
+        *[({"task": signature}, "task", "signature") for signature in (sleep.s(1), group([sleep.s(1)]))],
         ({"name": "a\u202eb"}, "name", "direction"),
         *[({name: "a\ud800b"}, name, "UTF-8") for name in ("name", "queue", "unique_key")],
         *[({"queue": value}, "queue", reason) for value, reason in [("", "Name"), ("a\0b", "Null"), ("x" * 101, "100"), (7, "text")]],
