@@ -245,6 +245,15 @@ def enqueue(task: "str | Task", **options: Unpack[Options]) -> Job:
     return insert(validate(task, **options))
 
 
+def _pair(call: Any) -> tuple[Any, Any]:
+    """Its args and kwargs. Raises InvalidJob."""
+    try:
+        args, kwargs = call
+    except (TypeError, ValueError) as error:
+        raise InvalidJob({"args": _("Each call is a pair of its positional and its named arguments.")}) from error
+    return args, kwargs
+
+
 def enqueue_many(
     task: "str | Task", calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]], *, names: Sequence[str] | None = None,
     priorities: Sequence[int] | None = None, name: str = "", priority: int = UNSET, **options: Unpack[SharedOptions],
@@ -257,7 +266,10 @@ def enqueue_many(
     calls = list(calls)
     errors: dict[str, str] = {}
     task, found = _known(task, errors)
-    way, usual = _way(found, *(calls[0] if calls else ((), {})), errors)
+    first_args, first_kwargs = _pair(calls[0]) if calls else ((), {})
+    if calls:
+        _call(found, first_args, first_kwargs, errors)
+    way, usual = _way(found, first_args, first_kwargs, errors)
     common = _new(errors, {}, task, way, **options)
     if common.unique_key is not None:
         errors["unique_key"] = _("Jobs that are made together cannot share a unique key.")
@@ -267,11 +279,18 @@ def enqueue_many(
     each_priority = repeat(usual if priority is UNSET else priority, len(calls)) if priorities is None else priorities
 
     def checked() -> Iterator[tuple[str, str, str, int]]:
-        for (args, kwargs), own_name, own_priority in zip(calls, each_name, each_priority, strict=True):
+        for call, own_name, own_priority in zip(calls, each_name, each_priority, strict=True):
+            try:
+                args, kwargs = call
+            except (TypeError, ValueError):
+                args, kwargs = _pair(call)  # which refuses it; to call this for each row would take longer
             args_text, kwargs_text = _call(found, args, kwargs, errors)
             _own(own_name, own_priority, errors)
             if errors:
                 raise InvalidJob(errors)
             yield own_name, args_text, kwargs_text, own_priority
 
-    return insert_many(common, checked(), len(calls)) if calls else []
+    if not calls:
+        any(checked())  # refuses names and priorities without calls
+        return []
+    return insert_many(common, checked(), len(calls))

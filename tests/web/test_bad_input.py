@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.utils import timezone, translation
 
-from jobs import dead_letters, enqueue
+from jobs import dead_letters, enqueue, enqueue_many
 from jobs.domain.statuses import LATEST
 from jobs.enqueueing import InvalidJob
 from jobs.models import DeadLetterQueue, ErrorGroup, Job, Worker
@@ -78,6 +78,23 @@ def test_enqueue_names_the_field_and_stores_nothing(options: dict[str, Any], fie
     assert list(caught.value.error_dict) == [field]
     assert reason in " ".join(caught.value.message_dict[field])
     assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize(
+    "call", [(0,), [0], 0, None, {"args": [0]}, {"args": [0], "kwargs": {}}, ((0,), {}, 1), "ab", ((0,), [1])], ids=str
+)
+def test_enqueue_many_refuses_what_is_no_pair(call: Any, later: bool) -> None:
+    with pytest.raises(InvalidJob):
+        enqueue_many(sleep, [((0,), {})] * later + [call])
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("more", [{"names": ["b"]}, {"priorities": [5]}])
+def test_enqueue_many_refuses_names_and_priorities_without_calls(more: dict[str, Any]) -> None:
+    assert enqueue_many(sleep, [], names=[], priorities=[]) == []
+    with pytest.raises(ValueError, match="longer"):
+        enqueue_many(sleep, [], **more)
 
 
 @pytest.mark.parametrize("text", ["x" * 262_000, "م" * 131_000, "😀" * 65_000, "م\\u" * 52_000])
