@@ -7,8 +7,10 @@ from typing import Final
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from jobs.conf import configuration
 from jobs.domain.actors import Actor, Source
 from jobs.domain.outcomes import Outcome
+from jobs.domain.retry import JITTER
 from jobs.domain.statuses import Status
 from jobs.enqueueing import enqueue
 from jobs.models import Attempt, DeadLetterQueue, Job
@@ -17,6 +19,7 @@ from jobs.verification.rules import AttemptRow, delays_grow
 FAILS: Final = "jobs.tasks.fail"
 RETRIES: Final = 3
 RECOVERS_AFTER: Final = 2
+STEP_S: Final = 120.0  # that a step may take besides the pauses between its runs
 NOTE: Final = "test_dead_letter_queue"
 BY: Final = Actor(name="manage.py test_dead_letter_queue", source=Source.COMMAND)
 
@@ -65,6 +68,13 @@ def create() -> list[Case]:
         Case(id=flaky.id, label=_("fails, then recovers"), runs=RECOVERS_AFTER + 1, status=Status.COMPLETED),
         Case(id=hopeless.id, label=_("error that is not retried"), runs=1, status=Status.FAILED, resolutions=buried),
     ]
+
+
+def patience() -> float:
+    """Seconds for a step, with the pauses that this configuration has between its runs."""
+    limits = configuration()
+    pauses = sum(min(limits.retry_backoff * 2**number, limits.retry_backoff_max) for number in range(RETRIES))
+    return STEP_S + pauses * (1 + JITTER)
 
 
 def judge(case: Case, story: Story, maximum: float) -> list[str]:

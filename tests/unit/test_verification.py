@@ -1,15 +1,20 @@
 """The two test commands judge honestly: each rule broken on purpose is found."""
 
+import io
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.conf import Configuration
 from jobs.domain.statuses import Status
+from jobs.management.commands import test_dead_letter_queue
 from jobs.verification import dead_letter, rules
 from jobs.verification.dead_letter import Case, Entry, Story
 from jobs.verification.priority import verdict
@@ -216,3 +221,22 @@ def test_numbers_have_their_arabic_forms(runs: int, said: str) -> None:
     with translation.override("ar"):
         problems = dead_letter.judge(CASE, story(runs=runs, failures=failures(1.0, None)), 600)
     assert problems[:2] == [f"{said}، والمطلوب 4", "سُجّلت محاولتان فاشلتان، والمطلوب 4"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds"),
+    [
+        (Configuration(), 120 + 1.1 * 7),
+        (Configuration(retry_backoff=50), 120 + 1.1 * 350),
+        (Configuration(retry_backoff=50, retry_backoff_max=60), 120 + 1.1 * 170),
+        (Configuration(retry_backoff=0), 120),
+    ],
+)
+def test_the_pauses_of_the_configuration_are_waited_for(monkeypatch: pytest.MonkeyPatch, limits: Configuration, seconds: float) -> None:
+    monkeypatch.setattr(dead_letter, "configuration", lambda: limits)
+    waited = list[float]()
+    monkeypatch.setattr(test_dead_letter_queue, "some_worker", lambda *_: nullcontext())
+    monkeypatch.setattr(test_dead_letter_queue.Command, "_failures", lambda self, timeout: waited.append(timeout))
+    call_command("test_dead_letter_queue", stdout=io.StringIO())
+    call_command("test_dead_letter_queue", timeout=7, stdout=io.StringIO())
+    assert waited == [pytest.approx(seconds), 7]

@@ -25,15 +25,18 @@ class Command(base.Command):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The contract's option."""
-        parser.add_argument("--timeout", type=float, default=120.0, help=gettext_noop("seconds to wait for each step (120)"))
+        parser.add_argument(
+            "--timeout", type=float, help=gettext_noop("seconds to wait for each step (120, and the pauses before the retries)")
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit 1 with what differs."""
-        if not is_span(options["timeout"]):
+        timeout = dead_letter.patience() if options["timeout"] is None else options["timeout"]
+        if not is_span(timeout):
             raise CommandError(_("--timeout must be a number of seconds above 0"))
         try:
             with some_worker(self.stdout.write, dead_letter.FAILS):
-                problems = self._failures(options["timeout"])
+                problems = self._failures(timeout)
         except NoWorker as error:
             raise CommandError(str(error)) from error
         if problems:
