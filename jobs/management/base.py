@@ -137,7 +137,7 @@ class Command(Refusing):
             self.stdout.flush()
         except OutputLost as lost:
             try:
-                self.stderr.write(_("Accepted, but not written (%(error)s): %(ids)s") % {"error": lost, "ids": " ".join(map(str, ids))})
+                self.stderr.write(_("Accepted, but not written (%(error)s): %(ids)s") % {"error": lost, "ids": ranges(ids)})
             except OutputLost:
                 pass  # it was the same pipe
 
@@ -158,6 +158,21 @@ def _has_arabic(stream: Any) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def ranges(ids: Sequence[int]) -> str:
+    """Numbers of jobs, in few words however many they are.
+
+    >>> ranges([7, 8, 9, 12, 14, 15])
+    '7-9 12 14-15'
+    """
+    ends: list[tuple[int, int]] = []
+    for id in ids:
+        if ends and ends[-1][1] == id - 1:
+            ends[-1] = ends[-1][0], id
+        else:
+            ends.append((id, id))
+    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in ends)
 
 
 def take_all_letters(stream: Any) -> None:

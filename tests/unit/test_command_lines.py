@@ -81,3 +81,15 @@ def test_on_windows_a_pipe_is_utf_8_unless_asked_otherwise(monkeypatch: pytest.M
         base.take_all_letters(stream)
     stream.write("مهمة")
     assert pipe.getvalue().decode(encoding) == "مهمة"
+
+
+def test_many_numbers_that_nobody_read_are_told_in_few_words(capsys: pytest.CaptureFixture[str]) -> None:
+    class Closed:
+        def write(self, text: str) -> None:
+            raise base.OutputLost("Broken pipe")
+
+    command = base.Command()
+    command.stdout = Closed()  # type: ignore[assignment]
+    with translation.override("en"):
+        command.print_numbers([7, *range(19, 20_019), 20_020, 20_021])
+    assert capsys.readouterr().err == "Accepted, but not written (Broken pipe): 7 19-20018 20020-20021\n"
