@@ -1,6 +1,7 @@
 """The verb that accepts a job: `enqueue()` validates and inserts, in the caller's transaction."""
 
 import json
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import repeat
@@ -77,7 +78,11 @@ def wrong_queue(name: Any) -> str:
     """Why no queue may be called so; "" when one may."""
     errors: dict[str, str] = {}
     _text(name, "queue", errors, 100)
-    return errors.get("queue", "") or ("" if name.strip() else _("Name a queue."))
+    if errors:
+        return errors["queue"]
+    if not name.isprintable() and any(unicodedata.category(letter) == "Cc" for letter in name):
+        return _("Control characters are not allowed.")
+    return "" if name.strip() else _("Name a queue.")
 
 
 def _is_encodable(text: str) -> bool:
@@ -120,11 +125,10 @@ def _dump(value: Any, field: str, errors: dict[str, str]) -> str:
 def _known(task: Any, errors: dict[str, str]) -> tuple[Any, Any]:
     """The task's name, and the task; None: nothing is asked of its arguments."""
     name = getattr(task, "name", task)
+    found = registry.get(name) if isinstance(name, str) and not isinstance(task, Signature) else None
     if isinstance(task, Signature):
         errors["task"] = _("This is a signature, whose arguments and options would be lost: give its task, or call its apply_async().")
-        return name, None
-    found = registry.get(name) if isinstance(name, str) else None
-    if found is None:
+    elif found is None:
         errors["task"] = _("There is no task named “%(task)s”.") % {"task": str(name)[:200]}
     return name, found
 
@@ -267,8 +271,7 @@ def enqueue_many(
     errors: dict[str, str] = {}
     task, found = _known(task, errors)
     first_args, first_kwargs = _pair(calls[0]) if calls else ((), {})
-    if calls:
-        _call(found, first_args, first_kwargs, errors)
+    _call(found if calls else None, first_args, first_kwargs, errors)
     way, usual = _way(found, first_args, first_kwargs, errors)
     common = _new(errors, {}, task, way, **options)
     if common.unique_key is not None:

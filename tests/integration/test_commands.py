@@ -263,6 +263,19 @@ def test_jobs_says_that_no_leader_lives() -> None:
         assert json.loads(run("jobs", json=True))["leader"] is True
 
 
+def test_what_others_chose_moves_no_terminal() -> None:
+    """A row from another language may have any queue; so may a Celery call."""
+    Job.objects.filter(pk=enqueue("jobs.tasks.sleep", args=[0]).pk).update(queue="a\nb\x1b[31m\u202eج\u200cd")
+    about = {"hostname": "h", "pid": 1, "pool": "gevent", "concurrency": 4, "queues": [], "tasks": [], "versions": {}}
+    worker = Worker.objects.create(name="w\x1b[31m@h", **about)
+    with closing(connect("life")) as life, life.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", [WORKER_CLASS, worker.id])
+        said = run("jobs")
+    assert said.count("a\\nb\\x1b[31m\\u202eج\u200cd") == 2
+    assert "w\\x1b[31m@h" in said
+    assert "\x1b" not in said
+
+
 def test_jobs_speaks_to_people_in_their_language() -> None:
     with translation.override("ar"), played():
         made = timezone.now() - timedelta(days=2, hours=6, seconds=5)

@@ -69,6 +69,7 @@ def staff(client: Client) -> Client:
         ({"name": "a\u202eb"}, "name", "direction"),
         *[({name: "a\ud800b"}, name, "UTF-8") for name in ("name", "queue", "unique_key")],
         *[({"queue": value}, "queue", reason) for value, reason in [("", "Name"), ("a\0b", "Null"), ("x" * 101, "100"), (7, "text")]],
+        *[({"queue": value}, "queue", "Control") for value in ("a\x1b[31mb", "a\nb", "a\x7f", "a\x85b")],
         *[({"unique_key": value}, "unique_key", reason) for value, reason in [("a\0b", "Null"), ("x" * 256, "255"), (7, "text")]],
     ],
 )  # fmt: skip

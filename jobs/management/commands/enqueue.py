@@ -18,7 +18,7 @@ from jobs.domain.moments import aware
 from jobs.domain.statuses import Status
 from jobs.enqueueing import enqueue, enqueue_many
 from jobs.management import base
-from jobs.management.messages import one_line
+from jobs.management.messages import one_line, printable
 from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
 from jobs.store.clock import reckoned
@@ -100,7 +100,7 @@ class Command(base.Command):
 
 
 def _error(text: str) -> str:
-    return own_failures.said(" ".join(masking.text(text).split()))[:200]
+    return own_failures.said(printable(" ".join(masking.text(text).split())))[:200]
 
 
 def parsed(text: str, kind: type, option: str) -> Any:

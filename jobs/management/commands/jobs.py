@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop, ngettext
 from jobs.domain.moments import aware
 from jobs.domain.statuses import Status
 from jobs.management import base
+from jobs.management.messages import printable
 from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
 from jobs.store.clock import reckoned
@@ -40,9 +41,9 @@ class Command(base.Command):
                 f"{STATUS_LABELS[Status(status)]}: {number}" + (_(" (%(number)d of them not due yet)") % {"number": later} if later else "")
             )
         for queue, numbers in found["queues"].items():
-            self.stdout.write(_("queue %(queue)s: %(numbers)s") % {"queue": queue, "numbers": _listed(numbers)})
+            self.stdout.write(_("queue %(queue)s: %(numbers)s") % {"queue": printable(queue), "numbers": _listed(numbers)})
             if found["workers"] and Status.PENDING in numbers and not any(queue in worker["queues"] for worker in found["workers"]):
-                self.stdout.write(_("Nobody serves the queue “%(queue)s”, and jobs wait in it.") % {"queue": queue})
+                self.stdout.write(_("Nobody serves the queue “%(queue)s”, and jobs wait in it.") % {"queue": printable(queue)})
         oldest = found["oldest_waiting"]
         if oldest:
             due = {"id": oldest["id"], "time": span(oldest["seconds"])}
@@ -53,7 +54,7 @@ class Command(base.Command):
                 "worker %(id)d: %(name)s, %(running)d of %(slots)d slots busy",
                 worker["slots"],
             )
-            self.stdout.write(text % worker)
+            self.stdout.write(text % (worker | {"name": printable(worker["name"])}))
         if not found["workers"]:
             self.stdout.write(_("No worker runs."))
         elif not found["leader"]:
