@@ -24,3 +24,9 @@ def test_seeding_is_refused_in_use(settings) -> None:
     call_command("seed_jobs", "--jobs", "500", "--dead-letters", "50", "--force", stdout=io.StringIO())
     assert Job.objects.count() == 500
     assert Job.objects.filter(status="failed", dead_letters__resolution="open", dead_letters__notify_after=None).count() == 50
+
+
+def test_seeding_a_few_jobs_makes_no_more_dead_letters_than_jobs(settings) -> None:
+    settings.DEBUG = True
+    call_command("seed_jobs", "--jobs", "5", stdout=io.StringIO())
+    assert Job.objects.filter(status="failed").count() == Job.objects.count() == 5

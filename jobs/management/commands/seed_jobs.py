@@ -10,6 +10,8 @@ from django.utils.translation import gettext_noop
 from jobs.management import base
 from jobs.store.seed import seed
 
+DEAD = 5_000  # letters
+
 
 class Command(base.Command):
     """Rows that look like days of work."""
@@ -20,12 +22,15 @@ class Command(base.Command):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--jobs", type=int, default=100_000, help=gettext_noop("how many (100000)"))
-        parser.add_argument("--dead-letters", type=int, default=5_000, help=gettext_noop("how many of them are dead letters (5000)"))
+        parser.add_argument(
+            "--dead-letters", type=int, help=gettext_noop("how many of them are dead letters (5000, or all if there are fewer)")
+        )
         parser.add_argument("--force", action="store_true", help=gettext_noop("also where DEBUG is off"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit 1, with nothing inserted, for numbers that make no sense and on a system in use."""
-        jobs, dead = options["jobs"], options["dead_letters"]
+        jobs = options["jobs"]
+        dead = min(DEAD, jobs) if options["dead_letters"] is None else options["dead_letters"]
         if not 1 <= jobs <= 10_000_000 or not 0 <= dead <= jobs:
             raise CommandError(_("jobs must be from 1 to 10000000, and dead letters from 0 to that number"))
         if not (settings.DEBUG or options["force"]):
