@@ -15,7 +15,7 @@ from jobs.store import canvas, interventions
 
 logger = logging.getLogger(__name__)
 # PostgreSQL takes no object apart that has a \u0000 or half a surrogate pair in it: such a message is looked into here.
-_ODD = r"options::text ~ '\\u(0000|[dD][89a-fA-F])'"
+_ODD = r"options::text ~ E'\\\\u(0000|[dD][89a-fA-F])'"
 # A stamp is one value or a list of them.
 _STAMPED = f"""
 SELECT id, CASE WHEN {_ODD} THEN options::text END FROM jobs_job WHERE status IN ('pending', 'running') AND CASE

@@ -26,10 +26,13 @@ _OF_VALUES: Final = ("22", "23", "54", "42804", "42846", "42883", "25P02")
 _ENDED: Final = ("25P03", "25P04")  # sessions, by a time limit of transactions
 # Of Django's parameters for a connection, those that libpq does not know; the last three come with psycopg 3.
 NOT_LIBPQ: Final = frozenset({"cursor_factory", "context", "prepare_threshold", "row_factory"})
-# What the database or the role says of isolation is for others: here a row that somebody changed meanwhile is read anew. Keepalive on
-# the server's side too: else the locks of a host that is gone are held until Linux's own, two hours.
-_SESSION: Final = """SET default_transaction_isolation = 'read committed'; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2;
-SET tcp_keepalives_count = 3; SET tcp_user_timeout = 11000"""
+# What the database or the role says of isolation is for others: here a row that somebody changed meanwhile is read anew. So is what it
+# says of literals and numbers: a NULL in an array would be a text, a moment would lose its seconds. Not of backslashes, for psycopg2
+# writes texts as the session began: our own literals have none but in E''. Keepalive on the server's side too: else the locks of a host
+# that is gone are held until Linux's own, two hours.
+_SESSION: Final = """SET default_transaction_isolation = 'read committed'; SET array_nulls = on; SET transform_null_equals = off;
+SET extra_float_digits = 1; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;
+SET tcp_user_timeout = 11000"""
 opened: Final[WeakSet[Any]] = WeakSet()  # the engine connections of this process
 
 

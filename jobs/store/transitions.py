@@ -55,7 +55,7 @@ def clean(text: str, limit: int = 100_000) -> str:
 # fraction is written first (jobs.celery_app.progress).
 KEPT_PROGRESS: Final = """CASE WHEN left(progress::text, 11) <> '{"fraction"' THEN progress END"""
 LINKED: Final = """strpos(options::text, '"embed"') > 0"""  # it has links, a chain or a chord
-ESCAPED: Final = r"""COLLATE "C" ~ '[^ -~]|["\\]'"""  # of an id: JSON says it otherwise, so it is not found in what others say
+ESCAPED: Final = r"""COLLATE "C" ~ E'[^ -~]|["\\\\]'"""  # of an id: JSON says it otherwise, so it is not found in what others say
 # The status of a row that is named, asked so that no index of all that run or wait can answer: PostgreSQL would take one, it looks
 # small, and meet an entry of each job that ran or waited since the oldest open snapshot.
 RUNNING: Final = "status || '' = 'running'"
