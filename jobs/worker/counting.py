@@ -32,7 +32,7 @@ class Counting:
         self.alone = 0  # completions that their own tasks write just now
         self.deferred: list[Change] = []  # claims that wait for those
 
-    def _connected(self) -> Any:
+    def _ask(self, statement: str, values: Any, characters: int, read: Callable[[Any], Any]) -> Any:
         raise NotImplementedError
 
     def _answer(self, change: Change, won: bool, *, ended: bool = False) -> None:
@@ -68,16 +68,13 @@ class Counting:
     def _flush_counted(self, counted: list[Counted]) -> None:
         """Complete and count them in one statement; each on its own when a chord is complete by it, or something goes wrong."""
         try:
-            with self._connected().cursor() as cursor:
-                cursor.execute(
-                    flush.EXECUTE_COUNT,
-                    (
-                        [c.run.id for c in counted], [c.run.runs for c in counted], [c.text for c in counted],
-                        [c.part.chord for c in counted], [c.part.place for c in counted], [c.part.result for c in counted],
-                        self.worker_id,
-                    ),
-                )  # fmt: skip
-                done = cursor.fetchone()[0] or ()
+            values = (
+                [c.run.id for c in counted], [c.run.runs for c in counted], [c.text for c in counted],
+                [c.part.chord for c in counted], [c.part.place for c in counted], [c.part.result for c in counted],
+                self.worker_id,
+            )  # fmt: skip
+            characters = sum(len(c.text or "") + len(c.part.result or "") for c in counted)
+            done = self._ask(flush.EXECUTE_COUNT, values, characters, lambda cursor: cursor.fetchone()[0] or ())
         except Exception as error:  # whatever it is, each goes on its own: without this loop the worker would live and take nothing
             if is_lost(error) and self.connection is not None:
                 self.connection.close()

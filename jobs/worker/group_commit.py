@@ -27,6 +27,7 @@ from jobs.worker import flush
 from jobs.worker.apart import Apart
 from jobs.worker.flush import Change
 from jobs.worker.gathering import Gathering
+from jobs.worker.mute import Patience
 from jobs.worker.own_writes import PAUSE_S, OwnWrites, not_yet
 from jobs.worker.registration import Registration
 
@@ -59,6 +60,8 @@ class GroupCommit(Apart):
         self.was_held = True  # this worker's lock, when the last claims were answered
         self.look_again = 0.0  # time.monotonic() before which no job is handed on
         self.connection: Any = None
+        self.patience = Patience()
+        self.hang_up = self.patience.hang_up
         self.refused = Complaint(logger, "a change of jobs is refused")
         self.wake = Event()
         self.gathering = Gathering()
@@ -266,9 +269,20 @@ class GroupCommit(Apart):
             return
 
     def _send(self, completions: list[Change], claims: list[Change], resent: bool) -> tuple[set[int], set[int]]:
-        with self._connected().cursor() as cursor:
-            cursor.execute(*flush.batch(completions, claims, self.worker_id, resent=resent))
-            return flush.answer(cursor.fetchall())
+        statement, texts = flush.batch(completions, claims, self.worker_id, resent=resent)
+        rows: Any = self._ask(statement, texts, len(texts[0]), lambda cursor: cursor.fetchall())
+        return flush.answer(rows)
+
+    def _ask(self, statement: str, values: Any, characters: int, read: Callable[[Any], Any]) -> Any:
+        """What one statement answers, in good time: it waits for no lock. Raises psycopg2.Error."""
+        connection = self._connected()
+        self.patience.begin(connection, characters)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, values)
+                return read(cursor)
+        finally:
+            self.patience.end(connection)
 
     def _connected(self) -> Any:
         if self.connection is None:

@@ -12,6 +12,7 @@ from jobs.store.engine import connect
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
 from jobs.worker import stopping
+from jobs.worker.mute import Patience
 from jobs.worker.own_writes import OwnWrites
 from jobs.worker.registration import Registration
 
@@ -32,6 +33,8 @@ class PlainEngine:
         self.completions: list[Change] = []  # nor are ends on their way: each is written at once
         self._own = OwnWrites(self._connect)
         self.write, self.close = self._own.write, self._own.close
+        self.patience = Patience()
+        self.hang_up = self.patience.hang_up
 
     def claim(self, run: Run, task_id: str, queue: str, priority: int) -> bool:
         """True if this run owns the job now. A message that came while the worker was told to stop is left to another one."""
@@ -44,7 +47,7 @@ class PlainEngine:
             except psycopg2.errors.LockNotAvailable:  # somebody keeps the row locked: it is sent again, the slot is for others
                 return False
 
-        return bool(self.write(change, single=True))
+        return bool(self.write(self._soon(change), single=True))
 
     def take_back(self, run: Run) -> bool:
         """Whether this process has a job that has not begun: never."""
@@ -57,7 +60,10 @@ class PlainEngine:
         """True if the result was stored."""
         return bool(
             self.write(
-                lambda c: prepared.complete(c, run, result=result), single=True, written=lambda c: late.was_written(c, run), job=run.id
+                self._soon(lambda c: prepared.complete(c, run, result=result), len(result or "")),
+                single=True,
+                written=lambda c: late.was_written(c, run),
+                job=run.id,
             )
         )
 
@@ -72,6 +78,18 @@ class PlainEngine:
             return links.complete_linked(cursor, run, result=result, meta=meta, new=new)
 
         return bool(self.write(change, single=True, written=written, job=run.id))
+
+    def _soon(self, change: Callable[[Any], bool], characters: int = 0) -> Callable[[Any], bool]:
+        """The same change of one statement, which is not waited for in vain."""
+
+        def asked(cursor: Any) -> bool:
+            self.patience.begin(cursor.connection, characters)
+            try:
+                return change(cursor)
+            finally:
+                self.patience.end(cursor.connection)
+
+        return asked
 
     def _connect(self) -> Any:
         connection = connect(f"jobs-engine {self.worker_id}")

@@ -1,6 +1,5 @@
 """This process's row in jobs_worker and its lock, which PostgreSQL frees the moment the process dies."""
 
-import _socket
 import json
 import logging
 import math
@@ -9,11 +8,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from psycopg2 import InterfaceError, OperationalError
+from psycopg2 import OperationalError
 from psycopg2.errors import QueryCanceled
 
 from jobs.domain import pace
@@ -21,6 +20,7 @@ from jobs.domain.complaint import Complaint
 from jobs.store import locks
 from jobs.store.engine import LOST, connect
 from jobs.store.transitions import RUNNING
+from jobs.worker.mute import MUTE_S, cut
 
 logger = logging.getLogger("jobs.worker")
 _LOOK = """
@@ -29,9 +29,9 @@ SELECT EXISTS (SELECT FROM jobs_worker WHERE id = %(id)s), extract(epoch FROM cl
        (SELECT json_agg(json_build_array(id, runs, cancel_requested_at IS NOT NULL, task_id))
           FROM jobs_job WHERE worker = %(id)s AND {}), extract(epoch FROM clock_timestamp() - statement_timestamp())::float"""
 _WHOLE, _BRIEF = _LOOK.format("status = 'running'"), _LOOK.format(f"id = ANY (%(held)s) AND {RUNNING}")
-# Seconds that an answer may take before nothing more is admitted, before PostgreSQL gives the question up, and before the
-# connection is cut: something on the way must have forgotten it, for what PostgreSQL is slow at it would have given up.
-SLOW_S, GIVEN_UP_S, MUTE_S = 3.0, 8.0, 10.0
+# Seconds that an answer may take before nothing more is admitted, and before PostgreSQL gives the question up: after MUTE_S it is not
+# merely slow.
+SLOW_S, GIVEN_UP_S = 3.0, 8.0
 # A limit of the role's own would end the look earlier, and the session with it where it is one of transactions (PostgreSQL 17).
 _SESSION = """SET statement_timeout = %s; SET lock_timeout = 0;
 SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'"""
@@ -149,12 +149,8 @@ class Registration:
 
     def hang_up(self) -> None:
         """Cut the connection when an answer has not come for MUTE_S: who waits for it would wait for ever. From any thread, never waits."""
-        if self.connection is None or time.monotonic() - self.asked < MUTE_S:
-            return
-        with suppress(OSError, InterfaceError):  # it was closed meanwhile
-            line = _socket.socket(fileno=_socket.dup(self.connection.fileno()))
-            line.shutdown(_socket.SHUT_RDWR)
-            line.close()
+        if self.connection is not None and time.monotonic() - self.asked >= MUTE_S:
+            cut(self.connection)
 
     @contextmanager
     def cursor(self) -> Iterator[Any]:

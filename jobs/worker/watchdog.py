@@ -71,6 +71,7 @@ class Watchdog:
                 now = time.monotonic()
             looked = now
             self.engine.registration.hang_up()
+            self.engine.hang_up()
             try:
                 held = [outcome for outcome in self.engine.held.values() if outcome is not None]
             except RuntimeError:  # it was changed meanwhile

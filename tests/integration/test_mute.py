@@ -1,0 +1,133 @@
+"""Sessions of PostgreSQL that stop answering while a claim or an end is on its way: it is sent again over another one."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from jobs import enqueue, enqueue_many
+from jobs.models import Job
+from jobs.store.transitions import Run
+from jobs.worker import mute
+from jobs.worker.group_commit import GroupCommit
+from jobs.worker.plain_engine import PlainEngine
+from jobs.worker.registration import Registration
+from tests.green_engine import WORKER, group_commit
+from tests.rows import task_id_of
+from tests.waiting import until
+from tests.workers import running_worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SAID = "PostgreSQL has not answered"
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> None:
+    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+
+@contextmanager
+def stopped_sessions(name: str) -> Iterator[None]:
+    """PostgreSQL's processes for the sessions whose name begins so are stopped (SIGSTOP), and go on when the block ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND starts_with(application_name, %s)", [name])
+        pids = [pid for (pid,) in cursor.fetchall()]
+    assert pids
+    if not all(_is_here(pid) for pid in pids):
+        pytest.skip("PostgreSQL is on another machine")
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        until(lambda: not any(_is_here(pid) for pid in pids), timeout=20, what="what was cut has ended")
+
+
+def _is_here(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"postgres:")
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def plain_engine() -> Iterator[PlainEngine]:
+    made = PlainEngine(Registration(WORKER | {"pool": "threads"}))
+    yield made
+    made.registration.leave()
+    made.close()
+
+
+@contextmanager
+def watchdog(engine: GroupCommit | PlainEngine) -> Iterator[None]:
+    """What the watchdog's thread does of it."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.05):
+            engine.hang_up()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+@pytest.mark.parametrize(("make", "name"), [(group_commit, "jobs-commit"), (plain_engine, "jobs-engine")])
+def test_what_gets_no_answer_is_sent_again(
+    make: type[GroupCommit | PlainEngine], name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(mute, "MUTE_S", 0.5)
+    ended, begun = (Run(id=enqueue("t.same", args=[1]).id, runs=1) for _ in range(2))
+    with make() as engine:
+        run = Run(id=ended.id, runs=1, worker=engine.worker_id)
+        assert engine.claim(run, task_id_of(run.id), "celery", 5)
+        with watchdog(engine):
+            assert SAID not in caplog.text
+            with stopped_sessions(name):
+                assert engine.complete(run, "2")
+            assert caplog.text.count(SAID) == 1
+            with stopped_sessions(name):
+                assert engine.claim(begun, task_id_of(begun.id), "celery", 5)
+    found = Job.objects.filter(pk__in=[ended.id, begun.id]).order_by("pk")
+    assert list(found.values_list("status", "runs", "attempts")) == [("completed", 1, 1), ("running", 1, 1)], "the stopped ones went on"
+
+
+def test_a_long_result_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut: list[str] = []
+    monkeypatch.setattr(mute, "cut", cut.append)
+    now = [0.0]
+    monkeypatch.setattr(mute.time, "monotonic", lambda: now[0])
+    patience = mute.Patience()
+    patience.begin("long", 10 * mute.SLOWEST)
+    patience.begin("short")
+    for now[0] in (mute.MUTE_S, mute.MUTE_S + 1, mute.MUTE_S + 10):
+        patience.hang_up()
+    assert cut == ["short"]
+    now[0] += 1
+    patience.hang_up()
+    assert cut == ["short", "long"]
+
+
+@pytest.mark.parametrize(
+    ("pool", "name"),
+    [("gevent", "jobs-commit"), *(pytest.param(pool, "jobs-engine", marks=pytest.mark.slow) for pool in ("threads", "prefork"))],
+)
+def test_the_slots_of_a_worker_go_on(tmp_path: Path, pool: str, name: str) -> None:
+    log = tmp_path / "log"
+    with running_worker(log, pool=pool) as _:
+        first = enqueue_many("t.nap", [((0.2,), {})] * 8)
+        until(lambda: Job.objects.filter(pk__in=first, status="completed").count() == 8, timeout=30)
+        with stopped_sessions(name):
+            jobs = enqueue_many("t.nap", [((0.2,), {})] * 8)
+            until(lambda: Job.objects.filter(pk__in=jobs, status="completed").count() == 8, timeout=60)
+    assert set(Job.objects.filter(pk__in=jobs).values_list("runs", "losses")) == {(1, 0)}
+    assert SAID.encode() in log.read_bytes()
