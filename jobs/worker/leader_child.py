@@ -19,7 +19,7 @@ from jobs.celery_app.app import address
 from jobs.celery_app.deadline_board import Board
 from jobs.conf import configuration
 from jobs.store import leadership
-from jobs.worker import ending, stopping
+from jobs.worker import ending, log, stopping
 from jobs.worker.bootsteps import Engine
 
 logger = logging.getLogger("jobs.worker")
@@ -51,6 +51,8 @@ class LeaderChild(bootsteps.StartStopStep):
         self.options = [f"--database-name={name}"] if name else []
         if found := address(worker.app):
             self.options.append(f"--app={found}")
+        file, level = log.place()
+        self.options += [f"--loglevel={level}", *([f"--logfile={file}"] if file else [])]
         self.handed: tuple[int, ...] = ()
         if (board := last_resort.board) is not None:
             handles = ending.handles()

@@ -1,6 +1,5 @@
 """`manage.py dispatch`: the leader, or a standby for it."""
 
-import logging
 import os
 import signal
 import sys
@@ -35,6 +34,8 @@ class Command(base.Refusing):
         )
         parser.add_argument("--end", type=int, help=gettext_noop("The file descriptor by which the parent can be ended although it hangs."))
         parser.add_argument("--signals", type=int, help=gettext_noop("The file descriptor that gives the numbers of the parent's signals."))
+        parser.add_argument("--logfile", help=gettext_noop("The file that the parent writes its log to (default: the standard error)."))
+        parser.add_argument("--loglevel", type=int, help=gettext_noop("The least level of what is written there, as a number."))
         parser.add_argument(
             "--parent", action="store_true", help=gettext_noop("End when the standard input is closed, that is with the parent process.")
         )
@@ -48,7 +49,7 @@ class Command(base.Refusing):
         from jobs.leader import terms
         from jobs.store import broker
         from jobs.store.pooler import PoolerBetween
-        from jobs.worker import heap
+        from jobs.worker import heap, log
         from jobs.worker.ending import Handles
         from jobs.worker.sentry import Sentry
 
@@ -62,8 +63,7 @@ class Command(base.Refusing):
             raise CommandError(f"CELERY_BROKER_URL: {error}") from error
         if options["database_name"]:
             connections[configuration().database].settings_dict["NAME"] = options["database_name"]
-        if not logging.getLogger().handlers:
-            logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        log.write_to(options["logfile"], options["loglevel"])
         stop = threading.Event()
         for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
             if hasattr(signal, name):
