@@ -7,10 +7,11 @@ import time
 from typing import Any, Final
 
 import psycopg2
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from jobs.store import engine
 from jobs.store.leadership import NAME
-from jobs.store.locks import CHANNEL, LEADER
+from jobs.store.locks import CHANNEL, LEADER, SLEEPING
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,9 @@ SELECT a.pid, a.state = 'active', a.state_change::text FROM pg_locks l JOIN pg_s
    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.pid <> pg_backend_pid()
    AND (a.state LIKE 'idle%%' OR a.state = 'active')"""
 _END = f"SELECT pg_terminate_backend(pid) FROM ({_HOLDER}) AS holder (pid, active, since) WHERE (pid, active, since) = %(seen)s"
+_AWAKE = """
+SELECT pg_advisory_unlock(classid::int, objid::int) FROM pg_locks
+ WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND classid = %s AND objid = %s AND objsubid = 2"""
 _LOCK = {"kind": LEADER[0], "number": LEADER[1]}
 
 
@@ -69,6 +73,16 @@ def elect(connection: Any, stop: threading.Event) -> bool:
             watch.look(cursor)
             stop.wait(PAUSE)
     return False
+
+
+def begin_anew(connection: Any) -> None:
+    """Undo what a leader has left in its session but the lock: a transaction, prepared statements, that it sleeps, what it was told."""
+    with connection.cursor() as cursor:
+        if connection.get_transaction_status() != TRANSACTION_STATUS_IDLE:
+            cursor.execute("ROLLBACK")
+        cursor.execute("DEALLOCATE ALL")
+        cursor.execute(_AWAKE, SLEEPING)
+    connection.notifies.clear()
 
 
 def connect() -> Any:

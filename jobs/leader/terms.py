@@ -1,9 +1,13 @@
-"""Terms of office, one after the other: a lost connection to PostgreSQL ends one, and the next begins with an election."""
+"""Terms of office, one after the other: a lost connection to PostgreSQL ends one, and the next begins with an election.
+
+A table that somebody keeps locked ends none: the leader keeps its session and its lock, and believes nothing of what it knew before.
+"""
 
 import contextlib
 import logging
 import random
 import threading
+from typing import Any, Final
 
 import psycopg2
 from celery import current_app
@@ -18,6 +22,7 @@ from jobs.store.pooler import PoolerBetween
 from jobs.store.schema import wait_until_migrated
 
 logger = logging.getLogger(__name__)
+LOCKED: Final = (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected)
 
 
 def run(stop: threading.Event) -> None:
@@ -34,7 +39,7 @@ def run(stop: threading.Event) -> None:
     again, complaint = False, Complaint(logger, "The leader starts over")
     while not stop.is_set():
         try:
-            _term(link, load, stop, again=again)
+            _term(link, load, stop, complaint, again=again)
         except (psycopg2.Error, OSError) as error:
             again = True
             complaint.say(error)
@@ -47,15 +52,29 @@ def run(stop: threading.Event) -> None:
     link.close()
 
 
-def _term(link: Link, load: Load, stop: threading.Event, *, again: bool) -> None:
+def _term(link: Link, load: Load, stop: threading.Event, complaint: Complaint, *, again: bool) -> None:
     connection = election.connect()
     try:
         pooler.refuse(connection)
         if election.elect(connection, stop):
             logger.info("This process is the leader now")
             load.leads = True
-            Leader(connection, link, load, again=again).serve(stop)
+            while not stop.is_set():
+                again = _lead(connection, link, load, stop, complaint, again=again)
     finally:
         load.clear()
         with contextlib.suppress(Exception):
             connection.close()
+
+
+def _lead(connection: Any, link: Link, load: Load, stop: threading.Event, complaint: Complaint, *, again: bool) -> bool:
+    """Until told to stop, or until somebody keeps a table locked: True then, and what the session has kept for the leader is undone."""
+    try:
+        Leader(connection, link, load, again=again).serve(stop)
+    except LOCKED as error:
+        complaint.say(error)
+        election.begin_anew(connection)
+        load.crowded = False
+        stop.wait(random.uniform(0.2, 0.8))
+        return True
+    return again

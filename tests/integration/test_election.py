@@ -4,18 +4,26 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psycopg2
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from jobs import enqueue_many
+from jobs.domain.priority import lane_of
+from jobs.leader import election, publish
 from jobs.models import Job
-from jobs.store import locks
+from jobs.store import broker, locks
+from jobs.worker.registration import Registration
+from tests.green_engine import WORKER
 from tests.waiting import until
 from tests.workers import ROOT, environment, running_worker
 
@@ -111,3 +119,49 @@ def test_a_stopped_leader_is_replaced_and_stands_by_when_it_goes_on(tmp_path: Pa
         until(lambda: "starts over" in first.log.read_text() and _standing_by() == 1, timeout=15)
         assert len(holders()) == 1
         assert [one.terms() for one in candidates] == [1, 1]
+
+
+def test_a_locked_table_costs_no_term(tmp_path: Path) -> None:
+    """The leader keeps its lock, says once what keeps it from its work, and goes on with what it had sent and what is new."""
+    client, lane = broker.client(settings.CELERY_BROKER_URL), publish.key(("celery", lane_of(5)))
+    client.flushdb()
+    worker = Registration(WORKER)  # nobody pops
+    with candidate(tmp_path / "log") as one:
+        until(one.terms, timeout=30)
+        (session,) = holders()
+        enqueue_many("jobs.tasks.sleep", [((0,), {})] * 2)
+        until(lambda: client.llen(lane) == 2, timeout=20)
+        with closing(connection.copy()) as other, other.cursor() as cursor:
+            cursor.execute("BEGIN; LOCK TABLE jobs_job IN ACCESS EXCLUSIVE MODE")
+            waits: set[Any] = set()
+            until(lambda: waits.update(_waiting(session)) or len(waits) >= 3, timeout=30, every=0.01, what="it tries again")
+            assert holders() == [session]
+            cursor.execute("ROLLBACK")
+        enqueue_many("jobs.tasks.sleep", [((0,), {})])
+        until(lambda: client.llen(lane) == 3, timeout=20)
+        assert (holders(), one.terms()) == ([session], 1)
+        assert one.log.read_text().count("lock timeout") == 1
+    worker.leave()
+
+
+def _waiting(session: int) -> list[Any]:
+    """When the statement began with which this session waits for a lock, if it does."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT query_start FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'", [session])
+        return [begun for (begun,) in cursor.fetchall()]
+
+
+def test_what_a_leader_that_begins_anew_has_left_in_its_session() -> None:
+    with closing(election.connect()) as session, session.cursor() as cursor:
+        assert election.elect(session, threading.Event())
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", locks.SLEEPING)
+        cursor.execute("NOTIFY jobs_due; PREPARE one AS SELECT 1; BEGIN")
+        with suppress(psycopg2.Error):
+            cursor.execute("SELECT 1 / 0")
+        election.begin_anew(session)
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+        assert cursor.fetchone() == (0,)
+        cursor.execute("SELECT classid::int, objid::int FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'")
+        assert cursor.fetchall() == [locks.LEADER]
+        assert session.notifies == []
+        election.begin_anew(session)
