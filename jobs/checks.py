@@ -5,16 +5,18 @@ from typing import Any
 
 from celery import current_app
 from celery.app.defaults import DEFAULTS
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
+from django.db.models import AutoField
 from django.utils.translation import gettext as _
 
 from jobs.conf import configuration, notice_recipients
 from jobs.models import Job
-from jobs.store import broker, pooler
+from jobs.store import broker, numbering, pooler
 
 
 @register()
@@ -169,6 +171,37 @@ def _server(alias: str, encoding: str, isolation: str) -> Iterator[CheckMessage]
             ),
             id="jobs.W005",
         )
+
+
+@register(Tags.database)
+def check_numbers(databases: Sequence[str] | None = None, **__: Any) -> list[CheckMessage]:
+    """Sequences give numbers that no row has yet, to whoever may insert."""
+    try:
+        alias = configuration().database
+    except ImproperlyConfigured:
+        return []  # check_configuration tells
+    if alias not in (databases or ()) or connections[alias].vendor != "postgresql":
+        return []
+    with connections[alias].cursor() as cursor:
+        return list(_numbers(cursor))
+
+
+def _numbers(cursor: Any) -> Iterator[CheckMessage]:
+    tables = [model._meta.db_table for model in apps.get_app_config("jobs").get_models() if isinstance(model._meta.pk, AutoField)]
+    for table, sequence in numbering.sequences(cursor, tables).items():
+        if table == Job._meta.db_table and not numbering.may_take(cursor, sequence):
+            yield Warning(
+                _("The account may not take numbers from %(sequence)s: enqueue_many() and enqueue --count fail.") % {"sequence": sequence},
+                hint=_("Have the owner of the tables say GRANT USAGE ON SEQUENCE %(sequence)s TO the account.") % {"sequence": sequence},
+                id="jobs.W011",
+            )
+        if (highest := numbering.is_above(cursor, table, sequence)) is not None:  # restored without it, or replicated logically
+            yield Warning(
+                _("The sequence %(sequence)s has not come to %(number)s, which a row of %(table)s has: inserts will meet taken numbers.")
+                % {"sequence": sequence, "number": highest, "table": table},
+                hint=_("Run python manage.py sqlsequencereset jobs | python manage.py dbshell."),
+                id="jobs.W012",
+            )
 
 
 def _slots() -> int:

@@ -1,6 +1,8 @@
 """What a database or a role sets for all its sessions: isolation, how literals are read, and no writes."""
 
+import io
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,15 +13,17 @@ import gevent
 import psycopg2
 import pytest
 from celery import current_app
-from django.db import connection
+from django.core.management import call_command
+from django.db import ProgrammingError, connection
 from django.utils import translation
 
-from jobs import checks, enqueue
+from jobs import checks, enqueue, enqueue_many
 from jobs.models import Job
-from jobs.store import engine, stats
+from jobs.store import engine, numbering, stats
 from jobs.store.transitions import ESCAPED, Run
 from jobs.worker import bootsteps
 from tests.green_engine import group_commit
+from tests.rows import job_in
 from tests.workers import ROOT, environment
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -79,6 +83,49 @@ def test_what_looks_for_escapes_finds_them_whatever_a_backslash_is(set_for_all: 
 
 def test_the_check_says_nothing_of_a_usual_database() -> None:
     assert checks.check_server(["default"]) == []
+    job_in("failed")
+    assert checks.check_numbers(["default"]) == []
+
+
+def test_sequences_that_lag_behind_their_rows_are_told() -> None:
+    """As after a switch by logical replication; what the hint says mends it."""
+    job_in("failed")
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER SEQUENCE jobs_job_id_seq RESTART; ALTER SEQUENCE jobs_deadletterqueue_id_seq RESTART")
+    found = checks.check_numbers(["default"])
+    assert {message.id for message in found} == {"jobs.W012"}
+    assert sorted(re.findall(r"[a-z.]*jobs_\w+_seq", "".join(str(message.msg) for message in found))) == [
+        "public.jobs_deadletterqueue_id_seq", "public.jobs_job_id_seq",
+    ]  # fmt: skip
+    said = io.StringIO()
+    call_command("sqlsequencereset", "jobs", stdout=said, no_color=True)
+    with connection.cursor() as cursor:
+        cursor.execute(said.getvalue())
+    assert checks.check_numbers(["default"]) == []
+    job_in("failed")
+
+
+def test_an_account_without_the_right_on_the_sequence_is_told() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE jobs_app; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO jobs_app")
+        try:
+            cursor.execute("SET ROLE jobs_app")
+            (said,) = checks.check_numbers(["default"])
+            assert (said.id, "jobs_job_id_seq" in str(said.hint)) == ("jobs.W011", True)
+            with pytest.raises(ProgrammingError, match="permission denied for sequence"):
+                enqueue_many("jobs.tasks.sleep", [((0,), {})] * 2)
+            enqueue("jobs.tasks.sleep", args=[0])
+            cursor.execute("RESET ROLE; GRANT USAGE ON SEQUENCE jobs_job_id_seq TO jobs_app; SET ROLE jobs_app")
+            assert checks.check_numbers(["default"]) == []
+            enqueue_many("jobs.tasks.sleep", [((0,), {})] * 2)
+        finally:
+            cursor.execute("RESET ROLE; DROP OWNED BY jobs_app; DROP ROLE jobs_app")
+
+
+def test_before_the_tables_are_made_there_is_nothing_to_say() -> None:
+    """`migrate` asks too."""
+    with connection.cursor() as cursor:
+        assert numbering.sequences(cursor, ["jobs_missing"]) == {}
 
 
 @pytest.mark.parametrize("set_for_all", [("default_transaction_read_only", "on")], indirect=True)
