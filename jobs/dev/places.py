@@ -57,8 +57,27 @@ def can(test: str, path: Path) -> bool:
     return not subprocess.run(["test", test, str(path)], timeout=10, check=False, **unprivileged()).returncode
 
 
+def is_ours(path: Path) -> bool:
+    """Whether a place belongs to who runs this, or to the user that PostgreSQL runs as."""
+    return os.name != "posix" or path.stat().st_uid in (os.geteuid(), unprivileged().get("user"))
+
+
+def refuse_others(path: Path) -> None:
+    """Raise EmbeddedError for a place of another user: root would take it from him, and anybody else can do nothing with it."""
+    if path.exists() and not is_ours(path):
+        try:
+            user = path.owner()
+        except KeyError:  # a user that has no name here
+            user = str(path.stat().st_uid)
+        words = {"path": path, "user": user}
+        raise EmbeddedError(
+            _("%(path)s belongs to the user %(user)s: run this as that user, or set DATA_DIR to a folder of your own") % words
+        )
+
+
 def own(path: Path, mode: int = 0o700) -> None:
-    """Make a private folder of the user that PostgreSQL runs as."""
+    """Make a private folder of the user that PostgreSQL runs as. Raises EmbeddedError where it is another user's."""
+    refuse_others(path)
     path.mkdir(parents=True, exist_ok=True)
     user = unprivileged()
     if user:
@@ -79,7 +98,7 @@ def socket_folder(folder: Path) -> Path:
     base = Path(tempfile.gettempdir())
     path = (base if len(os.fsencode(base)) < 60 else Path("/tmp")) / name
     path.mkdir(mode=0o700, exist_ok=True)
-    if path.is_symlink() or path.stat().st_uid not in (os.geteuid(), unprivileged().get("user")):
+    if path.is_symlink() or not is_ours(path):
         raise EmbeddedError(_("%(path)s belongs to another user: remove it") % {"path": path})
     own(path)
     return path

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from jobs.dev.places import EmbeddedError, can, own, run, socket_folder, unprivileged, wheel
+from jobs.dev.places import EmbeddedError, can, own, refuse_others, run, socket_folder, unprivileged, wheel
 from task_queue_project.servers import gettext as _
 
 PORT = 6432  # only names the socket
@@ -81,6 +81,7 @@ def _data(folder: Path) -> Path:
     """The data folder; elsewhere, and noted in `location`, when the unprivileged user cannot reach `folder` (below /root, say)."""
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    refuse_others(folder)
     note = folder / "location"
     if note.exists():
         return Path(note.read_text("utf-8").strip())
@@ -115,15 +116,16 @@ def _configure(data: Path, sockets: Path, options: Mapping[str, str]) -> None:
 
 def _launch(binaries: Path, data: Path, sockets: Path) -> None:
     """Start it. After kill -9, backends may hold the shared memory for a moment longer: then once more."""
-    deadline = time.monotonic() + 15
+    deadline, log = time.monotonic() + 15, data / "server.log"
+    before = log.stat().st_size if log.exists() else 0
     while True:
         _clear_stale(data / "postmaster.pid", data)
         _clear_stale(sockets / f".s.PGSQL.{PORT}.lock", data)
         try:
-            return run(binaries / "pg_ctl", "-D", data, "-l", data / "server.log", "-w", "-t", "30", "start")
+            return run(binaries / "pg_ctl", "-D", data, "-l", log, "-w", "-t", "30", "start")
         except EmbeddedError as error:
             if time.monotonic() > deadline:
-                raise EmbeddedError(_("PostgreSQL does not start: %(reason)s") % {"reason": _last_words(data) or error}) from error
+                raise EmbeddedError(_("PostgreSQL does not start: %(reason)s") % {"reason": _last_words(log, before) or error}) from error
             time.sleep(0.3)
 
 
@@ -153,9 +155,9 @@ def _is_postgres_of(pid: int, data: Path) -> bool:
         return False
 
 
-def _last_words(data: Path) -> str:
-    log = data / "server.log"
-    lines = log.read_text("utf-8", errors="replace").splitlines() if log.exists() else []
+def _last_words(log: Path, before: int) -> str:
+    """Why it did not start; what is in the first `before` bytes is of earlier starts."""
+    lines = log.read_bytes()[before:].decode("utf-8", "replace").splitlines() if log.exists() else []
     return next((line for line in reversed(lines) if "FATAL" in line or "PANIC" in line), "")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import redis
 
-from jobs.dev.places import EmbeddedError, private, socket_folder, wheel
+from jobs.dev.places import EmbeddedError, private, refuse_others, socket_folder, wheel
 from task_queue_project.servers import gettext as _
 
 OLDEST = 7  # BLMPOP
@@ -18,6 +18,7 @@ SETTINGS = {"port": "0", "appendonly": "yes", "appendfsync": "everysec", "save":
 
 def start(folder: Path, options: Mapping[str, str] | None = None) -> tuple[str, Path]:
     """Start the server of `folder`, or find it running; returns its address and its socket. The caller holds the folder's lock."""
+    refuse_others(folder)
     path = _socket(folder)
     private(folder)  # its append-only files, which hold the arguments of jobs, may be read by all
     if not is_running(folder):  # asked first, always: a second server on one socket starts silently and steals it
@@ -51,6 +52,7 @@ def is_running(folder: Path) -> bool:
 
 def stop(folder: Path) -> None:
     """Stop the server of this folder; its data are written first."""
+    refuse_others(folder)
     try:
         with _client(folder) as client:
             client.shutdown(nosave=True)  # the append-only file is flushed all the same

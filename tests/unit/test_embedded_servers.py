@@ -1,8 +1,11 @@
 """What is said of embedded servers that cannot be started or stopped."""
 
+import itertools
+import os
 import socket
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,6 +48,40 @@ def test_a_program_that_takes_too_long_is_one_line(folder: Path, action: str, mo
     with translation.override("en"), pytest.raises(CommandError) as error:
         call_command("services", action)
     assert str(error.value) == "sleep took longer than 0 s"
+
+
+@pytest.mark.parametrize("module", [postgres, redis_server])
+def test_servers_of_another_user_are_left_to_him(module: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One `sudo make up` in somebody's folder would give his database to nobody; and what root has made, no other user can start."""
+    (folder / "server" / "data").mkdir(parents=True)
+    owner, taken = os.geteuid(), []
+    for who, others in ((owner + 1, {}), (0, {"user": owner + 2, "group": owner + 2})):
+        monkeypatch.setattr(os, "geteuid", lambda who=who: who or owner + 1)
+        monkeypatch.setattr(places, "unprivileged", lambda others=others: others)
+        monkeypatch.setattr(os, "chown", lambda *words: taken.append(words))
+        for action in ("start", "stop"):
+            with translation.override("en"), pytest.raises(places.EmbeddedError, match=r"^.*/server belongs to the user .*: run this as"):
+                getattr(module, action)(folder / "server")
+    assert taken == []
+
+
+@pytest.mark.parametrize(("said", "reason"), [("", "pg_ctl: could not start server"), ("FATAL:  of today\n", "FATAL:  of today")])
+def test_why_postgresql_does_not_start_is_not_read_of_earlier_starts(
+    said: str, reason: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = folder / "server.log"
+    log.write_text("FATAL:  of yesterday\n")
+
+    def run(*words: object) -> None:
+        with log.open("a") as file:
+            file.write(said)
+        raise places.EmbeddedError("pg_ctl: could not start server")
+
+    monkeypatch.setattr(postgres, "run", run)
+    monkeypatch.setattr(postgres, "_clear_stale", lambda *paths: None)
+    monkeypatch.setattr(postgres, "time", SimpleNamespace(monotonic=itertools.count(0, 20).__next__))
+    with translation.override("en"), pytest.raises(places.EmbeddedError, match=f"^PostgreSQL does not start: {reason}$"):
+        postgres._launch(folder, folder, folder)
 
 
 def test_up_beside_another_start_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
