@@ -60,7 +60,7 @@ def stop(data_dir: Path) -> None:
         if (data_dir / "postgres").is_dir():
             postgres.stop(data_dir / "postgres")
         (data_dir / STATE_FILE).unlink(missing_ok=True)
-        if (data_dir / "postgres").is_dir():
+        if (data_dir / "postgres").is_dir() or (data_dir / "redis").is_dir():
             remove_socket_folder(data_dir / "postgres")
 
 

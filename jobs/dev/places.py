@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import json
 import os
 import subprocess
 import tempfile
@@ -9,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from task_queue_project.servers import STATE_FILE
 from task_queue_project.servers import gettext as _
 
 
@@ -93,14 +95,22 @@ def private(path: Path) -> None:
 
 
 def socket_folder(folder: Path) -> Path:
-    """A short private folder for the sockets of this data folder: a socket's path holds about 100 bytes."""
-    name = "jobs-" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:10]
-    base = Path(tempfile.gettempdir())
-    path = (base if len(os.fsencode(base)) < 60 else Path("/tmp")) / name
+    """A short private folder for the sockets of this data folder: a socket's path holds about 100 bytes.
+
+    Once chosen it stays until both servers are stopped: the next command may have another TMPDIR, and two Redis would write one file.
+    """
+    name, note = "jobs-" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:10], _note(folder)
+    path = _chosen(folder, name)
+    if path is None:
+        base = Path(tempfile.gettempdir())
+        path = (base if len(os.fsencode(base)) < 60 else Path("/tmp")) / name
     path.mkdir(mode=0o700, exist_ok=True)
     if path.is_symlink() or not is_ours(path):
         raise EmbeddedError(_("%(path)s belongs to another user: remove it") % {"path": path})
     own(path)
+    if not note.exists() or note.read_text("utf-8") != str(path):
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(str(path), "utf-8")
     return path
 
 
@@ -108,5 +118,20 @@ def remove_socket_folder(folder: Path) -> None:
     """Leave nothing behind in the system's temporary folder; one that still holds a socket stays."""
     try:
         socket_folder(folder).rmdir()
+        _note(folder).unlink()
     except OSError:
         pass
+
+
+def _note(folder: Path) -> Path:
+    return folder.parent / "sockets.txt"
+
+
+def _chosen(folder: Path, name: str) -> Path | None:
+    """The folder noted earlier, or of servers that an earlier version started; None where it is not this one's (the data were copied)."""
+    noted = []
+    with suppress(OSError):
+        noted.append(_note(folder).read_text("utf-8"))
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+        noted += [str(Path(path).parent) for path in json.loads((folder.parent / STATE_FILE).read_text("utf-8"))["SOCKETS"].values()]
+    return next((path for path in map(Path, noted) if path.name == name and path.parent.is_dir()), None)

@@ -109,6 +109,22 @@ def test_starting_twice_uses_what_runs(data_dir: Path) -> None:
     assert sorted(process.pid for process in servers_of(data_dir)) == before
 
 
+def test_another_folder_for_temporary_files_finds_what_runs(own_environ: dict[str, str], data_dir: Path) -> None:
+    """Two Redis would write one append-only file."""
+    places_for_files = [data_dir.parent / name for name in "ab"]
+    for place in places_for_files:
+        place.mkdir()
+    first, second = (manage(own_environ | {"TMPDIR": str(place)}, "services", "start") for place in places_for_files)
+    assert (first.returncode, second.returncode) == (0, 0), second.stderr
+    assert str(places_for_files[0]) in first.stdout
+    assert first.stdout == second.stdout
+    before = list(servers_of(data_dir))
+    assert len([process for process in before if "redis.sock" in " ".join(process.cmdline())]) == 1
+    assert manage(own_environ, "services", "stop").returncode == 0
+    assert not [process for process in before if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert [list(place.iterdir()) for place in places_for_files] == [[], []]
+
+
 def test_two_starts_at_once_agree(own_environ: dict[str, str], data_dir: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         ended = list(pool.map(lambda _: manage(own_environ, "services", "start"), range(2)))

@@ -1,9 +1,12 @@
 """What is said of embedded servers that cannot be started or stopped."""
 
 import itertools
+import json
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -82,6 +85,34 @@ def test_why_postgresql_does_not_start_is_not_read_of_earlier_starts(
     monkeypatch.setattr(postgres, "time", SimpleNamespace(monotonic=itertools.count(0, 20).__next__))
     with translation.override("en"), pytest.raises(places.EmbeddedError, match=f"^PostgreSQL does not start: {reason}$"):
         postgres._launch(folder, folder, folder)
+
+
+def test_the_folder_of_the_sockets_stays_while_it_is_needed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = folder / "postgres"
+    here, there = (tempfile.mkdtemp(prefix="jobs-test-", dir="/tmp") for _ in range(2))
+    try:
+        monkeypatch.setattr(tempfile, "tempdir", here)
+        chosen = places.socket_folder(data)
+        monkeypatch.setattr(tempfile, "tempdir", there)
+        assert places.socket_folder(data) == chosen == Path(here) / chosen.name
+        (folder / "sockets.txt").unlink()  # as an earlier version left it
+        (folder / "services.json").write_text(json.dumps({"SOCKETS": {"REDIS_URL": f"{chosen}/redis.sock"}}))
+        assert places.socket_folder(data) == chosen
+        shutil.copytree(folder, folder / "copy")
+        assert places.socket_folder(folder / "copy" / "postgres").parent == Path(there), "a copy of the data has sockets of its own"
+        (folder / "services.json").unlink()
+        (chosen / "redis.sock").touch()
+        places.remove_socket_folder(data)
+        assert places.socket_folder(data) == chosen, "what is in use stays"
+        (chosen / "redis.sock").unlink()
+        places.remove_socket_folder(data)
+        assert not chosen.exists()
+        assert places.socket_folder(data).parent == Path(there)
+        (folder / "sockets.txt").write_text(f"/nowhere/{chosen.name}")
+        assert places.socket_folder(data).parent == Path(there)
+    finally:
+        shutil.rmtree(here)
+        shutil.rmtree(there)
 
 
 def test_up_beside_another_start_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
