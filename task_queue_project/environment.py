@@ -21,7 +21,10 @@ def load(folder: Path) -> None:
     """Read `folder`/.env (or the file that ENV_FILE names; empty: none). The environment wins over the file."""
     name = os.environ.get("ENV_FILE", ".env")
     if name and (folder / name).is_file():
-        environ.Env.read_env(folder / name)
+        try:
+            environ.Env.read_env(folder / name, encoding="utf-8-sig")  # programs of Windows begin a file with a mark
+        except ValueError:  # UTF-16 (PowerShell 5), a code page
+            stop(f"{folder / name} is not in UTF-8: save it as UTF-8")
 
 
 def read(kind: str, name: str, default: Any, within: tuple[int, int] | None = None) -> Any:

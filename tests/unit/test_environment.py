@@ -116,6 +116,22 @@ def test_an_app_that_is_there_already(monkeypatch: pytest.MonkeyPatch, text: str
         environment.apps("APPS", ["jobs"])
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("LANGUAGE=en\r\n", "utf-8-sig"), ("LANGUAGE=en\r\n", "utf-16"), ("LANGUAGE=en\r\nNAME=\u0645\r\n", "cp1256")],
+)
+def test_env_as_programs_of_windows_write_it(text: str, encoding: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ENV_FILE", "env")
+    monkeypatch.setattr(environment.environ.Env, "ENVIRON", {})
+    (tmp_path / "env").write_bytes(text.encode(encoding))
+    if encoding == "utf-8-sig":
+        environment.load(tmp_path)
+        assert environment.environ.Env.ENVIRON == {"LANGUAGE": "en"}
+    else:
+        with pytest.raises(SystemExit, match="env is not in UTF-8: save it as UTF-8"):
+            environment.load(tmp_path)
+
+
 def test_the_secret_key_is_made_once_by_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("SECRET_KEY", raising=False)
     with ThreadPoolExecutor(8) as pool:
