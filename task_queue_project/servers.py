@@ -1,6 +1,7 @@
 """Which PostgreSQL and Redis are used, and whether they answer. Knows nothing of Django's settings."""
 
 import json
+import os
 import shlex
 import socket
 import time
@@ -218,6 +219,12 @@ def _line(name: str, url: str, source: str, problem: _Problem) -> str:
         text = gettext("%(server)s does not answer at %(place)s (%(source)s): %(reason)s.")
     if problem.command:
         remedies = gettext("Create it with `%(command)s`, or set DATABASE_URL to another database.")
+    elif os.name != "posix":  # no embedded servers
+        remedies = gettext(
+            "Remedies: set DATABASE_URL and REDIS_URL to servers of yours; or run `docker compose up -d postgres redis` "
+            "and set PGPASSWORD to postgres; "
+            "or start PostgreSQL on localhost:5432 with a database task_queue_db and Redis on localhost:6379."
+        )
     else:
         remedies = gettext(
             "Remedies: set DATABASE_URL and REDIS_URL to servers of yours; or run `make up` or `python manage.py services start`; "

@@ -1,6 +1,7 @@
 """The embedded servers of a data folder: start them together, find them again, stop them."""
 
 import json
+import os
 import subprocess
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -66,6 +67,13 @@ def stop(data_dir: Path) -> None:
 
 @contextmanager
 def _alone(data_dir: Path) -> Iterator[None]:
+    if os.name != "posix":
+        raise EmbeddedError(
+            _(
+                "the embedded servers do not run on Windows: set DATABASE_URL and REDIS_URL to servers of yours,"
+                " or run `docker compose up -d postgres redis` and set PGPASSWORD to postgres"
+            )
+        )
     lock = data_dir / "services.lock"
     try:
         with locking.held(lock, wait=PATIENCE):

@@ -47,6 +47,14 @@ def family(token: str) -> list[psutil.Process]:
     return found
 
 
+def descent(pid: int) -> list[int]:
+    """The number of a process and those of all that it started: python.exe of a virtual environment on Windows only starts the real one."""
+    try:
+        return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+    except psutil.Error:
+        return [pid]
+
+
 def end_family(token: str, *, patience: float) -> int:
     """Ask what is left of a family to end, wait `patience` seconds, then kill it; returns how many there were."""
     processes = family(token) if token else []

@@ -206,7 +206,7 @@ def _worker_is_live(part: Part, environ: dict[str, str]) -> bool:
         return False
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM jobs_worker WHERE pid = %s", [part.process.pid])
+            cursor.execute("SELECT 1 FROM jobs_worker WHERE pid = ANY(%s)", [processes.descent(part.process.pid)])
             return cursor.fetchone() is not None
     except psycopg2.Error:
         return False

@@ -115,6 +115,14 @@ def test_the_folder_of_the_sockets_stays_while_it_is_needed(folder: Path, monkey
         shutil.rmtree(there)
 
 
+@pytest.mark.parametrize("action", ["start", "stop"])
+def test_on_windows_one_line_says_what_to_do_instead(folder: Path, action: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "os", SimpleNamespace(name="nt"))
+    with translation.override("en"), pytest.raises(CommandError, match=r"do not run on Windows: set DATABASE_URL .* `docker compose up -d"):
+        call_command("services", action)
+    assert list(folder.iterdir()) == []
+
+
 def test_up_beside_another_start_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own start is refused, and so is the stop at its end."""
     for name in embedded.BOTH:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -150,6 +151,17 @@ def test_a_missing_database_is_one_line_with_three_remedies(tmp_path: Path) -> N
     assert "secret" not in line
     for part in ("PostgreSQL", "127.0.0.1", "DATABASE_URL", "services start", "task_queue_db", "6379"):
         assert part in line
+
+
+def test_windows_has_no_embedded_servers_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "os", SimpleNamespace(name="nt"))
+    found = servers.find({"REDIS_URL": f"redis://127.0.0.1:{closed_port()}/0"}, Path("/nowhere"))
+    with (
+        translation.override("en"),
+        pytest.raises(servers.Unreachable, match=r"run `docker compose up -d postgres redis` and set") as error,
+    ):
+        servers.require(found, database=False)
+    assert "services start" not in str(error.value)
 
 
 def test_a_missing_redis_is_one_line_too(tmp_path: Path) -> None:

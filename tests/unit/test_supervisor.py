@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from django.utils import translation
 
@@ -182,3 +183,23 @@ def test_many_wait_for_a_lock_and_get_it_one_by_one(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert most == [1] * 8
+
+
+def test_a_worker_is_known_by_what_its_launcher_started(tmp_path: Path) -> None:
+    """python.exe of a virtual environment on Windows starts the real one, which writes its own number into its row."""
+    launched = "import os; print(os.getpid(), flush=True); input()"
+    launcher = part(
+        tmp_path, f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {launched!r}], stdin=subprocess.PIPE).wait()"
+    )
+    launcher.start()
+    process = launcher.process
+    assert process is not None
+    until(lambda: launcher.log.path.read_text().strip())
+    family = [psutil.Process(number) for number in processes.descent(process.pid)]
+    try:
+        assert [one.pid for one in family] == [process.pid, int(launcher.log.path.read_text())]
+    finally:
+        for one in reversed(family):
+            one.kill()
+        process.wait(timeout=10)
+    assert processes.descent(process.pid) == [process.pid]
