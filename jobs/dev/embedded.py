@@ -82,6 +82,8 @@ def _alone(data_dir: Path) -> Iterator[None]:
         raise EmbeddedError(_("another process starts or stops these servers (it holds %(lock)s)") % {"lock": lock}) from error
     except subprocess.TimeoutExpired as error:
         raise late(error) from error
+    except OSError as error:  # a folder that cannot be written, a disk that is full
+        raise EmbeddedError(str(error)) from error
 
 
 def _state(data_dir: Path) -> dict[str, object]:

@@ -43,6 +43,8 @@ def run(on_ready: Callable[[], bool] = lambda: True) -> int:
         except locking.Busy:
             words = {"folder": data_dir, "pid": processes.recorded(data_dir)[0]}
             raise CannotStart(_("it is running already in %(folder)s (process %(pid)d)") % words) from None
+        except OSError as error:  # a folder that cannot be written
+            raise CannotStart(str(error)) from error
         console = Console()
         stack.callback(console.close)
         _end_leftovers(console, data_dir)

@@ -1,5 +1,6 @@
 """What is said of embedded servers that cannot be started or stopped."""
 
+import errno
 import itertools
 import json
 import os
@@ -34,6 +35,19 @@ def folder(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 def slow(*rest: object) -> None:
     """A server whose program hangs."""
     subprocess.run(["/bin/sleep", "60"], timeout=0.01, check=True)
+
+
+@pytest.mark.parametrize("words", [["services", "start"], ["services", "stop"], ["up"]])
+def test_a_folder_that_cannot_be_written_is_one_line(words: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may write anywhere: another system's error stands for it."""
+
+    def refuse(path: Path, *rest: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    (folder / "up.lock").touch()
+    monkeypatch.setattr(locking, "os", SimpleNamespace(open=refuse, O_RDWR=0, O_CREAT=0, name="posix"))
+    with pytest.raises(CommandError, match=r"^(up: )?\[Errno 13\] Permission denied: '.*\.lock'$"):
+        call_command(*words)
 
 
 @pytest.mark.parametrize("action", ["start", "stop"])

@@ -31,7 +31,7 @@ class Command(base.Command):
             raise CommandError(_("%(name)s is not installed: pip install -r requirements-services.txt") % {"name": error.name}) from error
         try:
             getattr(self, f"_{options['action']}")(Path(settings.DATA_DIR))
-        except places.EmbeddedError as error:
+        except (places.EmbeddedError, OSError) as error:
             raise CommandError(str(error)) from error
 
     def _start(self, data_dir: Path) -> None:
