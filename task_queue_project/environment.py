@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 import secrets
+import time
 import zoneinfo
 from collections.abc import Iterable
 from importlib.machinery import PathFinder
@@ -106,7 +107,7 @@ def secret_key(data_dir: Path, *, debug: bool) -> str:
         stop("SECRET_KEY is not set, and DEBUG is off: set SECRET_KEY to a long random text, or SECRET_KEY_FILE to a place for one")
     path = Path(place) if place else data_dir / "secret-key.txt"
     try:
-        return path.read_text("ascii") if path.exists() else _made_once(path)
+        return _read_whole(path) if path.exists() else _made_once(path)
     except OSError as error:
         stop(f"SECRET_KEY is not set, and none can be kept: {error}")
 
@@ -125,7 +126,10 @@ def stop(message: str) -> NoReturn:
 
 
 def _made_once(path: Path) -> str:
-    """Two processes that start at once agree: the file appears whole, and only the first link succeeds."""
+    """Two processes that start at once agree: the file appears whole, and only the first link succeeds.
+
+    Where there are no links (exFAT), only the first can open a new file, and the other waits until there is something in it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     draft.touch(mode=0o600)
@@ -134,6 +138,24 @@ def _made_once(path: Path) -> str:
         os.link(draft, path)
     except FileExistsError:
         pass  # another process was first: its key counts
+    except OSError:
+        _copy_once(draft, path)
     finally:
         draft.unlink()
-    return path.read_text("ascii")
+    return _read_whole(path)
+
+
+def _copy_once(draft: Path, path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with open(descriptor, "w", encoding="ascii") as file:
+        file.write(draft.read_text("ascii"))
+
+
+def _read_whole(path: Path) -> str:
+    deadline = time.monotonic() + 2
+    while not (text := path.read_text("ascii")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return text

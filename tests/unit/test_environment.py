@@ -132,8 +132,11 @@ def test_env_as_programs_of_windows_write_it(text: str, encoding: str, monkeypat
             environment.load(tmp_path)
 
 
-def test_the_secret_key_is_made_once_by_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_links", [True, False])
+def test_the_secret_key_is_made_once_by_many(has_links: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("SECRET_KEY", raising=False)
+    if not has_links:  # exFAT
+        monkeypatch.setattr(os, "link", lambda *paths: os.open(tmp_path / "none" / "there", 0))
     with ThreadPoolExecutor(8) as pool:
         keys = set(pool.map(lambda _: environment.secret_key(tmp_path, debug=True), range(16)))
     assert len(keys) == 1
