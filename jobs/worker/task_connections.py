@@ -76,7 +76,7 @@ class Kept:
 
 
 def keep_connections(app: Any, count: int) -> None:
-    """From now on every PostgreSQL alias without a pool of Django's keeps up to count sessions in this process.
+    """From now on every PostgreSQL alias without a pool keeps up to count sessions in this process.
 
     And Celery closes the connections and caches of those greenlets only that have any: a task has a greenlet of its own, and mostly
     none.
@@ -110,8 +110,12 @@ def keep_connections(app: Any, count: int) -> None:
 
 
 def _has_pool(made: BaseDatabaseWrapper) -> bool:
-    """Whether Django keeps the sessions itself: who waits in its pool is woken by a session that comes back to it, and by no other."""
-    return bool(made.settings_dict["OPTIONS"].get("pool"))
+    """Whether Django or another backend keeps the sessions itself: who waits in its pool is woken by a session that comes back to it alone.
+
+    A backend that both opens and closes in ways of its own has a pool; one that only looks on (django-tenants, django-prometheus) does not.
+    """
+    opens, *closes = (not getattr(type(made), name).__module__.startswith("django.") for name in ("get_new_connection", "close", "_close"))
+    return bool(made.settings_dict["OPTIONS"].get("pool")) or (opens and any(closes))
 
 
 def _is_closable(cache: Any) -> bool:

@@ -10,6 +10,7 @@ from celery.fixups.django import DjangoFixup
 from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 from django.db import connections
+from django.db.utils import load_backend
 
 from jobs.worker.admission import Admission
 from jobs.worker.greenlets import Greenlets
@@ -30,6 +31,27 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_has_a_pool_of_its_own_keeps_no_sessions(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], is_kept: bool) -> None:
     """Whoever waits in that pool would wait for a session that never comes back to it."""
     monkeypatch.setitem(connections.databases, "pooled", connections.databases["default"] | {"OPTIONS": options})
+    assert isinstance(connections.create_connection("pooled"), KeptSession) is is_kept
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize(
+    ("own", "is_kept"),
+    [
+        (("close",), True),
+        (("get_new_connection",), True),
+        (("get_new_connection", "close"), False),
+        (("get_new_connection", "_close"), False),
+    ],
+)
+def test_a_backend_with_a_pool_keeps_its_sessions_itself(monkeypatch: pytest.MonkeyPatch, own: tuple[str, ...], is_kept: bool) -> None:
+    """Its close() may leave the connection to its _close(): two tasks would share one session."""
+    made = load_backend("django.db.backends.postgresql").DatabaseWrapper
+    monkeypatch.setitem(connections.databases, "pooled", connections.databases["default"] | {"OPTIONS": {}, "ENGINE": "backend"})
+    backend = type("DatabaseWrapper", (made,), {name: lambda self, *words: None for name in own} | {"__module__": "backend.base"})
+    for name in own:
+        getattr(backend, name).__module__ = "backend.base"
+    monkeypatch.setattr("django.db.utils.load_backend", lambda name: SimpleNamespace(DatabaseWrapper=backend))
     assert isinstance(connections.create_connection("pooled"), KeptSession) is is_kept
 
 
