@@ -6,7 +6,7 @@ from typing import Any
 from billiard.exceptions import WorkerLostError
 from celery import states
 
-from jobs.celery_app import aftermath, failures, meta, process_engine, retries, sending, settle, unwritten
+from jobs.celery_app import aftermath, burial, failures, meta, process_engine, retries, sending, settle, unwritten
 from jobs.store import transitions
 from jobs.store.ownership import if_own
 from jobs.store.transitions import Run
@@ -34,6 +34,6 @@ def bury(app: Any, request: Any, run: Run, error: BaseException, trace: Any, tel
         return True
 
     if engine.write(unwritten.or_left(if_own(body, run, engine.worker_id)), written=settle.was_written(run, failure)):
-        settle.log_burial(run, request.task, failure)
+        burial.log(run, request.task, failure)
         if request.errbacks:
             aftermath.run(app, engine, run.id)

@@ -11,7 +11,7 @@ from celery import signals
 from kombu.exceptions import EncodeError
 
 from jobs import masking
-from jobs.celery_app import aftermath, encoding, failures, meta, process_engine, sending, unwritten
+from jobs.celery_app import aftermath, burial, encoding, failures, meta, process_engine, sending, unwritten
 from jobs.celery_app.body import is_kill
 from jobs.domain import own_failures
 from jobs.domain.outcomes import Outcome as Ending
@@ -194,8 +194,12 @@ def release(outcome: Any) -> None:
         _done(outcome, True)
 
 
-def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None = None, *, told: bool = True) -> None:
-    """running -> failed, with its dead letter and one CRITICAL record in the worker's log. `told`: its chain and chord know of it."""
+def bury(
+    task: str, outcome: Any, failure: Failure, error: BaseException | None = None, *, told: bool = True, by_task: bool = False
+) -> None:
+    """running -> failed, with its dead letter and one CRITICAL record in the worker's log (`by_task`: see there). `told`: its chain and
+    chord know of it.
+    """
     if outcome.settled:
         return
     errbacks = bool(outcome.errbacks)
@@ -221,14 +225,9 @@ def bury(task: str, outcome: Any, failure: Failure, error: BaseException | None 
             unwritten.give_up(outcome, refused)
             return
     if won:
-        log_burial(outcome.run, outcome.task.request.shadow or task, failure)
+        burial.log(outcome.run, outcome.task.request.shadow or task, failure, by_task=by_task)
         if errbacks:
             aftermath.run(outcome.task.app, process_engine.current(), outcome.run.id)
-
-
-def log_burial(run: Run, task: str, failure: Failure) -> None:
-    text = "job %s (%s) failed for good and is in the Dead Letter Queue: %s: %s"
-    logger.critical(text, run.id, task, failure.error_class, masking.start(failure.message, 500))
 
 
 def revoked(run: Run, reason: str) -> bool:
@@ -273,7 +272,7 @@ def _on_failure(sender: Any = None, exception: Any = None, einfo: Any = None, **
     """Where a failure settles. Exceptions in receivers are swallowed by Celery, so `process_engine.current().write` keeps trying."""
     outcome = getattr(getattr(sender, "request", None), "outcome", None)
     if outcome is not None:
-        bury(sender.name, outcome, failures.of(exception, str(getattr(einfo, "traceback", "")) or None), exception)
+        bury(sender.name, outcome, failures.of(exception, str(getattr(einfo, "traceback", "")) or None), exception, by_task=True)
 
 
 @signals.task_postrun.connect(weak=False)

@@ -12,6 +12,7 @@ def calls():
         "plain": (lambda: tasks.traced.delay("a"), 2, 2),
         "plain again": (lambda: tasks.traced.delay("b"), 2, 2),
         "fails": (lambda: tasks.traced.delay("c", fail=True), 3, 2),
+        "expected": (lambda: tasks.traced_expected.delay("k"), 2, 2),
         "retries": (lambda: tasks.traced.delay("retry"), 3, 4),
         "by name": (lambda: app.send_task("same.libraries.tasks.traced", ("d",)), 2, 2),
         "options": (lambda: tasks.traced.apply_async(("e",), countdown=0.1, headers={"mine": 1}), 2, 2),

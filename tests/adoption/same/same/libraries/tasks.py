@@ -90,6 +90,11 @@ def traced(self, word, fail=False):
     return word
 
 
+@shared_task(bind=True, throws=(KeyError,))
+def traced_expected(self, word):
+    raise KeyError(word)
+
+
 @shared_task(bind=True)
 def traced_parent(self, word):
     traced.delay(word)
