@@ -1,6 +1,7 @@
 """Engine connections: apart from the tasks' own, direct, autocommit, READ COMMITTED."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from weakref import WeakSet
 
@@ -24,8 +25,6 @@ PASSING: Final = (
 # whatever comes after such an error in its transaction. All else (rights, a table that is away, what a trigger says) may pass.
 _OF_VALUES: Final = ("22", "23", "54", "42804", "42846", "42883", "25P02")
 _ENDED: Final = ("25P03", "25P04")  # sessions, by a time limit of transactions
-# Of Django's parameters for a connection, those that libpq does not know; the last three come with psycopg 3.
-NOT_LIBPQ: Final = frozenset({"cursor_factory", "context", "prepare_threshold", "row_factory"})
 # What the database or the role says of isolation is for others: here a row that somebody changed meanwhile is read anew. So is what it
 # says of literals and numbers: a NULL in an array would be a text, a moment would lose its seconds. Not of backslashes, for psycopg2
 # writes texts as the session began: our own literals have none but in E''. Keepalive on the server's side too: else the locks of a host
@@ -143,8 +142,7 @@ def connect(application_name: str, *, as_role: bool = True) -> Any:
         connection = psycopg2.connect(direct, **common)
     else:
         given = connections[configuration().database].get_connection_params()
-        kept = {key: value for key, value in given.items() if key not in NOT_LIBPQ}
-        connection = psycopg2.connect(**(kept | common))
+        connection = psycopg2.connect(**(of_libpq(given) | common))
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
@@ -156,6 +154,20 @@ def connect(application_name: str, *, as_role: bool = True) -> Any:
         raise
     opened.add(connection)
     return connection
+
+
+def of_libpq(given: dict[str, Any]) -> dict[str, Any]:
+    """Of Django's parameters for a connection, those that libpq knows: others are psycopg's, or of a backend of the project's."""
+    return {name: value for name, value in given.items() if _is_of_libpq(name)}
+
+
+@cache
+def _is_of_libpq(name: str) -> bool:
+    try:
+        psycopg2.extensions.make_dsn(**{name: "1"})
+    except psycopg2.ProgrammingError:
+        return False
+    return True
 
 
 def assume_role(connection: Any) -> None:

@@ -81,6 +81,17 @@ def test_what_looks_for_escapes_finds_them_whatever_a_backslash_is(set_for_all: 
     assert Job.objects.get(pk=stamped.pk).status == "cancelled"
 
 
+def test_parameters_of_a_backend_of_its_own_are_not_given_to_libpq(monkeypatch: pytest.MonkeyPatch) -> None:
+    """django-db-geventpool adds MAX_CONNS and REUSE_CONNS to those of Django."""
+    given = connection.get_connection_params() | {"MAX_CONNS": 6, "REUSE_CONNS": 6}
+    monkeypatch.setattr(connection, "get_connection_params", lambda: given)
+    with closing(engine.connect("jobs-test")) as session, session.cursor() as cursor:
+        cursor.execute("SELECT current_database()")
+        assert cursor.fetchone() == (given["dbname"],)
+    known = {"dbname": "d", "database": "d", "port": 1, "sslmode": "require", "options": "-c a=b", "passfile": "f", "service": "s"}
+    assert engine.of_libpq(known | {"cursor_factory": object, "context": None, "prepare_threshold": None, "x y": 1}) == known
+
+
 def test_the_check_says_nothing_of_a_usual_database() -> None:
     assert checks.check_server(["default"]) == []
     job_in("failed")

@@ -258,7 +258,7 @@ def reader() -> Iterator[Any]:
         cursor.execute("DROP ROLE IF EXISTS jobs_reader; CREATE ROLE jobs_reader LOGIN")
     try:
         parameters = connection.get_connection_params() | {"user": "jobs_reader"}
-        with closing(psycopg2.connect(**{name: value for name, value in parameters.items() if name not in engine.NOT_LIBPQ})) as session:
+        with closing(psycopg2.connect(**engine.of_libpq(parameters))) as session:
             session.autocommit = True
             yield session
     finally:
