@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from functools import wraps
 from typing import Any
 
 import gevent
@@ -90,6 +91,29 @@ def test_parameters_of_a_backend_of_its_own_are_not_given_to_libpq(monkeypatch: 
         assert cursor.fetchone() == (given["dbname"],)
     known = {"dbname": "d", "database": "d", "port": 1, "sslmode": "require", "options": "-c a=b", "passfile": "f", "service": "s"}
     assert engine.of_libpq(known | {"cursor_factory": object, "context": None, "prepare_threshold": None, "x y": 1}) == known
+
+
+class Traced:
+    """What a tracing library puts in the place of psycopg2.connect."""
+
+    def __init__(self, wrapped: Any, seen: list[str]) -> None:
+        self.__wrapped__, self.seen = wrapped, seen
+
+    def __call__(self, *words: Any, **options: Any) -> Any:
+        self.seen.append(options["application_name"])
+        return self.__wrapped__(*words, **options)
+
+
+def test_the_engine_s_statements_are_in_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Polling by itself, it would begin one trace after another."""
+    seen: list[str] = []
+    monkeypatch.setattr(psycopg2, "connect", Traced(Traced(psycopg2.connect, seen), seen))
+    engine.connect("jobs-test").close()
+    assert seen == []
+    traced = psycopg2.connect
+    monkeypatch.setattr(psycopg2, "connect", wraps(traced)(lambda *words, **options: traced(*words, **options)))
+    engine.connect("jobs-own").close()
+    assert seen == ["jobs-own"] * 2, "a function of the project's own is not passed by"
 
 
 def test_the_check_says_nothing_of_a_usual_database() -> None:
