@@ -12,6 +12,7 @@ from django.core.checks import CheckMessage, Error, Info, Tags, Warning, registe
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.db.models import AutoField
+from django.db.utils import load_backend
 from django.utils.translation import gettext as _
 
 from jobs.conf import configuration, notice_recipients
@@ -54,9 +55,9 @@ def check_database(**__: Any) -> list[CheckMessage]:
 
 
 def _database(alias: str, database: dict[str, Any]) -> Iterator[CheckMessage]:
-    if "postgresql" not in database.get("ENGINE", "") and "postgis" not in database.get("ENGINE", ""):
+    if trouble := _no_postgresql(alias, database.get("ENGINE", "")):
         yield Error(
-            _("The database “%(alias)s” is not PostgreSQL, and jobs are rows of PostgreSQL.") % {"alias": alias},
+            trouble,
             hint=_(
                 "Name a PostgreSQL database of DATABASES in JOBS_DATABASE,"
                 " and have a router of DATABASE_ROUTERS lead the models of “jobs” there."
@@ -84,6 +85,16 @@ def _database(alias: str, database: dict[str, Any]) -> Iterator[CheckMessage]:
             hint=_("Set OPTIONS[“pool”][“max_size”] to %(slots)d or more.") % {"slots": slots},
             id="jobs.W002",
         )
+
+
+def _no_postgresql(alias: str, engine: str) -> str:
+    """What is wrong with a backend; "" for one of PostgreSQL, whatever its name is."""
+    try:
+        if engine and load_backend(engine).DatabaseWrapper.vendor == "postgresql":
+            return ""
+    except ImproperlyConfigured as error:  # there is none, or its driver is missing
+        return str(error)
+    return _("The database “%(alias)s” is not PostgreSQL, and jobs are rows of PostgreSQL.") % {"alias": alias}
 
 
 def _routes(alias: str) -> Iterator[CheckMessage]:

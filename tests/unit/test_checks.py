@@ -1,6 +1,8 @@
 """Settings that break a promise are told by `manage.py check`, with what to do."""
 
 import math
+import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -96,6 +98,28 @@ def test_the_broker_is_one_redis(address: Any, expected: set[str]) -> None:
 def test_settings_of_the_database(monkeypatch: pytest.MonkeyPatch, values: dict[str, Any], expected: set[str]) -> None:
     monkeypatch.setitem(settings.DATABASES, "default", settings.DATABASES["default"] | values)
     assert ids(checks.check_database()) == expected
+
+
+@pytest.mark.parametrize(
+    ("vendor", "expected"), [("postgresql", set()), ("sqlite", {"jobs.E002"}), ("microsoft", {"jobs.E002"}), (None, {"jobs.E002"})]
+)
+def test_a_backend_of_postgresql_may_have_any_name(monkeypatch: pytest.MonkeyPatch, vendor: str | None, expected: set[str]) -> None:
+    """Of django-postgres-extra it is psqlextra.backend."""
+    if vendor:
+        backend = ModuleType("extra.backend.base")
+        backend.DatabaseWrapper = type("DatabaseWrapper", (), {"vendor": vendor})  # type: ignore[attr-defined]
+        for name in ("extra", "extra.backend"):
+            monkeypatch.setitem(sys.modules, name, ModuleType(name))
+        monkeypatch.setitem(sys.modules, "extra.backend.base", backend)
+    monkeypatch.setitem(settings.DATABASES, "default", settings.DATABASES["default"] | {"ENGINE": "extra.backend"})
+    (said,) = checks.check_database() or [None]
+    assert (ids([said]) if said else set()) == expected
+    assert vendor or "extra.backend" in str(said)
+
+
+def test_a_database_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(settings.DATABASES, "default")
+    assert ids(checks.check_database()) == {"jobs.E002"}
 
 
 @pytest.mark.parametrize(
