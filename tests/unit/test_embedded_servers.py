@@ -82,6 +82,17 @@ def test_servers_of_another_user_are_left_to_him(module: Any, folder: Path, monk
     assert taken == []
 
 
+@pytest.mark.parametrize("name", ["x$(touch made)", "x`touch made`", 'x"; touch made; "', "$HOME"])
+def test_a_folder_whose_name_a_shell_would_read_is_refused(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "is_running", lambda folder: False)
+    monkeypatch.setattr(postgres, "_data", lambda folder: folder)  # root's would be elsewhere
+    monkeypatch.setattr(postgres, "run", lambda *command: pytest.fail(f"{command}"))
+    with translation.override("en"), pytest.raises(places.EmbeddedError, match="a shell reads its"):
+        postgres.start(folder / name / "postgres")
+    places.remove_socket_folder(folder / name / "postgres")
+    postgres._refuse_shell(folder / "5 $ to go" / "مجلد", folder / "a\\b's $")
+
+
 @pytest.mark.parametrize(("said", "reason"), [("", "pg_ctl: could not start server"), ("FATAL:  of today\n", "FATAL:  of today")])
 def test_why_postgresql_does_not_start_is_not_read_of_earlier_starts(
     said: str, reason: str, folder: Path, monkeypatch: pytest.MonkeyPatch
