@@ -35,7 +35,6 @@ def _transport_options() -> dict[str, Any]:
         "ack_emulation": False,  # what Redis would have to remember, PostgreSQL does
         "priority_steps": list(priority.LANES),
         "sep": priority.SEPARATOR,
-        "queue_order_strategy": "priority",
     }
 
 

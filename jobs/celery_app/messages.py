@@ -1,7 +1,7 @@
 """A row as the Celery message that runs it: the leader pushes its text, a worker that goes on with a chain's next link needs its parts."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from jobs import masking
@@ -32,12 +32,18 @@ class Row:
     autoretry: bool
     options: str | None
     priority: int
+    due: float = field(default=0.0, compare=False)  # its run_at, in seconds since 1970; 0 is not known, and goes first
     alone: bool = False  # no other job may run in its process
 
     @property
     def sent(self) -> tuple[int, int, int]:
         """What the leader's window remembers of its message."""
         return self.id, self.runs, self.priority
+
+    @property
+    def place(self) -> tuple[float, int]:
+        """Among those of its priority, in whatever queue: the smallest is the oldest."""
+        return self.due, self.id
 
 
 def _repr(text: str, task: str = "") -> str:

@@ -181,9 +181,16 @@ class Leader:
         if taken is None or self.load.crowded or not self.synced:
             return False
         lane, row = taken
+        if self.has_beside(lane):  # which of them is older was not told
+            return False
         if not self.window.has(row.sent):
             self.push({lane: [row]})
         return now != self.looked
+
+    def has_beside(self, lane: Lane) -> bool:
+        """Whether something may lie in the same lane of another queue that is served by the same worker."""
+        beside = {queue for queues in self.rescue.live.values() if lane[0] in queues for queue in queues if queue != lane[0]}
+        return any(self.window.used((queue, lane[1])) for queue in beside)
 
     def fill(self, now: float) -> bool:
         """Fill the window. True if more is due than there was room for. Raises redis.RedisError."""

@@ -14,7 +14,7 @@ Place = tuple[str, int]  # run_at and id of the last row that was picked from a 
 START: Final[Place] = ("-infinity", 0)
 _COLUMNS = (
     "j.id, j.task_id, j.task, j.args::text, j.kwargs::text, j.runs, j.attempts, j.max_retries, j.timeout, j.autoretry,"
-    " j.options::text, j.priority"
+    " j.options::text, j.priority, greatest(extract(epoch FROM j.run_at), 0)::float"
 )
 # Prepared, because planning took longer than reading. The session forces generic plans; the marks are a hashed subplan then, where
 # <> ALL would compare each row with each of them.

@@ -27,7 +27,10 @@ def key(lane: Lane) -> str:
 
 
 def message(row: Row, lane: Lane) -> str:
-    """The message, as kombu would have written it. Raises ValueError and RecursionError for options that Python cannot read."""
+    """The message, as kombu would have written it, behind its place among others (`jobs.worker.oldest`).
+
+    Raises ValueError and RecursionError for options that Python cannot read.
+    """
     same = _same(row.options or "{}") if len(row.options or "") <= _SHORT else None
     return _put_together(row, lane[0]) if same is None else _filled_in(row, lane[0], same)
 
@@ -37,9 +40,8 @@ def _put_together(row: Row, queue: str) -> str:
     body = messages.body_of(row, options)
     headers, properties = messages.parts(row, queue, options)
     headers["sig"] = signing.sign(headers, body)
-    return json.dumps(
-        {"body": body, "content-encoding": "utf-8", "content-type": "application/json", "headers": headers, "properties": properties}
-    )
+    message = {"place": row.place, "body": body, "content-encoding": "utf-8", "content-type": "application/json"}
+    return json.dumps(message | {"headers": headers, "properties": properties})
 
 
 def _read(options: str) -> dict[str, Any]:
@@ -96,7 +98,8 @@ def _filled_in(row: Row, queue: str, same: _Same) -> str:
         f" {runs}, {queue!a}, {row.priority}, {row.max_retries}, {row.timeout}, {row.autoretry}, {row.alone}]"
     )
     return (
-        f'{{"body": {quoted(body)}, "content-encoding": "utf-8", "content-type": "application/json", "headers": {{{same.headers},'
+        f'{{"place": [{row.due}, {row.id}], "body": {quoted(body)}, "content-encoding": "utf-8", "content-type": "application/json",'
+        f' "headers": {{{same.headers},'
         f' "id": {id}, "task": {task}, "root_id": {id}, "argsrepr": {quoted(args)}, "kwargsrepr": {quoted(kwargs)},'
         f' "retries": {row.attempts}, "job_id": {row.id}, "runs": {runs}, "job_queue": {to}, "job_priority": {row.priority},'
         f' "max_retries": {_number(row.max_retries)}, "job_timeout": {_number(row.timeout)}, "autoretry": {_TRUTH[row.autoretry]},'
@@ -123,14 +126,15 @@ def _message(row: Row, lane: Lane) -> str | None:
 
 
 def pieces(batch: Mapping[Lane, Sequence[Row]]) -> Iterator[tuple[dict[Lane, list[Row]], list[tuple[Any, ...]]]]:
-    """What is pushed together, the highest lane first: rows, and the commands that push them. One piece at least, which may be empty.
+    """What is pushed together, the highest lane first, in a lane the queue that has the oldest: rows, and the commands that push them.
+    One piece at least, which may be empty.
 
     Redis counts a request to its memory, and refuses as a whole one that it has no room for, though its lanes may be empty.
     """
     rows: dict[Lane, list[Row]] = {}
     texts: dict[Lane, list[str]] = {}
     size = 0
-    for lane, given in sorted(batch.items(), key=lambda item: item[0][1]):
+    for lane, given in sorted(batch.items(), key=lambda item: (item[0][1], item[1][0].place)):
         for row in given:
             text = _message(row, lane)
             if text is None:

@@ -11,11 +11,11 @@ from celery import bootsteps
 from celery.worker import state
 
 from jobs.conf import configuration
-from jobs.domain import priority
 from jobs.store import broker
 from jobs.store.locks import ALONE, ALONE_S, NEIGHBOURS_S
 from jobs.worker import other_consumers, stopping
 from jobs.worker.early_claims import EarlyClaims
+from jobs.worker.oldest import Lanes
 from jobs.worker.popped import Popped
 from jobs.worker.popper import PAUSE_S, Popper, is_alone, read
 
@@ -29,11 +29,10 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
     other_consumers.start(consumer, connection, task_consumer.channel, blueprint)
     consumer.on_ready()
     worker, channel = consumer.controller, task_consumer.channel
-    prefix, gathering = configuration().key_prefix, worker.engine.gathering
+    gathering, options = worker.engine.gathering, worker.app.conf.broker_transport_options
+    lanes = Lanes(configuration().key_prefix, options.get("queue_order_strategy"))
     popper, early = Popper(broker.of(worker.app.conf, reading=True), gathering), EarlyClaims(consumer, worker.engine)
     consumer.is_verified = early.is_verified
-    queues: list[str] = []
-    keys: list[str] = []
     with worker.hand_over.serving(consumer, channel):
         while blueprint.state == bootsteps.RUN and consumer.connection:
             gathering.end()
@@ -47,18 +46,18 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
                     worker.admission.changed.clear()
                     worker.admission.changed.wait(0.2)
                 continue
-            if queues != channel._active_queues:
-                queues = list(channel._active_queues)
-                keys = [prefix + priority.lane_key(queue, lane) for lane in priority.LANES for queue in queues]
+            if lanes.queues != channel._active_queues:
+                lanes.serve(channel._active_queues)
             try:
-                key, messages = popper.pop(keys, free)
+                found = lanes.pop(popper, free)
             except redis.RedisError as error:
                 wait_for_redis(consumer, popper, error)
                 continue
-            if messages and stopping.is_told():  # told to stop while it waited for them
-                popper.put_back(key, messages)
+            if found and stopping.is_told():  # told to stop while it waited for them
+                for key, messages in reversed(found):
+                    popper.put_back(key, messages)
                 continue
-            taken = sorted(filter(None, map(read, messages)), key=is_alone)
+            taken = sorted(filter(None, [read(text) for _, messages in found for text in messages]), key=is_alone)
             if worker.engine.registration.held:  # else none is claimed; it may have waited for a second
                 early.ask(taken)
             gathering.end()

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 
 from jobs import control
+from jobs.celery_app.messages import Row
 from jobs.leader import dispatch, election
 from jobs.leader.load import Load
 from jobs.models import Job
@@ -84,3 +85,29 @@ def test_a_job_that_is_moved_after_it_was_sent_is_sent_to_its_new_queue(leader: 
     for _ in range(2):
         send(leader)
     assert sorted(sent(leader)) == sorted([("celery", moved, False), ("celery", stays, False), ("mail", moved, False)])
+
+
+def test_a_message_tells_the_age_of_its_row(leader: dispatch.Leader) -> None:
+    """Its time, not its number: of two queues the retry of an old job is behind what was due before."""
+    old, new = job_in("pending").id, job_in("pending", queue="mail").id
+    Job.objects.filter(id=old).update(run_at="2026-01-02T03:04:05.678901Z")
+    Job.objects.filter(id=new).update(run_at="2026-01-02T03:04:04Z")
+    send(leader)
+    lanes = leader.link.line.lanes  # type: ignore[attr-defined]
+    assert [json.loads(message)["place"] for lane in lanes.values() for message in lane] == [[1767323044.0, new], [1767323045.678901, old]]
+    assert [message.startswith(b'{"place": [176732304') for lane in lanes.values() for message in lane] == [True, True]
+
+
+def test_what_was_told_is_asked_for_where_another_queue_of_the_worker_has_some(leader: dispatch.Leader) -> None:
+    """Which of them is the older the insert does not tell."""
+    leader.synced = 1.0
+
+    def is_sent_blind(queue: str, priority: int, id: int) -> bool:
+        leader.told.job = queue, Row(id, "a", "b", "[]", "{}", 0, 0, 3, None, True, None, priority)
+        return leader.send_told(leader.looked + 1) or bool(leader.window.used((queue, 9 - priority)))
+
+    assert is_sent_blind("mail", 5, 1)
+    assert not is_sent_blind("celery", 5, 2)
+    assert is_sent_blind("celery", 9, 3)
+    leader.rescue.live = {1: ["celery"], 2: ["mail"]}
+    assert is_sent_blind("celery", 5, 4)
