@@ -225,7 +225,7 @@ def _run_of(request: Any) -> Run | None:
     return Run(id=request.job_id, runs=request.runs)
 
 
-def _store(cursor: Any, task_id: str, state: str, encoded: Any, traceback: str | None, report: str) -> None:
+def _store(cursor: Any, task_id: str, state: Any, encoded: Any, traceback: str | None, report: str) -> None:
     """The row is the truth while its job has not ended; a job that was replaced ends by what it was replaced with."""
     ready = state in states.READY_STATES
     if ready and state in states.EXCEPTION_STATES:
@@ -234,4 +234,4 @@ def _store(cursor: Any, task_id: str, state: str, encoded: Any, traceback: str |
             return
     known = canvas.overwrite(cursor, task_id, report) if ready else canvas.report_state(cursor, task_id, report)
     if not known and not canvas.exists(cursor, task_id):
-        canvas.store_result(cursor, task_id, state, text(encoded), traceback)
+        canvas.store_result(cursor, task_id, "" if state is None else str(state), text(encoded), traceback)

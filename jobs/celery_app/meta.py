@@ -17,7 +17,7 @@ _STATES: Final = {
 FORGOTTEN: Final = text({"state": states.PENDING, "result": None})
 
 
-def report(state: str, encoded: Any, traceback: Any = None) -> str:
+def report(state: Any, encoded: Any, traceback: Any = None) -> str:
     """A state set by hand, as it is kept with the job."""
     kept = {"state": state, "result": encoded}
     if traceback:

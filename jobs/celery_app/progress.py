@@ -12,15 +12,16 @@ def report(outcome: Any, fraction: float, message: str) -> bool:
     return _note(outcome, {"fraction": _share(fraction), "message": transitions.clean(message, 500)})
 
 
-def report_state(outcome: Any, state: str, encoded: Any) -> bool:
-    """A state of the task's own (`update_state`); `current` and `total` in it are how far the run is."""
+def report_state(outcome: Any, state: Any, encoded: Any) -> bool:
+    """A state of the task's own (`update_state`), None where it names none; `current` and `total` in it are how far the run is."""
     fraction = 0.0
     if isinstance(encoded, dict):
         try:
             fraction = _share(float(encoded["current"]) / float(encoded["total"]))
         except (KeyError, TypeError, ValueError, ArithmeticError):
             pass  # not numbers, or none that say how far: a state without a fraction
-    return _note(outcome, {"fraction": fraction, "message": transitions.clean(state, 500), "state": state, "result": encoded})
+    message = "" if state is None else transitions.clean(str(state), 500)
+    return _note(outcome, {"fraction": fraction, "message": message, "state": state, "result": encoded})
 
 
 def _share(number: Any) -> float:

@@ -67,6 +67,16 @@ def test_canvas_and_results_cost_a_plain_job_no_statement(tmp_path: Path) -> Non
     assert not [names for names in kept if "embed" in names]
 
 
+@pytest.mark.parametrize("state", [None, 2])
+def test_a_state_that_is_no_text_is_kept(state: int | None) -> None:
+    """`update_state(meta=...)` leaves it out."""
+    waits = task("same").apply_async((1,), countdown=3600)
+    for result in (waits, AsyncResult("nobody knows it")):
+        task("same").update_state(task_id=result.id, state=state, meta={"at": 50})
+        assert (result.info, result.ready()) == ({"at": 50}, False)
+    assert waits.state == state
+
+
 def test_states_and_values_come_from_the_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits = task("same").apply_async((1,), countdown=3600)
     assert (waits.state, waits.result, waits.ready()) == ("PENDING", None, False)

@@ -48,6 +48,16 @@ def test_no_state_of_its_own_breaks_a_task(noted: list[Any], meta: Any, fraction
     assert noted[0]["fraction"] == fraction
 
 
+@pytest.mark.parametrize(("given", "shown"), [({}, ""), ({"state": None}, ""), ({"state": 2}, "2"), ({"state": "HALF"}, "HALF")])
+def test_a_state_is_whatever_the_task_gives_and_may_be_left_out(noted: list[Any], given: dict[str, Any], shown: str) -> None:
+    sleep.push_request(id="x", job_id=1, outcome=Outcome(run=Run(id=1, runs=1), task=sleep))
+    try:
+        sleep.update_state(meta={"at": 50}, **given)
+    finally:
+        sleep.pop_request()
+    assert noted == [{"fraction": 0.0, "message": shown, "state": given.get("state"), "result": {"at": 50}}]
+
+
 @pytest.mark.parametrize(
     ("given", "fraction"),
     [
