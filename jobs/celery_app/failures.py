@@ -24,7 +24,17 @@ def of(error: BaseException, trace: Any = None) -> Failure:
     return Failure(error_class=type(error).__name__, message=_message(error), traceback=text, outcome=ending)
 
 
-def _message(error: BaseException) -> str:
+def given(asked: Any) -> BaseException | None:
+    """What `retry(exc=)` was given as an exception: a class is called, unless it wants arguments; whatever else it is has a text."""
+    if isinstance(asked, type) and issubclass(asked, BaseException):
+        try:
+            return asked()
+        except Exception:  # whatever its __init__ raises
+            return RuntimeError(asked.__qualname__)
+    return asked if asked is None or isinstance(asked, BaseException) else RuntimeError(_message(asked))
+
+
+def _message(error: Any) -> str:
     try:
         return str(error)
     except Exception:  # a __str__ of the task's own may raise; the job still needs its message

@@ -95,8 +95,10 @@ class JobTask(DjangoTask):
         outcome = _outcome_of(request)
         if outcome is None:
             return super().retry(args, kwargs, exc, throw, eta, countdown, max_retries, **options)
+        from jobs.celery_app import failures  # later, as `running`
+
         limit = self._limit(request, outcome, max_retries)
-        error = exc or sys.exc_info()[1]
+        error = failures.given(exc or sys.exc_info()[1])
         outcome.retrying = True
         try:
             planned = super().retry(args, kwargs, exc, False, eta, countdown, limit, **options)

@@ -135,6 +135,20 @@ def test_retries_change_the_call_and_keep_to_their_limits(tmp_path: Path) -> Non
     assert DeadLetterQueue.objects.count() == 4
 
 
+def test_a_retry_for_what_is_no_exception_is_one_all_the_same(tmp_path: Path) -> None:
+    """A class, as `raise` takes one, and a text, as Celery's Retry does."""
+    with running_worker(tmp_path / "log"):
+        sent = {what: task("retries_for").delay(what) for what in ("class", "picky", "text", "number")}
+        assert {result.get(timeout=GET) for result in sent.values()} == {2}
+    found = {
+        what: list(Attempt.objects.filter(job=job_of(result), run=1).values_list("error_class", "message")) for what, result in sent.items()
+    }
+    assert found == {
+        "class": [("ConnectionError", "")], "picky": [("RuntimeError", "Picky")], "text": [("RuntimeError", "later")],
+        "number": [("RuntimeError", "7")],
+    }  # fmt: skip
+
+
 def test_the_pauses_of_retry_backoff_are_those_of_the_row(tmp_path: Path) -> None:
     with running_worker(tmp_path / "log"):
         sent = [task("backs_off").delay(), task("backs_off_by_chance").delay()]

@@ -60,6 +60,21 @@ def swallows_its_retry(self: Any) -> int:
         raise ValueError("something went wrong") from error
 
 
+class Picky(Exception):
+    """Wants arguments."""
+
+    def __init__(self, item: str, amount: int) -> None:
+        super().__init__(item, amount)
+
+
+@shared_task(name="t.retries_for", bind=True, max_retries=2)
+def retries_for(self: Any, what: str) -> int:
+    """Names what went wrong in every way there is."""
+    if self.request.retries < 2:
+        raise self.retry(exc={"class": ConnectionError, "picky": Picky, "text": "later", "number": 7}[what], countdown=0.05)
+    return int(self.request.retries)
+
+
 @shared_task(name="t.catches_its_replacement", bind=True, max_retries=1)
 def catches_its_replacement(self: Any) -> int:
     """Its `except Exception` catches the Ignore that ends a task which is replaced."""
