@@ -97,6 +97,7 @@ class JobTask(DjangoTask):
             return super().retry(args, kwargs, exc, throw, eta, countdown, max_retries, **options)
         from jobs.celery_app import failures  # later, as `running`
 
+        options.pop("task_id", None)  # one id is one row: under another the body would run twice as often
         limit = self._limit(request, outcome, max_retries)
         error = failures.given(exc or sys.exc_info()[1])
         outcome.retrying = True

@@ -140,6 +140,9 @@ def test_a_retry_for_what_is_no_exception_is_one_all_the_same(tmp_path: Path) ->
     with running_worker(tmp_path / "log"):
         sent = {what: task("retries_for").delay(what) for what in ("class", "picky", "text", "number")}
         assert {result.get(timeout=GET) for result in sent.values()} == {2}
+        renamed = task("retries_as").delay("another")
+        assert renamed.get(timeout=GET) == [renamed.id, 1], "one id is one row"
+    assert Job.objects.filter(task="t.retries_as").count() == 1
     found = {
         what: list(Attempt.objects.filter(job=job_of(result), run=1).values_list("error_class", "message")) for what, result in sent.items()
     }

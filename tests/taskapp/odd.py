@@ -75,6 +75,14 @@ def retries_for(self: Any, what: str) -> int:
     return int(self.request.retries)
 
 
+@shared_task(name="t.retries_as", bind=True, default_retry_delay=0.05)
+def retries_as(self: Any, id: str) -> list[Any]:
+    """Asks for its next attempt under another id."""
+    if not self.request.retries:
+        raise self.retry(task_id=id)
+    return [self.request.id, self.request.retries]
+
+
 @shared_task(name="t.catches_its_replacement", bind=True, max_retries=1)
 def catches_its_replacement(self: Any) -> int:
     """Its `except Exception` catches the Ignore that ends a task which is replaced."""
