@@ -13,7 +13,7 @@ from kombu.utils.json import loads
 from jobs.celery_app import chords, failures, killed, meta, progress, sending, settle
 from jobs.celery_app.encoding import text
 from jobs.celery_app.waiting import Waiting
-from jobs.store import caller, canvas, results, transitions
+from jobs.store import caller, canvas, replaced, results
 from jobs.store.transitions import Failure, Run
 
 _NONE: Final = ("rows://", "disabled://", "disabled", "", None)  # what stands for no backend of a project's own
@@ -230,7 +230,7 @@ def _store(cursor: Any, task_id: str, state: Any, encoded: Any, traceback: str |
     ready = state in states.READY_STATES
     if ready and state in states.EXCEPTION_STATES:
         failure = Failure(error_class=meta.class_of(encoded), message=meta.message_of(encoded), traceback=traceback or "")
-        if transitions.bury_held(cursor, task_id, failure, report):
+        if replaced.bury(cursor, task_id, failure, report):
             return
     known = canvas.overwrite(cursor, task_id, report) if ready else canvas.report_state(cursor, task_id, report)
     if not known and not canvas.exists(cursor, task_id):

@@ -88,12 +88,13 @@ def send(app: Any, producer: Any, new: NewJob, group: str | None, *, fresh: bool
 
 def apply(cursor: Any, changes: Sequence[NewJob | Change]) -> None:
     """Make the gathered changes, in their order; messages that follow each other in one statement."""
-    for is_row, some in groupby(changes, key=lambda change: isinstance(change, NewJob)):
-        if is_row:
-            insert_sent_many(cursor, [new for new in some if isinstance(new, NewJob)])
-        else:
-            for change in some:
-                change(cursor)  # type: ignore[operator]
+    with writing(cursor):
+        for is_row, some in groupby(changes, key=lambda change: isinstance(change, NewJob)):
+            if is_row:
+                insert_sent_many(cursor, [new for new in some if isinstance(new, NewJob)])
+            else:
+                for change in some:
+                    change(cursor)  # type: ignore[operator]
 
 
 def context_of(row: Row, queue: str, hostname: str | None) -> Context:

@@ -49,11 +49,10 @@ def _body(outcome: Any, change: Any) -> Callable[[Any], bool]:
     def body(cursor: Any) -> bool:
         if not change(cursor):
             return False
-        if outcome.changes or outcome.parts:
+        sending.apply(cursor, outcome.changes)
+        if outcome.parts:
             with sending.writing(cursor):
-                sending.apply(cursor, outcome.changes)
-                if outcome.parts:
-                    app.backend.count_parts(cursor, outcome.parts)
+                app.backend.count_parts(cursor, outcome.parts)
         return True
 
     return body
@@ -158,7 +157,8 @@ def retry(task: Any, outcome: Any) -> None:
 
 def replace(outcome: Any) -> None:
     """running -> pending as another task; or held until the last link, or the body, that it was replaced by is sent."""
-    _write(outcome, lambda cursor: transitions.replace(cursor, outcome.run))
+    send, outcome.changes = partial(sending.apply, changes=outcome.changes), []  # nothing where it is cancelled instead
+    _write(outcome, lambda cursor: transitions.replace(cursor, outcome.run, send))
 
 
 def reject(task: Any, outcome: Any, rejected: Any) -> None:

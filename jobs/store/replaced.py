@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from jobs.domain import own_failures
 from jobs.domain.statuses import HELD
-from jobs.store import interventions, transitions
+from jobs.store import interventions, search, transitions
+from jobs.store.tell import tell
 from jobs.store.transitions import ESCAPED, LINKED, PENDING, Failure
 
 MOST: Final = 50  # looked at in one statement
@@ -32,6 +33,22 @@ def cancel(cursor: Any, task_ids: Sequence[str], reason: str) -> None:
         interventions.cancel_pending(cursor, [row[0] for row in cursor.fetchall()], reason)
 
 
+def bury(cursor: Any, task_id: str, failure: Failure, meta: str | None) -> bool:
+    """pending and held -> failed: what the job was replaced by has failed."""
+    values = transitions.parameters(transitions.Run(id=0, runs=0), failure) | {"task_id": task_id, "held": HELD, "meta": meta}
+    cursor.execute(
+        f"""UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s, result_meta = %(meta)s
+            WHERE task_id = %(task_id)s AND {PENDING} AND run_at = %(held)s RETURNING id, task""",
+        values,
+    )
+    row = cursor.fetchone()
+    if row is None:
+        return False
+    cursor.execute(f"SELECT {tell('id')} FROM (SELECT %(task_id)s::text) AS ended (id)", values)
+    search.add_error(cursor, row[0], values["error_class"], values["message"])
+    return transitions.enter(cursor, values | {"id": row[0]}, row[1])
+
+
 def bury_forsaken(cursor: Any, seconds: float) -> list[int]:
     """pending and held -> failed, those that nothing will ever end: their numbers. Held for so many seconds at least: what is to be
     sent may be in somebody's hands, who is no job.
@@ -52,7 +69,7 @@ def _bury(cursor: Any, id: int, task_id: str) -> bool:
     """Its chain, its chord and its errbacks are told as those of any job that ends without its task."""
     cursor.execute("BEGIN")
     try:
-        won = transitions.bury_held(cursor, task_id, FORSAKEN, None)
+        won = bury(cursor, task_id, FORSAKEN, None)
         if won:
             transitions.leave_aftermath(cursor, [id])
     except BaseException:

@@ -1,7 +1,7 @@
 """The verbs on a row. Each is one compare-and-set; `runs` (claims ever, never set back) is the fencing token, together with the worker:
 a database that has lost its newest transactions (a failover, a backup) gives the same number again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -10,9 +10,8 @@ from jobs.domain import own_failures
 from jobs.domain.fingerprint import fingerprint
 from jobs.domain.outcomes import KEPT, Outcome
 from jobs.domain.statuses import EARLIEST, HELD, LATEST
-from jobs.store import search
 from jobs.store.insert import NewJob
-from jobs.store.tell import ended, tell
+from jobs.store.tell import ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,14 +176,22 @@ def _pause(cursor: Any, until: datetime) -> float:
     return float(cursor.fetchone()[0])
 
 
-def replace(cursor: Any, run: Run) -> bool:
-    """running -> pending, held until another message with the same task_id takes the row over."""
+def replace(cursor: Any, run: Run, send: Callable[[Any], object] = lambda cursor: None) -> bool:
+    """running -> pending, held until another message with the same task_id takes the row over; `send` sends what leads to it.
+
+    Asked to stop, it is cancelled instead, and nothing is sent.
+    """
+    if _is_asked_to_stop(cursor, run):
+        return cancel_running(cursor, run, STOPPED)
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', attempts = 0, worker = NULL, deadline_at = NULL, progress = NULL,
                    run_at = %(held)s WHERE {FENCE}""",
         {**run.fence, "held": HELD},
     )
-    return bool(cursor.rowcount)
+    won = bool(cursor.rowcount)
+    if won:
+        send(cursor)
+    return won
 
 
 def release(cursor: Any, run: Run, *, delay: float = 0.0, failure: Failure | None = None) -> bool:
@@ -222,22 +229,6 @@ def bury(
     if won and (errbacks or not told):
         leave_aftermath(cursor, [run.id], only_errbacks=told)
     return won and enter(cursor, values, task)
-
-
-def bury_held(cursor: Any, task_id: str, failure: Failure, meta: str | None) -> bool:
-    """pending and held -> failed: what the job was replaced by has failed."""
-    values = parameters(Run(id=0, runs=0), failure) | {"task_id": task_id, "held": HELD, "meta": meta}
-    cursor.execute(
-        f"""UPDATE jobs_job SET status = 'failed', finished_at = clock_timestamp(), last_error = %(last_error)s, result_meta = %(meta)s
-            WHERE task_id = %(task_id)s AND {PENDING} AND run_at = %(held)s RETURNING id, task""",
-        values,
-    )
-    row = cursor.fetchone()
-    if row is None:
-        return False
-    cursor.execute(f"SELECT {tell('id')} FROM (SELECT %(task_id)s::text) AS ended (id)", values)
-    search.add_error(cursor, row[0], values["error_class"], values["message"])
-    return enter(cursor, values | {"id": row[0]}, row[1])
 
 
 def leave_aftermath(cursor: Any, ids: Sequence[int], *, only_errbacks: bool = False) -> None:

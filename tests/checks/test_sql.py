@@ -22,6 +22,7 @@ ALLOWED = {
     "jobs/store/interventions.py": {"beside": "texts of this file"},
     "jobs/store/kept.py": {"body": "a statement of jobs.store", "name": "a digest of it"},
     "jobs/store/removal.py": {"unreferred(cursor)": "names that PostgreSQL has quoted", "names": "the same"},
+    "jobs/store/replaced.py": {"tell('id')": TELL},
     "jobs/store/results.py": {"BUCKET.format('id')": "SQL of jobs.store.tell"},
     "jobs/store/search.py": dict.fromkeys(("_MORE.format('%s')", "_MORE.format('new.words')"), "SQL of this file"),
     "jobs/store/sent.py": {
@@ -30,7 +31,7 @@ ALLOWED = {
     },
     "jobs/store/tell.py": {"update": "a statement of jobs.store", "tell('task_id')": "SQL of this file"},
     "jobs/store/links.py": {"tell('task_id')": TELL},
-    "jobs/store/transitions.py": {"changed": "columns of this file", "tell('id')": TELL},
+    "jobs/store/transitions.py": {"changed": "columns of this file"},
     "jobs/worker/flush.py": {
         "tell('task_id')": TELL, "tell('j.task_id')": TELL,
         **dict.fromkeys(("name", "other_end", "other_claim"), "texts of this file"),

@@ -83,6 +83,17 @@ def test_a_job_replaced_by_chunks_ends_with_their_results(tmp_path: Path) -> Non
         assert chain(s("replaced_by_chunks"), s("same")).delay().get(timeout=GET) == [[2, 4], [6]]
 
 
+def test_one_that_was_asked_to_stop_is_cancelled_and_not_replaced(tmp_path: Path) -> None:
+    with running_worker(tmp_path / "log"):
+        asked = [task("asked_and_replaced").delay(by_a_chain=by_a_chain) for by_a_chain in (False, True)]
+        until(lambda: not open_jobs(), timeout=GET)
+    for result in asked:
+        found = job_of(result)
+        assert (found.status, found.task, found.cancel_requested_by) == ("cancelled", "t.asked_and_replaced", "sara")
+        assert found.attempt_set.get().outcome == "cancelled"
+    assert Job.objects.count() == len(asked)
+
+
 def test_what_nothing_will_end_is_buried_by_the_leader_and_tells_its_chord(tmp_path: Path, own: Any) -> None:
     with running_worker(tmp_path / "log"):
         sent = chord([si("replaced_oddly", "elsewhere"), si("same", 1)], s("total")).delay()

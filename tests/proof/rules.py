@@ -70,7 +70,11 @@ def retry(row: Row, runs: int, outcome: str, *, due: bool) -> Row | None:
 
 def set_aside(row: Row, runs: int) -> Row | None:
     """`self.replace`: another message with its task_id takes the row over."""
-    return row.goes("replace", "pending", due=False, held=True, worker=None, attempts=0, progress=False) if row.runs_as(runs) else None
+    if not row.runs_as(runs):
+        return None
+    if row.asked:
+        return row.goes("cancel", "cancelled", record=row.noted("cancelled"))
+    return row.goes("replace", "pending", due=False, held=True, worker=None, attempts=0, progress=False)
 
 
 def bury_held(row: Row) -> Row | None:

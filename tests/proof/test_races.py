@@ -81,6 +81,7 @@ VERBS: dict[str, tuple[Callable[[Any, Run], Any], Callable[[Row, int], Row | Non
         lambda c, run: transitions.bury(c, run, failure(Outcome.FAILED), task="t.nap"),
         lambda row, runs: rules.bury(row, runs, "failed"),
     ),
+    "replace": (lambda c, run: transitions.replace(c, run), rules.set_aside),
     "rescue": (lambda c, run: transitions.lose(c, run, failure(Outcome.LOST)), rules.lose),
     "stop": (lambda c, run: transitions.cancel_running(c, run, failure(Outcome.CANCELLED)), rules.cancel_running),
     "cancel": (lambda c, run: control.cancel([run.id], "sara").done, lambda row, runs: rules.cancel(row)),
@@ -100,7 +101,7 @@ VERBS: dict[str, tuple[Callable[[Any, Run], Any], Callable[[Row, int], Row | Non
     "priority": (lambda c, run: control.change_priority([run.id], 9).done, lambda row, runs: rules.change_priority(row, 9)),
 }
 OF_PENDING = ["claim", "batch claim", "cancel", "priority"]
-OF_RUNNING = ["complete", "complete a link", "batch complete", "retry", "release", "bury", "rescue", "stop", "cancel"]
+OF_RUNNING = ["complete", "complete a link", "batch complete", "retry", "release", "bury", "replace", "rescue", "stop", "cancel"]
 OF_FAILED = ["reprocess", "reprocess entry", "resolve", "send again"]
 OF_RESOLVED = ["reopen", "reprocess", "send again"]
 OF_COMPLETED = ["fail completed", "send again"]

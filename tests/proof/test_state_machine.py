@@ -16,7 +16,7 @@ from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from jobs import control, dead_letters
 from jobs.models.attempt import Outcome
-from jobs.store import interventions, links, transitions
+from jobs.store import interventions, links, replaced, transitions
 from jobs.store.insert import NewJob
 from jobs.store.sent import insert_sent
 from jobs.store.transitions import Failure, Run
@@ -185,7 +185,7 @@ class Machine(TwoConnections):
 
     def _bury_held(self, actor: Actor, id: int, run: Run, data: Any) -> None:
         name = self.task_ids[id]
-        self._do(actor, id, lambda cursor: transitions.bury_held(cursor, name, failure(), "{}"), rules.bury_held)
+        self._do(actor, id, lambda cursor: replaced.bury(cursor, name, failure(), "{}"), rules.bury_held)
 
     def _release(self, actor: Actor, id: int, run: Run, data: Any) -> None:
         due, noted = data.draw(st.booleans()), data.draw(st.booleans())

@@ -6,6 +6,7 @@ from typing import Any, Final
 from celery import chain, chord, group, shared_task
 from celery.canvas import Signature
 
+from jobs import control
 from tests.taskapp.flows import add_one, ignores, raises, same, total
 from tests.taskapp.odd import behind_a_gate
 
@@ -51,3 +52,10 @@ def replaced_oddly(self: Any, kind: str) -> Any:
 @shared_task(name="t.replaced_by_chunks", bind=True)
 def replaced_by_chunks(self: Any) -> Any:
     return self.replace(strict.chunks([(1, 1), (2, 2), (3, 3)], 2))
+
+
+@shared_task(name="t.asked_and_replaced", bind=True)
+def asked_and_replaced(self: Any, *, by_a_chain: bool) -> Any:
+    """Its worker learns of the request, within a second, after its end."""
+    control.cancel([self.job_id], "sara")
+    return self.replace(chain(same.si(1), add_one.s()) if by_a_chain else same.si(1))
