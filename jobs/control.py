@@ -121,7 +121,7 @@ def cancel(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> Report:
     name, asked = actor_of(by).name, []
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
-        done = interventions.cancel_pending(cursor, some)
+        done = interventions.cancel(cursor, some, name)
         asked.extend(interventions.ask_cancel(cursor, some, name))
         return done + asked
 

@@ -54,6 +54,17 @@ def cancel_pending(cursor: Any, ids: Sequence[int], reason: str = "", *, runs: i
     return done
 
 
+def cancel(cursor: Any, ids: Sequence[int], by: str) -> list[int]:
+    """pending -> cancelled, by a person; the numbers of those that were. Of one that others had been put in the place of it is kept by
+    whom, so that what these come to is not run in its place."""
+    done = cancel_pending(cursor, ids)
+    cursor.execute(
+        "UPDATE jobs_job SET cancel_requested_at = clock_timestamp(), cancel_requested_by = %s WHERE id = ANY(%s) AND run_at = %s",
+        [clean(by, 200), done, HELD],
+    )
+    return done
+
+
 def revoke(cursor: Any, ids: Sequence[int]) -> None:
     """pending -> cancelled, by Celery code: a worker is to send the signal of it (`jobs.celery_app.aftermath`)."""
     done = cancel_pending(cursor, ids, "Revoked: revoked")

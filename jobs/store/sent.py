@@ -14,6 +14,7 @@ from jobs.store.many import PAGE, execute_many
 _REVOKED: Final = "EXISTS (SELECT FROM jobs_storedresult known WHERE known.task_id = {} AND known.state = 'REVOKED')"
 # A task_id whose job has ended runs again as that job; one whose job has not ended is not run twice.
 # A cancelled job's message may still lie in Redis, with what it was called with before: `runs` goes up, so that it claims nothing.
+# One that was replaced by others and cancelled by somebody is not run by what these come to: that is sent under its id.
 # A unique_key that another job has by now stays with that one: whoever sends an id asks for this job, and for no key.
 _AGAIN = """ ON CONFLICT (task_id) DO UPDATE SET
     task = excluded.task, args = excluded.args, kwargs = excluded.kwargs, options = excluded.options, queue = excluded.queue,
@@ -23,7 +24,9 @@ _AGAIN = """ ON CONFLICT (task_id) DO UPDATE SET
     last_error = '', cancel_requested_at = NULL, cancel_requested_by = '',
     unique_key = CASE WHEN NOT EXISTS (SELECT FROM jobs_job other WHERE other.unique_key = jobs_job.unique_key
                         AND other.status IN ('pending', 'running') AND other.id <> jobs_job.id) THEN jobs_job.unique_key END
-  WHERE jobs_job.status IN ('completed', 'failed', 'cancelled') OR jobs_job.status = 'pending' AND jobs_job.run_at = '9999-01-01+0'"""
+  WHERE jobs_job.status IN ('completed', 'failed') OR jobs_job.status = 'pending' AND jobs_job.run_at = '9999-01-01+0'
+     OR jobs_job.status = 'cancelled' AND NOT (jobs_job.run_at = '9999-01-01+0'
+        AND (jobs_job.cancel_requested_at IS NOT NULL OR jobs_job.cancel_requested_by = 'revoke'))"""
 _ONCE: Final = " ON CONFLICT (task_id) DO NOTHING"
 _WHICH: Final = f" RETURNING id, xmax <> 0, {_REVOKED.format('jobs_job.task_id')}"  # whether the job was there already
 _TYPES: Final = {

@@ -11,13 +11,14 @@ from celery import chain, chord
 from celery.result import AsyncResult, allow_join_result
 from django.db import connection
 
+from jobs import control
 from jobs.domain.statuses import HELD
 from jobs.leader import prune
 from jobs.models import Aftermath, DeadLetterQueue, Job
 from jobs.store import engine, replaced, transitions
 from jobs.store.transitions import Run
 from tests.flows import GET, job_of, s, si, task
-from tests.rows import job_in
+from tests.rows import job_in, open_gate
 from tests.taskapp.replacing import SHAPES
 from tests.waiting import until
 from tests.workers import running_worker
@@ -92,6 +93,22 @@ def test_one_that_was_asked_to_stop_is_cancelled_and_not_replaced(tmp_path: Path
         assert (found.status, found.task, found.cancel_requested_by) == ("cancelled", "t.asked_and_replaced", "sara")
         assert found.attempt_set.get().outcome == "cancelled"
     assert Job.objects.count() == len(asked)
+
+
+def test_one_that_was_cancelled_is_not_run_by_the_end_of_what_took_its_place(tmp_path: Path) -> None:
+    """That goes on: who has cancelled it may look at what its first steps have done."""
+    with running_worker(tmp_path / "log"):
+        held = {kind: task("replaced_behind_a_gate").delay(kind) for kind in ("chain", "chord")}
+        until(lambda: Job.objects.filter(run_at=HELD).count() == 2, timeout=GET)
+        assert len(control.cancel([job_of(result).id for result in held.values()], "sara").done) == 2
+        open_gate("taken over")
+        until(lambda: not open_jobs(), timeout=GET)
+    for result in held.values():
+        assert (job_of(result).task, job_of(result).status) == ("t.replaced_behind_a_gate", "cancelled")
+    again = job_of(held["chain"])
+    assert control.reprocess([again.id], "sara").done == [again.id]
+    again.refresh_from_db()
+    assert (again.status, again.cancel_requested_at, again.cancel_requested_by) == ("pending", None, "")
 
 
 def test_what_nothing_will_end_is_buried_by_the_leader_and_tells_its_chord(tmp_path: Path, own: Any) -> None:

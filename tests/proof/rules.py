@@ -112,7 +112,7 @@ def cancel_running(row: Row, runs: int) -> Row | None:
 def cancel(row: Row) -> Row | None:
     """A person's: at once when it waits, else it is asked."""
     if row.status == "pending":
-        return row.goes("cancel", "cancelled")
+        return row.goes("cancel", "cancelled", asked=row.held)
     return replace(row, asked=True) if row.status == "running" else None
 
 
@@ -153,6 +153,8 @@ def send_again(row: Row, priority: int, *, due: bool) -> Row | None:
         return replace(row, **fresh)  # type: ignore[arg-type]
     if row.status == "completed":
         return row.goes("rerun", "pending", **fresh)
+    if row.status == "cancelled" and row.held and row.asked:  # what took its place comes to its end, and a person has cancelled it
+        return None
     if row.status in ("failed", "cancelled"):
         void = int(row.status == "cancelled")  # its message may still lie in Redis
         return row.goes("reprocess", "pending", **fresh, runs=row.runs + void, entries=_closed(row, "reprocessed"))

@@ -7,7 +7,7 @@ from celery import chain, chord, group, shared_task
 from celery.canvas import Signature
 
 from jobs import control
-from tests.taskapp.flows import add_one, ignores, raises, same, total
+from tests.taskapp.flows import add_one, gate, ignores, raises, same, total
 from tests.taskapp.odd import behind_a_gate
 
 
@@ -59,3 +59,9 @@ def asked_and_replaced(self: Any, *, by_a_chain: bool) -> Any:
     """Its worker learns of the request, within a second, after its end."""
     control.cancel([self.job_id], "sara")
     return self.replace(chain(same.si(1), add_one.s()) if by_a_chain else same.si(1))
+
+
+@shared_task(name="t.replaced_behind_a_gate", bind=True)
+def replaced_behind_a_gate(self: Any, kind: str) -> Any:
+    opens = gate.si("taken over")
+    return self.replace(chain(opens, add_one.s()) if kind == "chain" else chord([opens, same.si(1)], total.s()))
