@@ -13,6 +13,7 @@ from greenlet import GreenletExit, getcurrent
 from jobs.celery_app import last_resort
 from jobs.domain.errors import JobTimeout
 
+_AT_ONCE = 0.001  # seconds: none would be no timer
 _turn = threading.Lock()
 _in_main: list["Body"] = []  # the one that runs in the main thread, where a signal reaches it
 
@@ -20,12 +21,14 @@ _in_main: list["Body"] = []  # the one that runs in the main thread, where a sig
 class Body:
     """Within `running` the code of a task runs, in a greenlet or in a thread."""
 
-    __slots__ = ("asked", "ends", "error", "greenlet", "thread")
+    __slots__ = ("asked", "ends", "error", "greenlet", "spent", "thread", "until")
 
     def __init__(self) -> None:
         self.greenlet: Any = None  # where it runs, None outside gevent
         self.thread = 0  # where it runs while it runs
-        self.ends: float | None = None  # time.monotonic() of its deadline
+        self.ends: float | None = None  # time.monotonic() of its deadline, while it runs
+        self.until: float | None = None  # that of the whole run, from the first of its stretches on
+        self.spent = 0.0  # seconds of it before this stretch
         self.asked = False  # an exception was thrown into its thread
         self.error: type[BaseException] | None = None
 
@@ -34,15 +37,23 @@ class Body:
         """Whether its greenlet has ended, so that nothing is to come of it any more."""
         return self.greenlet is not None and bool(self.greenlet.dead)
 
-    def running(self, seconds: float | None) -> AbstractContextManager[None]:
-        """The body of a task with so many seconds (None: no limit). Without greenlets a signal interrupts it where it runs in the
-        main thread (prefork, solo); into other threads an exception is thrown, which they meet at their next line of Python.
+    def running(self, seconds: float | None, *, least: float = 0.0) -> AbstractContextManager[None]:
+        """The body of a task, or a hook of it, in a run with so many seconds (None: no limit). Without greenlets a signal interrupts it
+        where it runs in the main thread (prefork, solo); into other threads an exception is thrown, which they meet at their next line
+        of Python. `least`: what a stretch that is not the first has, however little is left.
         """
         if seconds is not None:
-            self.ends = time.monotonic() + seconds
+            now = time.monotonic()
+            if self.until is None:
+                self.ends = self.until = now + seconds
+            else:
+                self.ends, self.error = max(self.until, now + least), None
+                self.spent = seconds - (self.ends - now)
             last_resort.earlier(self.ends)
         self.thread = threading.get_ident()
-        return self._in_thread(seconds) if self.greenlet is None else _InGreenlet(self)
+        if self.greenlet is not None:
+            return _InGreenlet(self)
+        return self._in_thread(None if seconds is None else max(seconds - self.spent, _AT_ONCE))
 
     @contextmanager
     def _in_thread(self, seconds: float | None) -> Iterator[None]:

@@ -18,8 +18,21 @@ def of_worker(hard: float | None, soft: float | None) -> None:
     _of_worker[:] = [hard, soft]
 
 
-def applied(task: Any, request: Any) -> AbstractContextManager[Any]:
-    """The limits of this run: the job's own (`timeout`) or, where it is not later, Celery's: of the message, the task or the worker."""
+def hard(task: Any, request: Any) -> float | None:
+    """Celery's limit of this run: of the message, the task or the worker."""
+    return (request.timelimit or (None, None))[0] or task.time_limit or _of_worker[0]
+
+
+def left(seconds: float) -> AbstractContextManager[Any]:
+    """A limit of so many seconds that are left of one."""
+    return _Limited(seconds, None, None) if process_engine.is_green() else nullcontext()
+
+
+def applied(task: Any, request: Any, spent: float = 0.0) -> AbstractContextManager[Any]:
+    """The limits of this run: the job's own (`timeout`) or, where it is not later, Celery's: of the message, the task or the worker.
+
+    `spent`: seconds of it that have passed before.
+    """
     hard, soft = request.timelimit or (None, None)
     hard, soft = hard or task.time_limit or _of_worker[0], soft or task.soft_time_limit or _of_worker[1]
     own = request.job_timeout
@@ -27,16 +40,16 @@ def applied(task: Any, request: Any) -> AbstractContextManager[Any]:
         hard, own = (None, own) if own < hard else (hard, None)
     if not (own or hard or soft):
         return nullcontext()
-    return _Limited(own, hard, soft) if process_engine.is_green() else _renamed(hard)
+    return _Limited(own, hard, soft, spent) if process_engine.is_green() else _renamed(hard)
 
 
 class _Limited:
     """Timers of the loop: the job's own limit, or Celery's hard one, and the soft one inside it. A gevent.Timeout for each costs more."""
 
-    __slots__ = ("hard", "own", "soft", "timers")
+    __slots__ = ("hard", "own", "soft", "spent", "timers")
 
-    def __init__(self, own: float | None, hard: float | None, soft: float | None) -> None:
-        self.own, self.hard, self.soft = own, hard, soft
+    def __init__(self, own: float | None, hard: float | None, soft: float | None, spent: float = 0.0) -> None:
+        self.own, self.hard, self.soft, self.spent = own, hard, soft, spent
         self.timers: list[Any] = []
 
     def __enter__(self) -> None:
@@ -44,11 +57,11 @@ class _Limited:
 
         throw, timer = getcurrent().throw, get_hub().loop.timer
         limit = self.own or self.hard
-        self.timers = [timer(limit)] if limit else []
+        self.timers = [timer(max(limit - self.spent, 0.0))] if limit else []
         if limit:
             self.timers[0].start(throw, _Over(self))
         if self.soft:
-            self.timers.append(timer(self.soft))
+            self.timers.append(timer(max(self.soft - self.spent, 0.0)))
             self.timers[-1].start(throw, SoftTimeLimitExceeded(self.soft))
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:

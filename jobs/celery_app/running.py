@@ -1,18 +1,22 @@
 """A task in a worker: claim, run, hand the outcome on."""
 
+import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from celery.exceptions import Ignore
 
-from jobs.celery_app import left_open, limits, progress, settle
+from jobs.celery_app import left_open, limits, process_engine, progress, settle
 from jobs.celery_app.body import Body
 from jobs.celery_app.ends import settled
+from jobs.domain.errors import JobInterrupted, JobTimeout
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Run
 
-__all__ = ["Outcome", "claim", "claimed", "settled"]
+logger = logging.getLogger("jobs.worker")
+LEAST_S: Final = 1.5  # for a hook when the run's time is over: the leader takes the run away half a second later
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,7 +59,7 @@ def claimed(task: Any, request: Any, call: Callable[..., Any], args: Any, kwargs
 
     def run() -> Any:
         try:
-            with outcome.body.running(request.job_timeout), limits.applied(task, request):
+            with outcome.body.running(request.job_timeout), limits.applied(task, request, outcome.body.spent):
                 return call(*args, **kwargs)
         finally:
             left_open.roll_back(outcome)
@@ -66,6 +70,37 @@ def claimed(task: Any, request: Any, call: Callable[..., Any], args: Any, kwargs
         settle.retry(task, outcome)
         raise Ignore
     return result
+
+
+def begun(task: Any, before_start: Callable[[], Any]) -> None:
+    """The run is claimed, and its `before_start` is the first stretch of it. Raises what the task's own end would."""
+    outcome, request = claim(task), task.request
+
+    def run() -> None:
+        with outcome.body.running(request.job_timeout), limits.applied(task, request):
+            before_start()
+
+    settled(task, outcome, run)
+
+
+def hook(task: Any, outcome: Outcome, name: str, call: Callable[[], Any]) -> None:
+    """A hook after the body. One that takes longer than the job may is interrupted, and the end that is told stays as it is.
+
+    Before the end is written it has what is left of the run's time: the leader takes the run away when that is over.
+    """
+    request, ending = task.request, process_engine.current().ending
+    seconds = request.job_timeout or limits.hard(task, request)
+    least = (seconds or 0.0) if outcome.settled else LEAST_S
+    ending[outcome.run] = outcome
+    try:
+        with outcome.body.running(seconds, least=least), limits.left(seconds - outcome.body.spent) if seconds else nullcontext():
+            call()
+    except JobTimeout:
+        logger.error("job %s: its %s took longer than the job may, and was interrupted", outcome.run.id, name)
+    except JobInterrupted:  # given back already
+        pass
+    finally:
+        ending.pop(outcome.run, None)
 
 
 def claim(task: Any) -> Outcome:

@@ -14,7 +14,7 @@ from celery.contrib.django.task import DjangoTask
 from django.db import transaction
 
 from jobs import given
-from jobs.celery_app import plain
+from jobs.celery_app import hooks, plain
 from jobs.conf import configuration
 
 
@@ -30,6 +30,7 @@ class JobTask(DjangoTask):
         """As Celery does; whatever backend an option, a base or an annotation names, the end of a run is written to its row."""
         bound = super().bind(app)
         cls.backend = JobTask.backend  # type: ignore[method-assign]
+        hooks.limit(cls)
         return bound
 
     @celery.Task.backend.getter
@@ -205,7 +206,7 @@ class _FirstToStart(_First):
             return
         from jobs.celery_app import running
 
-        running.settled(self, running.claim(self), lambda: own(task_id, args, kwargs))
+        running.begun(self, lambda: own(task_id, args, kwargs))
 
 
 @cache

@@ -42,6 +42,7 @@ class Engine(Protocol):
 
     worker_id: int
     held: dict[int, Any]
+    ending: dict[Run, Any]  # whose hooks after the body run just now
 
     unwritten: set[Run]  # whose end is refused, whatever is tried: the watch takes them away
 

@@ -50,6 +50,7 @@ class GroupCommit(Apart):
         self._own = OwnWrites(partial(connect, f"jobs-engine {self.worker_id}"), gevent.sleep)
         self.write = self._own.write
         self.held = {}
+        self.ending: dict[Run, Any] = {}
         self.unwritten: set[Run] = set()
         self.handed: dict[int, Run] = {}
         self.linking: set[str | None] = set()  # task_ids of jobs that may run here, which only PostgreSQL knows yet

@@ -28,6 +28,7 @@ class PlainEngine:
     def __init__(self, registration: Registration) -> None:
         self.registration, self.worker_id = registration, registration.id
         self.held: dict[int, Outcome | None] = {}
+        self.ending: dict[Run, Outcome] = {}
         self.unwritten: set[Run] = set()
         self.unbegun: set[Run] = set()  # none: a task claims its own job as it begins
         self.completions: list[Change] = []  # nor are ends on their way: each is written at once

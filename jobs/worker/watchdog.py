@@ -74,6 +74,7 @@ class Watchdog:
             self.engine.hang_up()
             try:
                 held = [outcome for outcome in self.engine.held.values() if outcome is not None]
+                held += [outcome for outcome in self.engine.ending.values() if outcome.settled]
             except RuntimeError:  # it was changed meanwhile
                 continue
             self._look_at_deadlines(held, now)

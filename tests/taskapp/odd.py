@@ -221,3 +221,30 @@ def locks_itself(self: Any, fails: bool = False) -> str:
     if fails:
         raise ValueError("and fails")
     return "done"
+
+
+class HangingHooks(celery.Task):
+    """Whose hooks, those that a job names, never end."""
+
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        self._hang("before_start")
+
+    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        self._hang("on_failure")
+
+    def on_retry(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        self._hang("on_retry")
+
+    def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        self._hang("after_return")
+
+    def _hang(self, name: str) -> None:
+        while name in self.request.args:
+            time.sleep(0.05)
+
+
+@shared_task(name="t.with_hanging_hooks", base=HangingHooks, bind=True)
+def with_hanging_hooks(self: Any, *hooks: str) -> None:
+    if "on_retry" in hooks and not self.request.retries:
+        raise self.retry(countdown=0)
+    raise ValueError("the task's own")

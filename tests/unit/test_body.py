@@ -50,3 +50,23 @@ def test_the_watchdog_knows_of_a_body_that_its_timer_has_interrupted() -> None:
     with pytest.raises(JobTimeout), body.running(0.01):
         time.sleep(10)
     assert body.error is JobTimeout
+
+
+def test_the_stretches_of_a_run_share_its_time() -> None:
+    body = Body()
+    with body.running(3600.0):
+        first = body.ends
+    with body.running(3600.0):
+        assert (body.ends, body.spent > 0) == (first, True)
+    with body.running(3600.0, least=7200.0):
+        assert body.ends is not None
+        assert first is not None
+        assert body.ends > first + 3000
+    assert body.ends is None
+
+
+def test_each_stretch_is_interrupted() -> None:
+    body = Body()
+    for _ in range(2):
+        with pytest.raises(JobTimeout), body.running(0.01):
+            time.sleep(10)

@@ -14,7 +14,7 @@ from jobs.models import Job
 from jobs.store import engine
 from jobs.store.transitions import Run
 from jobs.worker.flush import Change
-from jobs.worker.watchdog import Watchdog
+from jobs.worker.watchdog import OVERDUE_S, Watchdog
 from tests.rows import job_in
 
 PROGRAM = """
@@ -70,3 +70,23 @@ def test_it_ends_a_worker_whose_log_nobody_takes() -> None:
             process.kill()
     os.close(reads)
     os.close(writes)
+
+
+class _Ended(Exception):
+    """In place of the end of the process."""
+
+
+def test_a_hook_that_holds_the_process_past_its_deadline_ends_it() -> None:
+    """The end of its run is written, so that it is held no more."""
+    outcome = Outcome(run=Run(id=7, runs=1), task=None, settled=True)
+    ending, said = {outcome.run: outcome}, []
+
+    def end(reason: str, *_: object) -> None:
+        said.append(reason)
+        raise _Ended
+
+    watchdog = Watchdog(SimpleNamespace(held={}, ending=ending, registration=SimpleNamespace(hang_up=lambda: None)))
+    watchdog.sleep, watchdog._end = lambda _: None, end  # type: ignore[method-assign]
+    with outcome.body.running(-OVERDUE_S), pytest.raises(_Ended):
+        watchdog._run()
+    assert said == ["job 7 is past its deadline, and its body cannot be ended"]
