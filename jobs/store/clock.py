@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.utils import timezone
 
+from jobs.domain.statuses import LATEST
 from jobs.store import caller
 
 FRESH: Final = 30.0  # seconds that a difference of the clocks is taken for the present one
@@ -36,6 +37,12 @@ def now(cursor: Any = None) -> datetime:
     cursor.execute("SELECT clock_timestamp() AT TIME ZONE 'UTC'")
     moment: datetime = cursor.fetchone()[0]
     return moment.replace(tzinfo=UTC)
+
+
+def until(cursor: Any, moment: datetime) -> float:
+    """Seconds from now until then, or the last moment at which a job may be due; 0 for the past."""
+    cursor.execute("SELECT greatest(extract(epoch FROM least(%s::timestamptz, %s) - clock_timestamp()), 0)::float", [moment, LATEST])
+    return float(cursor.fetchone()[0])
 
 
 def reckoned() -> datetime:

@@ -9,7 +9,7 @@ from jobs.domain.statuses import HELD
 from jobs.store import search
 from jobs.store.many import execute_many
 from jobs.store.tell import ended
-from jobs.store.transitions import LINKED, PENDING, RUNNING, Failure, Run, clean, enter, leave_aftermath, parameters
+from jobs.store.transitions import LINKED, PENDING, REASON, RUNNING, Failure, Run, clean, enter, leave_aftermath, parameters
 
 # Whose unique_key no job has that has not ended; of several with one key, the newest.
 FREE: Final = """(unique_key IS NULL OR id IN (
@@ -65,14 +65,21 @@ def cancel(cursor: Any, ids: Sequence[int], by: str) -> list[int]:
     return done
 
 
-def revoke(cursor: Any, ids: Sequence[int]) -> None:
-    """pending -> cancelled, by Celery code: a worker is to send the signal of it (`jobs.celery_app.aftermath`)."""
-    done = cancel_pending(cursor, ids, "Revoked: revoked")
-    if done:
-        cursor.execute("UPDATE jobs_job SET cancel_requested_by = 'revoke' WHERE id = ANY(%s)", [done])
-        cursor.execute(
-            "INSERT INTO jobs_aftermath (job_id, only_errbacks) SELECT unnest(%s::bigint[]), false ON CONFLICT DO NOTHING", [done]
-        )
+def revoke(cursor: Any, ids: Sequence[int]) -> list[int]:
+    """pending -> cancelled, by Celery code: a worker is to send the signal of it (`jobs.celery_app.aftermath`). What runs goes on, and no
+    run follows it. The numbers of both."""
+    cursor.execute(
+        "SELECT FROM jobs_job WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [list(ids)]
+    )  # so that none begins, or waits, in between
+    done = cancel_pending(cursor, ids, REASON)
+    cursor.execute(
+        f"""UPDATE jobs_job SET cancel_requested_by = 'revoke'
+            WHERE id = ANY(%s) OR id = ANY(%s) AND {RUNNING} AND cancel_requested_at IS NULL RETURNING id""",
+        [done, list(ids)],
+    )
+    marked = [row[0] for row in cursor.fetchall()]
+    leave_aftermath(cursor, done, always=True)
+    return marked
 
 
 def ask_cancel(cursor: Any, ids: Sequence[int], by: str) -> list[int]:
@@ -136,7 +143,7 @@ def restore(cursor: Any, ids: Sequence[int]) -> list[int]:
     unique_key belongs to a job that has not ended; of several with one key, the newest.
     """
     cursor.execute(
-        f"""UPDATE jobs_job SET status = 'pending', finished_at = NULL, result_meta = NULL, run_at = run_at
+        f"""UPDATE jobs_job SET status = 'pending', finished_at = NULL, result_meta = NULL, run_at = run_at, cancel_requested_by = ''
             WHERE {_ALONE} AND cancel_requested_at IS NULL AND run_at < %(held)s RETURNING id""",
         {"ids": list(ids), "statuses": ["cancelled"], "held": HELD},
     )

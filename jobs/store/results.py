@@ -17,6 +17,7 @@ from jobs.store import caller
 from jobs.store.engine import connect
 from jobs.store.locks import ENDED, WAITER_CLASS
 from jobs.store.tell import BUCKET, LONGEST
+from jobs.store.transitions import REASON, REVOKED
 
 # Seconds at most to wait for the locks of those who are ending a job. Without one, its end is seen at the next look, not told.
 BUSY_S = 1.0
@@ -43,13 +44,13 @@ class Found:
     pid: int | None = None  # of that worker, while it is known
     options: str | None = None
     ended_at: datetime | None = None
-    revoked: bool = False  # by Celery code, before it ran
+    revoked: bool = False  # by Celery code, before it ran or ran again
 
 
-_JOBS = """
+_JOBS = f"""
 SELECT task_id, status, result::text, result_meta::text, progress::text, last_error, attempts, task, args::text, kwargs::text, queue,
        coalesce((SELECT w.name FROM jobs_worker w WHERE w.id = j.worker), j.worker::text), options::text, finished_at,
-       (SELECT w.pid FROM jobs_worker w WHERE w.id = j.worker), cancel_requested_by = 'revoke' AND cancel_requested_at IS NULL
+       (SELECT w.pid FROM jobs_worker w WHERE w.id = j.worker), {REVOKED} AND last_error = '{REASON}'
   FROM jobs_job j WHERE task_id = ANY(%s)"""
 _COLUMNS = (
     "task_id", "status", "result", "meta", "progress", "last_error", "attempts", "task", "args", "kwargs", "queue", "worker", "options",

@@ -10,6 +10,7 @@ from jobs.domain import own_failures
 from jobs.domain.fingerprint import fingerprint
 from jobs.domain.outcomes import KEPT, Outcome
 from jobs.domain.statuses import EARLIEST, HELD, LATEST
+from jobs.store import clock
 from jobs.store.insert import NewJob
 from jobs.store.tell import ended
 
@@ -41,6 +42,7 @@ class Failure:
     outcome: Outcome = Outcome.FAILED
 
 
+REASON: Final = "Revoked: revoked"  # the last error of what was revoked
 STOPPED: Final = Failure(error_class="JobCancelled", message=own_failures.ASKED_TO_STOP, outcome=Outcome.CANCELLED)
 
 
@@ -53,6 +55,7 @@ def clean(text: str, limit: int = 100_000) -> str:
 # At a claim: how far the run before was is forgotten, a state that a caller has set while the job waited (an abort) stays. The
 # fraction is written first (jobs.celery_app.progress).
 KEPT_PROGRESS: Final = """CASE WHEN left(progress::text, 11) <> '{"fraction"' THEN progress END"""
+REVOKED: Final = "(cancel_requested_by = 'revoke' AND cancel_requested_at IS NULL)"  # by Celery code, which did not ask to stop what runs
 LINKED: Final = """strpos(options::text, '"embed"') > 0"""  # it has links, a chain or a chord
 ESCAPED: Final = r"""COLLATE "C" ~ E'[^ -~]|["\\\\]'"""  # of an id: JSON says it otherwise, so it is not found in what others say
 # The status of a row that is named, asked so that no index of all that run or wait can answer: PostgreSQL would take one, it looks
@@ -109,8 +112,9 @@ def parameters(run: Run, failure: Failure, delay: float | None = None) -> dict[s
 
 
 def _is_asked_to_stop(cursor: Any, run: Run) -> bool | None:
-    """Whether somebody has asked for a cancel; None when the job is not this run's any more. Locks the row."""
-    cursor.execute(f"SELECT cancel_requested_at IS NOT NULL FROM jobs_job WHERE {FENCE} FOR UPDATE", run.fence)
+    """Whether somebody has asked for a cancel, or has revoked it, by which this run goes on and no other one begins; None when the job is
+    not this run's any more. Locks the row."""
+    cursor.execute(f"SELECT cancel_requested_at IS NOT NULL OR {REVOKED} FROM jobs_job WHERE {FENCE} FOR UPDATE", run.fence)
     row = cursor.fetchone()
     return None if row is None else bool(row[0])
 
@@ -148,11 +152,11 @@ def retry(
     """
     asked = _is_asked_to_stop(cursor, run)
     if asked:
-        return cancel_running(cursor, run, failure, meta=meta)
+        return _cancel_asked(cursor, run, failure, meta)
     if asked is None:
         return False
     if run_at is not None:
-        delay = _pause(cursor, run_at)
+        delay = clock.until(cursor, run_at)
     values = parameters(run, failure, delay) | {"run_at": run_at, "meta": meta, "first": EARLIEST, "last": LATEST}
     _record(cursor, values)
     changed = ""
@@ -170,19 +174,13 @@ def retry(
     return bool(cursor.rowcount)
 
 
-def _pause(cursor: Any, until: datetime) -> float:
-    """Seconds from now until then, or the last moment at which a job may be due; 0 for the past."""
-    cursor.execute("SELECT greatest(extract(epoch FROM least(%s::timestamptz, %s) - clock_timestamp()), 0)::float", [until, LATEST])
-    return float(cursor.fetchone()[0])
-
-
 def replace(cursor: Any, run: Run, send: Callable[[Any], object] = lambda cursor: None) -> bool:
     """running -> pending, held until another message with the same task_id takes the row over; `send` sends what leads to it.
 
     Asked to stop, it is cancelled instead, and nothing is sent.
     """
     if _is_asked_to_stop(cursor, run):
-        return cancel_running(cursor, run, STOPPED)
+        return _cancel_asked(cursor, run, STOPPED)
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', attempts = 0, worker = NULL, deadline_at = NULL, progress = NULL,
                    run_at = %(held)s WHERE {FENCE}""",
@@ -197,7 +195,7 @@ def replace(cursor: Any, run: Run, send: Callable[[Any], object] = lambda cursor
 def release(cursor: Any, run: Run, *, delay: float = 0.0, failure: Failure | None = None) -> bool:
     """running -> pending without spending the attempt; due in `delay` seconds. Asked to stop, it is cancelled instead."""
     if _is_asked_to_stop(cursor, run):
-        return cancel_running(cursor, run, failure or STOPPED)
+        return _cancel_asked(cursor, run, failure or STOPPED)
     if failure is not None:
         _record(cursor, parameters(run, failure, delay))
     cursor.execute(
@@ -231,13 +229,14 @@ def bury(
     return won and enter(cursor, values, task)
 
 
-def leave_aftermath(cursor: Any, ids: Sequence[int], *, only_errbacks: bool = False) -> None:
-    """Jobs with links, a chain or a chord: a worker tells those of the end (`jobs.celery_app.aftermath`)."""
+def leave_aftermath(cursor: Any, ids: Sequence[int], *, only_errbacks: bool = False, always: bool = False) -> None:
+    """Jobs with links, a chain or a chord: a worker tells those of the end (`jobs.celery_app.aftermath`). `always`: others too, for the
+    signal of a revocation."""
     cursor.execute(
         f"""INSERT INTO jobs_aftermath (job_id, only_errbacks) SELECT id, %s FROM jobs_job
-            WHERE id = ANY(%s) AND {LINKED}
+            WHERE id = ANY(%s) AND (%s OR {LINKED})
            ON CONFLICT (job_id) DO UPDATE SET only_errbacks = excluded.only_errbacks""",
-        [only_errbacks, list(ids)],
+        [only_errbacks, list(ids), always],
     )
 
 
@@ -253,7 +252,7 @@ def enter(cursor: Any, values: dict[str, Any], task: str) -> bool:
 def lose(cursor: Any, run: Run, failure: Failure) -> bool:
     """running -> pending after the worker died, for a failure whose outcome is LOST. Asked to stop, it is cancelled instead."""
     if _is_asked_to_stop(cursor, run):
-        return cancel_running(cursor, run, failure)
+        return _cancel_asked(cursor, run, failure)
     values = parameters(run, failure, 0.0)
     _record(cursor, values)
     cursor.execute(
@@ -278,6 +277,16 @@ def cancel_running(cursor: Any, run: Run, failure: Failure, *, meta: str | None 
     won = bool(cursor.rowcount)
     if won:
         leave_aftermath(cursor, [run.id])
+    return won
+
+
+def _cancel_asked(cursor: Any, run: Run, failure: Failure, meta: str | None = None) -> bool:
+    """The same in place of another run. Of what was revoked it is told, as of what was revoked while it waited."""
+    won = cancel_running(cursor, run, failure, meta=meta)
+    if won:
+        cursor.execute(f"UPDATE jobs_job SET last_error = %s WHERE id = %s AND {REVOKED}", [REASON, run.id])
+        if cursor.rowcount:
+            leave_aftermath(cursor, [run.id], always=True)
     return won
 
 

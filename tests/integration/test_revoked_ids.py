@@ -20,13 +20,17 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs.models import Job
+from jobs import control
+from jobs.models import Aftermath, Job
+from jobs.store import results, transitions
+from jobs.store.transitions import Failure, Run
 from tests.flows import GET, job_of, s, task
 from tests.rows import job_in, open_gate
 from tests.waiting import until
 from tests.workers import running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
+BROKEN = Failure(error_class="ValueError", message="no")
 WAYS: dict[str, Callable[[str], Any]] = {
     "a call": lambda id: task("told_of").apply_async((1,), task_id=id),
     "a name": lambda id: current_app.send_task("t.told_of", (1,), task_id=id),
@@ -119,6 +123,49 @@ def test_the_signal_of_a_revocation_is_sent_once_whenever_it_came(tmp_path: Path
     wanted += [(queued.id, [5], False), (before, [6], False)]
     found = sorted(get_user_model().objects.filter(username__startswith="revoked").values_list("username", flat=True))
     assert found == sorted(f"revoked {id} {args} False None {late}" for id, args, late in wanted)
+
+
+NEXT: dict[str, Callable[[Any, Run], bool]] = {
+    "retry": lambda cursor, run: transitions.retry(cursor, run, BROKEN, delay=0.0),
+    "release": lambda cursor, run: transitions.release(cursor, run),
+    "rescue": lambda cursor, run: transitions.lose(cursor, run, BROKEN),
+    "replace": lambda cursor, run: transitions.replace(cursor, run),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", NEXT)
+def test_what_is_revoked_while_it_runs_goes_on_and_is_not_run_again(verb: str) -> None:
+    """Whether or not a worker that remembers it is there then."""
+    job = job_in("running")
+    run = Run(id=job.id, runs=1)
+    AsyncResult(job.task_id).revoke()
+    job.refresh_from_db()
+    assert (job.status, job.cancel_requested_at, Aftermath.objects.count()) == ("running", None, 0)
+    with connection.cursor() as cursor:
+        assert NEXT[verb](cursor, run)
+        found = results.read(cursor, [job.task_id])[job.task_id]
+    assert (found.status, found.last_error, found.revoked) == ("cancelled", "Revoked: revoked", True)
+    assert Aftermath.objects.get().job == job.id, "a worker sends the signal of it"
+    assert AsyncResult(job.task_id).state == "REVOKED"
+    assert control.reprocess([job.id], "sara").done == [job.id]
+    with connection.cursor() as cursor:
+        assert transitions.claim(cursor, Run(id=job.id, runs=2), task_id=job.task_id, worker=1, queue=job.queue, priority=job.priority)
+        assert transitions.retry(cursor, Run(id=job.id, runs=2), BROKEN, delay=0.0)
+    job.refresh_from_db()
+    assert job.status == "pending", "a person wants it to run"
+
+
+@pytest.mark.parametrize("end", ["completed", "failed"])
+def test_the_end_of_what_was_revoked_while_it_ran_is_its_own(end: str) -> None:
+    job = job_in("running")
+    AsyncResult(job.task_id).revoke()
+    with connection.cursor() as cursor:
+        if end == "completed":
+            assert transitions.complete(cursor, Run(id=job.id, runs=1), result="1")
+        else:
+            assert transitions.bury(cursor, Run(id=job.id, runs=1), BROKEN, task=job.task)
+        found = results.read(cursor, [job.task_id])[job.task_id]
+    assert (found.status, found.revoked) == (end, False)
 
 
 def by_command(*command: str) -> None:

@@ -55,7 +55,7 @@ class TwoConnections(RuleBasedStateMachine):
         with self.observer.cursor() as cursor:
             cursor.execute("SELECT DISTINCT old, new, runs_after - runs_before FROM proof_audit")
             changes = cursor.fetchall()
-            cursor.execute("TRUNCATE jobs_job, jobs_attempt, jobs_deadletterqueue, proof_audit")
+            cursor.execute("TRUNCATE jobs_job, jobs_attempt, jobs_deadletterqueue, jobs_aftermath, proof_audit")
         self.observer.close()  # before anything is judged: the next history begins with empty tables
         for old, new, more in changes:
             assert old == new or (old, new) in rules.LEGAL, f"{old} became {new}"

@@ -5,7 +5,9 @@ from typing import Any, Final
 
 from jobs.domain.statuses import TRANSITIONS, Status
 
-_FRESH: Final[dict[str, object]] = {"attempts": 0, "losses": 0, "worker": None, "asked": False, "progress": False}
+_FRESH: Final[dict[str, object]] = {
+    "attempts": 0, "losses": 0, "worker": None, "asked": False, "revoked": False, "progress": False,
+}  # fmt: skip
 LEGAL: Final = {
     (source.value, target.value) for row in TRANSITIONS.values() for source in row.sources for target in row.targets
 }  # fmt: skip
@@ -23,6 +25,8 @@ class Row:
     due: bool = True
     worker: int | None = None
     asked: bool = False
+    revoked: bool = False  # by Celery code, which lets a run that has begun come to its end
+    untold: bool = False  # a worker is still to tell of its end
     held: bool = False  # replaced by other jobs, whose last one takes its place
     progress: bool = False
     record: tuple[tuple[int, str], ...] = ()
@@ -48,6 +52,13 @@ class Row:
         lost = int(outcome == "lost")
         return {"attempts": self.attempts - lost, "losses": self.losses + lost}
 
+    def stopped(self, verb: str, outcome: str) -> "Row | None":
+        """In place of another run, where somebody has asked for it."""
+        if not (self.asked or self.revoked):
+            return None
+        untold = self.untold or (self.revoked and not self.asked)
+        return self.goes(verb, "cancelled", record=self.noted(outcome), untold=untold, **self.counted(outcome))
+
 
 def claim(row: Row, runs: int, worker: int, priority: int) -> Row | None:
     """The row after it; None when it must be refused. So are all the following."""
@@ -63,18 +74,16 @@ def complete(row: Row, runs: int) -> Row | None:
 def retry(row: Row, runs: int, outcome: str, *, due: bool) -> Row | None:
     if not row.runs_as(runs):
         return None
-    if row.asked:  # to stop: it is not tried again
-        return row.goes("cancel", "cancelled", **row.counted(outcome), record=row.noted(outcome))
-    return row.goes("retry", "pending", due=due, worker=None, progress=False, record=row.noted(outcome))
+    again = row.goes("retry", "pending", due=due, worker=None, progress=False, record=row.noted(outcome))
+    return row.stopped("cancel", outcome) or again
 
 
 def set_aside(row: Row, runs: int) -> Row | None:
     """`self.replace`: another message with its task_id takes the row over."""
     if not row.runs_as(runs):
         return None
-    if row.asked:
-        return row.goes("cancel", "cancelled", record=row.noted("cancelled"))
-    return row.goes("replace", "pending", due=False, held=True, worker=None, attempts=0, progress=False)
+    aside = row.goes("replace", "pending", due=False, held=True, worker=None, attempts=0, progress=False)
+    return row.stopped("cancel", "cancelled") or aside
 
 
 def bury_held(row: Row) -> Row | None:
@@ -85,18 +94,16 @@ def bury_held(row: Row) -> Row | None:
 def release(row: Row, runs: int, *, due: bool, noted: bool) -> Row | None:
     if not row.runs_as(runs):
         return None
-    if row.asked:
-        return row.goes("cancel", "cancelled", record=row.noted("interrupted" if noted else "cancelled"))
     record = row.noted("interrupted") if noted else row.record
-    return row.goes("release", "pending", due=due, worker=None, attempts=row.attempts - 1, record=record)
+    back = row.goes("release", "pending", due=due, worker=None, attempts=row.attempts - 1, record=record)
+    return row.stopped("cancel", "interrupted" if noted else "cancelled") or back
 
 
 def lose(row: Row, runs: int) -> Row | None:
     if not row.runs_as(runs):
         return None
-    if row.asked:
-        return row.goes("rescue", "cancelled", **row.counted("lost"), record=row.noted("lost"))
-    return row.goes("rescue", "pending", due=True, worker=None, **row.counted("lost"), record=row.noted("lost"))
+    again = row.goes("rescue", "pending", due=True, worker=None, **row.counted("lost"), record=row.noted("lost"))
+    return row.stopped("rescue", "lost") or again
 
 
 def bury(row: Row, runs: int, outcome: str) -> Row | None:
@@ -113,7 +120,14 @@ def cancel(row: Row) -> Row | None:
     """A person's: at once when it waits, else it is asked."""
     if row.status == "pending":
         return row.goes("cancel", "cancelled", asked=row.held)
-    return replace(row, asked=True) if row.status == "running" else None
+    return replace(row, asked=True, revoked=False) if row.status == "running" else None
+
+
+def revoke(row: Row) -> Row | None:
+    """Celery code's, which does not ask what runs to stop."""
+    if row.status == "pending":
+        return row.goes("cancel", "cancelled", revoked=True, untold=True)
+    return replace(row, revoked=True) if row.status == "running" and not row.asked else None
 
 
 def _closed(row: Row, resolution: str) -> tuple[str, ...]:
@@ -129,7 +143,7 @@ def reprocess(row: Row) -> Row | None:
 
 def restore(row: Row) -> Row | None:
     """Back to where it waited; not what ran, and not what others had been put in the place of."""
-    return row.goes("restore", "pending") if row.status == "cancelled" and not row.asked and not row.held else None
+    return row.goes("restore", "pending", revoked=False) if row.status == "cancelled" and not row.asked and not row.held else None
 
 
 def resolve(row: Row) -> Row | None:
@@ -153,7 +167,9 @@ def send_again(row: Row, priority: int, *, due: bool) -> Row | None:
         return replace(row, **fresh)  # type: ignore[arg-type]
     if row.status == "completed":
         return row.goes("rerun", "pending", **fresh)
-    if row.status == "cancelled" and row.held and row.asked:  # what took its place comes to its end, and a person has cancelled it
+    if (
+        row.status == "cancelled" and row.held and (row.asked or row.revoked)
+    ):  # what took its place comes to its end, and somebody has cancelled it
         return None
     if row.status in ("failed", "cancelled"):
         void = int(row.status == "cancelled")  # its message may still lie in Redis
@@ -171,12 +187,13 @@ def report_progress(row: Row, runs: int) -> Row | None:
 
 def may_go(row: Row) -> bool:
     """Whether prune and delete may remove it."""
-    return row.status in ("completed", "failed", "cancelled") and "open" not in row.entries
+    return row.status in ("completed", "failed", "cancelled") and "open" not in row.entries and not row.untold
 
 
 _ROWS: Final = """
 SELECT j.id, j.status, j.runs, j.attempts, j.losses, j.priority, j.run_at <= clock_timestamp(), j.worker,
-       j.cancel_requested_at IS NOT NULL,
+       j.cancel_requested_at IS NOT NULL, j.cancel_requested_by = 'revoke' AND j.cancel_requested_at IS NULL,
+       EXISTS (SELECT FROM jobs_aftermath m WHERE m.job_id = j.id),
        j.progress IS NOT NULL, j.run_at = '9999-01-01+0', j.permanently_failed, j.finished_at IS NOT NULL,
        ARRAY(SELECT a.run || '/' || a.outcome FROM jobs_attempt a WHERE a.job_id = j.id ORDER BY a.id),
        ARRAY(SELECT d.resolution FROM jobs_deadletterqueue d WHERE d.job_id = j.id ORDER BY d.id) FROM jobs_job j"""
@@ -196,6 +213,8 @@ def read(cursor: Any) -> dict[int, Row]:
         due,
         worker,
         asked,
+        revoked,
+        untold,
         progress,
         held,
         failed,
@@ -210,6 +229,6 @@ def read(cursor: Any) -> dict[int, Row]:
         assert len({run for run, _ in notes}) == len(notes), "two ends of one run"
         found[id] = Row(
             status=status, runs=runs, attempts=attempts, losses=losses, priority=priority, due=due, worker=worker, asked=asked,
-            progress=progress, held=held, record=notes, entries=tuple(entries),
+            revoked=revoked, untold=untold, progress=progress, held=held, record=notes, entries=tuple(entries),
         )  # fmt: skip
     return found

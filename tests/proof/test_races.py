@@ -19,7 +19,7 @@ from jobs.leader import election
 from jobs.models import Batch, DeadLetterQueue
 from jobs.models.attempt import Outcome
 from jobs.models.audit import Verb
-from jobs.store import links, locks, transitions
+from jobs.store import interventions, links, locks, transitions
 from jobs.store.insert import NewJob
 from jobs.store.sent import insert_sent
 from jobs.store.transitions import Failure, Run
@@ -85,6 +85,7 @@ VERBS: dict[str, tuple[Callable[[Any, Run], Any], Callable[[Row, int], Row | Non
     "rescue": (lambda c, run: transitions.lose(c, run, failure(Outcome.LOST)), rules.lose),
     "stop": (lambda c, run: transitions.cancel_running(c, run, failure(Outcome.CANCELLED)), rules.cancel_running),
     "cancel": (lambda c, run: control.cancel([run.id], "sara").done, lambda row, runs: rules.cancel(row)),
+    "revoke": (lambda c, run: interventions.revoke(c, [run.id]), lambda row, runs: rules.revoke(row)),
     "reprocess": (lambda c, run: control.reprocess([run.id], "sara").done, lambda row, runs: rules.reprocess(row)),
     "restore": (lambda c, run: control.restore([run.id], "sara").done, lambda row, runs: rules.restore(row)),
     "reprocess entry": (
@@ -100,8 +101,8 @@ VERBS: dict[str, tuple[Callable[[Any, Run], Any], Callable[[Row, int], Row | Non
     ),
     "priority": (lambda c, run: control.change_priority([run.id], 9).done, lambda row, runs: rules.change_priority(row, 9)),
 }
-OF_PENDING = ["claim", "batch claim", "cancel", "priority"]
-OF_RUNNING = ["complete", "complete a link", "batch complete", "retry", "release", "bury", "replace", "rescue", "stop", "cancel"]
+OF_PENDING = ["claim", "batch claim", "cancel", "revoke", "priority"]
+OF_RUNNING = ["complete", "complete a link", "batch complete", "retry", "release", "bury", "replace", "rescue", "stop", "cancel", "revoke"]
 OF_FAILED = ["reprocess", "reprocess entry", "resolve", "send again"]
 OF_RESOLVED = ["reopen", "reprocess", "send again"]
 OF_COMPLETED = ["fail completed", "send again"]
@@ -224,7 +225,7 @@ def test_two_verbs_at_once_come_to_one_after_the_other(racers: Racers, undo: boo
         with connection.cursor() as cursor:
             rows = rules.read(cursor)
             found, links = rows[id], len(rows) - 1
-            cursor.execute("DELETE FROM jobs_attempt; DELETE FROM jobs_deadletterqueue; DELETE FROM jobs_job")
+            cursor.execute("DELETE FROM jobs_attempt; DELETE FROM jobs_deadletterqueue; DELETE FROM jobs_aftermath; DELETE FROM jobs_job")
         if (found, bool(answer)) != (after or start, after is not None) or not (undo or said):
             wrong.append(f"{status}: {first} / {second}: {answer!r} {found}, not {after or start}")
         if links != ((first == "complete a link" and not undo) or (second == "complete a link" and bool(answer))):

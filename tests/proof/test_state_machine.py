@@ -37,7 +37,7 @@ BY_WORKER = {
 }  # fmt: skip
 BY_PERSON = {
     "resolve": "failed", "fail_completed": "completed", "cancel": "pending running", "reprocess": "failed cancelled",
-    "change_priority": "pending", "restore": "cancelled",
+    "change_priority": "pending", "restore": "cancelled", "revoke": "pending running",
     "send_again": "completed failed cancelled", "delete": "completed failed cancelled",
 }  # fmt: skip
 _AUDIT = """
@@ -55,7 +55,7 @@ class Machine(TwoConnections):
     """The verbs as rules."""
 
     @precondition(lambda self: not self.worker.open and len(self.task_ids) < 4)
-    @rule(priority=PRIORITY, status=st.sampled_from(["pending", "running", "completed", "failed"]))
+    @rule(priority=PRIORITY, status=st.sampled_from(["pending", "running", "completed", "failed", "held"]))
     def enqueue(self, priority: int, status: str) -> None:
         """Committed at once: an id that another does not see yet cannot be named by it."""
         name = str(uuid.uuid4())
@@ -70,6 +70,9 @@ class Machine(TwoConnections):
             if status == "completed":
                 assert transitions.complete(cursor, run, result="1")
                 row = rules.complete(row, 1) or row
+            if status == "held":
+                assert transitions.replace(cursor, run)
+                row = rules.set_aside(row, 1) or row
             if status == "failed":
                 assert transitions.bury(cursor, run, failure(), task="t.nap")
                 row = rules.bury(row, 1, "failed") or row
@@ -220,6 +223,9 @@ class Machine(TwoConnections):
 
     def _cancel(self, actor: Actor, id: int, run: Run, data: Any) -> None:
         self._do(actor, id, lambda _: control.cancel([id], "sara").done, rules.cancel)
+
+    def _revoke(self, actor: Actor, id: int, run: Run, data: Any) -> None:
+        self._do(actor, id, lambda cursor: interventions.revoke(cursor, [id]), rules.revoke)
 
     def _reprocess(self, actor: Actor, id: int, run: Run, data: Any) -> None:
         self._do(actor, id, lambda _: control.reprocess([id], "sara").done, rules.reprocess)
