@@ -12,6 +12,7 @@ from typing import Any, Final
 from jobs.leader.notices import OUTBOX
 from jobs.leader.told import IS_PRIVATE
 from jobs.store.locks import HELD_WORKERS
+from jobs.store.revoked import OPEN
 
 LATE: Final = "deadline_at < clock_timestamp() - interval '2 s'"
 # The rows are those of a moment before the locks are read, so who took a lock and a row since is not free.
@@ -25,6 +26,7 @@ SELECT (SELECT json_agg(json_build_array(id, parent, queues)) FROM jobs_worker),
        EXISTS (SELECT FROM jobs_job WHERE losses >= 2 AND status = 'pending'),
        EXISTS (SELECT FROM jobs_batch WHERE state IN ('trial', 'running')),
        EXISTS (SELECT FROM jobs_deadletterqueue WHERE {OUTBOX}),
+       EXISTS (SELECT FROM jobs_storedresult WHERE {OPEN}),
        extract(epoch FROM clock_timestamp() - greatest(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter)))::float,
        ARRAY({HELD_WORKERS}), {IS_PRIVATE}, extract(epoch FROM clock_timestamp() - statement_timestamp())::float,
        extract(epoch FROM clock_timestamp())::float
@@ -52,6 +54,7 @@ class Seen:
     suspects: bool  # a job waits that lost two workers
     acts: bool  # an act on many jobs has not ended
     notices: bool  # a notice may be due
+    revoked: bool  # an id was revoked that a job may have which was not committed yet
     age: float  # seconds since the server's start or crash; negative where its clock was set back since
     held: set[int]  # workers whose process lives
     is_private: bool  # nobody may connect who may not read and insert jobs
@@ -63,9 +66,9 @@ def look(cursor: Any, before: Set[int] | None = None) -> Seen:
     """Look now. `before`: a brief look, and the workers that running jobs named at the last whole one; None: a whole look."""
     asked = time.monotonic()
     cursor.execute(LOOK if before is None else BRIEF)
-    workers, holders, late, suspects, acts, notices, age, held, is_private, seconds, at = cursor.fetchone()
+    workers, holders, late, suspects, acts, notices, revoked, age, held, is_private, seconds, at = cursor.fetchone()
     return Seen(
         workers={id: (parent, list(queues or ())) for id, parent, queues in workers or ()}, late=late, suspects=suspects, acts=acts,
-        holders=set(holders if before is None else before), notices=notices, age=age, held=set(held), is_private=is_private,
-        seconds=seconds, clock=Reading(at=at, asked=asked, answered=time.monotonic()),
+        holders=set(holders if before is None else before), notices=notices, revoked=revoked, age=age, held=set(held),
+        is_private=is_private, seconds=seconds, clock=Reading(at=at, asked=asked, answered=time.monotonic()),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Running rows whose worker is gone, or whose deadline has passed."""
+"""Running rows whose worker is gone, or whose deadline has passed; and jobs that were revoked before they were committed."""
 
 import logging
 import random
@@ -13,7 +13,7 @@ from jobs.domain import own_failures
 from jobs.domain.outcomes import Outcome
 from jobs.leader.look import LATE, Seen
 from jobs.leader.steps import Steps
-from jobs.store import deadline, transitions
+from jobs.store import deadline, revoked, transitions
 from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger(__name__)
@@ -52,6 +52,8 @@ class Rescue:
         dead = [id for id, since in self.free.items() if now - since >= APART and now >= self.not_before and not young]
         with self.connection.cursor() as cursor:
             self._keep_time(cursor, seen)
+            if seen.revoked:
+                self._revoked(cursor)
             changed = self._lost(cursor, dead) if dead else False
             return (seen.late and self._late(cursor)) or changed
 
@@ -102,6 +104,17 @@ class Rescue:
         if won:
             logger.warning("Rescued %s jobs of dead workers %s", won, dead)
         return won > 0
+
+    def _revoked(self, cursor: Any) -> None:
+        """Jobs that were committed after a revocation that did not see them."""
+        oldest, done = revoked.oldest(cursor), []
+        for id, task_id in revoked.jobs(cursor):
+            found = self._write(cursor, lambda id=id: revoked.revoke(cursor, id))  # type: ignore[misc]
+            if found:
+                logger.warning("Job %s was revoked before it was committed", id)
+            if found is not False:
+                done.append(task_id)
+        self._write(cursor, lambda: revoked.close(cursor, done, oldest))
 
     def _late(self, cursor: Any) -> bool:
         cursor.execute(_LATE, [[run.id for run in self.steps.owed]])

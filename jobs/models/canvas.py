@@ -72,11 +72,16 @@ class StoredResult(models.Model):
     result = JSONTextField(_("result"), null=True)
     traceback = models.TextField(_("traceback"), null=True)
     stored_at = models.DateTimeField(_("stored at"), db_default=ClockTimestamp())
+    # Of a revocation: the number of the first transaction that must have seen it, 0 until the leader knows, None when none else is open.
+    unseen_before = models.BigIntegerField(_("unseen by transactions before"), null=True)
 
     class Meta:
         verbose_name = _("stored result")
         verbose_name_plural = _("stored results")
-        indexes: ClassVar = [models.Index(fields=["stored_at"], name="jobs_storedresult_at")]
+        indexes: ClassVar = [
+            models.Index(fields=["stored_at"], name="jobs_storedresult_at"),
+            models.Index(fields=["task_id"], name="jobs_storedresult_unseen", condition=Q(unseen_before__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.task_id} {self.state}"

@@ -199,9 +199,11 @@ def prune(cursor: Any, older: float) -> int:
 
 
 def revoke_unknown(cursor: Any, task_id: str, result: str) -> bool:
-    """Keep that an id was revoked before a job has it; False where it has another end already, which stays."""
+    """Keep that an id was revoked before a job has it; False where it has another end already, which stays. The leader sees to a job that
+    has it by then, but is not committed yet (jobs.store.revoked)."""
     cursor.execute(
-        f"""WITH stored AS (INSERT INTO jobs_storedresult (task_id, state, result) VALUES (%(id)s, 'REVOKED', %(result)s)
+        f"""WITH stored AS (INSERT INTO jobs_storedresult (task_id, state, result, unseen_before)
+              VALUES (%(id)s, 'REVOKED', %(result)s, 0)
               ON CONFLICT DO NOTHING RETURNING task_id)
             SELECT (SELECT state FROM jobs_storedresult WHERE task_id = %(id)s), (SELECT {tell("task_id")} FROM stored)""",
         {"id": task_id, "result": result},

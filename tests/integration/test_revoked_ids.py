@@ -3,7 +3,9 @@
 And the signal of a revocation.
 """
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +23,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from jobs import control
+from jobs.leader import election, look
+from jobs.leader.rescue import Rescue
 from jobs.models import Aftermath, Job
 from jobs.store import results, transitions
 from jobs.store.transitions import Failure, Run
@@ -166,6 +170,74 @@ def test_the_end_of_what_was_revoked_while_it_ran_is_its_own(end: str) -> None:
             assert transitions.bury(cursor, Run(id=job.id, runs=1), BROKEN, task=job.task)
         found = results.read(cursor, [job.task_id])[job.task_id]
     assert (found.status, found.revoked) == (end, False)
+
+
+@pytest.fixture
+def leader() -> Iterator[Callable[[], bool]]:
+    """Looks once; whether there is anything to look for after it."""
+    session = election.connect()
+    assert election.elect(session, threading.Event())
+    rescue = Rescue(session, again=False)
+
+    def looks() -> bool:
+        with session.cursor() as cursor:
+            rescue.look(look.look(cursor, set()))
+            return look.look(cursor, set()).revoked
+
+    yield looks
+    session.close()
+
+
+def elsewhere(act: Callable[[], Any]) -> None:
+    """Over another connection."""
+
+    def run() -> None:
+        try:
+            act()
+        finally:
+            connection.close()  # that of the thread
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(run).result(GET)
+
+
+@pytest.mark.parametrize("own_id", ["mine", None])
+def test_what_is_revoked_before_its_call_is_committed_is_cancelled(leader: Callable[[], bool], own_id: str | None) -> None:
+    assert not leader()
+    with transaction.atomic():
+        sent = task("same").apply_async((1,), countdown=600, **({"task_id": own_id} if own_id else {}))
+        elsewhere(sent.revoke)
+        assert leader(), "whoever has not seen the revocation may still bring a job"
+        assert leader()
+    assert job_of(sent).status == "pending"
+    leader()
+    assert (job_of(sent).status, job_of(sent).last_error) == ("cancelled", "Revoked: revoked")
+    assert Aftermath.objects.get().job == job_of(sent).id
+    assert control.reprocess([job_of(sent).id], "sara").done
+    assert not leader()
+    assert job_of(sent).status == "pending", "a person wants it to run"
+
+
+def test_nobody_is_looked_for_when_no_older_transaction_is_open(leader: Callable[[], bool]) -> None:
+    AsyncResult("nobody").revoke()
+    with transaction.atomic():
+        task("same").apply_async((1,), priority=3)
+        leader()  # it may be one that has not seen the revocation
+        assert leader()
+    assert not leader()
+    assert AsyncResult("nobody").state == "REVOKED"
+    assert job_of(task("same").apply_async((1,), task_id="nobody")).status == "cancelled"
+
+
+def test_one_that_somebody_keeps_locked_is_cancelled_afterwards(leader: Callable[[], bool]) -> None:
+    with transaction.atomic():
+        sent = task("same").apply_async((1,), countdown=600)
+        elsewhere(sent.revoke)
+    with transaction.atomic():
+        assert Job.objects.select_for_update().get(task_id=sent.id).status == "pending"
+        assert leader()
+    assert not leader()
+    assert job_of(sent).status == "cancelled"
 
 
 def by_command(*command: str) -> None:

@@ -15,8 +15,8 @@ from jobs.leader.load import Load
 from jobs.leader.look import Reading, Seen
 
 IDLE = Seen(
-    workers={1: (None, ["celery"])}, holders=set(), late=False, suspects=False, acts=False, notices=False, age=60.0, held={1},
-    is_private=False, seconds=0.001, clock=Reading(at=0.0, asked=0.0, answered=0.0),
+    workers={1: (None, ["celery"])}, holders=set(), late=False, suspects=False, acts=False, notices=False, revoked=False, age=60.0,
+    held={1}, is_private=False, seconds=0.001, clock=Reading(at=0.0, asked=0.0, answered=0.0),
 )  # fmt: skip
 BUSY = replace(IDLE, holders={1}, suspects=True, acts=True, notices=True, is_private=True)
 
