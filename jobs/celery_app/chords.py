@@ -1,13 +1,14 @@
 """Chords: each header task is counted in the transaction that writes its end; the last one sends the body in the same."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg2
 from celery import states
 from celery.canvas import maybe_signature
 from celery.exceptions import ChordError
-from celery.result import GroupResult, allow_join_result
+from celery.result import GroupResult, ResultSet, allow_join_result
 from django.db import DatabaseError
 from kombu.utils.json import loads
 
@@ -95,13 +96,32 @@ def _fail_body(backend: Any, body: Any, error: ChordError) -> None:
 def _values(backend: Any, cursor: Any, chord: str) -> list[Any]:
     """The results of the header. Raises ChordError for the first that failed."""
     header = GroupResult.restore(chord, backend=backend, app=backend.app)
+    parts = canvas.parts(cursor, chord)
     if header is None:
-        return [_value(backend, *part) for part in canvas.parts(cursor, chord)]
+        return [_value(backend, *part) for part in parts]
     header.on_ready()  # complete, whatever the rows of its own tasks say
-    with allow_join_result():
-        values = header.join(timeout=backend.app.conf.result_chord_join_timeout, propagate=True)
+    values = _shaped(header, {task_id: loads(result) for task_id, state, result in parts if state == states.SUCCESS})
+    if values is None:
+        with allow_join_result():
+            values = header.join(timeout=backend.app.conf.result_chord_join_timeout, propagate=True)
     header.delete(backend=backend)
     return list(values)
+
+
+def _shaped(header: ResultSet, known: Mapping[str, Any]) -> list[Any] | None:
+    """The values in the header's shape; None where one of them is not known. Its jobs may be gone: it may have waited for months."""
+    values: list[Any] = []
+    for one in header.results:
+        if isinstance(one, ResultSet):
+            inner = _shaped(one, known)
+            if inner is None:
+                return None
+            values.append(inner)
+        elif one.id in known:
+            values.append(known[one.id])
+        else:
+            return None
+    return values
 
 
 def _value(backend: Any, task_id: str, state: str, result: str) -> Any:

@@ -21,6 +21,7 @@ STANDBY: Final = 1.0  # seconds between two looks whether this process leads
 BATCH: Final = 500
 FORSAKEN: Final = 600.0  # seconds that a replaced job is held before it is asked whether anything will end it
 SHARE: Final = 50  # asking, also for chords that nothing fires, reads all that waits: it may take one part in so many of the time
+AT_A_TIME: Final = 0.5  # seconds of asking, and the question that has begun
 # statement_timestamp() bounds the index scan; clock_timestamp() would read all that has ended.
 _ORDER: Final = f" ORDER BY j.finished_at LIMIT {BATCH}"
 _OLD = f"""
@@ -66,11 +67,16 @@ def bury_forsaken(connection: Any, seconds: float) -> None:
 
 
 def drop_unfired(connection: Any, after: str) -> str:
-    """Remove some of the chords that nothing would fire; after which to go on."""
+    """Remove chords that nothing would fire, for a moment; after which to go on."""
+    total, end = 0, time.monotonic() + AT_A_TIME
     with connection.cursor() as cursor:
-        number, after = unfired.drop(cursor, max(configuration().retention_days, 1) * 86400, after)
-    if number:
-        logger.info("Pruned %s chords that nothing would fire", number)
+        while True:
+            number, after = unfired.drop(cursor, max(configuration().retention_days, 1) * 86400, after)
+            total += number
+            if not after or time.monotonic() > end:
+                break
+    if total:
+        logger.info("Pruned %s chords that nothing would fire", total)
     return after
 
 

@@ -179,16 +179,23 @@ def forget(cursor: Any, task_id: str, meta: str) -> None:
     )
 
 
-_KEPT: Final = (("jobs_chord", "fired_at", "id"), ("jobs_savedgroup", "saved_at", "id"), ("jobs_storedresult", "stored_at", "task_id"))
+# A chord that fired with an error fires again once its header has been run again, and its shape is that of its saved group: what nothing
+# will fire any more is dropped by `jobs.store.unfired`.
+_KEPT: Final = (
+    ("jobs_chord", "fired_at", "id", "failed = 0"),
+    ("jobs_savedgroup", "saved_at", "id",
+     "NOT EXISTS (SELECT FROM jobs_chord c WHERE c.id = jobs_savedgroup.id AND (c.fired_at IS NULL OR c.failed > 0))"),
+    ("jobs_storedresult", "stored_at", "task_id", "true"),
+)  # fmt: skip
 
 
 def prune(cursor: Any, older: float) -> int:
     """Remove what was kept for more than `older` seconds: fired chords, saved groups, stored results. How many rows."""
     total = 0
-    for table, column, key in _KEPT:
+    for table, column, key, done in _KEPT:
         cursor.execute(
             f"""DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table}
-                  WHERE {column} < clock_timestamp() - make_interval(secs => %s) LIMIT 500) RETURNING {key}""",
+                  WHERE {column} < statement_timestamp() - make_interval(secs => %s) AND {done} LIMIT 500) RETURNING {key}""",
             [older],
         )
         keys = [row[0] for row in cursor.fetchall()]

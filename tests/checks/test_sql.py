@@ -14,7 +14,7 @@ OWN = "names of columns or tables that are written in this file"
 TELL = "SQL of jobs.store.tell"
 ALLOWED = {
     "jobs/celery_app/control.py": {"condition": "one of two texts in this file"},
-    "jobs/store/canvas.py": {"tell('task_id')": TELL, "table": OWN, "key": OWN, "column": OWN},
+    "jobs/store/canvas.py": {"tell('task_id')": TELL, "table": OWN, "key": OWN, "column": OWN, "done": "conditions of this file"},
     "jobs/store/insert.py": {
         **dict.fromkeys(("', '.join(columns)", "columns", "', '.join(_MADE)"), OWN),
         "', '.join(['%s'] * len(columns))": "marks for parameters", "found": "texts of this file",

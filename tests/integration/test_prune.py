@@ -6,18 +6,15 @@ from typing import Any, ClassVar
 
 import psycopg2
 import pytest
-from celery import chain, chord, group
 from django.db import connection, transaction
 
 from jobs import control, dead_letters
 from jobs.leader import prune
 from jobs.leader.load import Load
-from jobs.models import Aftermath, Attempt, Chord, ChordPart, DeadLetterQueue, Job
+from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.models.audit import Audit, Verb
 from jobs.refusals import Refusal
-from jobs.store import canvas, engine, interventions, removal, unfired
-from jobs.store.canvas import Part
-from tests.flows import s, si
+from jobs.store import engine, interventions, removal
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,11 +25,6 @@ def own() -> Iterator[Any]:
     connection = engine.connect("jobs prune")
     yield connection
     connection.close()
-
-
-@pytest.fixture
-def registered() -> None:
-    import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
 
 
 def ended(status: str, days: float, count: int = 1) -> list[int]:
@@ -98,78 +90,6 @@ def test_what_stays_is_passed_once_however_much_goes(own: Any) -> None:
     assert prune.prune(own, threading.Event()) == 1099
     assert sorted(Job.objects.values_list("id", flat=True)) == stays
     assert len(begun) == len(set(begun)) == 3
-
-
-def chords(own: Any) -> list[str]:
-    """The chords that are left when those were dropped to which nothing has happened for a day."""
-    with own.cursor() as cursor:
-        assert unfired.drop(cursor, 86400.0)[1] == ""
-    return sorted(Chord.objects.values_list("id", flat=True))
-
-
-def happened(days: float) -> None:
-    """All that happened to chords was so many days ago."""
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE jobs_chord SET created_at = now() - make_interval(secs => %s)", [days * 86400])
-        cursor.execute("UPDATE jobs_chordpart SET ended_at = now() - make_interval(secs => %s)", [days * 86400])
-
-
-@pytest.mark.usefixtures("registered")
-def test_a_chord_whose_header_was_never_sent_whole_goes_when_its_parts_have_ended(own: Any) -> None:
-    def broken() -> Iterator[Any]:
-        yield from [si("same", n) for n in range(4)]
-        raise ValueError("no more")
-
-    with pytest.raises(ValueError, match="no more"):
-        chord(broken())(s("total"))
-    first, *rest = Job.objects.order_by("id")
-    assert rest
-    sent = first.options["headers"]["group"]
-    with own.cursor() as cursor:
-        ended = Part(chord=sent, task_id=first.task_id, place=0, state="SUCCESS", result="1", failed=False)
-        assert canvas.count(cursor, [ended]) == []
-    Job.objects.filter(id=first.id).delete()
-    happened(days=400)
-    assert chords(own) == [sent], "a part waits"
-    control.cancel([job.id for job in rest], by="sara")
-    assert chords(own) == [sent], "its end is still to be told"
-    Aftermath.objects.all().delete()
-    happened(days=0.9)
-    assert chords(own) == [sent], "something has happened"
-    happened(days=1.1)
-    assert chords(own) == []
-    assert not ChordPart.objects.exists()
-
-
-WAITING = {
-    "tasks": lambda: [si("same", 1), si("same", 2)],
-    "later links": lambda: [chain(si("same", 1), si("same", 2), si("same", 3)), chain(si("same", 1), si("same", 2))],
-    "a chord within": lambda: [chord([si("same", 1), si("same", 2)], s("total")), chain(si("same", 1), chord([si("same", 1)], s("total")))],
-    "a group within": lambda: [group(si("same", 1), si("same", 2)), si("same", 3)],
-}
-
-
-@pytest.mark.usefixtures("registered")
-@pytest.mark.parametrize("header", WAITING)
-def test_a_chord_whose_header_waits_for_months_stays(own: Any, header: str) -> None:
-    chord(WAITING[header]())(s("total"))
-    Job.objects.update(run_at="2100-01-01T00:00Z")
-    stays = sorted(Chord.objects.values_list("id", flat=True))
-    assert stays
-    happened(days=400)
-    assert chords(own) == stays
-    Job.objects.all().delete()
-    assert chords(own) == []
-
-
-def test_chords_are_asked_about_some_at_a_time_and_those_with_odd_ids_stay(own: Any) -> None:
-    ids = [f"chord {n:03}" for n in range(unfired.MOST + 2)]
-    Chord.objects.bulk_create(Chord(id=id, size=2) for id in [*ids, "مجموعة", 'a "b"'])
-    happened(days=400)
-    with own.cursor() as cursor:
-        assert unfired.drop(cursor, 86400.0) == (unfired.MOST, ids[unfired.MOST - 1])
-        assert unfired.drop(cursor, 86400.0, ids[unfired.MOST - 1]) == (2, "")
-    assert chords(own) == ['a "b"', "مجموعة"]
 
 
 def test_a_standby_does_not_prune(monkeypatch: pytest.MonkeyPatch) -> None:
