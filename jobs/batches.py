@@ -1,6 +1,7 @@
 """Acts on many jobs, some at a time: the leader goes on with them, whoever asked may have left."""
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
@@ -20,13 +21,16 @@ from jobs.models.audit import Verb
 from jobs.models.batch import BatchState
 from jobs.models.job import ClockTimestamp
 from jobs.refusals import Refusal
-from jobs.store import audit
+from jobs.store import audit, collisions
 
 FOLLOWED: Final = 5_000  # jobs of a batch whose end is followed on its page
 AT_ONCE: Final = 500  # more than these go on in the background
 MOST: Final = 200_000  # numbers of one batch
 _CHUNK: Final = 200
 _MOVED: Final = ["state", "options", "source", "place", "done", "reasons", "remark", "trial_job", "started_at", "ended_at"]  # not `ids`
+_LOCK_S: Final = 1  # seconds that a step waits for a lock of somebody else; other acts wait with it, and whoever stops this one
+_SITS_OUT_S: Final = 3.0
+_sits_out: Final[dict[int, float]] = {}  # batches that met a lock -> when they try again
 UNDOABLE: Final = [Verb.CANCEL.value, Verb.PRIORITY.value, Verb.QUEUE.value]
 _complaint: Final = Complaint(logging.getLogger(__name__), "An act on many jobs")
 _ACTIVE: Final = [BatchState.TRIAL.value, BatchState.RUNNING.value]
@@ -157,15 +161,21 @@ def remark_text(batch: Batch) -> str:
 def go_on() -> bool:
     """One step of each batch that has not ended; whether another step is due at once."""
     active = Batch.objects.using(configuration().database).filter(state__in=_ACTIVE).order_by("id")
-    steps = [_try(pk) for pk in active.values_list("pk", flat=True)]  # each has its turn
+    now = time.monotonic()
+    steps = [_try(pk) for pk in active.values_list("pk", flat=True) if _sits_out.get(pk, now) <= now]  # each has its turn
     return any(steps)
 
 
 def _try(pk: int) -> bool:
+    _sits_out.pop(pk, None)
     try:
         return _step(pk)
-    except (OperationalError, InterfaceError):  # of the connection, or a lock: no fault of this batch
-        raise
+    except (OperationalError, InterfaceError) as error:
+        if not collisions.is_one(error):  # of the connection: no fault of this batch
+            raise
+        _sits_out[pk] = time.monotonic() + _SITS_OUT_S
+        _complaint.say(error)
+        return False
     except Exception as error:  # whatever a verb meets in one batch: the others go on, and this one is tried again
         _complaint.say(error)
         return False
@@ -175,6 +185,8 @@ def _step(pk: int) -> bool:
     """The change and the note how far it is are one transaction: after a crash nothing has its turn twice."""
     alias = configuration().database
     with transaction.atomic(using=alias):
+        with connections[alias].cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_S}s'")
         rows = Batch.objects.using(alias).defer("ids").select_for_update(skip_locked=True)
         batch = rows.filter(pk=pk, state__in=_ACTIVE).first()
         if batch is None:
@@ -244,9 +256,10 @@ def _room(batch: Batch, alias: str) -> int:
 
 
 def _trial(batch: Batch, alias: str) -> bool:
-    """Send the first; when it has completed the others follow, when it has not they stay as they are."""
+    """Send the first; when it has completed the others follow, when it has not they stay as they are. True: another step is due."""
+    looks_on = False
     if batch.trial_job is None:
-        _send_trial(batch, alias)
+        looks_on = _send_trial(batch, alias)
     else:
         status = Job.objects.using(alias).filter(pk=batch.trial_job).values_list("status", flat=True).first()
         if status == Status.COMPLETED:
@@ -255,15 +268,17 @@ def _trial(batch: Batch, alias: str) -> bool:
             batch.state, batch.ended_at = BatchState.STOPPED.value, ClockTimestamp()
             batch.remark = f"trial failed:{batch.trial_job}"
     batch.save(using=alias, update_fields=_MOVED)
-    return batch.state == BatchState.RUNNING
+    return looks_on or batch.state == BatchState.RUNNING
 
 
-def _send_trial(batch: Batch, alias: str) -> None:
-    """The first that can be sent is the trial."""
-    while batch.place < batch.total:
-        number = batch.ids[batch.place]
+def _send_trial(batch: Batch, alias: str) -> bool:
+    """The first that can be sent is the trial. A step tries some of them; True: there are others to try."""
+    for number in _part(batch, _CHUNK, alias):
         if _turn(batch, [number]).done:
             entry = DeadLetterQueue.objects.using(alias).filter(pk=number) if batch.entries else None
             batch.trial_job = entry.values_list("job_id", flat=True).get() if entry is not None else number
-            return
+            return False
+    if batch.place < batch.total:
+        return True
     batch.state, batch.ended_at = BatchState.DONE.value, ClockTimestamp()
+    return False

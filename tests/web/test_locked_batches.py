@@ -1,0 +1,72 @@
+"""An act on many jobs holds up no other, nor its own stop: not while it looks for its trial, and not where somebody keeps a job locked."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection
+
+from jobs import batches
+from jobs.domain.actors import Actor, Source
+from jobs.models import Batch, Job
+from jobs.models.audit import Verb
+from jobs.models.batch import BatchState
+from jobs.store import engine
+from tests.rows import job_in
+from tests.waiting import until
+
+SARA = Actor(name="sara", source=Source.CODE)
+
+
+@contextmanager
+def locked(job: int) -> Iterator[None]:
+    """The row of this job, by another session."""
+    other = engine.connect("holds a row")
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN; SELECT FROM jobs_job WHERE id = %s FOR UPDATE", [job])
+            yield
+    finally:
+        other.close()
+
+
+def state(batch: Batch) -> tuple[str, int]:
+    return Batch.objects.values_list("state", "place").get(pk=batch.pk)
+
+
+@pytest.mark.django_db
+def test_a_trial_is_looked_for_some_jobs_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "_CHUNK", 2)
+    jobs = [job_in(status).id for status in ["completed"] * 5 + ["cancelled"] * 2]
+    batch = batches.start(Verb.REPROCESS, jobs, SARA, trial=True)
+    for place in (2, 4):
+        assert batches.go_on(), "another step is due at once"
+        assert state(batch) == (BatchState.TRIAL, place)
+    assert not batches.go_on()
+    assert state(batch) == (BatchState.TRIAL, 6)
+    assert Batch.objects.get().trial_job == jobs[5]
+    nothing = batches.start(Verb.REPROCESS, jobs[:4], SARA, trial=True)
+    assert [batches.go_on(), batches.go_on()] == [True, False]
+    assert state(nothing) == (BatchState.DONE, 4)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_act_that_meets_a_lock_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b, c = [job_in("pending", priority=5).id for _ in range(3)]
+    first, second = batches.start(Verb.PRIORITY, [a, b], SARA, priority=1), batches.start(Verb.CANCEL, [c], SARA)
+    tried, step = [], batches._step
+    monkeypatch.setattr(batches, "_step", lambda pk: tried.append(pk) or step(pk))
+    with locked(a):
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '20s'")
+        batches.go_on()
+        batches.go_on()
+        assert (state(first), state(second)) == ((BatchState.RUNNING, 0), (BatchState.DONE, 1))
+        assert tried == [first.pk, second.pk], "it does not wait for the same lock again at once"
+        assert Job.objects.filter(priority=1).count() == 0, "all of a step or nothing"
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW lock_timeout")
+            assert cursor.fetchone() == ("20s",)
+            cursor.execute("RESET lock_timeout")
+    until(lambda: not batches.go_on() and state(first) == (BatchState.DONE, 2), timeout=30, what="the act goes on")
+    assert Job.objects.filter(priority=1).count() == 2
