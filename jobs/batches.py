@@ -221,7 +221,7 @@ def _record_stop(pk: int, by: Actor, alias: str, note: str = "") -> None:
 
 
 def _turn(batch: Batch, ids: Sequence[int]) -> Report:
-    actor = Actor(name=batch.actor, source=Source(batch.source))
+    actor = Actor(name=batch.actor, source=Source(batch.source), batch=batch.pk)
     untouched = undoing.untouched(batch, ids, configuration().database)
     report = apply(batch.what, untouched, actor, entries=batch.entries, **batch.options)
     batch.place += len(ids)

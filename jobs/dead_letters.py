@@ -40,6 +40,7 @@ def _change(what: Verb, entry_ids: Sequence[int], by: str | Actor, remark: str =
         audit.write(
             cursor,
             [(who, actor.source.value, what.value, job, shown.get(job, ""), before, after, remark) for job in jobs.values()],
+            actor.batch,
         )
     return Report(done=sorted(jobs), refused=_left(wanted, set(jobs), Refusal.NOT_OPEN))
 

@@ -41,15 +41,11 @@ def changed_back(batch: Batch, alias: str) -> dict[tuple[Verb, tuple[tuple[str, 
 
 
 def _its_own(batch: Batch, ids: Sequence[int], alias: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Of these jobs those that nobody did anything to since the ended batch, each with what its record says was before."""
+    """Of these jobs those that nobody did anything to since the batch, each with what its record says was before."""
     newest: Any = Audit.objects.using(alias).order_by("job", "-id").distinct("job")
-    who = (batch.actor, batch.source, batch.verb)
-    if batch.ended_at is None:
-        return
     for first in range(0, len(ids), _PIECE):
-        records = newest.filter(job__in=ids[first : first + _PIECE]).values_list("job", "before", "at", "actor", "source", "verb")
-        for job, before, at, *by in records:
-            if tuple(by) == who and batch.created_at <= at <= batch.ended_at:
+        for job, before, by in newest.filter(job__in=ids[first : first + _PIECE]).values_list("job", "before", "batch"):
+            if by == batch.pk:
                 yield job, before
 
 

@@ -73,7 +73,7 @@ def record(
                 clean(note, NOTE),
             )
         )
-    write(cursor, rows)
+    write(cursor, rows, actor.batch)
 
 
 def _part(one: Seen, other: Seen | None, mask: Callable[[str, Any], Any]) -> dict[str, Any]:
@@ -136,7 +136,8 @@ def steered(
     write(cursor, [(*who, None, clean(worker, 300), json.dumps(before), json.dumps(after), clean(note, NOTE))])
 
 
-def write(cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows of (actor, source, verb, job, name, before, after, note); the last but one two are JSON texts."""
+def write(cursor: Any, rows: Sequence[tuple[Any, ...]], batch: int | None = None) -> None:
+    """Insert rows of (actor, source, verb, job, name, before, after, note), of which before and after are JSON; done by this batch."""
     if rows:
-        execute_many(cursor, "INSERT INTO jobs_audit (actor, source, verb, job, name, before, after, note) VALUES %s", rows)
+        sql = "INSERT INTO jobs_audit (actor, source, verb, job, name, before, after, note, batch) VALUES %s"
+        execute_many(cursor, sql, [(*row, batch) for row in rows])

@@ -74,7 +74,7 @@ def test_what_is_decided_while_a_large_act_is_taken_back_stays(monkeypatch: pyte
 
 @pytest.mark.parametrize("by", ["the same person, after it", "somebody else, while it ran"])
 def test_a_job_that_another_act_changed_stays_as_that_left_it(by: str) -> None:
-    """Its newest record is of the same verb: only who did it, and when, tell the two apart."""
+    """Its newest record is of the same verb."""
     job = job_in("pending", priority=1).id
     first = done(Verb.PRIORITY, [job, job_in("pending", priority=1).id], priority=5)
     if by.startswith("the same"):
@@ -84,6 +84,26 @@ def test_a_job_that_another_act_changed_stays_as_that_left_it(by: str) -> None:
         Batch.objects.filter(pk=first.pk).update(ended_at=ClockTimestamp())
     batches.undo(first.pk, SARA)
     assert values("priority") == [9, 1]
+
+
+def test_what_the_same_person_does_by_hand_meanwhile_stays() -> None:
+    """Nothing but the number of the act tells such a record from its own."""
+    jobs = [job_in("pending", priority=5).id for _ in range(3)]
+    act = batches.start(Verb.PRIORITY, jobs, SARA, pace=1, priority=2)
+    batches.go_on()
+    control.change_priority(jobs[:1], 9, SARA)  # it has had its turn
+    control.change_priority(jobs[2:], 9, SARA)  # it never will
+    assert batches.stop(act.pk, SARA)
+    assert batches.undo(act.pk, SARA) == []
+    assert values("priority") == [9, 5, 9]
+    cancelled = job_in("pending").id
+    act = batches.start(Verb.CANCEL, [cancelled, job_in("pending").id], SARA, pace=1)
+    batches.go_on()
+    control.reprocess([cancelled], SARA)
+    control.cancel([cancelled], SARA)
+    assert batches.stop(act.pk, SARA)
+    assert batches.undo(act.pk, SARA) == []
+    assert values("status") == ["pending"] * 3 + ["cancelled", "pending"]
 
 
 def test_priorities_and_queues_come_back_each_to_its_own() -> None:

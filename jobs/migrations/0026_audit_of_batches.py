@@ -1,0 +1,14 @@
+"""Records of the audit name the act on many jobs that did it; PostgreSQL rewrites no row for that."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("jobs", "0025_creation_times_hold")]
+    operations = [
+        migrations.AddField(
+            model_name="audit",
+            name="batch",
+            field=models.BigIntegerField(null=True, verbose_name="batch"),
+        ),
+    ]
