@@ -55,6 +55,7 @@ def draft(verb: Verb, ids: Sequence[int], by: Actor) -> Batch:
     )  # fmt: skip
 
 
+@collisions.made_again
 def confirm(pk: int, by: Actor, **options: Any) -> bool:
     """Begin what was previewed: at once when it is small, else in the background. False: it is not a preview of this person (any more)."""
     alias = configuration().database
@@ -83,6 +84,7 @@ def stop(pk: int, by: Actor) -> bool:
     return True
 
 
+@collisions.made_again
 def undo(pk: int, by: Actor) -> list[Batch]:
     """Take back what the ended batch changed, where nobody did anything to the job since: one new act for each value that comes back.
 

@@ -20,7 +20,7 @@ from jobs.models import DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.job import HEAVY, ClockTimestamp
 from jobs.refusals import Refusal, of_status
-from jobs.store import audit, interventions, removal
+from jobs.store import audit, collisions, interventions, removal
 from jobs.store.transitions import Failure, clean
 
 _ENDED = [status.value for status in statuses.ENDED]
@@ -89,6 +89,7 @@ def _why_not(what: Verb, status: str) -> Refusal:
     return _BESIDE[what][1] if what in _BESIDE and status in FROM[what] else of_status(status)
 
 
+@collisions.made_again
 def _apply(
     what: Verb,
     ids: Sequence[int],
@@ -118,11 +119,11 @@ def _is(job: Job) -> Refusal:
 
 def cancel(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> Report:
     """Cancel jobs that wait, and ask for those that run to be stopped. The audit keeps the `reason`, and the job's page says it."""
-    name, asked = actor_of(by).name, []
+    name, asked = actor_of(by).name, list[int]()
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
         done = interventions.cancel(cursor, some, name)
-        asked.extend(interventions.ask_cancel(cursor, some, name))
+        asked[:] = interventions.ask_cancel(cursor, some, name)  # all of it may be made again
         return done + asked
 
     return replace(_apply(Verb.CANCEL, ids, by, verb, _is, reason), asked=sorted(asked))
@@ -147,7 +148,9 @@ def reprocess(
             interventions.set_arguments(cursor, done, arguments)
         if priority is not None:
             interventions.change_priority(cursor, done, priority)
-        DeadLetterQueue.objects.filter(job_id__in=done, resolution="open").update(
+        entries = DeadLetterQueue.objects.using(configuration().database).filter(job_id__in=done, resolution="open")
+        in_order = entries.select_for_update().order_by("id").values_list("id", flat=True)  # as everybody locks them
+        entries.filter(id__in=list(in_order)).update(
             resolution="reprocessed", resolved_by=name, resolved_at=ClockTimestamp(), notify_after=None
         )
         return done

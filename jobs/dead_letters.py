@@ -15,7 +15,7 @@ from jobs.models import DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.job import ClockTimestamp
 from jobs.refusals import Refusal
-from jobs.store import audit
+from jobs.store import audit, collisions
 from jobs.store.transitions import clean
 
 
@@ -23,6 +23,7 @@ def _left(wanted: Sequence[int], done: set[int], reason: Refusal) -> dict[int, R
     return {id: reason for id in wanted if id not in done}
 
 
+@collisions.made_again
 def _change(what: Verb, entry_ids: Sequence[int], by: str | Actor, remark: str = "", *, was: str = "open", **changes: Any) -> Report:
     """Change those of the entries that are open, or `was` what else, and record it, in one transaction."""
     wanted = [int(id) for id in entry_ids]
@@ -45,6 +46,7 @@ def _change(what: Verb, entry_ids: Sequence[int], by: str | Actor, remark: str =
     return Report(done=sorted(jobs), refused=_left(wanted, set(jobs), Refusal.NOT_OPEN))
 
 
+@collisions.made_again
 def reprocess(
     entry_ids: Sequence[int],
     by: str | Actor,
@@ -58,7 +60,7 @@ def reprocess(
     alias = configuration().database
     with transaction.atomic(using=alias):
         # Jobs before entries, as every verb does; what another person is closing is not open any more after this.
-        list(Job.objects.using(alias).select_for_update().filter(dead_letters__in=wanted).order_by("id").values_list("id"))
+        list(Job.objects.using(alias).select_for_update(of=("self",)).filter(dead_letters__in=wanted).order_by("id").values_list("id"))
         rows = DeadLetterQueue.objects.using(alias).select_for_update().filter(id__in=wanted, resolution="open").order_by("id")
         entries = dict(rows.values_list("job_id", "id"))
         report = control.reprocess(list(entries), by, arguments=arguments, priority=priority, reason=reason)

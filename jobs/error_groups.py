@@ -15,7 +15,7 @@ from jobs.domain.moments import aware
 from jobs.models import DeadLetterQueue, ErrorGroup
 from jobs.models.audit import Verb
 from jobs.models.job import ClockTimestamp
-from jobs.store import audit, clock
+from jobs.store import audit, clock, collisions
 
 LONGEST: Final = 30  # days of a snooze: an error that nobody hears of any more is forgotten
 NAME_LIMIT: Final = 200
@@ -70,6 +70,7 @@ def _text(moment: datetime | None) -> str | None:
     return aware(moment).isoformat(timespec="seconds") if moment else None
 
 
+@collisions.made_again
 def _arrange(
     verb: Verb, groups: Sequence[str], by: str | Actor, change: Callable[[ErrorGroup], tuple[dict[str, Any], dict[str, Any]]]
 ) -> list[str]:

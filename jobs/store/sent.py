@@ -111,7 +111,7 @@ def _see_to(cursor: Any, rows: Sequence[tuple[int, bool, bool]]) -> None:
     if again:
         cursor.execute(
             """UPDATE jobs_deadletterqueue SET resolution = 'reprocessed', resolved_at = clock_timestamp(), notify_after = NULL
-                WHERE job_id = ANY(%s) AND resolution = 'open'""",
+                WHERE id IN (SELECT id FROM jobs_deadletterqueue WHERE job_id = ANY(%s) AND resolution = 'open' ORDER BY id FOR UPDATE)""",
             [again],
         )
     revoked = [id for id, _, was_revoked in rows if was_revoked]
