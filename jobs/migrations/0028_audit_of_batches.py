@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0025_creation_times_hold")]
+    dependencies = [("jobs", "0027_unseen_revocations")]
     operations = [
         migrations.AddField(
             model_name="audit",

@@ -5,7 +5,7 @@ from django.db.models import Q
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0025_creation_times_hold")]
+    dependencies = [("jobs", "0026_reopened")]
     operations = [
         migrations.AddField(
             model_name="storedresult",
