@@ -15,7 +15,7 @@ class JobsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from jobs import checks  # noqa: F401 - they register themselves
+        from jobs import checks, database_checks  # noqa: F401 - they register themselves
         from jobs.domain import moments
         from jobs.store import clock
 

@@ -18,7 +18,7 @@ from django.core.management import call_command
 from django.db import ProgrammingError, connection
 from django.utils import translation
 
-from jobs import checks, enqueue, enqueue_many
+from jobs import database_checks, enqueue, enqueue_many
 from jobs.models import Job
 from jobs.store import engine, numbering, stats
 from jobs.store.transitions import ESCAPED, Run
@@ -48,7 +48,7 @@ def test_the_engine_reads_what_is_committed_and_the_check_tells_the_others(set_f
     with closing(engine.connect("jobs-test")) as session, session.cursor() as cursor:
         cursor.execute("SHOW transaction_isolation")
         assert cursor.fetchone() == ("read committed",)
-    (said,) = checks.check_server(["default"])
+    (said,) = database_checks.check_server(["default"])
     assert (said.id, "repeatable read" in str(said.msg), bool(said.hint)) == ("jobs.W005", True, True)
 
 
@@ -117,9 +117,9 @@ def test_the_engine_s_statements_are_in_no_trace(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_check_says_nothing_of_a_usual_database() -> None:
-    assert checks.check_server(["default"]) == []
+    assert database_checks.check_server(["default"]) == []
     job_in("failed")
-    assert checks.check_numbers(["default"]) == []
+    assert database_checks.check_numbers(["default"]) == []
 
 
 def test_sequences_that_lag_behind_their_rows_are_told() -> None:
@@ -127,7 +127,7 @@ def test_sequences_that_lag_behind_their_rows_are_told() -> None:
     job_in("failed")
     with connection.cursor() as cursor:
         cursor.execute("ALTER SEQUENCE jobs_job_id_seq RESTART; ALTER SEQUENCE jobs_deadletterqueue_id_seq RESTART")
-    found = checks.check_numbers(["default"])
+    found = database_checks.check_numbers(["default"])
     assert {message.id for message in found} == {"jobs.W012"}
     assert sorted(re.findall(r"[a-z.]*jobs_\w+_seq", "".join(str(message.msg) for message in found))) == [
         "public.jobs_deadletterqueue_id_seq", "public.jobs_job_id_seq",
@@ -136,7 +136,7 @@ def test_sequences_that_lag_behind_their_rows_are_told() -> None:
     call_command("sqlsequencereset", "jobs", stdout=said, no_color=True)
     with connection.cursor() as cursor:
         cursor.execute(said.getvalue())
-    assert checks.check_numbers(["default"]) == []
+    assert database_checks.check_numbers(["default"]) == []
     job_in("failed")
 
 
@@ -145,13 +145,13 @@ def test_an_account_without_the_right_on_the_sequence_is_told() -> None:
         cursor.execute("CREATE ROLE jobs_app; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO jobs_app")
         try:
             cursor.execute("SET ROLE jobs_app")
-            (said,) = checks.check_numbers(["default"])
+            (said,) = database_checks.check_numbers(["default"])
             assert (said.id, "jobs_job_id_seq" in str(said.hint)) == ("jobs.W011", True)
             with pytest.raises(ProgrammingError, match="permission denied for sequence"):
                 enqueue_many("jobs.tasks.sleep", [((0,), {})] * 2)
             enqueue("jobs.tasks.sleep", args=[0])
             cursor.execute("RESET ROLE; GRANT USAGE ON SEQUENCE jobs_job_id_seq TO jobs_app; SET ROLE jobs_app")
-            assert checks.check_numbers(["default"]) == []
+            assert database_checks.check_numbers(["default"]) == []
             enqueue_many("jobs.tasks.sleep", [((0,), {})] * 2)
         finally:
             cursor.execute("RESET ROLE; DROP OWNED BY jobs_app; DROP ROLE jobs_app")

@@ -1,0 +1,100 @@
+"""System checks that ask the database itself, as `migrate` and `check --database` do."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.apps import apps
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.db.models import AutoField
+from django.utils.translation import gettext as _
+
+from jobs.conf import configuration
+from jobs.models import Job
+from jobs.store import numbering, pooler
+
+
+@register(Tags.database)
+def check_pooler(databases: Sequence[str] | None = None, **__: Any) -> list[CheckMessage]:
+    """Locks, LISTEN and prepared statements need a session of PostgreSQL's own: a pooler gives each transaction another one."""
+    try:
+        alias, direct = configuration().database, configuration().database_direct_url
+    except ImproperlyConfigured:
+        return []  # check_configuration tells
+    if direct or alias not in (databases or ()) or connections[alias].vendor != "postgresql":
+        return []
+    with connections[alias].cursor() as cursor:
+        if not pooler.is_between(connections[alias].connection, cursor):
+            return []
+    return [
+        Error(
+            _("A pooler (PgBouncer) answers at the address of the database “%(alias)s”, and no address past it is set.") % {"alias": alias},
+            hint=pooler.remedy(),
+            id=pooler.CHECK,
+        )
+    ]
+
+
+@register(Tags.database)
+def check_server(databases: Sequence[str] | None = None, **__: Any) -> list[CheckMessage]:
+    """Errors, names and progress are texts of any language, and verbs wait for who changes the same row."""
+    try:
+        alias = configuration().database
+    except ImproperlyConfigured:
+        return []  # check_configuration tells
+    if alias not in (databases or ()) or connections[alias].vendor != "postgresql":
+        return []
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT current_setting('server_encoding'), current_setting('default_transaction_isolation')")
+        return list(_server(alias, *cursor.fetchone()))
+
+
+def _server(alias: str, encoding: str, isolation: str) -> Iterator[CheckMessage]:
+    if encoding != "UTF8":  # another cannot hold the texts, or does not know their letters
+        yield Error(
+            _("The encoding of the database “%(alias)s” is %(encoding)s, which cannot hold the texts of every language.")
+            % {"alias": alias, "encoding": encoding},
+            hint=_("Make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and move the tables there (pg_dump, pg_restore)."),
+            id="jobs.E009",
+        )
+    if isolation != "read committed":  # the engine sets it for its own sessions
+        yield Warning(
+            _("Transactions of the database “%(alias)s” are %(isolation)s: what a person does to a job that changes just then fails.")
+            % {"alias": alias, "isolation": isolation},
+            hint=_(
+                "Set OPTIONS[“isolation_level”] to READ COMMITTED, or ALTER ROLE … SET default_transaction_isolation = 'read committed'."
+            ),
+            id="jobs.W005",
+        )
+
+
+@register(Tags.database)
+def check_numbers(databases: Sequence[str] | None = None, **__: Any) -> list[CheckMessage]:
+    """Sequences give numbers that no row has yet, to whoever may insert."""
+    try:
+        alias = configuration().database
+    except ImproperlyConfigured:
+        return []  # check_configuration tells
+    if alias not in (databases or ()) or connections[alias].vendor != "postgresql":
+        return []
+    with connections[alias].cursor() as cursor:
+        return list(_numbers(cursor))
+
+
+def _numbers(cursor: Any) -> Iterator[CheckMessage]:
+    tables = [model._meta.db_table for model in apps.get_app_config("jobs").get_models() if isinstance(model._meta.pk, AutoField)]
+    for table, sequence in numbering.sequences(cursor, tables).items():
+        if table == Job._meta.db_table and not numbering.may_take(cursor, sequence):
+            yield Warning(
+                _("The account may not take numbers from %(sequence)s: enqueue_many() and enqueue --count fail.") % {"sequence": sequence},
+                hint=_("Have the owner of the tables say GRANT USAGE ON SEQUENCE %(sequence)s TO the account.") % {"sequence": sequence},
+                id="jobs.W011",
+            )
+        if (highest := numbering.is_above(cursor, table, sequence)) is not None:  # restored without it, or replicated logically
+            yield Warning(
+                _("The sequence %(sequence)s has not come to %(number)s, which a row of %(table)s has: inserts will meet taken numbers.")
+                % {"sequence": sequence, "number": highest, "table": table},
+                hint=_("Run python manage.py sqlsequencereset jobs | python manage.py dbshell."),
+                id="jobs.W012",
+            )
