@@ -69,6 +69,8 @@ def test_a_chord_whose_header_was_never_sent_whole_goes_when_its_parts_have_ende
     control.cancel([job.id for job in rest], by="sara")
     assert chords(own) == [sent], "its end is still to be told"
     Aftermath.objects.all().delete()
+    assert chords(own) == [sent], "it may be run again"
+    Job.objects.all().delete()
     happened(days=0.9)
     assert chords(own) == [sent], "something has happened"
     happened(days=1.1)
@@ -97,6 +99,13 @@ def test_a_chord_whose_header_waits_for_months_stays(own: Any, header: str) -> N
     assert chords(own) == []
 
 
+def fails(cursor: Any, job: Job) -> None:
+    run = Run(id=job.id, runs=1)
+    assert transitions.claim(cursor, run, task_id=job.task_id, worker=1, queue=job.queue, priority=job.priority)
+    assert transitions.bury(cursor, run, Failure(error_class="ValueError", message="no"), task=job.task)
+    Aftermath.objects.all().delete()  # its end was told
+
+
 HEADERS = {"a task": lambda: si("same", 1), "a chain, whose last link never ran": lambda: chain(si("same", 1), si("same", 2))}
 
 
@@ -107,9 +116,7 @@ def test_a_chord_that_failed_stays_while_its_header_can_be_run_again(own: Any, h
     first, second = Job.objects.order_by("run_at")
     group = Chord.objects.get().id
     with own.cursor() as cursor:
-        run = Run(id=first.id, runs=1)
-        assert transitions.claim(cursor, run, task_id=first.task_id, worker=1, queue=first.queue, priority=first.priority)
-        assert transitions.bury(cursor, run, Failure(error_class="ValueError", message="no"), task=first.task)
+        fails(cursor, first)
         failed = Part(chord=group, task_id=sent.parent.results[0].id, place=0, state="FAILURE", result='"no"', failed=True)
         assert canvas.count(cursor, [failed, Part(chord=group, task_id=second.task_id, place=1, state="SUCCESS", result="3", failed=False)])
         Job.objects.filter(id=second.id).delete()
@@ -124,6 +131,20 @@ def test_a_chord_that_failed_stays_while_its_header_can_be_run_again(own: Any, h
         happened(days=400)
         assert chords(own) == []
         assert not ChordPart.objects.exists()
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_chord_stays_while_what_is_before_a_group_of_its_header_can_be_run_again(own: Any) -> None:
+    """That has failed, and nothing of the group is counted."""
+    chord([chain(si("same", 1), group(s("add_one"), s("same"))), si("same", 5)])(s("total"))
+    first, second = Job.objects.order_by("run_at")
+    with own.cursor() as cursor:
+        fails(cursor, first)
+    second.delete()
+    happened(days=400)
+    assert chords(own) == [Chord.objects.get().id]
+    Job.objects.all().delete()
+    assert chords(own) == []
 
 
 @pytest.mark.usefixtures("registered")
