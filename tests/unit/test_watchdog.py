@@ -85,7 +85,8 @@ def test_a_hook_that_holds_the_process_past_its_deadline_ends_it() -> None:
         said.append(reason)
         raise _Ended
 
-    watchdog = Watchdog(SimpleNamespace(held={}, ending=ending, registration=SimpleNamespace(hang_up=lambda: None)))
+    engine = SimpleNamespace(held={}, ending=ending, registration=SimpleNamespace(hang_up=lambda: None), hang_up=lambda: None)
+    watchdog = Watchdog(engine)
     watchdog.sleep, watchdog._end = lambda _: None, end  # type: ignore[method-assign]
     with outcome.body.running(-OVERDUE_S), pytest.raises(_Ended):
         watchdog._run()
