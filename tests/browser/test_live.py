@@ -145,6 +145,13 @@ def test_an_open_table_of_a_jobs_life_stays_open_and_goes_on(context: BrowserCon
     expect(length).to_be_visible()
 
 
+def leave(page: Page) -> None:
+    """What the browser has said of the requests that failed was wanted; none is under way any more that it could say more of."""
+    page.goto("about:blank")
+    assert TROUBLES
+    TROUBLES.clear()
+
+
 def test_what_is_not_renewed_is_not_called_live(context: BrowserContext) -> None:
     page = login(context)
     page.clock.install()
@@ -171,8 +178,7 @@ def test_what_is_not_renewed_is_not_called_live(context: BrowserContext) -> None
     page.route("/", lambda route: route.abort())
     until(lambda: page.clock.run_for(3_000) or note.is_visible(), timeout=60, what="nothing came twice")
     expect(note).to_contain_text("الخادم لا يجيب")
-    assert TROUBLES
-    TROUBLES.clear()
+    leave(page)
 
 
 def test_the_page_of_a_job_that_was_deleted_says_so_and_asks_no_more(context: BrowserContext) -> None:
@@ -187,8 +193,7 @@ def test_the_page_of_a_job_that_was_deleted_says_so_and_asks_no_more(context: Br
     asked = answered(page)
     page.clock.run_for(20_000)
     assert asked == []
-    assert TROUBLES
-    TROUBLES.clear()
+    leave(page)
 
 
 def answered(page: Page) -> list[tuple[str, str, int]]:
