@@ -71,7 +71,14 @@ def test_a_bad_address_ends_worker_and_web_server(own_environ: dict[str, str], v
         assert "hidden" not in output
 
 
-@pytest.mark.parametrize("words", [words for words in COMMANDS if words[0] != "services"], ids=lambda words: words[0])
+IN_SHORT = ("enqueue", "jobs", "migrate")  # whose ways to a server differ
+
+
+@pytest.mark.parametrize(
+    "words",
+    [pytest.param(words, marks=() if words[0] in IN_SHORT else pytest.mark.slow) for words in COMMANDS if words[0] != "services"],
+    ids=lambda words: words[0],
+)
 def test_servers_that_do_not_answer_are_one_line_with_the_remedies(own_environ: dict[str, str], words: list[str]) -> None:
     nowhere = {"DATABASE_URL": "postgres://u:hidden@127.0.0.1:1/d", "REDIS_URL": "redis://127.0.0.1:1/0"}
     ended = manage(own_environ | nowhere, *words)

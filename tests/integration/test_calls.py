@@ -194,7 +194,7 @@ def test_bases_of_ones_own_run_behind_the_claim(tmp_path: Path) -> None:
         until(lambda: users("returned") == ["returned FAILURE", "returned SUCCESS"], timeout=GET)
 
 
-@pytest.mark.parametrize("pool", ["gevent", "prefork"])
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
 def test_time_limits_end_the_body(tmp_path: Path, pool: str) -> None:
     with running_worker(tmp_path / "log", pool=pool, slots=2):
         soft, hard = task("slow_soft").delay(), task("slow_hard").delay()

@@ -21,7 +21,7 @@ def _tasks() -> None:
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
 
 
-@pytest.mark.parametrize("how", ["SIGQUIT", "Ctrl-C twice"])
+@pytest.mark.parametrize("how", ["SIGQUIT", pytest.param("Ctrl-C twice", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("pool", ["gevent", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("prefork", "threads", "solo"))])
 def test_what_runs_is_given_back_at_once(tmp_path: Path, pool: str, how: str) -> None:
     log = tmp_path / "log"

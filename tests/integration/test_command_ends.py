@@ -52,7 +52,11 @@ def test_a_look_that_nobody_reads(command: list[str], output: str, code: int, sa
     assert (ended.returncode, ended.stderr.splitlines()) == (code, said)
 
 
-@pytest.mark.parametrize("words", [ENQUEUE, ["test_priority_concurrency", "one", "--sleep=0"]], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "words",
+    [ENQUEUE, pytest.param(["test_priority_concurrency", "one", "--sleep=0"], marks=pytest.mark.slow)],
+    ids=lambda words: words[0],
+)
 @pytest.mark.parametrize(("output", "reason"), [("pipe", "Broken pipe"), ("full", "No space left on device"), ("closed", ""), ("both", "")])
 def test_a_job_that_was_accepted_is_no_failure(command: list[str], words: list[str], output: str, reason: str) -> None:
     ended = unread([*command, *words], output)
@@ -106,7 +110,9 @@ def test_ctrl_c_ends_the_wait_in_one_line(waits: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [ENQUEUE, ["jobs"], ["test_priority_concurrency"], ["test_dead_letter_queue"]], ids=lambda words: words[0]
+    "words",
+    [ENQUEUE, *(pytest.param([name], marks=pytest.mark.slow) for name in ("jobs", "test_priority_concurrency", "test_dead_letter_queue"))],
+    ids=lambda words: words[0],
 )
 def test_without_postgresql_another_project_s_commands_end_in_one_line(words: list[str]) -> None:
     nowhere = environ(DATABASE_URL="postgres://u:hidden@127.0.0.1:1/d")

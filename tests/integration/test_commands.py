@@ -49,13 +49,13 @@ def test_priorities_and_slots_pass_on_a_good_worker(tmp_path: Path) -> None:
     assert "inversions: 0" in output
 
 
-@pytest.mark.parametrize(("slots", "reason"), [(5, "while 4 others ran"), (3, "ran only 3 of 4")])
+@pytest.mark.parametrize(("slots", "reason"), [(5, "while 4 others ran"), pytest.param(3, "ran only 3 of 4", marks=pytest.mark.slow)])
 def test_another_number_of_slots_fails(tmp_path: Path, slots: int, reason: str) -> None:
     with running_worker(tmp_path / "log", slots=slots), pytest.raises(CommandError, match=reason):
         run("test_priority_concurrency", sleep=1.2)
 
 
-@pytest.mark.parametrize("broken", ["priorities", "one lane"])
+@pytest.mark.parametrize("broken", ["priorities", pytest.param("one lane", marks=pytest.mark.slow)])
 def test_broken_priorities_fail(tmp_path: Path, broken: str) -> None:
     with running_worker(tmp_path / "log", **BROKEN, BREAK=broken), pytest.raises(CommandError, match="inversion"):
         run("test_priority_concurrency", sleep=0.3)
@@ -79,7 +79,9 @@ def test_dead_letters_pass_on_a_good_worker(tmp_path: Path) -> None:
     assert set(DeadLetterQueue.objects.values_list("resolution", flat=True)) == {"reprocessed", "resolved"}
 
 
-@pytest.mark.parametrize(("broken", "reason"), [("delays", "do not grow"), ("burying", "the dead letter queue has -")])
+@pytest.mark.parametrize(
+    ("broken", "reason"), [("delays", "do not grow"), pytest.param("burying", "the dead letter queue has -", marks=pytest.mark.slow)]
+)
 def test_broken_failure_handling_fails(tmp_path: Path, broken: str, reason: str) -> None:
     with running_worker(tmp_path / "log", **BROKEN, **FAST, BREAK=broken), pytest.raises(CommandError, match=reason):
         run("test_dead_letter_queue", timeout=60)

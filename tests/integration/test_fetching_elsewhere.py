@@ -15,7 +15,7 @@ from tests.workers import running_worker
 pytestmark = pytest.mark.django_db(transaction=True)
 POOLS = [
     pytest.param("prefork", [], id="prefork"),
-    pytest.param("threads", [], id="threads"),
+    pytest.param("threads", [], id="threads", marks=pytest.mark.slow),
     pytest.param("threads", ["-I", "tests.taskapp.no_hub"], id="threads without an event loop"),
     pytest.param("solo", [], id="solo", marks=pytest.mark.slow),
 ]

@@ -78,7 +78,7 @@ def test_a_link_begins_where_the_one_before_has_ended(tmp_path: Path) -> None:
     assert "refused" not in text
 
 
-@pytest.mark.parametrize("pool", ["solo", "prefork"])
+@pytest.mark.parametrize("pool", [pytest.param("solo", marks=pytest.mark.slow), "prefork"])
 def test_other_pools_hand_nothing_on(tmp_path: Path, pool: str) -> None:
     with running_worker(tmp_path / "log", pool=pool, slots=2):
         result = slow(4, 0).apply_async()

@@ -11,7 +11,7 @@ from tests.workers import running_worker
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.parametrize("pool", ["gevent", "prefork"])
+@pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
 def test_what_was_loaded_at_the_start_is_left_alone(tmp_path: Path, pool: str) -> None:
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
 

@@ -53,8 +53,8 @@ def without_snapshots(client: Any, folder: Path) -> Iterator[None]:
     ("broken", "says"),
     [
         (full, "command not allowed when used memory > 'maxmemory'."),
-        (alone, "Not enough good replicas"),
-        (without_snapshots, "MISCONF"),
+        pytest.param(alone, "Not enough good replicas", marks=pytest.mark.slow),
+        pytest.param(without_snapshots, "MISCONF", marks=pytest.mark.slow),
     ],
     ids=["full", "without replicas", "without snapshots"],
 )
