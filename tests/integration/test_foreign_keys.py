@@ -11,6 +11,7 @@ from celery import current_app
 from django.conf import settings
 
 from jobs import enqueue
+from jobs.celery_app import lanes
 from jobs.leader import election, publish
 from jobs.leader.dispatch import Leader, time
 from jobs.leader.link import Link
@@ -25,10 +26,11 @@ KEYS = ["jobs:celery\x06\x164", "jobs:celery\x06\x169", "jobs:other\x06\x164"]
 
 
 @pytest.fixture
-def client() -> Any:
+def client() -> Iterator[Any]:
     client = broker.client(settings.CELERY_BROKER_URL)
     client.flushdb()
-    return client
+    yield client
+    client.flushdb()
 
 
 @pytest.fixture
@@ -81,3 +83,9 @@ def test_one_that_comes_between_a_look_and_a_push_is_named_too(client: Any, lead
     until(lambda: leader.link.is_open)
     tick(leader)
     assert [sent[0] for sent in leader.window.lying["other", 4]] == [other]
+
+
+def test_pages_do_not_take_it_for_a_redis_that_is_away(client: Any) -> None:
+    client.set(KEYS[0], "mine")
+    assert lanes.place_of(1, "celery", 5) == 0
+    assert lanes.lengths(["celery"]) == {("celery", priority): 0 for priority in range(10)}

@@ -68,6 +68,7 @@ def popper() -> Iterator[Popper]:
     client.flushdb()
     made = Popper(client, SimpleNamespace(open=False, end=lambda: None))
     yield made
+    client.flushdb()
     made.close()
 
 
