@@ -85,6 +85,7 @@ def test_what_a_receiver_changes_before_a_call_is_published_holds(tmp_path: Path
     assert (job.options["headers"]["argsrepr"], job.options["headers"]["kwargsrepr"]) == ("MASK", "hidden")
 
 
+@pytest.mark.slow
 def test_old_messages_eager_calls_and_commits(tmp_path: Path, settings: Any) -> None:
     app = current_app._get_current_object()
     app.conf.task_protocol = 1
@@ -230,6 +231,7 @@ def test_a_retry_may_give_the_next_run_another_time_limit(tmp_path: Path, pool: 
     assert Job.objects.get(pk=kept.pk).timeout == 77
 
 
+@pytest.mark.slow
 def test_a_rate_limit_spreads_the_runs(tmp_path: Path) -> None:
     with running_worker(tmp_path / "log"):
         sent = [task("rated").delay(n) for n in range(8)]

@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     ("names", "count"),
     [
-        (("cases", "coroutines.Gevent"), 21),
-        pytest.param(("coroutines.Prefork", "coroutines.Threads"), 9, marks=pytest.mark.slow),
+        (("cases", "coroutines.Gevent.test_beside_plain_tasks", "coroutines.Gevent.test_one_that_is_cancelled_has_ended"), 18),
+        pytest.param(("coroutines",), 14, marks=pytest.mark.slow),
     ],
 )
 def test_the_backend_for_django_tasks(names: tuple[str, ...], count: int) -> None:

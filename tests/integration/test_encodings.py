@@ -49,7 +49,7 @@ def test_an_error_in_arabic_is_retried(tmp_path: Path, where: str) -> None:
     assert set(Job.objects.get(id=job.id).attempt_set.values_list("message", flat=True)) == {"فشل"}
 
 
-@pytest.fixture(params=["LATIN1", pytest.param("SQL_ASCII", marks=pytest.mark.slow)])
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow) for name in ("LATIN1", "SQL_ASCII")])
 def elsewhere(request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of a database that was made with that encoding."""
     with connection.cursor() as cursor:

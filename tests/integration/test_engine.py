@@ -116,6 +116,7 @@ def test_a_running_job_is_cancelled(tmp_path: Path) -> None:
         assert ended(job.id, timeout=5)[0].status == "cancelled"
 
 
+@pytest.mark.slow  # tests/integration/test_faults_kills.py asks for the same, and for how long it takes
 def test_jobs_of_a_killed_worker_run_again_elsewhere(tmp_path: Path) -> None:
     with running_worker(tmp_path / "a") as first:
         ids = enqueue_many("t.nap", [((2,), {})] * 4)

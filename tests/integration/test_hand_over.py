@@ -113,6 +113,7 @@ def test_what_is_not_due_or_in_another_queue_is_passed_by(tmp_path: Path) -> Non
     assert Job.objects.filter(HANDED).exists(), "all four, but where a look takes long the next ones wait for the leader"
 
 
+@pytest.mark.slow
 def test_links_for_a_later_time_another_queue_or_their_turn_wait(tmp_path: Path) -> None:
     with running_worker(tmp_path / "log", "-Q", "celery,second"):
         sent = [
@@ -372,6 +373,7 @@ def test_its_message_is_the_one_that_the_leader_would_have_sent(options: Any) ->
         assert _parts(message_of(Heir(Run(id=7, runs=1), new))) == _parts(sent)
 
 
+@pytest.mark.slow
 def test_events_are_those_of_any_other_job(tmp_path: Path) -> None:
     seen: list[dict[str, Any]] = []
     ready, over = threading.Event(), threading.Event()

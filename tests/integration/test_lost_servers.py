@@ -54,6 +54,7 @@ def _messages(client: Any) -> int:
     return sum(client.llen(key) for key in client.scan_iter("jobs:*") if client.type(key) == b"list")
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_job_that_kills_its_workers_is_buried(tmp_path: Path) -> None:
     import tests.taskapp.tasks  # noqa: F401 - registers the task in this process
