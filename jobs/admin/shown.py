@@ -1,4 +1,4 @@
-"""Values as people read them in the admin: code from left to right, names in their own direction."""
+"""Values as people read them in the admin: code from left to right, names and errors in their own direction."""
 
 from typing import Any
 
@@ -19,13 +19,14 @@ def code(text: Any) -> SafeString | str:
     return _code(masking.text(str(text))) if text else "-"
 
 
-def _code(text: str) -> SafeString:
-    return format_html('<pre class="code" dir="ltr" tabindex="0">{}</pre>', text)
+def _code(text: str, direction: str = "ltr") -> SafeString:
+    return format_html('<pre class="code" dir="{}" tabindex="0">{}</pre>', direction, text)
 
 
 def error(text: str) -> SafeString | str:
     """An error's text without secrets, one of our own in the language of now; "-" when there is none."""
-    return code(own_failures.said(text))
+    said = own_failures.said(text)
+    return _code(masking.text(said), "auto") if said else "-"
 
 
 def as_json(value: Any) -> SafeString | str:

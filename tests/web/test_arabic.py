@@ -1,5 +1,7 @@
 """What is one word in English and two in Arabic is said of its own noun: a worker and an act are masculine, a job is feminine."""
 
+import re
+
 import pytest
 from django.db import connection
 from django.test import Client
@@ -85,3 +87,16 @@ def test_sentences_of_django_have_the_words_of_the_page(arabic: Client, client: 
     page = client.post("/accounts/login/", {"username": "sara", "password": "y"}).content.decode()
     assert "أدخل اسم المستخدم وكلمة المرور الصحيحين" in page
     assert "كلمة السر" not in page
+
+
+def test_a_job_that_has_ended_does_nothing_now(arabic: Client) -> None:
+    ended, runs = (text(arabic, f"/jobs/{job_in(status).pk}/") for status in ("completed", "running"))
+    assert ('<h2 id="why">ما آلت إليه</h2>' in ended, "ما تفعله الآن" in ended) == (True, False)
+    assert '<h2 id="why">ما تفعله الآن</h2>' in runs
+
+
+def test_errors_in_the_admin_and_choices_have_the_direction_of_their_words(arabic: Client) -> None:
+    failed = job_in("failed")
+    page = text(arabic, f"/admin/jobs/job/{failed.pk}/change/")
+    assert re.search(r'field-\w*error.*?<pre class="code" dir="auto"', page, re.DOTALL)
+    assert re.search(r'<select class="input" id="task" name="task"[^>]*>', text(arabic, "/jobs/create/"))[0].count("dir=") == 0  # type: ignore[index]
