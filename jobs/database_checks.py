@@ -15,14 +15,20 @@ from jobs.models import Job
 from jobs.store import numbering, pooler
 
 
+def _asked(databases: Sequence[str] | None) -> str | None:
+    """The database of the jobs, where it is among those that are to be asked; None also where other checks have to tell of it."""
+    try:
+        alias = configuration().database
+    except ImproperlyConfigured:
+        return None
+    return alias if alias in (databases or ()) and connections[alias].vendor == "postgresql" else None
+
+
 @register(Tags.database)
 def check_pooler(databases: Sequence[str] | None = None, **__: Any) -> list[CheckMessage]:
     """Locks, LISTEN and prepared statements need a session of PostgreSQL's own: a pooler gives each transaction another one."""
-    try:
-        alias, direct = configuration().database, configuration().database_direct_url
-    except ImproperlyConfigured:
-        return []  # check_configuration tells
-    if direct or alias not in (databases or ()) or connections[alias].vendor != "postgresql":
+    alias = _asked(databases)
+    if alias is None or configuration().database_direct_url:
         return []
     with connections[alias].cursor() as cursor:
         if not pooler.is_between(connections[alias].connection, cursor):
@@ -39,11 +45,8 @@ def check_pooler(databases: Sequence[str] | None = None, **__: Any) -> list[Chec
 @register(Tags.database)
 def check_server(databases: Sequence[str] | None = None, **__: Any) -> list[CheckMessage]:
     """Errors, names and progress are texts of any language, and verbs wait for who changes the same row."""
-    try:
-        alias = configuration().database
-    except ImproperlyConfigured:
-        return []  # check_configuration tells
-    if alias not in (databases or ()) or connections[alias].vendor != "postgresql":
+    alias = _asked(databases)
+    if alias is None:
         return []
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT current_setting('server_encoding'), current_setting('default_transaction_isolation')")
@@ -72,11 +75,8 @@ def _server(alias: str, encoding: str, isolation: str) -> Iterator[CheckMessage]
 @register(Tags.database)
 def check_numbers(databases: Sequence[str] | None = None, **__: Any) -> list[CheckMessage]:
     """Sequences give numbers that no row has yet, to whoever may insert."""
-    try:
-        alias = configuration().database
-    except ImproperlyConfigured:
-        return []  # check_configuration tells
-    if alias not in (databases or ()) or connections[alias].vendor != "postgresql":
+    alias = _asked(databases)
+    if alias is None:
         return []
     with connections[alias].cursor() as cursor:
         return list(_numbers(cursor))
