@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
 
@@ -152,8 +152,9 @@ def _unit(fits: Callable[[float], bool], *, whole: bool) -> float:
 
 
 def _marks(history: History) -> tuple[str, ...]:
-    size = (len(history.steps) - 1) / MARKS
-    return tuple(_clock(history.steps[round(place * size)].start, history) for place in range(MARKS + 1))
+    """The edges of equal parts, from the start of the first step to the end of the last."""
+    part = timedelta(seconds=history.seconds * len(history.steps)) / MARKS
+    return tuple(_clock(history.steps[0].start + place * part, history) for place in range(MARKS + 1))
 
 
 def _clock(moment: datetime, history: History) -> str:

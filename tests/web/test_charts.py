@@ -4,6 +4,7 @@ import doctest
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -85,6 +86,11 @@ def test_the_marks_stay_inside_the_plot(period: Period, steps: int) -> None:
             assert all(0 <= float(y) <= 100 for y in re.findall(r" (-?[\d.]+)", path))
         assert len(chart.labels) == len(chart.grid)
         assert [float(y) for y in chart.grid] == sorted({float(y) for y in chart.grid})
+
+
+def test_the_marks_of_time_are_equally_far_apart() -> None:
+    times = [int(mark[:2]) * 60 + int(mark[3:]) for mark in charts(history.history(Period.HOUR, NOW))[0].marks]
+    assert {(after - before) % 1440 for before, after in pairwise(times)} == {10}
 
 
 def test_nothing_at_all_is_drawn_too() -> None:
