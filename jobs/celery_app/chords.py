@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import psycopg2
@@ -54,7 +55,7 @@ def count(backend: Any, cursor: Any, entries: list[tuple[Any, str, Any]]) -> Non
         part = part_of(backend, request, state, result)
         if part is not None:
             requests[part.chord] = request
-            parts.append(part)
+            parts += [replace(part, task_id=id) for id in unsent.last_ids(request) or [part.task_id]]
     if parts:
         for chord, failed in canvas.count(cursor, parts):
             _fire(backend, cursor, requests[chord], chord, failed)

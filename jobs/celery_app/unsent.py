@@ -30,6 +30,26 @@ def cancel(backend: Any, cursor: Any, links: Any, error: BaseException, reason: 
     replaced.cancel(cursor, [request.id for request in requests if request.id is not None], reason)
 
 
+def last_ids(request: Any) -> list[str]:
+    """Of a group, chord or chain that was a link: the ids of the tasks that its chord counts. No ids for any other request."""
+    kind = getattr(request, "subtask_type", None)
+    return list(_last_ids({"subtask_type": kind, "kwargs": request.kwargs})) if kind and request.task == f"celery.{kind}" else []
+
+
+def _last_ids(link: Any) -> Iterator[str]:
+    """As Celery reckons the size of a chord: all of a group, the last of a chain, the body of a chord."""
+    kind, kwargs = link.get("subtask_type"), link.get("kwargs") or {}
+    if kind == "group":
+        for each in kwargs.get("tasks") or ():
+            yield from _last_ids(each)
+    elif kind == "chain":
+        yield from next((found for each in reversed(kwargs.get("tasks") or ()) if (found := list(_last_ids(each)))), [])
+    elif kind == "chord":
+        yield from _last_ids(kwargs.get("body") or {})
+    elif id := (link.get("options") or {}).get("task_id"):
+        yield id
+
+
 def _requests(links: Any) -> Iterator[Context]:
     for link in links if isinstance(links, list | tuple) else ():
         options, kwargs = link.get("options") or {}, link.get("kwargs") or {}

@@ -117,6 +117,11 @@ def test_errors_reach_links_chains_and_chords_as_their_own_class(tmp_path: Path)
             failed.get(timeout=GET, follow_parents=False)
         assert "OutOfStock" in str(told.value)
         until(lambda: users("new") == ["new ChordError", "new OutOfStock"] or len(users("new")) == 2, timeout=GET)
+        unsent = group(s("add_one") | s("add_one"), chord([s("same", 1)], group(s("total"), s("total"))))  # of the header, never sent
+        for last in (unsent, s("add_one") | unsent, chord([s("same", 2)], unsent)):
+            behind = chord([s("raises") | last, s("same", 1)], s("total")).apply_async()
+            with pytest.raises(ChordError):
+                behind.get(timeout=GET, follow_parents=False)
 
         held = task("replaced_by_failure").delay()
         with pytest.raises(OutOfStock):
