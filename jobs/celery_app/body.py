@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from celery.exceptions import WorkerShutdown, WorkerTerminate
 from greenlet import GreenletExit, getcurrent
 
 from jobs.celery_app import last_resort
 from jobs.domain.errors import JobTimeout
 
+_SIGNALS = 64  # the highest number of one; sys.exit(-1) is a task's own
+_OF_THE_WORKER = (WorkerShutdown, WorkerTerminate)  # what ends all of it; the job is given back
 _AT_ONCE = 0.001  # seconds: none would be no timer
 _turn = threading.Lock()
 _in_main: list["Body"] = []  # the one that runs in the main thread, where a signal reaches it
@@ -112,7 +115,16 @@ class _InGreenlet:
 
 def is_kill(error: BaseException | None) -> bool:
     """Whether Celery ends this greenlet (`revoke(terminate=True)`): whoever told it to do so sees to the job, or the watch does."""
-    return isinstance(error, GreenletExit) and getattr(getcurrent(), "terminated", False)
+    return issubclass(type(error), GreenletExit) and getattr(getcurrent(), "terminated", False)
+
+
+def is_from_outside(error: BaseException) -> bool:
+    """Whether it ends more than a run: the worker, the greenlet that was killed, the process that was told to by a signal."""
+    kind = type(error)  # isinstance() would ask an exception of the task's own for its class
+    if issubclass(kind, _OF_THE_WORKER) or is_kill(error):
+        return True
+    code = getattr(error, "code", None) if issubclass(kind, SystemExit) else None
+    return isinstance(code, int) and -256 < code <= -256 + _SIGNALS  # billiard's
 
 
 def _throw(thread: int, error: type[BaseException] | None) -> None:

@@ -5,15 +5,14 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from celery.exceptions import Ignore, Reject, Retry, WorkerShutdown, WorkerTerminate
+from celery.exceptions import Ignore, Reject, Retry
 
 from jobs import registry
-from jobs.celery_app import retries, settle
-from jobs.celery_app.body import is_kill
+from jobs.celery_app import failures, retries, settle
+from jobs.celery_app.body import is_from_outside
 from jobs.domain.errors import JobCancelled, JobInterrupted, PermanentError, TaskEnded, TaskExit
 
-_SIGNALS = 64  # the highest number of one; sys.exit(-1) is a task's own
-_OF_THE_WORKER = (WorkerShutdown, WorkerTerminate)  # what ends all of it; the job is given back
+_OURS = (Ignore, Reject, JobCancelled, JobInterrupted)
 
 
 def settled(task: Any, outcome: Any, call: Callable[[], Any]) -> Any:
@@ -41,11 +40,12 @@ def settled(task: Any, outcome: Any, call: Callable[[], Any]) -> Any:
         _failed(task, outcome, error)
         raise
     except BaseException as error:  # the end of the task, not of its worker
-        if _is_from_outside(error):
+        if is_from_outside(error):
             raise
-        ended = (TaskExit if isinstance(error, SystemExit) else TaskEnded)(f"{type(error).__name__}: {error}")
+        cause = failures.readable(error)
+        ended = (TaskExit if issubclass(type(error), SystemExit) else TaskEnded)(f"{type(cause).__name__}: {failures.message(cause)}")
         _failed(task, outcome, ended)
-        raise ended from error
+        raise ended from cause
 
 
 def _called(task: Any, outcome: Any, call: Callable[[], Any]) -> Any:
@@ -56,12 +56,13 @@ def _called(task: Any, outcome: Any, call: Callable[[], Any]) -> Any:
             when = {"eta": asked.when} if isinstance(asked.when, datetime) else {"countdown": asked.when}
             task.retry(exc=asked.exc, **when)  # raises
         raise
-
-
-def _is_from_outside(error: BaseException) -> bool:
-    """Whether it ends more than this run: the worker, the greenlet that was killed, the process that was told to by a signal."""
-    by_signal = isinstance(error, SystemExit) and isinstance(error.code, int) and -256 < error.code <= -256 + _SIGNALS  # billiard's
-    return by_signal or isinstance(error, _OF_THE_WORKER) or is_kill(error)
+    except _OURS:
+        raise
+    except Exception as raised:
+        error = failures.readable(raised)
+        if error is raised:
+            raise
+    raise error  # here, so that it does not come from the other
 
 
 def _failed(task: Any, outcome: Any, error: Exception) -> None:
@@ -72,7 +73,7 @@ def _failed(task: Any, outcome: Any, error: Exception) -> None:
         raise Retry(exc=error) from error
     final = (PermanentError, *task.throws, *(getattr(task, "dont_autoretry_for", None) or ()))
     pause = retries.pause(task.request)
-    if outcome.ended_by is not None or isinstance(error, final) or pause is None:
+    if outcome.ended_by is not None or issubclass(failures.kind(error), final) or pause is None:
         return
     if registry.is_of_the_call(task, task.request.args or (), task.request.kwargs or {}, error):  # as it would be at each attempt
         return

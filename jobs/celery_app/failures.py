@@ -3,6 +3,7 @@
 import logging
 import sys
 import traceback as tracebacks
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from celery import states
 from celery.exceptions import Retry
 
 from jobs.celery_app import meta
+from jobs.celery_app.body import is_from_outside
 from jobs.domain.errors import JobTimeout
 from jobs.domain.outcomes import Outcome as Ending
 from jobs.store.transitions import Failure
@@ -17,27 +19,83 @@ from jobs.store.transitions import Failure
 logger = logging.getLogger("jobs.worker")
 
 
+class _Unreadable(Exception):
+    """Stands for an exception that cannot be looked at, in a class of that one's name."""
+
+    original: type[BaseException] | None = None
+
+    def __reduce__(self) -> Any:
+        return _stand_in, (type(self).__name__, type(self).__module__, str(self))
+
+
+def _stand_in(name: str, module: str, text: str, original: type[BaseException] | None = None) -> _Unreadable:
+    made: _Unreadable = type(name, (_Unreadable,), {"__module__": module, "original": original})(text)
+    return made
+
+
 def of(error: BaseException, trace: Any = None) -> Failure:
     """Its class, text and traceback; `trace`: the traceback, as text or as one that Python holds."""
-    text = trace if isinstance(trace, str) else "".join(tracebacks.format_exception(type(error), error, trace or error.__traceback__))
-    ending = Ending.TIMED_OUT if isinstance(error, JobTimeout) else Ending.FAILED
-    return Failure(error_class=type(error).__name__, message=_message(error), traceback=text, outcome=ending)
+    text = trace if isinstance(trace, str) else _traceback(error, trace)
+    ending = Ending.TIMED_OUT if issubclass(type(error), JobTimeout) else Ending.FAILED
+    return Failure(error_class=type(error).__name__, message=message(error), traceback=text, outcome=ending)
 
 
 def given(asked: Any) -> BaseException | None:
     """What `retry(exc=)` was given as an exception: a class is called, unless it wants arguments; whatever else it is has a text."""
-    if isinstance(asked, type) and issubclass(asked, BaseException):
+    if issubclass(type(asked), type) and issubclass(asked, BaseException):
         try:
-            return asked()
+            return readable(asked())
         except Exception:  # whatever its __init__ raises
             return RuntimeError(asked.__qualname__)
-    return asked if asked is None or isinstance(asked, BaseException) else RuntimeError(_message(asked))
+    if asked is None:
+        return None
+    return readable(asked) if issubclass(type(asked), BaseException) else RuntimeError(message(asked))
 
 
-def _message(error: Any) -> str:
+def readable(error: BaseException) -> BaseException:
+    """The error itself, or one that says the same where that cannot be looked at: a __getattr__ of its own without an end, say.
+
+    Celery, `traceback` and we ask an exception for more than its text, and a run must reach its end whatever that raises.
+    """
+    try:
+        tracebacks.format_exception(error)
+        bool(error)
+        _ = error.__class__
+        for written in (repr, str):
+            with suppress(Exception):  # that is expected everywhere
+                written(error)
+    except BaseException as odd:
+        if is_from_outside(odd):
+            raise
+    else:
+        return error
+    made = _stand_in(type(error).__name__, type(error).__module__, message(error), type(error))
+    with suppress(Exception):
+        return made.with_traceback(vars(BaseException)["__traceback__"].__get__(error))
+    return made
+
+
+def kind(error: BaseException) -> type[BaseException]:
+    """The class that the task has raised."""
+    return (isinstance(error, _Unreadable) and error.original) or type(error)
+
+
+def _traceback(error: BaseException, trace: Any) -> str:
+    try:
+        return "".join(tracebacks.format_exception(type(error), error, trace or error.__traceback__))
+    except BaseException as odd:  # also of an exception that this one came from
+        if is_from_outside(odd):
+            raise
+        return f"{type(error).__name__}: {message(error)}\n"
+
+
+def message(error: Any) -> str:
+    """Its text, or what Python says of any object."""
     try:
         return str(error)
-    except Exception:  # a __str__ of the task's own may raise; the job still needs its message
+    except BaseException as odd:  # a __str__ of the task's own may raise; the job still needs its message
+        if is_from_outside(odd):
+            raise
         return object.__repr__(error)
 
 
@@ -49,7 +107,7 @@ def in_ascii(failure: Failure) -> Failure:
 
 def plain(error: BaseException) -> dict[str, Any]:
     """As Celery encodes an exception, with its text in the place of its arguments."""
-    return {"exc_type": type(error).__qualname__, "exc_message": [_message(error)], "exc_module": type(error).__module__}
+    return {"exc_type": type(error).__qualname__, "exc_message": [message(error)], "exc_module": type(error).__module__}
 
 
 def kept(outcome: Any, error: BaseException | None, failure: Failure, traceback: str) -> str | None:
@@ -60,7 +118,9 @@ def kept(outcome: Any, error: BaseException | None, failure: Failure, traceback:
             return meta.failure(None, traceback, None)
         encoded = task.app.backend.encode_result(error, states.FAILURE)
         return meta.failure(encoded, traceback, task.app.backend.current_task_children(task.request))
-    except Exception:  # whatever it is: the run must reach its end
+    except BaseException as odd:  # whatever it is: the run must reach its end
+        if is_from_outside(odd):
+            raise
         logger.exception("job %s: its failure (%s) is kept as text only", outcome.run.id, failure.error_class)
         return None
 

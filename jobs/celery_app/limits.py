@@ -64,10 +64,10 @@ class _Limited:
             self.timers.append(timer(max(self.soft - self.spent, 0.0)))
             self.timers[-1].start(throw, SoftTimeLimitExceeded(self.soft))
 
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: Any, traceback: object) -> None:
         for timer in self.timers:
             timer.close()
-        if isinstance(error, _Over) and error.limits is self:
+        if kind is _Over and error.limits is self:
             raise (JobTimeout(own_failures.TOO_LONG % {"seconds": self.own}) if self.own else TimeLimitExceeded(self.hard)) from None
 
 

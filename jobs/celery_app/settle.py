@@ -147,7 +147,7 @@ def retry(task: Any, outcome: Any) -> None:
         return
     plan = dict(outcome.retry)
     given = plan.pop("error")
-    failure = failures.of(given or RuntimeError(own_failures.ASKED_FOR_ANOTHER_RUN), plan.pop("traceback"))
+    failure = failures.of(RuntimeError(own_failures.ASKED_FOR_ANOTHER_RUN) if given is None else given, plan.pop("traceback"))
     plan["meta"] = failures.kept(outcome, given, failure, failures.retry_traceback(failure))
     outcome.changes = []
     if _write_failure(outcome, failure, lambda cursor, failure: transitions.retry(cursor, outcome.run, failure, **plan)):

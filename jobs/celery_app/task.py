@@ -100,10 +100,11 @@ class JobTask(DjangoTask):
 
         options.pop("task_id", None)  # one id is one row: under another the body would run twice as often
         limit = self._limit(request, outcome, max_retries)
-        error = failures.given(exc or sys.exc_info()[1])
+        is_error = issubclass(type(exc), BaseException)  # one may be false, as an empty collection of errors is
+        error = failures.given(exc if is_error else exc or sys.exc_info()[1])
         outcome.retrying = True
         try:
-            planned = super().retry(args, kwargs, exc, False, eta, countdown, limit, **options)
+            planned = super().retry(args, kwargs, error if is_error else exc, False, eta, countdown, limit, **options)
         finally:
             outcome.retrying = False
         pause = self.default_retry_delay if eta is None and countdown is None else countdown or 0

@@ -6,6 +6,7 @@ from typing import Any
 
 from jobs.celery_app import process_engine
 from jobs.domain.complaint import Complaint
+from jobs.store import unwritable
 from jobs.store.engine import unless_refused
 
 logger = logging.getLogger("jobs.worker")
@@ -24,5 +25,5 @@ def give_up(outcome: Any, error: Exception) -> None:
     run, engine = outcome.run, process_engine.current()
     logger.error("job %s: no end of run %s can be written: %s", run.id, run.runs, str(error).strip().partition("\n")[0])
     outcome.settled = True
-    engine.unwritten.add(run)
+    engine.unwritten[run] = unwritable.REFUSED
     engine.held.pop(run.id, None)

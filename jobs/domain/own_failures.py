@@ -19,6 +19,7 @@ ASKED_TO_STOP: Final = gettext_noop("The job was given back after it was asked t
 UNKNOWN_TASK: Final = gettext_noop("No worker knows the task %(task)s")
 NO_OUTCOME: Final = gettext_noop("The task ended in state %(state)s without an outcome.")
 UNWRITABLE: Final = gettext_noop("The run has ended, but PostgreSQL refused to take its end.")
+WITHOUT_END: Final = gettext_noop("The run has ended without an end; the log of its worker may say why.")
 REPLACEMENT_ENDED: Final = gettext_noop("What the job was replaced by has ended, and nothing is left that would end this job.")
 UNREADABLE: Final = gettext_noop("The arguments cannot be read: %(error)s")
 UNREADABLE_OPTIONS: Final = gettext_noop("The options of the job cannot be read: %(error)s")
@@ -66,11 +67,11 @@ COMMAND_ENDED: Final = gettext_noop("the command ended with code %(code)s")
 
 _SENTENCES: Final = [
     OUTCOME_CAME_LATE,  # first: the others may stand within it
-    WORKER_DIED, TIME_LIMIT, WORKER_STOPPED, ASKED_TO_STOP, UNKNOWN_TASK, NO_OUTCOME, UNWRITABLE, REPLACEMENT_ENDED, UNREADABLE,
-    UNREADABLE_OPTIONS, NO_OPTIONS, NO_LIST, NO_NAMES, STRATEGY, MANUAL, WRONG_SECONDS, ONE_OF_THE_FAILURES, WRONG_METHOD, WRONG_SCHEME,
-    NO_URL, PRIVATE_ADDRESS, ANSWERED, NO_RECIPIENT, NO_ADDRESS, LONG_SUBJECT, NOT_ALLOWED, COMMAND_ENDED, TOO_LONG, CANCELLED, REVOKED,
-    TERMINATED, EXPIRED, ENDED_ITSELF, ASKED_FOR_ANOTHER_RUN, NO_JSON, LONG_RESULT, HEADER_FAILED, NOT_JOINED, NO_BODY, WRONG, HOPELESS,
-    EXIT, NO_EXCEPTION, NOT_COMMITTED, FAILED, ON_PURPOSE,
+    WORKER_DIED, TIME_LIMIT, WORKER_STOPPED, ASKED_TO_STOP, UNKNOWN_TASK, NO_OUTCOME, UNWRITABLE, WITHOUT_END, REPLACEMENT_ENDED,
+    UNREADABLE, UNREADABLE_OPTIONS, NO_OPTIONS, NO_LIST, NO_NAMES, STRATEGY, MANUAL, WRONG_SECONDS, ONE_OF_THE_FAILURES, WRONG_METHOD,
+    WRONG_SCHEME, NO_URL, PRIVATE_ADDRESS, ANSWERED, NO_RECIPIENT, NO_ADDRESS, LONG_SUBJECT, NOT_ALLOWED, COMMAND_ENDED, TOO_LONG,
+    CANCELLED, REVOKED, TERMINATED, EXPIRED, ENDED_ITSELF, ASKED_FOR_ANOTHER_RUN, NO_JSON, LONG_RESULT, HEADER_FAILED, NOT_JOINED, NO_BODY,
+    WRONG, HOPELESS, EXIT, NO_EXCEPTION, NOT_COMMITTED, FAILED, ON_PURPOSE,
 ]  # fmt: skip
 _DEEP: Final = 4  # levels of sentences within sentences: a late outcome of a failed chord's task
 _VALUE: Final = re.compile(r"%\((\w+)\)s")

@@ -11,7 +11,7 @@ import psycopg2
 from django.db import connections
 
 from jobs.conf import configuration
-from jobs.store.transitions import Run
+from jobs.store.transitions import Failure, Run
 
 if TYPE_CHECKING:
     from jobs.store.canvas import Part  # which reads results over connections of this module
@@ -44,7 +44,7 @@ class Engine(Protocol):
     held: dict[int, Any]
     ending: dict[Run, Any]  # whose hooks after the body run just now
 
-    unwritten: set[Run]  # whose end is refused, whatever is tried: the watch takes them away
+    unwritten: dict[Run, Failure]  # without an end that could be written, and how they failed: the watch takes them away
 
     @property
     def unbegun(self) -> set[Run]: ...

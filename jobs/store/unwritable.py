@@ -1,4 +1,4 @@
-"""What becomes of a run of a living worker whose end PostgreSQL refuses, whatever is tried."""
+"""What becomes of a run of a living worker that has ended, and whose end cannot be written."""
 
 from typing import Any, Final
 
@@ -8,10 +8,11 @@ from jobs.domain.outcomes import Outcome
 from jobs.store import transitions
 from jobs.store.transitions import FENCE, Failure, Run
 
-FAILURE: Final = Failure(error_class="Unwritable", message=own_failures.UNWRITABLE, outcome=Outcome.LOST)
+REFUSED: Final = Failure(error_class="Unwritable", message=own_failures.UNWRITABLE, outcome=Outcome.LOST)
+WITHOUT: Final = Failure(error_class="NoOutcome", message=own_failures.WITHOUT_END, outcome=Outcome.LOST)
 
 
-def take_away(cursor: Any, run: Run) -> bool:
+def take_away(cursor: Any, run: Run, failure: Failure) -> bool:
     """running -> pending, a loss more; failed when these are too many. Asked to stop, it is cancelled. False: not the job's run now."""
     cursor.execute(f"SELECT task, losses, cancel_requested_at IS NOT NULL FROM jobs_job WHERE {FENCE} FOR UPDATE", run.fence)
     row = cursor.fetchone()
@@ -19,5 +20,5 @@ def take_away(cursor: Any, run: Run) -> bool:
         return False
     task, losses, is_cancelled = row
     if losses + 1 >= configuration().max_lost and not is_cancelled:
-        return transitions.bury(cursor, run, FAILURE, task=task)
-    return transitions.lose(cursor, run, FAILURE)
+        return transitions.bury(cursor, run, failure, task=task)
+    return transitions.lose(cursor, run, failure)

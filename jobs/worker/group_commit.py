@@ -22,7 +22,7 @@ from jobs.store import links, transitions
 from jobs.store.engine import PASSING, connect, is_lost, is_transient, unless_locked, unless_refused
 from jobs.store.insert import NewJob
 from jobs.store.links import Linked
-from jobs.store.transitions import Run
+from jobs.store.transitions import Failure, Run
 from jobs.worker import flush
 from jobs.worker.apart import Apart
 from jobs.worker.flush import Change
@@ -51,7 +51,7 @@ class GroupCommit(Apart):
         self.write = self._own.write
         self.held = {}
         self.ending: dict[Run, Any] = {}
-        self.unwritten: set[Run] = set()
+        self.unwritten: dict[Run, Failure] = {}
         self.handed: dict[int, Run] = {}
         self.linking: set[str | None] = set()  # task_ids of jobs that may run here, which only PostgreSQL knows yet
         self.early: dict[int, Change] = {}  # claims that were asked for, and whose tasks have not begun

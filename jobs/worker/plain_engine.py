@@ -10,7 +10,7 @@ from jobs.store import late, links, prepared
 from jobs.store.canvas import Part
 from jobs.store.engine import connect
 from jobs.store.insert import NewJob
-from jobs.store.transitions import Run
+from jobs.store.transitions import Failure, Run
 from jobs.worker import stopping
 from jobs.worker.mute import Patience
 from jobs.worker.own_writes import OwnWrites
@@ -29,7 +29,7 @@ class PlainEngine:
         self.registration, self.worker_id = registration, registration.id
         self.held: dict[int, Outcome | None] = {}
         self.ending: dict[Run, Outcome] = {}
-        self.unwritten: set[Run] = set()
+        self.unwritten: dict[Run, Failure] = {}
         self.unbegun: set[Run] = set()  # none: a task claims its own job as it begins
         self.completions: list[Change] = []  # nor are ends on their way: each is written at once
         self._own = OwnWrites(self._connect)

@@ -132,15 +132,15 @@ class Watch:
         unheld = {(id, runs) for id, runs, _, task_id in rows if id not in self.engine.held and task_id not in linking}
         for id, runs in unheld & self.stray:
             run = transitions.Run(id=id, runs=runs, worker=self.engine.worker_id)
-            if run in self.engine.unwritten:
-                self._take_away(run)
+            if failure := self.engine.unwritten.get(run):
+                self._take_away(run, failure)
             elif self._write(partial(transitions.release, run=run)):
                 logger.warning("job %s was running here, but nobody held it: released", id)
         self.stray = unheld - self.stray
 
-    def _take_away(self, run: transitions.Run) -> None:
-        if self._write(partial(unwritable.take_away, run=run)):
-            self.engine.unwritten.discard(run)
+    def _take_away(self, run: transitions.Run, failure: transitions.Failure) -> None:
+        if self._write(partial(unwritable.take_away, run=run, failure=failure)):
+            self.engine.unwritten.pop(run, None)
             logger.warning("job %s: run %s, whose end cannot be written, is counted as lost", run.id, run.runs)
 
     def _write(self, change: Callable[[Any], Any]) -> Any:
@@ -155,10 +155,15 @@ class Watch:
         self.left = left - self.left
 
     def _drop_dead(self) -> None:
-        """What is held by a greenlet that was killed and wrote no end; its row is released at the looks that follow, if it still runs."""
+        """What is held by a greenlet that is gone and wrote no end; at the looks that follow its row is released, if it still runs.
+
+        A run whose body began is counted as lost, so that a job which always ends so does not run for ever.
+        """
         dead = {id for id, outcome in list(self.engine.held.items()) if outcome is not None and outcome.body.is_over}
         for id in dead & self.dead:
-            self.engine.held.pop(id, None)
+            outcome = self.engine.held.pop(id, None)
+            if outcome is not None and outcome.started and not outcome.settled:
+                self.engine.unwritten[outcome.run] = unwritable.WITHOUT
         self.dead = dead
 
     def _cancel(self, outcome: Outcome | None) -> None:

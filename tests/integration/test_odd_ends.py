@@ -13,6 +13,7 @@ from jobs import control, enqueue
 from jobs.domain.errors import TaskEnded, TaskExit
 from jobs.models import DeadLetterQueue, Job
 from tests.flows import GET, job_of, s, si, task
+from tests.taskapp.odd import UNREADABLE
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -45,6 +46,26 @@ def test_what_is_no_exception_ends_the_task_and_not_its_worker(tmp_path: Path, p
         assert Job.objects.get(id=retried.id).attempts == 2
         assert [task("same").delay(n).get(timeout=GET) for n in range(4)] == [0, 1, 2, 3]
     assert DeadLetterQueue.objects.count() == len(sent) + 1
+
+
+@pytest.mark.parametrize("pool", ["gevent", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("prefork", "threads", "solo"))])
+def test_an_exception_that_cannot_be_looked_at_is_a_failure_like_any_other(tmp_path: Path, pool: str) -> None:
+    """Its job ran again and again, without an attempt, a loss or a dead letter: what stood for its end had raised."""
+    kinds = [*UNREADABLE]
+    with running_worker(tmp_path / "log", pool=pool, slots=2):
+        called = {how: job_of(task("unreadable").delay(how)).id for how in kinds}
+        retried = {how: enqueue("t.unreadable", args=[how], max_retries=1).id for how in kinds}
+        asking = {how: job_of(task("unreadable").delay(how, asks=True)).id for how in kinds}
+        until(lambda: Job.objects.filter(finished_at=None).count() == 0, timeout=2 * GET)
+        assert task("same").delay(1).get(timeout=GET) == 1
+    for found, attempts in ((called, 1), (retried, 2), (asking, 2)):
+        ends = {how: Job.objects.values_list("status", "attempts", "runs", "losses").get(id=id) for how, id in found.items()}
+        assert ends == dict.fromkeys(kinds, ("failed", attempts, attempts, 0))
+    letters = DeadLetterQueue.objects.all()
+    assert letters.count() == 3 * len(kinds)
+    assert {letter.error_class for letter in letters} == {"Unreadable"}
+    assert all("no response" in letter.message or "Unreadable" in letter.message for letter in letters)
+    assert all("in raises_unreadable" in letter.traceback for letter in letters if letter.job_id not in asking.values())
 
 
 @pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])

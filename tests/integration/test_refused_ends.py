@@ -23,7 +23,7 @@ from jobs.celery_app import process_engine
 from jobs.domain.complaint import Complaint
 from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.store import engine, transitions, unwritable
-from jobs.store.transitions import Run
+from jobs.store.transitions import Failure, Run
 from jobs.worker import own_writes, unreadable
 from jobs.worker.consumer import Consumer
 from jobs.worker.own_writes import OwnWrites
@@ -137,7 +137,7 @@ def own() -> Iterator[OwnWrites]:
     made.close()
 
 
-def look(job: Job, own: OwnWrites, unwritten: set[Run]) -> Watch:
+def look(job: Job, own: OwnWrites, unwritten: dict[Run, Failure]) -> Watch:
     """A watch that finds the job running here, held by nobody, at two looks."""
     registration = SimpleNamespace(is_whole=True, running=[(job.id, job.runs, False, job.task_id)])
     watch = Watch(SimpleNamespace(registration=registration, held={}, unbegun=set(), unwritten=unwritten, worker_id=1, write=own.write))
@@ -149,23 +149,23 @@ def look(job: Job, own: OwnWrites, unwritten: set[Run]) -> Watch:
 def test_a_run_whose_end_cannot_be_written_is_a_loss_and_the_last_one_is_its_end(own: OwnWrites) -> None:
     job = job_in("running")
     for losses in (1, 2):
-        unwritten = {Run(id=job.id, runs=job.runs)}
+        unwritten = {Run(id=job.id, runs=job.runs): unwritable.REFUSED}
         look(job, own, unwritten)
         job.refresh_from_db()
-        assert (job.status, job.losses, job.attempts, unwritten) == ("pending", losses, 0, set())
+        assert (job.status, job.losses, job.attempts, unwritten) == ("pending", losses, 0, {})
         with connection.cursor() as cursor:
             run = Run(id=job.id, runs=job.runs + 1)
             assert transitions.claim(cursor, run, task_id=job.task_id, worker=1, queue=job.queue, priority=job.priority)
         job.refresh_from_db()
-    unwritten = {Run(id=job.id, runs=job.runs)}
+    unwritten = {Run(id=job.id, runs=job.runs): unwritable.REFUSED}
     with refusing("23514"):
         watch = look(job, own, unwritten)
         assert "not today" in watch.complaint.said
         assert Job.objects.get(id=job.id).status == "running", "and its body is not repeated meanwhile"
     watch.look()
     watch.look()
-    assert (Job.objects.get(id=job.id).status, unwritten) == ("failed", set())
-    assert set(Attempt.objects.values_list("error_class", flat=True)) == {unwritable.FAILURE.error_class}
+    assert (Job.objects.get(id=job.id).status, unwritten) == ("failed", {})
+    assert set(Attempt.objects.values_list("error_class", flat=True)) == {unwritable.REFUSED.error_class}
 
 
 def test_what_the_watch_cannot_give_back_does_not_hold_it_up(own: OwnWrites) -> None:
@@ -176,7 +176,7 @@ def test_what_the_watch_cannot_give_back_does_not_hold_it_up(own: OwnWrites) -> 
         "CREATE TRIGGER refuse BEFORE UPDATE ON jobs_job FOR EACH ROW EXECUTE FUNCTION refuse()",
     )
     try:
-        watch = look(job, own, set())
+        watch = look(job, own, {})
     finally:
         execute("DROP FUNCTION refuse CASCADE")
     assert "not today" in watch.complaint.said

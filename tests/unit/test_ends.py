@@ -7,7 +7,7 @@ import pytest
 from celery.exceptions import WorkerShutdown
 from gevent import GreenletExit, Timeout
 
-from jobs.celery_app import ends
+from jobs.celery_app.body import is_from_outside
 
 
 @pytest.mark.parametrize(
@@ -26,4 +26,4 @@ from jobs.celery_app import ends
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 def test_only_what_comes_from_outside_ends_more_than_the_run(error: BaseException, outside: bool) -> None:
-    assert ends._is_from_outside(error) is outside
+    assert is_from_outside(error) is outside

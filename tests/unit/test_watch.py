@@ -190,7 +190,7 @@ def test_it_stops_at_once(watch: Watch, registration: Registration) -> None:
 def test_a_row_that_nobody_holds_is_released_at_the_second_look(registration: Registration) -> None:
     """At the first it may have been claimed a moment ago, or be just about to end."""
     released: list[Any] = []
-    engine = SimpleNamespace(registration=registration, worker_id=1, held={}, unbegun=set(), unwritten=set(), write=released.append)
+    engine = SimpleNamespace(registration=registration, worker_id=1, held={}, unbegun=set(), unwritten={}, write=released.append)
     watch = Watch(engine)
     registration.running = [(7, 1, False, "seven")]
     watch.look()
@@ -202,9 +202,28 @@ def test_a_row_that_nobody_holds_is_released_at_the_second_look(registration: Re
     assert len(released) == 2
 
 
+@pytest.mark.parametrize(("started", "settled", "counted"), [(True, False, True), (False, False, False), (True, True, False)])
+def test_a_run_whose_greenlet_is_gone_without_an_end_is_counted(
+    registration: Registration, started: bool, settled: bool, counted: bool
+) -> None:
+    """Released only, a job that always ends so ran for ever."""
+    written: list[Any] = []
+    outcome = Outcome(run=Run(id=7, runs=1), task=None, started=started, settled=settled)
+    outcome.body.greenlet = SimpleNamespace(dead=True)
+    engine = SimpleNamespace(registration=registration, worker_id=1, held={7: outcome}, unbegun=set(), unwritten={}, write=written.append)
+    watch = Watch(engine)
+    registration.running = [(7, 1, False, "seven")]
+    watch.look()
+    assert engine.held
+    for _ in range(3):
+        watch.look()
+    assert not engine.held
+    assert bool(engine.unwritten) is counted
+
+
 def test_a_look_at_held_jobs_alone_says_nothing_of_the_others(registration: Registration) -> None:
     released: list[Any] = []
-    watch = Watch(SimpleNamespace(registration=registration, worker_id=1, held={}, unbegun=set(), unwritten=set(), write=released.append))
+    watch = Watch(SimpleNamespace(registration=registration, worker_id=1, held={}, unbegun=set(), unwritten={}, write=released.append))
     seen = [(7, 1, False, "seven")]
     for running, is_whole, number in ((seen, True, 0), ((), False, 0), (seen, False, 0), (seen, True, 1)):
         registration.running, registration.is_whole = running, is_whole
