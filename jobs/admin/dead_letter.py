@@ -58,7 +58,10 @@ class DeadLetterQueueAdmin(ListAdmin):
     actions = ("reprocess_entries", "resolve_entries", "reopen_entries", "notify_entries", "own_groups", "snooze_groups", "wake_groups")
 
     def get_queryset(self, request: HttpRequest) -> Rows:
-        rows = super().get_queryset(request).select_related("job").only(*(f.name for f in self.opts.fields), "job__name", "job__task")
+        match = request.resolver_match
+        listed = match is not None and match.url_name == "jobs_deadletterqueue_changelist"
+        own = [f.name for f in self.opts.fields if not (listed and f.name == "traceback")]
+        rows = super().get_queryset(request).select_related("job").only(*own, "job__name", "job__task")
         group = ErrorGroup.objects.filter(pk=OuterRef("fingerprint"))
         return rows.annotate(group_owner=Subquery(group.values("owner")), group_snooze=Subquery(group.values("snoozed_until")))
 

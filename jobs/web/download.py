@@ -25,7 +25,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 def stream(rows: QuerySet[Job, Job], kind: str) -> StreamingHttpResponse:
     """The answer for one of FORMATS."""
     write, content_type = FORMATS[kind]
-    answer = StreamingHttpResponse(write(_newest_first(rows.defer("options").order_by("-pk"))), content_type=content_type)
+    answer = StreamingHttpResponse(write(_newest_first(rows.defer("options", "result_meta").order_by("-pk"))), content_type=content_type)
     answer["Content-Disposition"] = f'attachment; filename="jobs-{local():%Y-%m-%d-%H%M}.{kind}"'
     answer["X-Content-Type-Options"] = "nosniff"
     return answer

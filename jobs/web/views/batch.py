@@ -14,6 +14,7 @@ from jobs import batches, control, rights, undoing
 from jobs.domain.statuses import State, Status
 from jobs.models import Batch, Job
 from jobs.models.batch import BatchState
+from jobs.models.job import HEAVY
 from jobs.web.access import needs
 from jobs.web.addresses import posted_from
 from jobs.web.forms import BulkForm
@@ -82,7 +83,7 @@ def preview(request: HttpRequest, batch: Batch, form: BulkForm) -> HttpResponse:
         "tasks": tasks,
         "other_tasks": len(foreseen.tasks) - len(tasks) if tasks else 0,
         "of_others": changed - sum(number for _task, number in tasks),
-        "sample": Job.objects.filter(pk__in=foreseen.newest).order_by("-pk")[:SAMPLE],
+        "sample": Job.objects.filter(pk__in=foreseen.newest).defer(*HEAVY).order_by("-pk")[:SAMPLE],
         "mine": batch.actor == request.user.get_username(),
         "background": batch.total > batches.AT_ONCE,
         "undoable": batch.verb in batches.UNDOABLE,

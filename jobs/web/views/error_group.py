@@ -14,6 +14,7 @@ from jobs.conf import notice_recipients
 from jobs.domain.moments import aware
 from jobs.models import Audit, DeadLetterQueue
 from jobs.models.dead_letter import RESOLUTION_LABELS
+from jobs.models.job import HEAVY
 from jobs.store import clock, letters
 from jobs.web.access import needs
 from jobs.web.addresses import posted_from
@@ -86,7 +87,8 @@ def _back(fingerprint: str) -> HttpResponseRedirect:
 
 
 def _page(request: HttpRequest, fingerprint: str, owner: OwnerForm | None = None, snooze: SnoozeForm | None = None) -> HttpResponse:
-    newest = DeadLetterQueue.objects.filter(fingerprint=fingerprint).select_related("job").order_by("-id").first()
+    entries = DeadLetterQueue.objects.filter(fingerprint=fingerprint)
+    newest = entries.select_related("job").defer(*(f"job__{name}" for name in HEAVY)).order_by("-id").first()
     if newest is None:
         raise Http404
     chosen = Selection(pairs=(("group", fingerprint),), until=0)
@@ -95,7 +97,7 @@ def _page(request: HttpRequest, fingerprint: str, owner: OwnerForm | None = None
     context: dict[str, Any] = {
         "newest": newest,
         "found": groups[0] if groups else None,
-        "shared": letters.shared(DeadLetterQueue.objects.filter(fingerprint=fingerprint), masking.argument),
+        "shared": letters.shared(entries, masking.argument),
         "page": page_of(light(chosen.rows(resolution)), request.GET),
         "resolution": resolution.value,
         "tabs": [(item.value, text, "") for item, text in RESOLUTION_LABELS.items()],
