@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.domain import priority
 from jobs.models import Job
-from jobs.store import stats
+from jobs.store import queues
 
 
 class CreatedFilter(admin.DateFieldListFilter):
@@ -51,7 +51,7 @@ class QueueFilter(admin.SimpleListFilter):
     parameter_name = "queue"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in stats.queue_names()]
+        return [(name, name) for name in queues.names()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job, Job]) -> QuerySet[Job, Job]:
         return queryset.filter(queue=self.value()) if self.value() else queryset

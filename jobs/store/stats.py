@@ -19,7 +19,6 @@ from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext as _
 
 from jobs.conf import configuration
-from jobs.domain import priority
 from jobs.domain.statuses import HELD, State, Status
 from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
@@ -30,55 +29,9 @@ from jobs.store.outages import NEWEST_REFUSAL, Refusal, is_read_only, refusal_of
 
 _MIGRATED = "jobs-migrated"
 _OPEN = "jobs-open-dead-letters"
-RECENT = 300.0  # seconds that the pace is taken from
 _KEPT = 1.0  # seconds
 NEWEST: Final = 10_000  # dead letters that are counted
 PROBE_TIMEOUT = 2.0  # seconds
-
-# Seconds that the oldest due job of a lane has been waiting, since it was due or, if that was past by then, since it was made. The index
-# does not know when that was: those that were due first are read, then those that were due before the moment so found, mostly none. Of
-# jobs that were made too late 10,000 are looked through: one that waits behind more of them is not seen before they have gone.
-_DUE = """SELECT run_at, greatest(run_at, created_at) AS since FROM jobs_job
-           WHERE status = 'pending' AND queue = lane.queue AND priority = lane.priority AND"""
-_OLDEST = f"""(SELECT extract(epoch FROM statement_timestamp() - least(found.since, (
-          SELECT min(since) FROM ({_DUE} run_at < least(found.since, statement_timestamp()) ORDER BY run_at, id LIMIT 10000) more)))::float
-   FROM (SELECT min(since) AS since FROM ({_DUE} run_at <= statement_timestamp() ORDER BY run_at, id LIMIT 100) first) found)"""
-# Apart, so that each part is read from the index of its rows. Of what has ended the newest alone: a busy system ends hundreds of
-# thousands in this time.
-_QUEUES = f"""
-WITH ended AS (SELECT queue, finished_at FROM jobs_job
-                WHERE status = 'completed' AND finished_at > statement_timestamp() - make_interval(secs => %(recent)s)
-                ORDER BY finished_at DESC LIMIT %(newest)s),
-     looked AS (SELECT CASE WHEN count(*) < %(newest)s THEN %(recent)s
-                            ELSE greatest(extract(epoch FROM statement_timestamp() - min(finished_at))::float, 1) END AS seconds FROM ended)
-SELECT queue, sum(waiting)::bigint, sum(later)::bigint, sum(running)::bigint,
-       (SELECT max({_OLDEST}) FROM (SELECT part.queue, priority FROM generate_series({priority.LOWEST}, {priority.HIGHEST}) priority) lane),
-       sum(ended) * 60 / (SELECT seconds FROM looked)
-  FROM (
-    SELECT queue, count(*) FILTER (WHERE run_at <= statement_timestamp()) AS waiting,
-           count(*) FILTER (WHERE run_at > statement_timestamp()) AS later, 0 AS running, 0 AS ended
-      FROM jobs_job WHERE status = 'pending' GROUP BY queue
-  UNION ALL
-    SELECT queue, 0, 0, count(*), 0 FROM jobs_job WHERE status = 'running' GROUP BY queue
-  UNION ALL
-    SELECT queue, 0, 0, 0, count(*) FROM ended GROUP BY queue) part
- GROUP BY queue"""
-_LANES = f"""
-SELECT queue, priority, count(*) FILTER (WHERE run_at <= statement_timestamp()), count(*) FILTER (WHERE run_at > statement_timestamp()),
-       {_OLDEST} FROM jobs_job lane WHERE status = 'pending' GROUP BY queue, priority ORDER BY queue, priority DESC"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueLine:
-    """One queue: what waits in it and who serves it."""
-
-    name: str
-    waiting: int  # due
-    later: int  # not due yet: scheduled, between two attempts, or replaced by other tasks
-    running: int
-    oldest: float | None  # seconds that the oldest due job has been waiting; None: no job is due
-    workers: tuple[str, ...]
-    rate: float  # jobs completed per minute, over the last RECENT seconds or as long as the newest 2,000 last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,56 +96,6 @@ def vitals(seconds: int) -> Vitals:
         leaders, refused, waiting, new = cursor.fetchone()
     cache.set(_OPEN, waiting, _KEPT)
     return Vitals(leader=bool(leaders), refusal=refusal_of(refused), open=waiting, new=new)
-
-
-def queues(workers: Sequence[WorkerLine]) -> list[QueueLine]:
-    """Every queue that has live jobs or a worker, by name."""
-    with caller.cursor() as cursor:
-        cursor.execute(_QUEUES, {"recent": RECENT, "newest": 2_000})
-        rows = {name: dict(zip(("waiting", "later", "running", "oldest", "rate"), found, strict=True)) for name, *found in cursor}
-    served: dict[str, list[str]] = defaultdict(list)
-    for line in workers:
-        for queue in line.worker.queues:
-            served[queue].append(line.worker.name)
-    empty: dict[str, Any] = {}
-    return [
-        QueueLine(
-            name=name,
-            waiting=row.get("waiting", 0),
-            later=row.get("later", 0),
-            running=row.get("running", 0),
-            oldest=row.get("oldest"),
-            workers=tuple(served.get(name, ())),
-            rate=float(row.get("rate", 0.0)),
-        )
-        for name in sorted({*(name for name, row in rows.items() if row["waiting"] or row["later"] or row["running"]), *served})
-        for row in [rows.get(name, empty)]
-    ]
-
-
-def lanes() -> dict[str, list[tuple[int, int, int, float | None]]]:
-    """By queue: (priority, how many wait, how many are due later, seconds that the oldest due one has been waiting), the highest first."""
-    found: dict[str, list[tuple[int, int, int, float | None]]] = defaultdict(list)
-    with caller.cursor() as cursor:
-        cursor.execute(_LANES)
-        for queue, *line in cursor.fetchall():
-            found[queue].append(tuple(line))
-    return found
-
-
-def queue_names() -> list[str]:
-    """The queues in which jobs wait or that a live worker serves, by name: one step of the index for each, however many jobs wait."""
-    with caller.cursor() as cursor:
-        cursor.execute(
-            f"""WITH RECURSIVE step AS (
-                 (SELECT queue FROM jobs_job WHERE status = 'pending' ORDER BY queue LIMIT 1)
-               UNION ALL
-                 SELECT (SELECT j.queue FROM jobs_job j WHERE j.status = 'pending' AND j.queue > step.queue ORDER BY j.queue LIMIT 1)
-                   FROM step WHERE step.queue IS NOT NULL)
-               SELECT queue FROM step WHERE queue IS NOT NULL
-               UNION SELECT json_array_elements_text(queues) FROM jobs_worker WHERE id IN ({locks.HELD_WORKERS})"""
-        )
-        return sorted(row[0] for row in cursor.fetchall())
 
 
 def live_workers() -> list[Worker]:

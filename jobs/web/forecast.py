@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs.conf import configuration, notice_recipients
-from jobs.store import stats
+from jobs.store import queues, stats
 from jobs.web.forms import JobForm
-from jobs.web.labels import ltr
+from jobs.web.labels import at_most, ltr
 from jobs.web.times import span
 
 SHOWN: Final = 3  # pauses that are named
@@ -18,29 +18,29 @@ SHOWN: Final = 3  # pauses that are named
 
 def forecast(name: str, task: Any, form: JobForm, signature: inspect.Signature) -> dict[str, Any]:
     """For the page: `about` the task, the sentences of `events`, the `queues` to choose from, the call as `code`."""
-    lines = {line.name: line for line in stats.queues(stats.workers())}
     queue, retries = str(form["queue"].value() or ""), str(form["max_retries"].value() or "0")
     about = (getattr(task, "__doc__", "") or "").strip().partition("\n")[0]
     return {
         "about": _(about) if about else "",
         "events": [
-            ("s-queued", _waits(lines.get(queue), queue)),
+            ("s-queued", _waits(queue)),
             ("s-retrying", _retried(int(retries) if retries.isdecimal() and len(retries) < 10 else 0)),
         ],
-        "queue_names": sorted({*lines, current_app.conf.task_default_queue}),
+        "queue_names": sorted({*queues.names(), current_app.conf.task_default_queue}),
         "code": _code(name, signature, queue, str(form["priority"].value() or "")),
     }
 
 
-def _waits(line: stats.QueueLine | None, queue: str) -> str:
-    if line is None or not line.workers:
+def _waits(queue: str) -> str:
+    if not any(queue in worker.queues for worker in stats.live_workers()):
         return _("When it is due it waits in %(queue)s, which no worker serves now.") % {"queue": ltr(queue)}
+    number = queues.waiting(queue)
     text = ngettext(
         "When it is due it waits in %(queue)s, where %(number)s job waits now; higher priorities go first.",
         "When it is due it waits in %(queue)s, where %(number)s jobs wait now; higher priorities go first.",
-        line.waiting,
+        number,
     )
-    return text % {"queue": ltr(queue), "number": f"{line.waiting:,}"}
+    return text % {"queue": ltr(queue), "number": at_most(number, queues.MOST)}
 
 
 def _retried(retries: int) -> str:

@@ -16,7 +16,8 @@ from jobs import steering
 from jobs.celery_app.app import option
 from jobs.store import outages, stats
 from jobs.store.outages import Refusal
-from jobs.store.stats import QueueLine, WorkerLine
+from jobs.store.queues import QueueLine
+from jobs.store.stats import WorkerLine
 from jobs.web.labels import at_most, listed, ltr
 from jobs.web.times import clock, clock_time
 

@@ -11,6 +11,7 @@ from django.utils import translation
 
 from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Job
+from jobs.store import queues
 
 pytestmark = pytest.mark.django_db
 GOOD = {
@@ -137,6 +138,15 @@ def test_the_page_says_what_will_happen(staff: Client) -> None:
     refused = post(staff, max_retries="0", queue="elsewhere", when="at", at="soon", **{"argument-seconds": "soon"}).content.decode()
     assert "goes to the dead letter queue" in refused
     assert "When it is due it waits in \u2066elsewhere\u2069" in refused, "not now: a time was chosen"
+
+
+@pytest.mark.parametrize(("most", "said"), [(2, "where 2 jobs wait"), (1, "where over 1 jobs wait")])
+def test_the_page_says_how_many_wait_now(staff: Client, worker: int, monkeypatch: pytest.MonkeyPatch, most: int, said: str) -> None:
+    staff.cookies["django_language"] = "en"
+    monkeypatch.setattr(queues, "MOST", most)
+    for options in ({"priority": 9}, {"priority": 1}, {"delay": 60}, {"queue": "mail"}):
+        enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, **options)
+    assert f"waits in \u2066celery\u2069, {said}" in staff.get("/jobs/create/?task=jobs.tasks.sleep").content.decode()
 
 
 def test_one_after_the_other(staff: Client) -> None:

@@ -15,7 +15,7 @@ from django.utils import translation
 from jobs import enqueue
 from jobs.management.commands.jobs import overview
 from jobs.models import Job
-from jobs.store import outages, stats, transitions, types
+from jobs.store import outages, queues, stats, transitions, types
 from jobs.store.transitions import Failure, Run
 from jobs.web import health, times
 from tests.rows import job_in
@@ -91,7 +91,7 @@ def test_a_queue_says_how_many_it_completes_in_a_minute(page: Any, worker: int) 
     ended(1, queue="mail", ago=290)
     ended(500, queue="old", ago=400)
     enqueue(TASK, kwargs={"seconds": 1}, queue="mail")
-    assert {line.name: line.rate for line in stats.queues(stats.workers())} == {"celery": 12.0, "mail": 0.2}
+    assert {line.name: line.rate for line in queues.lines(stats.workers())} == {"celery": 12.0, "mail": 0.2}
     cells = r'<bdi class="mono" dir="ltr">(celery|mail)</bdi></a>.*?<td class="num mid-up">([\d.]+)</td></tr>'
     rows = dict(re.findall(cells, page("/jobs/queues/")))
     assert rows == {"celery": "12", "mail": "0.2"}
@@ -102,7 +102,7 @@ def test_a_busy_system_is_looked_at_for_a_shorter_time() -> None:
     ended(1_500, queue="b", ago=60)
     for queue in "ab":
         enqueue(TASK, kwargs={"seconds": 1}, queue=queue)
-    found = {line.name: line.rate for line in stats.queues([])}
+    found = {line.name: line.rate for line in queues.lines([])}
     assert found["a"] == pytest.approx(1_500, rel=0.2), "1,500 in the last minute"
     assert found["b"] == pytest.approx(500, rel=0.2), "only as many as were looked at"
 
@@ -223,6 +223,11 @@ def test_a_slow_queue_and_one_that_nobody_serves(page: Any, worker: int, leader:
     assert len(alerts(page())) == 1
 
 
+def lanes_of(queue: str, digits: int) -> list[tuple[Any, ...]]:
+    [line] = [line for line in queues.lines([]) if line.name == queue]
+    return [(lane.priority, lane.waiting, lane.later, round(lane.oldest or 0, digits)) for lane in line.lanes]
+
+
 def test_what_was_due_before_it_was_made_has_waited_since_then(page: Any, worker: int, leader: None) -> None:
     for made, due in ((100, 100), (40, 86_400), (0, 86_400), (-50, -50)):
         with connection.cursor() as cursor:
@@ -233,7 +238,7 @@ def test_what_was_due_before_it_was_made_has_waited_since_then(page: Any, worker
     assert alerts(page()) == []
     assert re.search(r"The oldest has been due for 1 min and [45]\d s", page("/jobs/queues/"))
     assert 100 <= overview()["oldest_waiting"]["seconds"] < 160
-    assert [(lane[:3], round(lane[3] or 0, -2)) for lane in stats.lanes()["celery"]] == [((5, 3, 1), 100)]
+    assert lanes_of("celery", -2) == [(5, 3, 1, 100)]
 
 
 def test_jobs_that_were_made_too_late_do_not_hide_one_that_waits(page: Any, worker: int, leader: None) -> None:
@@ -243,7 +248,7 @@ def test_jobs_that_were_made_too_late_do_not_hide_one_that_waits(page: Any, work
             "INSERT INTO jobs_job (task, run_at) SELECT 't', now() - interval '1 day' + n * interval '1 s' FROM generate_series(1, 150) n"
         )
     assert "The oldest has been due for 1 h" in page("/jobs/queues/")
-    assert [(lane[:3], round(lane[3] or 0, -3)) for lane in stats.lanes()["celery"]] == [((5, 151, 0), 4000)]
+    assert lanes_of("celery", -3) == [(5, 151, 0, 4000)]
 
 
 def test_the_link_to_a_queue_leads_to_its_jobs_whatever_it_is_called(client: Client, page: Any, worker: int, leader: None) -> None:

@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from jobs.models import Job
-from jobs.store import search, stats, types
+from jobs.store import queues, search, types
 from tests.rows import job_in
 from tests.waiting import until
 from tests.web.test_rights import make_groups
@@ -178,6 +178,13 @@ def test_a_page_of_the_list_is_read_from_an_index(staff: Client) -> None:
     assert not [kind for kind, _ in read if "Sort" in kind]
 
 
+@pytest.mark.parametrize(("address", "times"), [("/jobs/queues/", 1), ("/", 1), ("/jobs/create/?task=jobs.tasks.sleep", 0)])
+def test_the_oldest_of_each_lane_is_looked_for_once_and_not_for_the_form(staff: Client, address: str, times: int) -> None:
+    asked = queries(staff, address)
+    assert "".join(asked).count("SELECT min(since) AS since FROM") == times
+    assert [sql for sql in asked if times == 0 and "GROUP BY queue" in sql] == []
+
+
 def test_the_search_of_the_admin_reads_what_it_finds(staff: Client) -> None:
     fill()
     job = Job.objects.get(name="name-77")
@@ -233,7 +240,7 @@ def test_words_of_dead_letters_are_looked_for_among_the_jobs_that_failed(staff: 
 def test_the_queues_are_found_without_reading_their_jobs(client: Client) -> None:
     fill()
     with CaptureQueriesContext(connection) as captured:
-        assert stats.queue_names() == ["q0", "q1", "q2"]
+        assert queues.names() == ["q0", "q1", "q2"]
     read = nodes(plan(captured.captured_queries[0]["sql"]))
     assert ("Seq Scan", "jobs_job") not in read
     assert ("Index Only Scan", "jobs_job") in read or ("Index Scan", "jobs_job") in read

@@ -11,6 +11,7 @@ from jobs.celery_app import lanes
 from jobs.store import counts, letters, stats, types
 from jobs.store.clock import reckoned
 from jobs.store.history import Period, history
+from jobs.store.queues import lines as queue_lines
 from jobs.web import health
 from jobs.web.access import needs
 from jobs.web.charts import PERIODS, charts
@@ -39,10 +40,10 @@ def _live(request: HttpRequest) -> dict[str, Any]:
 
 def _facts() -> dict[str, Any]:
     workers = stats.workers()
-    queues = stats.queues(workers)
+    lines = queue_lines(workers)
     slots = sum(line.slots for line in workers)
-    found = health.look(workers, queues)
-    rate = sum(line.rate for line in queues)
+    found = health.look(workers, lines)
+    rate = sum(line.rate for line in lines)
     return {
         "health": found,
         "figures": figures(counts.shown(counts.counts()), slots=slots, rate=rate, new=found.new),
@@ -50,8 +51,8 @@ def _facts() -> dict[str, Any]:
         "usual": types.usual(),
         "slots": slots,
         "busy": sum(len(line.running) for line in workers),
-        "queues": queues,
-        "oldest": max((line for line in queues if line.oldest is not None), key=lambda line: line.oldest or 0.0, default=None),
+        "queues": lines,
+        "oldest": max((line for line in lines if line.oldest is not None), key=lambda line: line.oldest or 0.0, default=None),
         "groups": letters.groups(letters.entries(), GROUPS, hours=0).lines,
     }
 
@@ -76,7 +77,7 @@ def queues(request: HttpRequest) -> HttpResponse:
 
 def _queues(request: HttpRequest) -> dict[str, Any]:
     served = stats.workers()
-    lines, waiting = stats.queues(served), stats.lanes()
+    lines = queue_lines(served)
     lying = lanes.lengths([line.name for line in lines])
     rows = [
         {
@@ -84,13 +85,13 @@ def _queues(request: HttpRequest) -> dict[str, Any]:
             "workers": line.workers,
             "lanes": [
                 {
-                    "priority": number,
-                    "waiting": count,
-                    "later": later,
-                    "lying": (lying or {}).get((line.name, number), 0),
-                    "oldest": oldest,
+                    "priority": lane.priority,
+                    "waiting": lane.waiting,
+                    "later": lane.later,
+                    "lying": (lying or {}).get((line.name, lane.priority), 0),
+                    "oldest": lane.oldest,
                 }
-                for number, count, later, oldest in waiting.get(line.name, ())
+                for lane in line.lanes
             ],
         }
         for line in lines

@@ -14,7 +14,7 @@ from jobs.conf import configuration
 from jobs.domain.statuses import State
 from jobs.models import Job
 from jobs.models.job import HEAVY
-from jobs.store import counts, found, stats
+from jobs.store import counts, found, queues
 from jobs.web import download
 from jobs.web.access import needs
 from jobs.web.filters import Found, JobFilter, changed
@@ -55,7 +55,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "number": _number(chosen, page) if given and form.is_valid() else None,
         # Only proposals for the fields: the live part has none of them.
         "tasks": registry.job_types,
-        "queues": lambda: cache.get_or_set(_QUEUES, stats.queue_names, 10),
+        "queues": lambda: cache.get_or_set(_QUEUES, queues.names, 10),
         "more": any(name not in ("q", "task", "queue", "priority") for name, _label, _value in given),
         "formats": [(kind, changed(request.GET, live="", format=kind)) for kind in download.FORMATS],
         "retention": span(configuration().retention_days * 86_400),
