@@ -1,15 +1,17 @@
 """A task in a worker: claim, run, hand the outcome on."""
 
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from celery import signals
 from celery.exceptions import Ignore
 
-from jobs.celery_app import left_open, limits, process_engine, progress, settle
-from jobs.celery_app.body import Body
+from jobs.celery_app import left_open, limits, process_engine, progress, settle, unwritten
+from jobs.celery_app.body import Body, is_from_outside
 from jobs.celery_app.ends import settled
 from jobs.domain.errors import JobInterrupted, JobTimeout
 from jobs.store.insert import NewJob
@@ -112,3 +114,14 @@ def claim(task: Any) -> Outcome:
     request.eta = getattr(request, "job_eta", None)
     _ = request.children  # made now, so that Celery's copy of the request shares the list
     return outcome
+
+
+@signals.task_postrun.connect(weak=False)
+def _on_postrun(task: Any = None, **_: Any) -> None:
+    """The net below all ends, after that of `settle`: a run that is over without one, whatever raised on the way, is counted as lost."""
+    outcome = getattr(getattr(task, "request", None), "outcome", None)
+    if outcome is None or outcome.settled or outcome.body.error is JobInterrupted:  # that one is given back by whoever stops it
+        return
+    error = sys.exception()
+    if error is None or not is_from_outside(error):
+        unwritten.leave(outcome)

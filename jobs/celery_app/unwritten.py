@@ -8,6 +8,7 @@ from jobs.celery_app import process_engine
 from jobs.domain.complaint import Complaint
 from jobs.store import unwritable
 from jobs.store.engine import unless_refused
+from jobs.store.transitions import Failure
 
 logger = logging.getLogger("jobs.worker")
 _complaint = Complaint(logger, "the end of a run that ended outside its body is refused; the run is given back", logging.ERROR)
@@ -22,8 +23,19 @@ def or_left(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def give_up(outcome: Any, error: Exception) -> None:
     """Leave the run to the watch, which takes it away as one that is lost (`jobs.store.unwritable`)."""
-    run, engine = outcome.run, process_engine.current()
+    run = outcome.run
     logger.error("job %s: no end of run %s can be written: %s", run.id, run.runs, str(error).strip().partition("\n")[0])
+    _leave(outcome, unwritable.REFUSED)
+
+
+def leave(outcome: Any) -> None:
+    """The same for one that is over, and whatever was to write its end has raised."""
+    logger.error("job %s: run %s has ended without an end", outcome.run.id, outcome.run.runs)
+    _leave(outcome, unwritable.WITHOUT)
+
+
+def _leave(outcome: Any, failure: Failure) -> None:
+    engine = process_engine.current()
     outcome.settled = True
-    engine.unwritten[run] = unwritable.REFUSED
-    engine.held.pop(run.id, None)
+    engine.unwritten[outcome.run] = failure
+    engine.held.pop(outcome.run.id, None)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
+from celery.utils.functional import LRUCache
 from django.db import connections
 from psycopg2 import InterfaceError
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("jobs.worker")
 EACH_S = 1.0  # between two looks at the rows
 SOON_S = 0.2  # between two tries to take a lock again whose connection was cut
+FREE = 5  # runs of one job that are given back though nobody knows why; those that follow are counted
 STOP_S = 5.0  # for what is being done when it is told to stop
 
 
@@ -42,6 +44,7 @@ class Watch:
         self.failing = Complaint(logger, "the watch over this worker's rows fails, and goes on", logging.ERROR)
         self.stray: set[tuple[int, int]] = set()
         self.left: set[transitions.Run] = set()
+        self.released: LRUCache = LRUCache(limit=10_000)  # job: how many of its runs were
         self.dead: set[int] = set()  # jobs whose greenlet was dead at the last look
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True, name="jobs-watch")
@@ -132,9 +135,12 @@ class Watch:
         unheld = {(id, runs) for id, runs, _, task_id in rows if id not in self.engine.held and task_id not in linking}
         for id, runs in unheld & self.stray:
             run = transitions.Run(id=id, runs=runs, worker=self.engine.worker_id)
-            if failure := self.engine.unwritten.get(run):
+            times = self.released.get(id, 0)
+            failure = self.engine.unwritten.get(run) or (unwritable.WITHOUT if times >= FREE else None)
+            if failure is not None:
                 self._take_away(run, failure)
             elif self._write(partial(transitions.release, run=run)):
+                self.released[id] = times + 1
                 logger.warning("job %s was running here, but nobody held it: released", id)
         self.stray = unheld - self.stray
 

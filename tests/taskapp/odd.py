@@ -280,3 +280,15 @@ def raises_unreadable(self: Any, how: str, asks: bool = False) -> None:
     if asks:
         raise self.retry(exc=unreadable(how), countdown=0)
     raise unreadable(how)
+
+
+@shared_task(name="t.loses_its_end")
+def loses_its_end() -> None:
+    """From now on this process cannot bury any job."""
+    from jobs.celery_app import settle
+
+    def bury(*_: Any, **__: Any) -> None:
+        raise RuntimeError("nobody knows why")
+
+    settle.bury = bury
+    raise ConnectionError("away")

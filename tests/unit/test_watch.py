@@ -14,7 +14,7 @@ from jobs.celery_app.body import Body
 from jobs.celery_app.running import Outcome
 from jobs.domain.errors import JobCancelled
 from jobs.store.transitions import Run
-from jobs.worker.watch import EACH_S, SOON_S, Watch
+from jobs.worker.watch import EACH_S, FREE, SOON_S, Watch
 from tests.waiting import until
 
 
@@ -244,3 +244,16 @@ def test_a_run_is_asked_to_stop_while_its_body_goes_on(
     for _ in range(2):
         watch.look()
     assert errors == [JobCancelled] * 2 * asked
+
+
+def test_what_is_left_again_and_again_is_not_given_back_for_ever(registration: Registration, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the reason is: the answer to a claim may be lost once, and is not each time."""
+    changes: list[str] = []
+    monkeypatch.setattr(Watch, "_write", lambda self, change: changes.append(change.func.__name__) or True)
+    watch = Watch(SimpleNamespace(registration=registration, worker_id=1, held={}, unbegun=set(), unwritten={}))
+    for runs in range(1, FREE + 3):
+        registration.running = [(7, runs, False, "seven"), (8 + runs, 1, False, "another")]
+        watch.look()
+        watch.look()
+    assert changes.count("take_away") == 2
+    assert changes.count("release") == FREE + FREE + 2, "of the job that is left again and again, and of each other one"
