@@ -21,7 +21,12 @@ class Complaint:
         self.since = min(self.since, now)
         if now - self.since < self.after:
             return
-        text = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        text = first_line(error)
         if text != self.said or now - self.at >= AGAIN:
             self.logger.log(self.level, "%s: %s", self.words, text)
             self.said, self.at = text, now
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in short; its class where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

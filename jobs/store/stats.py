@@ -11,12 +11,11 @@ from typing import Any, Final
 import redis
 from celery import current_app
 from django.core.cache import cache
-from django.db import DatabaseError, ProgrammingError, connections
+from django.db import ProgrammingError, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
-from django.utils.translation import gettext as _
 
 from jobs.conf import configuration
 from jobs.domain.statuses import HELD, State, Status
@@ -25,7 +24,7 @@ from jobs.models.dead_letter import Resolution
 from jobs.models.job import HEAVY
 from jobs.store import broker, caller, clock, locks
 from jobs.store.leadership import LIVING
-from jobs.store.outages import NEWEST_REFUSAL, Refusal, is_read_only, refusal_of
+from jobs.store.outages import NEWEST_REFUSAL, Refusal, refusal_of
 
 _MIGRATED = "jobs-migrated"
 _OPEN = "jobs-open-dead-letters"
@@ -176,25 +175,3 @@ def migrations_missing() -> bool:
     missing = any(one not in applied and not (known[one].replaces and applied.issuperset(known[one].replaces)) for one in known)
     cache.set(_MIGRATED, not missing, 60)
     return missing
-
-
-def readiness() -> list[str]:
-    """Why the system cannot run jobs now, each reason a translated sentence; empty when it can."""
-    reasons = []
-    answers = redis_lives()
-    if not answers:
-        reasons.append(_("Redis does not answer."))
-    try:
-        if migrations_missing():
-            reasons.append(_("Migrations are missing: run “manage.py migrate”."))
-            return reasons
-        if is_read_only():
-            reasons.append(_("PostgreSQL takes no writes now (read-only)."))
-        leader, refusal = leader_and_refusal()
-        if not leader:
-            reasons.append(_("No leader lives: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))
-        elif answers and refusal:
-            reasons.append(_("Redis takes no messages: %(reason)s") % {"reason": refusal.reason})
-    except DatabaseError:
-        reasons.insert(0, _("PostgreSQL does not answer."))
-    return reasons

@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 
 from jobs import steering
 from jobs.celery_app.app import option
-from jobs.store import outages, stats
+from jobs.store import outages, refused, stats
 from jobs.store.outages import Refusal
 from jobs.store.queues import QueueLine
 from jobs.store.stats import WorkerLine
@@ -46,6 +46,7 @@ class Alert:
 class Health:
     """The parts of the system and what needs a person."""
 
+    postgres: bool
     redis: bool
     leader: bool
     alerts: tuple[Alert, ...]
@@ -68,18 +69,24 @@ class Health:
 def look(workers: Sequence[WorkerLine], queues: Sequence[QueueLine]) -> Health:
     """The health of the whole system as it is now."""
     redis, vitals = stats.redis_lives(), stats.vitals(GROWING)
+    writes = refused.newest() if redis else None
     alerts = [
-        *part_alerts(redis, vitals.refusal, vitals.leader, workers),
+        *part_alerts(redis, vitals.refusal, writes, vitals.leader, workers),
         *_migration_alerts(),
         *_dead_alerts(vitals.open, vitals.new),
         *queue_alerts(queues, workers),
     ]
-    return Health(redis=redis and vitals.refusal is None, leader=vitals.leader, alerts=tuple(alerts), new=vitals.new)
+    return Health(
+        postgres=writes is None, redis=redis and vitals.refusal is None, leader=vitals.leader, alerts=tuple(alerts), new=vitals.new
+    )
 
 
-def part_alerts(redis: bool, refusal: Refusal | None, leader: bool, workers: Sequence[WorkerLine]) -> list[Alert]:
-    """Whether Redis, a worker or the leader is away, or Redis takes no messages."""
+def part_alerts(redis: bool, refusal: Refusal | None, writes: Refusal | None, leader: bool, workers: Sequence[WorkerLine]) -> list[Alert]:
+    """Whether a part is away, Redis takes no messages (`refusal`), or PostgreSQL not what workers write (`writes`)."""
     found = []
+    if writes:
+        advice = _("Give PostgreSQL room on its disk, or what else it says is missing; what has ended is kept until it takes it.")
+        found.append(_refusal_alert(_("PostgreSQL has refused what workers write since %(time)s: %(reason)s"), writes, advice))
     if not redis:
         advice = _("Start Redis again; accepted jobs are safe in PostgreSQL and go on by themselves.")
         since = outages.since(outages.REDIS)
@@ -87,9 +94,7 @@ def part_alerts(redis: bool, refusal: Refusal | None, leader: bool, workers: Seq
         found.append(Alert(bad=True, fact=fact, since=since, advice=advice))
     elif refusal:
         advice = _("Give Redis more memory, room on its disk, or its rank as primary, as it says; accepted jobs are safe in PostgreSQL.")
-        fact = _("Redis has taken no messages since %(time)s: %(reason)s")
-        fact %= {"time": "%(time)s", "reason": ltr(refusal.reason).replace("%", "%%")}
-        found.append(Alert(bad=True, fact=fact, since=refusal.since, advice=advice))
+        found.append(_refusal_alert(_("Redis has taken no messages since %(time)s: %(reason)s"), refusal, advice))
     if not workers:
         advice = _("Start one: %(command)s") % {
             "command": ltr(
@@ -101,6 +106,11 @@ def part_alerts(redis: bool, refusal: Refusal | None, leader: bool, workers: Seq
         advice = _("It comes along with each worker. Start one more, or: %(command)s") % {"command": ltr("python manage.py dispatch")}
         found.append(Alert(bad=True, fact=_("No leader lives: waiting jobs are not handed to workers."), advice=advice))
     return found
+
+
+def _refusal_alert(fact: str, refusal: Refusal, advice: str) -> Alert:
+    fact %= {"time": "%(time)s", "reason": ltr(refusal.reason).replace("%", "%%")}
+    return Alert(bad=True, fact=fact, since=refusal.since, advice=advice)
 
 
 def _migration_alerts() -> list[Alert]:

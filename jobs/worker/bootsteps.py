@@ -24,7 +24,6 @@ from django.utils.translation import gettext as _
 import jobs
 from jobs.celery_app import aftermath, limits, process_engine, running, settle  # noqa: F401 - a run's code is loaded ahead of any fork
 from jobs.conf import configuration
-from jobs.domain.complaint import Complaint
 from jobs.domain.errors import JobInterrupted
 from jobs.store import broker, loops, pooler, transitions
 from jobs.store.engine import connect
@@ -32,6 +31,7 @@ from jobs.store.pooler import PoolerBetween
 from jobs.store.schema import wait_until_migrated
 from jobs.worker import fetching_elsewhere, forks, heap, inspection, spawned, stacks, stopping  # noqa: F401 - answers `celery inspect scheduled`
 from jobs.worker.process import Parent, child_engine
+from jobs.worker.refused import Refused
 from jobs.worker.registration import Registration
 from jobs.worker.watch import Watch
 from jobs.worker.watchdog import Watchdog
@@ -171,7 +171,7 @@ class Engine(bootsteps.StartStopStep):
     def _register(self, description: dict[str, Any]) -> Registration:
         """Wait for PostgreSQL and its tables; a signal ends the wait. Refuses a pooler, behind which no lock is held."""
 
-        refused = Complaint(logger, "the worker cannot register yet", logging.ERROR)
+        refused = Refused(logger, "the worker cannot register yet", logging.ERROR)
 
         def pause() -> bool:
             state.maybe_shutdown()

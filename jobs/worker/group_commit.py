@@ -17,7 +17,6 @@ import gevent
 import psycopg2
 from gevent.event import Event
 
-from jobs.domain.complaint import Complaint
 from jobs.store import links, transitions
 from jobs.store.engine import PASSING, connect, is_lost, is_transient, unless_locked, unless_refused
 from jobs.store.insert import NewJob
@@ -28,7 +27,8 @@ from jobs.worker.apart import Apart
 from jobs.worker.flush import Change
 from jobs.worker.gathering import Gathering
 from jobs.worker.mute import Patience
-from jobs.worker.own_writes import PAUSE_S, OwnWrites, not_yet
+from jobs.worker.own_writes import PAUSE_S, OwnWrites
+from jobs.worker.refused import Refused, not_yet
 from jobs.worker.registration import Registration
 
 logger = logging.getLogger("jobs.worker")
@@ -63,7 +63,7 @@ class GroupCommit(Apart):
         self.connection: Any = None
         self.patience = Patience()
         self.hang_up = self.patience.hang_up
-        self.refused = Complaint(logger, "a change of jobs is refused")
+        self.refused = Refused(logger, "a change of jobs is refused")
         self.wake = Event()
         self.gathering = Gathering()
         self.on_completing: Callable[[], None] = lambda: None  # frees the slot of the calling greenlet

@@ -1,6 +1,5 @@
 """Changes that go in a transaction of their own, over connections that are kept for the next one."""
 
-import logging
 import os
 import time
 from collections.abc import Callable
@@ -9,18 +8,10 @@ from typing import Any
 
 import psycopg2
 
-from jobs.domain.complaint import Complaint
 from jobs.store.engine import PASSING, answer, is_lost, is_transient
+from jobs.worker.refused import not_yet
 
-logger = logging.getLogger("jobs.worker")
 PAUSE_S = 0.25
-PATIENCE_S = 5.0  # before the log says that something is not written yet: servers restart, and rows are locked
-
-
-def not_yet(job: int | None = None) -> Complaint:
-    """Says what keeps something from being written, while that lasts."""
-    what = "what this worker has to write" if job is None else f"the end of job {job}"
-    return Complaint(logger, f"{what} is kept, and written as soon as PostgreSQL takes it", after=PATIENCE_S)
 
 
 class OwnWrites:

@@ -14,7 +14,7 @@ from django.utils import translation
 from jobs import enqueue, enqueue_many
 from jobs.conf import configuration
 from jobs.models import Job
-from jobs.store import stats
+from jobs.store import readiness
 from jobs.store.leadership import NAME
 from tests.integration.test_election import Candidate, candidate, holders, leader
 from tests.pushes import Pushes
@@ -62,16 +62,16 @@ def test_a_leader_whose_connection_is_cut_is_replaced(tmp_path: Path) -> None:
 
 def test_one_that_is_stopped_while_none_stands_by_is_told_of_and_replaced_by_its_worker(tmp_path: Path) -> None:
     with running_worker(tmp_path / "worker"):
-        until(lambda: not stats.readiness(), what="one leads")
+        until(lambda: not readiness.reasons(), what="one leads")
         with connection.cursor() as cursor:
             cursor.execute("SELECT application_name FROM pg_stat_activity WHERE pid = %s", holders())
             stopped = int(cursor.fetchone()[0].removeprefix(NAME))
         os.kill(stopped, signal.SIGSTOP)
         job = enqueue("t.nap", args=[0])
         with translation.override("en"):
-            until(lambda: [reason for reason in stats.readiness() if "No leader lives" in reason], timeout=60, every=0.2)
+            until(lambda: [reason for reason in readiness.reasons() if "No leader lives" in reason], timeout=60, every=0.2)
         until(lambda: Job.objects.get(pk=job.pk).status == "completed", timeout=60)
-        assert not stats.readiness()
+        assert not readiness.reasons()
     assert f"the leader's process ended with {-signal.SIGKILL}; starting it again" in (tmp_path / "worker").read_text()
 
 

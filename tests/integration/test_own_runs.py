@@ -83,7 +83,7 @@ def test_a_parent_waits_for_no_trigger(numbers: dict[str, int], end: str, monkey
         cursor.execute("CREATE TRIGGER refuse BEFORE UPDATE ON jobs_job FOR EACH ROW EXECUTE FUNCTION refuse()")
     monkeypatch.setattr(process_engine.current().write.__self__, "_sleep", lambda seconds: pytest.fail("it waits"))  # type: ignore[attr-defined]
     said: list[str] = []
-    monkeypatch.setattr(Complaint, "say", lambda self, error: said.append(str(error)))
+    monkeypatch.setattr(Complaint, "say", lambda self, error, **_: said.append(str(error)))
     try:
         write(Context({"id": job.task_id, "task": job.task, "job_id": job.id, "runs": 1, "retries": 0, "errbacks": None} | headers))
     finally:

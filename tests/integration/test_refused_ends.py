@@ -16,13 +16,14 @@ import psycopg2
 import pytest
 from celery.utils.functional import LRUCache
 from django.db import connection
+from django.utils import translation
 from kombu.utils.limits import TokenBucket
 
 from jobs import enqueue
 from jobs.celery_app import process_engine
 from jobs.domain.complaint import Complaint
 from jobs.models import Attempt, DeadLetterQueue, Job
-from jobs.store import engine, transitions, unwritable
+from jobs.store import engine, readiness, refused, transitions, unwritable
 from jobs.store.transitions import Failure, Run
 from jobs.worker import own_writes, unreadable
 from jobs.worker.consumer import Consumer
@@ -92,8 +93,8 @@ def test_a_refused_write_is_tried_until_it_is_taken_and_the_log_says_so(
 ) -> None:
     job = job_in("running")
     said: list[str] = []
-    monkeypatch.setattr(own_writes, "PATIENCE_S", 0.0)
-    monkeypatch.setattr(Complaint, "say", lambda self, error: said.append(f"{self.words}: {error}"))
+    monkeypatch.setattr("jobs.worker.refused.PATIENCE_S", 0.0)
+    monkeypatch.setattr(Complaint, "say", lambda self, error, **_: said.append(f"{self.words}: {error}"))
     pauses: list[float] = []
     with refusing("P0001"):
 
@@ -114,7 +115,7 @@ def test_a_refused_write_is_tried_until_it_is_taken_and_the_log_says_so(
 def test_a_process_without_descriptors_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """libpq gives no reason then."""
     said: list[str] = []
-    monkeypatch.setattr(Complaint, "say", lambda self, error: said.append(str(error)))
+    monkeypatch.setattr(Complaint, "say", lambda self, error, **_: said.append(str(error)))
     none_left = SimpleNamespace(open=mock.Mock(side_effect=OSError(24, "Too many open files")), close=None, devnull="", O_RDONLY=0)
     monkeypatch.setattr(own_writes, "os", none_left)
     connects = mock.Mock(side_effect=[psycopg2.OperationalError(), psycopg2.OperationalError("no route"), mock.MagicMock()])
@@ -238,9 +239,13 @@ def test_jobs_that_end_while_their_ends_are_refused_have_run_once(tmp_path: Path
     with running_worker(log, pool=pool), refusing("P0001"):
         ends = [enqueue("t.nap", args=[0.1]).id, enqueue("jobs.tasks.fail", max_retries=0).id]
         until(lambda: all(f"the end of job {id} is kept" in log.read_text() for id in ends), timeout=30, what="the log says so")
+        assert until(refused.newest, timeout=10, what="those who watch are told").reason == "not today"
+        with translation.override("en"):
+            assert "PostgreSQL refuses what workers write: not today" in readiness.reasons()
         assert set(Job.objects.values_list("status", "runs")) == {("running", 1)}
         execute("DROP TRIGGER refuse ON jobs_job")
         until(lambda: not Job.objects.filter(finished_at=None).exists(), timeout=20)
+        until(lambda: refused.newest() is None, timeout=refused.FRESH + 15, what="it is over")
     found: dict[int, Any] = {job.id: (job.status, job.runs, job.losses) for job in Job.objects.all()}
     assert [found[id] for id in ends] == [("completed", 1, 0), ("failed", 1, 0)]
     assert DeadLetterQueue.objects.get().job_id == ends[1]

@@ -10,7 +10,7 @@ from celery import current_app
 from django.utils import translation
 
 from jobs import enqueue, enqueue_many
-from jobs.store import stats
+from jobs.store import readiness, stats
 from tests.integration.test_faults_redis import complete_once, now
 from tests.own_redis import OwnRedis
 from tests.waiting import until
@@ -64,16 +64,16 @@ def test_a_redis_that_takes_no_messages_is_told_of_on_every_page(
     """It answers: all seemed to be well."""
     monkeypatch.setattr(current_app.conf, "broker_url", own_redis.broker_url)
     with running_worker(tmp_path / "log", REDIS_URL=own_redis.url), own_redis.client() as client:
-        until(lambda: stats.readiness() == [], what="a leader lives")
+        until(lambda: readiness.reasons() == [], what="a leader lives")
         with broken(client, own_redis.folder):
             id = enqueue("t.add", args=[1, 2]).id
             refusal = until(lambda: stats.leader_and_refusal()[1], what="the leader notes it")
             assert says in refusal.reason
             with translation.override("en"):
-                assert stats.readiness() == [f"Redis takes no messages: {refusal.reason}"]
+                assert readiness.reasons() == [f"Redis takes no messages: {refusal.reason}"]
             assert abs((now() - refusal.since).total_seconds()) < 30
         complete_once([id])
-        until(lambda: stats.readiness() == [], what="it is noted that Redis takes them again")
+        until(lambda: readiness.reasons() == [], what="it is noted that Redis takes them again")
 
 
 def test_long_messages_go_through_a_redis_that_has_no_room_for_all_of_them(tmp_path: Path, own_redis: OwnRedis) -> None:

@@ -20,7 +20,7 @@ from django.utils import translation
 
 from jobs import database_checks, enqueue, enqueue_many
 from jobs.models import Job
-from jobs.store import engine, numbering, stats
+from jobs.store import engine, numbering, readiness
 from jobs.store.transitions import ESCAPED, Run
 from jobs.worker import bootsteps
 from tests.green_engine import group_commit
@@ -171,7 +171,7 @@ def test_a_server_that_takes_no_writes_is_one_line_and_a_reason(set_for_all: Non
     (line,) = done.stderr.strip().splitlines()
     assert "read-only transaction" in line
     with translation.override("en"):
-        assert "PostgreSQL takes no writes now (read-only)." in stats.readiness()
+        assert "PostgreSQL takes no writes now (read-only)." in readiness.reasons()
 
 
 def test_a_worker_that_cannot_register_says_so_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,9 +11,12 @@ from django.test import Client
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    from jobs.store import clock  # not before the settings name the servers
+    from celery import current_app
+
+    from jobs.store import clock, refused  # not before the settings name the servers
 
     cache.clear()
+    refused._client(current_app.conf.broker_write_url).delete(refused._key())  # a worker of another test may have told it
     monkeypatch.setattr(clock, "_skew", clock._Skew(asked=float("inf")))  # no query more now and then
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.test import Client
 
-from jobs.store import stats
+from jobs.store import readiness
 from jobs.web.views import probe
 from tests.waiting import until
 
@@ -19,12 +19,12 @@ def ready() -> tuple[int, list[str]]:
 def test_a_server_that_hangs_is_reported_and_asked_by_one_thread_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     hangs, asked = threading.Event(), []
 
-    def readiness() -> list[str]:
+    def reasons() -> list[str]:
         asked.append(threading.current_thread())
         assert hangs.wait(20)
         return []
 
-    monkeypatch.setattr(stats, "readiness", readiness)
+    monkeypatch.setattr(readiness, "reasons", reasons)
     monkeypatch.setattr(probe, "ANSWER_S", 0.2)
     try:
         with ThreadPoolExecutor(4) as threads:

@@ -15,6 +15,7 @@ from jobs.management import base
 from jobs.management.messages import printable
 from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
+from jobs.store import refused
 from jobs.store.clock import reckoned
 from jobs.store.stats import leader_lives, live_workers
 from jobs.web.times import span
@@ -59,6 +60,8 @@ class Command(base.Command):
             self.stdout.write(_("No worker runs."))
         elif not found["leader"]:
             self.stdout.write(_("No leader lives: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))
+        if refusal := found["refused_writes"]:
+            self.stdout.write(_("PostgreSQL refuses what workers write: %(reason)s") % {"reason": printable(refusal["reason"])})
 
 
 def overview() -> dict[str, Any]:
@@ -76,6 +79,7 @@ def overview() -> dict[str, Any]:
         "oldest_waiting": _oldest(),
         "workers": _workers(),
         "leader": leader_lives(),
+        "refused_writes": {"since": writes.since.isoformat(), "reason": writes.reason} if (writes := refused.newest()) else None,
     }
 
 

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from jobs import steering
 from jobs.celery_app import lanes
-from jobs.store import counts, letters, stats, types
+from jobs.store import counts, letters, refused, stats, types
 from jobs.store.clock import reckoned
 from jobs.store.history import Period, history
 from jobs.store.queues import lines as queue_lines
@@ -117,14 +117,14 @@ def workers(request: HttpRequest) -> HttpResponse:
 
 def _workers(request: HttpRequest) -> dict[str, Any]:
     lines = stats.workers()
-    leader, refusal = stats.leader_and_refusal()
+    redis, (leader, refusal) = stats.redis_lives(), stats.leader_and_refusal()
     return {
         "workers": lines,
         "drained": steering.drained([line.worker for line in lines]),
         "slots": sum(line.slots for line in lines),
         "busy": sum(len(line.running) for line in lines),
         "leader": leader,
-        "alerts": health.part_alerts(stats.redis_lives(), refusal, leader, lines),
+        "alerts": health.part_alerts(redis, refusal, refused.newest() if redis else None, leader, lines),
         "usual": types.usual(),
         "live": _is_live(request),
     }

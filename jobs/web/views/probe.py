@@ -11,7 +11,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
-from jobs.store import stats
+from jobs.store import readiness
 
 ANSWER_S: Final = 3.0  # seconds; Redis has two of them
 _thread = ThreadPoolExecutor(1, "jobs-readyz")
@@ -51,6 +51,6 @@ def _readiness() -> list[str]:
 def _ask(language: str | None) -> list[str]:
     try:
         with translation.override(language):
-            return stats.readiness()
+            return readiness.reasons()
     finally:
         connections.close_all()

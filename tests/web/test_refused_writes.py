@@ -1,0 +1,77 @@
+"""PostgreSQL answers and refuses what workers write: every page says so, as long as it lasts."""
+
+import io
+import json
+import re
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.core.management import call_command
+from django.test import Client
+from django.utils import timezone, translation
+
+from jobs.store import readiness, refused
+from tests.waiting import until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SAID = "could not extend file: 100% of <it>, No space left on device"
+
+
+def alerts(client: Client, address: str = "/") -> list[tuple[str, str]]:
+    """Each fact with its remedy."""
+    text = client.get(address, headers={"HX-Request": "true"}).content.decode()
+    return re.findall(r'<p><strong>(.*?)</strong></p><p class="alert-do">(.*?)</p>', text)
+
+
+@pytest.mark.parametrize("address", ["/", "/jobs/workers/"])
+def test_what_it_refuses_and_what_to_do(sara: Client, worker: int, leader: None, address: str) -> None:
+    """All seemed to be well: what the pages ask is answered."""
+    refused.note(SAID, 7200)
+    ((fact, remedy),) = alerts(sara, address)
+    told = (
+        r"PostgreSQL has refused what workers write since .*\d\d:\d\d: .*could not extend file: 100% of &lt;it&gt;, No space left on device"
+    )
+    assert re.match(told, fact)
+    assert "room on its disk" in remedy
+    if address == "/":
+        assert re.search(r"PostgreSQL</bdi><span[^>]*>: does not work", sara.get("/").content.decode())
+    answer = Client(headers={"accept-language": "en"}).get("/readyz")
+    assert (answer.status_code, answer.json()["reasons"]) == (503, [f"PostgreSQL refuses what workers write: {SAID}"])
+
+
+def test_it_is_told_since_the_first_time_and_no_longer_than_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused.note("no rights", 100)
+    refused.note("no room", 5)
+    found = refused.newest()
+    assert found
+    assert found.reason == "no room"
+    assert 100 <= (timezone.now() - found.since).total_seconds() < 130
+    monkeypatch.setattr(refused, "FRESH", 0.05)
+    refused.note("no room", 5)
+    until(lambda: refused.newest() is None, timeout=5, what="nobody says so any more")
+
+
+@pytest.mark.parametrize("value", ["what", "5", "[1]", '["a", "b"]', "null", '{"a": 1}', None])
+def test_what_somebody_else_puts_into_its_place_breaks_nothing(sara: Client, worker: int, leader: None, value: Any) -> None:
+    client = refused._client(current_app.conf.broker_write_url)
+    if value is None:
+        client.rpush(refused._key(), 1)
+        client.pexpire(refused._key(), 60_000)
+    else:
+        client.set(refused._key(), value, px=60_000)
+    assert alerts(sara) == readiness.reasons() == []
+    refused.note(SAID, 5)
+
+
+def test_manage_py_jobs_says_it_too() -> None:
+    def said(**options: Any) -> str:
+        out = io.StringIO()
+        with translation.override("en"):
+            call_command("jobs", stdout=out, **options)
+        return out.getvalue()
+
+    assert json.loads(said(json=True))["refused_writes"] is None
+    refused.note("no room\x1b[31m", 60)
+    assert "PostgreSQL refuses what workers write: no room\\x1b[31m" in said()
+    assert json.loads(said(json=True))["refused_writes"]["reason"] == "no room\x1b[31m"
