@@ -46,7 +46,7 @@ dead AS (SELECT j.*, k.print, split_part(last_error, ': ', 1) AS error_class, su
 tried AS (INSERT INTO jobs_attempt (job_id, run, outcome, error_class, message, traceback, worker, started_at, finished_at)
           SELECT id, runs, 'failed', error_class, message, '', 'worker@seeded', started_at, finished_at FROM dead)
 INSERT INTO jobs_deadletterqueue (job_id, error_class, message, fingerprint, attempts, failed_at, notify_after)
-SELECT id, error_class, message, print, attempts, finished_at, NULL FROM dead"""
+SELECT id, error_class, message, print, attempts, finished_at, NULL FROM dead ORDER BY finished_at, id"""
 
 
 def seed(jobs: int, dead_letters: int) -> Iterator[int]:

@@ -5,7 +5,8 @@ import io
 import pytest
 from django.core.management import CommandError, call_command
 
-from jobs.models import Job
+from jobs.models import DeadLetterQueue, Job
+from jobs.store import seed
 
 pytestmark = pytest.mark.django_db
 
@@ -30,3 +31,11 @@ def test_seeding_a_few_jobs_makes_no_more_dead_letters_than_jobs(settings) -> No
     settings.DEBUG = True
     call_command("seed_jobs", "--jobs", "5", stdout=io.StringIO())
     assert Job.objects.filter(status="failed").count() == Job.objects.count() == 5
+
+
+def test_seeded_dead_letters_are_numbered_as_they_failed(settings, monkeypatch) -> None:
+    settings.DEBUG = True
+    monkeypatch.setattr(seed, "_DAYS", 0.001)  # so close together that some end before older ones
+    call_command("seed_jobs", "--jobs", "200", "--dead-letters", "200", stdout=io.StringIO())
+    newest_first = list(DeadLetterQueue.objects.order_by("-id").values_list("failed_at", flat=True))  # as the pages list them
+    assert newest_first == sorted(newest_first, reverse=True)
