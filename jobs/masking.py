@@ -20,9 +20,10 @@ def start(value: str, length: int) -> str:
     return masked_start(value, configuration().secret_patterns, length)
 
 
-def named(value: Any, *, longest: int | None = None) -> Any:
-    """Named arguments, or another JSON value, without secrets. `longest`: so many characters of each text are enough."""
-    return masked(value, configuration().secret_patterns, longest=longest)
+def named(value: Any, *, longest: int | None = None, is_cut: bool = False) -> Any:
+    """Named arguments, or another JSON value, without secrets. `longest`: so many characters of each text are enough; `is_cut`: any may be
+    the beginning of a longer one."""
+    return masked(value, configuration().secret_patterns, longest=longest, is_cut=is_cut)
 
 
 def argument(name: str, value: Any) -> Any:
@@ -31,10 +32,10 @@ def argument(name: str, value: Any) -> Any:
     return shown[name] if isinstance(shown, dict) else shown
 
 
-def positional(task: str, values: Any, *, longest: int | None = None) -> Any:
+def positional(task: str, values: Any, *, longest: int | None = None, is_cut: bool = False) -> Any:
     """Positional arguments without secrets: by the names they have in the task's signature, where this process knows the task."""
     patterns = configuration().secret_patterns
-    shown = masked(values, patterns, longest=longest)
+    shown = masked(values, patterns, longest=longest, is_cut=is_cut)
     if not isinstance(shown, list) or not patterns:
         return shown
     hidden = _hidden(task, len(shown), patterns)

@@ -10,7 +10,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import npgettext
 
-from jobs import batches, control, masking, registry
+from jobs import batches, control, registry
 from jobs.admin import shown
 from jobs.admin.confirm import ask
 from jobs.admin.filters import CreatedFilter, PriorityFilter, QueueFilter
@@ -22,6 +22,7 @@ from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Attempt, Job
 from jobs.models.audit import Verb
 from jobs.models.job import HEAVY
+from jobs.store.cut import cut
 from jobs.web.filters import JobFilter
 from jobs.web.forms import AT_WIDGET, NAME_LENGTH, BulkForm, not_past
 from jobs.web.reports import admin_actor, say, warn_of_queue
@@ -139,19 +140,19 @@ class JobAdmin(ListAdmin):
 
     @admin.display(description=_("positional arguments"))
     def shown_args(self, job: Job) -> str:
-        return shown.as_json(masking.positional(job.task, job.args))
+        return shown.column(job, "args")
 
     @admin.display(description=_("named arguments"))
     def shown_kwargs(self, job: Job) -> str:
-        return shown.as_json(job.kwargs)
+        return shown.column(job, "kwargs")
 
     @admin.display(description=_("progress"))
     def shown_progress(self, job: Job) -> str:
-        return shown.as_json(job.progress)
+        return shown.column(job, "progress")
 
     @admin.display(description=_("result"))
     def shown_result(self, job: Job) -> str:
-        return shown.as_json(job.result)
+        return shown.column(job, "result")
 
     @admin.display(description=_("last error"))
     def shown_error(self, job: Job) -> str:
@@ -159,12 +160,12 @@ class JobAdmin(ListAdmin):
 
     @admin.display(description=_("rest of the Celery message"))
     def shown_options(self, job: Job) -> str:
-        return shown.as_json(job.options)
+        return shown.column(job, "options")
 
     def get_queryset(self, request: HttpRequest) -> Rows:
         rows = super().get_queryset(request)
         match = request.resolver_match
-        return rows.defer(*HEAVY) if match and match.url_name == "jobs_job_changelist" else rows.select_related("created_by")
+        return rows.defer(*HEAVY) if match and match.url_name == "jobs_job_changelist" else cut(rows.select_related("created_by"))
 
     def get_form(self, request: HttpRequest, obj: Job | None = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is not None:

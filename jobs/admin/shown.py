@@ -8,8 +8,9 @@ from django.utils.text import Truncator
 
 from jobs import masking
 from jobs.domain import own_failures
+from jobs.models import Job
+from jobs.web import values
 from jobs.web.tags import visible
-from jobs.web.values import pretty
 
 NAME_LENGTH = 60
 
@@ -29,9 +30,12 @@ def error(text: str) -> SafeString | str:
     return _code(masking.text(said), "auto") if said else "-"
 
 
-def as_json(value: Any) -> SafeString | str:
-    """JSON on indented lines, without secrets; "-" for None."""
-    return "-" if value is None else _code(pretty(masking.named(value)))
+def column(job: Job, name: str) -> SafeString | str:
+    """A JSON column on indented lines, without secrets; "-" for none."""
+    found = values.shown(job, name)
+    if found.value is None:
+        return "-"
+    return format_html("{}<p>{}</p>", _code(found.text), found.note) if found.note else _code(found.text)
 
 
 def name(text: str) -> SafeString:

@@ -33,6 +33,8 @@ def beginning(text: str, least: int) -> Any:
 
     >>> beginning('[1, {"a": "x", "b": "long te', 4), beginning('[1, {"a": "x", "b": "lo', 4)
     ([1, {'a': 'x', 'b': 'long te'}], [1, {'a': 'x'}])
+    >>> beginning('"long te', 4)
+    'long te'
     """
     ends: list[str] = []
     place, more, before = 0, "", ""
@@ -46,10 +48,15 @@ def beginning(text: str, least: int) -> Any:
                 break
         elif token == ",":
             place, more = found.start(), "".join(reversed(ends))
-        elif token[0] == '"' and not found[1] and len(token) > least and (before in ("[", ":") or (before == "," and ends[-1:] == ["]"])):
+        elif token[0] == '"' and not found[1] and len(token) > least and _is_value(before, ends):
             place, more = found.end(), '"' + "".join(reversed(ends))
         before = token
     return loads(text[:place] + more)
+
+
+def _is_value(before: str, ends: list[str]) -> bool:
+    """Whether a string behind this token is a value, and no name."""
+    return before in ("", "[", ":") or (before == "," and ends[-1:] == ["]"])
 
 
 def is_deep(value: Any) -> bool:

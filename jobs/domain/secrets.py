@@ -91,29 +91,29 @@ def masked_start(text: str, patterns: Sequence[str], length: int) -> str:
     return masked_text(start, patterns, is_cut=len(start) < len(text))[:length]
 
 
-def masked(value: Any, patterns: Sequence[str], *, longest: int | None = None) -> Any:
+def masked(value: Any, patterns: Sequence[str], *, longest: int | None = None, is_cut: bool = False) -> Any:
     """A copy of a JSON value in which everything under a telling name is hidden, however deep, and values of kombu's types are texts.
-    `longest`: so many characters of each text are enough.
+    `longest`: so many characters of each text are enough; `is_cut`: any may be the beginning of a longer one.
 
     >>> masked({"user": "x", "headers": [{"Authorization": "Basic eA=="}]}, ["authorization"])
     {'user': 'x', 'headers': [{'Authorization': '***'}]}
     """
     try:
-        return _masked(value, patterns, longest)
+        return _masked(value, patterns, longest, is_cut)
     except RecursionError:  # nested deeper than Python can follow: nothing of it is shown
         return MASK
 
 
-def _masked(value: Any, patterns: Sequence[str], longest: int | None) -> Any:
+def _masked(value: Any, patterns: Sequence[str], longest: int | None, is_cut: bool) -> Any:
     if isinstance(value, dict):
         if (text := text_of(value)) is not None:
-            return _masked(text, patterns, longest)
+            return _masked(text, patterns, longest, is_cut)
         return {
-            key: MASK if is_secret(str(key), patterns) and item is not None else _masked(item, patterns, longest)
+            key: MASK if is_secret(str(key), patterns) and item is not None else _masked(item, patterns, longest, is_cut)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_masked(item, patterns, longest) for item in value]
+        return [_masked(item, patterns, longest, is_cut) for item in value]
     if not isinstance(value, str):
         return value
-    return masked_text(value, patterns) if longest is None else masked_start(value, patterns, longest)
+    return masked_text(value, patterns, is_cut=is_cut) if longest is None else masked_start(value, patterns, longest)

@@ -16,6 +16,15 @@ class Unreadable(str):
     __slots__ = ()
 
 
+def value_of(text: str, *, is_cut: bool = False) -> Any:
+    """The value of a JSON text, an Unreadable where there is none. `is_cut`: it is the beginning of a longer one, whose value as far as it
+    goes."""
+    try:
+        return readable.beginning(text, 1) if is_cut else readable.loads(text)
+    except ValueError:
+        return Unreadable(_("(cannot be read)"))
+
+
 class JSONTextField(models.JSONField):
     """JSON kept as text: jsonb reorders keys, turns 1e16 into an integer and refuses \\u0000."""
 
@@ -29,10 +38,7 @@ class JSONTextField(models.JSONField):
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
         if not isinstance(value, str):  # RETURNING has no format: decoded already
             return value
-        try:
-            return readable.loads(value)
-        except ValueError:
-            return Unreadable(_("(cannot be read)"))
+        return value_of(value)
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
         if value is None or hasattr(value, "as_sql"):

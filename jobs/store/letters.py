@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from jobs.domain.readable import dumps, encodable
 from jobs.models import DeadLetterQueue, ErrorGroup
 from jobs.models.dead_letter import Resolution
+from jobs.store.cut import SHOWN, Beginning, read
 
 # Everything that failed within the hours counts, whatever became of it.
 _GROUPS: Final = """
@@ -49,6 +50,7 @@ Entries = QuerySet[DeadLetterQueue, DeadLetterQueue]
 HOURS: Final = 24  # of a spark line
 MOST: Final = 10_000  # entries that are counted for a tab
 ASKED: Final = 2_000  # newest entries that are asked for their jobs' tasks
+_KWARGS: Final = Beginning("job__kwargs", limit=SHOWN)  # many rows are read, and each may be long
 SAMPLE: Final = 200  # newest entries of a group that are searched for what they share
 
 
@@ -150,8 +152,8 @@ def arranged(fingerprint: str) -> ErrorGroup:
 def shared(rows: Entries, mask: Callable[[str, Any], Any]) -> list[Shared]:
     """The arguments of the newest entries' jobs, each with its most frequent value, when more than one job has it. `mask` hides secrets of
     an argument, by its name and value; a value that only its secret tells from others is left out."""
-    newest = rows.order_by("-id").values_list("job_id", "job__kwargs")[:SAMPLE]
-    jobs = [kwargs for kwargs in dict(newest).values() if isinstance(kwargs, dict)]
+    newest = dict(rows.order_by("-id").values_list("job_id", _KWARGS)[:SAMPLE])
+    jobs = [part.value for part in map(read, newest.values()) if isinstance(part.value, dict) and not part.is_cut]
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     values: dict[str, Any] = {}
     for kwargs in jobs:
@@ -177,7 +179,8 @@ def size(rows: Entries, seconds: int) -> Size:
 def arguments(rows: Entries) -> list[str]:
     """The names of the named arguments that the newest entries' jobs have."""
     names: set[str] = set()
-    for kwargs in rows.order_by("-id").values_list("job__kwargs", flat=True)[:SAMPLE]:
+    for text in rows.order_by("-id").values_list(_KWARGS, flat=True)[:SAMPLE]:
+        kwargs = read(text).value
         names.update(map(encodable, kwargs) if isinstance(kwargs, dict) else ())
     return sorted(names)
 

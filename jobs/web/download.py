@@ -13,11 +13,12 @@ from jobs.domain.moments import aware
 from jobs.domain.readable import dumps
 from jobs.models import Job
 from jobs.web.times import local
+from jobs.web.values import DOWNLOADED
 
 CHUNK: Final = 1_000  # rows
 COLUMNS: Final = (
     "id", "task_id", "name", "task", "state", "queue", "priority", "attempts", "max_retries", "created_by", "created_at", "run_at",
-    "started_at", "finished_at", "args", "kwargs", "result", "last_error",
+    "started_at", "finished_at", *DOWNLOADED, "last_error",
 )  # fmt: skip
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -71,7 +72,7 @@ def _csv(jobs: Iterator[Job]) -> Iterator[str]:
     yield "\ufeff" + writer.writerow(COLUMNS)  # spreadsheets take it for UTF-8
     for job in jobs:
         values = values_of(job)
-        for name in ("args", "kwargs", "result"):
+        for name in DOWNLOADED:
             values[name] = dumps(values[name])
         yield writer.writerow([safe(value) for value in values.values()])
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from kombu.utils.json import dumps
 
 from jobs.models import Job
+from jobs.store.cut import part
 from jobs.store.related import related
 
 SENT: Final = 20  # of what it has sent, or of what follows, that are shown
@@ -32,11 +33,11 @@ def _object(value: Any) -> dict[str, Any]:
 
 def relations(job: Job) -> list[Relation]:
     """Only those that the job has; one query."""
-    options = _object(job.options)
+    options = _object(part(job, "options").value)
     headers = _object(options.get("headers"))
     parent, root, group = (str(headers[key]) if headers.get(key) else None for key in ("parent_id", "root_id", "group"))
     follows = dict(islice(following(_object(options.get("embed"))), SENT))
-    sent = list(islice(dict.fromkeys(children(_object(job.result_meta).get("children"))), SENT))
+    sent = list(islice(dict.fromkeys(children(_object(part(job, "result_meta").value).get("children"))), SENT))
     if parent == job.task_id:  # the message of a retry names the run before it
         parent = None
     if root in (parent, job.task_id):

@@ -37,7 +37,7 @@ SAID: Final = {
 }  # by the verb itself
 register = template.Library()
 for _filter in (
-    acts.act_text, acts.options, values.call_line, values.one_line, values.pretty, times.clock, times.span, times.seconds, times.per_minute,
+    acts.act_text, acts.options, values.call_line, values.kwargs_line, times.clock, times.span, times.seconds, times.per_minute,
     unrecorded,
 ):  # fmt: skip
     register.filter(_filter)
@@ -171,24 +171,6 @@ def traceback(text: str) -> dict[str, Any]:
     """A traceback without secrets: the project's own frames stand out, those of the libraries are folded unless all are theirs."""
     parts = tracebacks.split(masking.text(text))
     return {"parts": parts, "last": tracebacks.last_own(parts)}
-
-
-@register.filter
-def shown_args(job: Any) -> Any:
-    """The job's positional arguments without secrets."""
-    return masking.positional(job.task, job.args)
-
-
-@register.filter
-def shown_kwargs(job: Any) -> Any:
-    """The job's named arguments without secrets."""
-    return masking.named(job.kwargs)
-
-
-@register.filter
-def shown_result(job: Any) -> Any:
-    """What the job returned, without secrets."""
-    return masking.named(job.result)
 
 
 @register.filter

@@ -1,17 +1,49 @@
 """JSON values as people read them."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
 from jobs import masking
 from jobs.domain.readable import dumps, encodable, loads
 from jobs.domain.typed import plain
+from jobs.models import Job
+from jobs.store import cut
+
+DOWNLOADED: Final = ("args", "kwargs", "result")  # the columns that the list's file has
 
 
-def pretty(value: Any) -> str:
-    """JSON on indented lines, with letters of all languages as they are."""
-    return dumps(plain(value), indent=2)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A JSON column of a job: `text` on indented lines, without secrets, with letters of all languages as they are; `value` as it was read;
+    `note`: that there is more of it, else empty."""
+
+    value: Any
+    text: str
+    note: str
+
+
+def shown(job: Job, name: str) -> Shown:
+    """The column with this name."""
+    part = cut.part(job, name)
+    return Shown(value=part.value, text=dumps(plain(_masked(job, name, part)), indent=2), note=_note(name, part) if part.is_cut else "")
+
+
+def _note(name: str, part: cut.Part) -> str:
+    text = _("Only the beginning is shown: %(shown)s of %(all)s characters.") % {"shown": f"{cut.SHOWN:,}", "all": f"{part.length:,}"}
+    return f"{text} {_('The list of jobs, downloaded, has all of it.')}" if name in DOWNLOADED else text
+
+
+def _masked(job: Job, name: str, part: cut.Part) -> Any:
+    if name == "args":
+        return masking.positional(job.task, part.value, is_cut=part.is_cut)
+    return masking.named(part.value, is_cut=part.is_cut)
+
+
+def kwargs_line(job: Job) -> str:
+    """The job's named arguments without secrets, on one line."""
+    return one_line(_masked(job, "kwargs", cut.part(job, "kwargs")))
 
 
 def call_line(kwargs: str) -> str:

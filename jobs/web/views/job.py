@@ -18,6 +18,7 @@ from jobs.models.attempt import unrecorded
 from jobs.models.audit import Verb
 from jobs.models.dead_letter import Resolution
 from jobs.store.clock import reckoned
+from jobs.store.cut import cut, part
 from jobs.web.access import needs
 from jobs.web.addresses import posted_from
 from jobs.web.forms import PriorityForm, ReasonForm
@@ -27,6 +28,7 @@ from jobs.web.relations import relations
 from jobs.web.reports import page_actor, say
 from jobs.web.timeline import timeline
 from jobs.web.times import clock_time, span
+from jobs.web.values import shown
 from jobs.web.waiting import why
 
 ACTS = 10  # of the audit, on the page of a job
@@ -38,20 +40,28 @@ def job_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One job; htmx asks again for its live part while it has not ended."""
 
     def context() -> dict[str, Any]:
-        return _job_context(get_object_or_404(Job.objects.select_related("created_by"), pk=pk))
+        return _job_context(_read(pk))
 
     return render_live(request, "jobs/job/detail.html", "jobs/job/_part.html", context)
+
+
+def _read(pk: int) -> Job:
+    return get_object_or_404(cut(Job.objects.select_related("created_by")), pk=pk)
 
 
 def _job_context(job: Job) -> dict[str, Any]:
     attempts = list(job.attempt_set.order_by("run"))
     failed = job.status == Status.FAILED  # else it has no open entry
-    entry = DeadLetterQueue.objects.filter(job=job, resolution=Resolution.OPEN).first() if failed else None
+    entry = DeadLetterQueue.objects.filter(job=job, resolution=Resolution.OPEN).only("fingerprint").first() if failed else None
     acts = list(Audit.objects.filter(job=job.pk)[:ACTS])
     worker = Worker.objects.filter(id=job.worker).first() if job.worker and job.status != Status.PENDING else None
     can_restore = _can_restore(job, acts)
     return {
         "job": job,
+        "args": shown(job, "args"),
+        "kwargs": shown(job, "kwargs"),
+        "result": shown(job, "result"),
+        "progress": part(job, "progress").value,
         "state": job.state.value,
         "word": STATE_LABELS[job.state],
         "ended": Status(job.status) in ENDED,
@@ -158,7 +168,7 @@ def job_priority(request: HttpRequest, pk: int) -> HttpResponse:
 def _act(request: HttpRequest, pk: int, action: str, form: ReasonForm, verb: Callable[..., control.Report]) -> HttpResponse:
     """Do it with what the form says, or say what is wrong with that."""
     if not form.is_valid():
-        job = get_object_or_404(Job.objects.select_related("created_by"), pk=pk)
+        job = _read(pk)
         errors = [text for texts in form.errors.values() for text in texts]
         context = {**_job_context(job), "errors": errors, "reason": form.data.get("reason", "")}
         return render(request, "jobs/job/detail.html", context, status=422)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -12,9 +13,11 @@ from django.views.decorators.http import require_http_methods
 from jobs import batches, registry
 from jobs.domain.secrets import MASK
 from jobs.enqueueing import InvalidJob, validate
+from jobs.models import Job
 from jobs.models.audit import Verb
 from jobs.models.dead_letter import Resolution
 from jobs.store import letters
+from jobs.store.cut import cut
 from jobs.web import again, recipients, selection
 from jobs.web.access import TYPED, needs
 from jobs.web.forms import ReprocessForm, ResolveForm
@@ -75,7 +78,8 @@ def _chosen(request: HttpRequest) -> tuple[Selection, letters.Size, int]:
 
 def _preview(request: HttpRequest, template: str, chosen: Selection, form: Any, size: letters.Size, **more: Any) -> HttpResponse:
     dress(form)
-    rows = chosen.rows().select_related("job").order_by("-id")
+    jobs = Prefetch("job", cut(Job.objects.all(), ["kwargs"]))
+    rows = chosen.rows().prefetch_related(jobs).defer("traceback").order_by("-id")
     context = {"chosen": chosen, "total": size.total, "new": size.new, "sample": rows[:SAMPLE], "form": form, "most": batches.MOST, **more}
     return render(request, template, context, status=422 if form.is_bound else 200)
 
