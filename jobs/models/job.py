@@ -48,7 +48,7 @@ STATUS_LABELS = {
 
 
 # Columns of any size, which lists leave in the database.
-HEAVY: Final = ("args", "kwargs", "result", "result_meta", "options")
+HEAVY: Final = ("args", "kwargs", "result", "result_meta", "options", "progress")
 
 
 class Job(models.Model):

@@ -12,6 +12,7 @@ from jobs import masking
 from jobs.domain.moments import aware
 from jobs.domain.readable import dumps
 from jobs.models import Job
+from jobs.models.job import HEAVY
 from jobs.web.times import local
 from jobs.web.values import DOWNLOADED
 
@@ -26,7 +27,8 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 def stream(rows: QuerySet[Job, Job], kind: str) -> StreamingHttpResponse:
     """The answer for one of FORMATS."""
     write, content_type = FORMATS[kind]
-    answer = StreamingHttpResponse(write(_newest_first(rows.defer("options", "result_meta").order_by("-pk"))), content_type=content_type)
+    read = rows.defer(*(name for name in HEAVY if name not in DOWNLOADED)).order_by("-pk")
+    answer = StreamingHttpResponse(write(_newest_first(read)), content_type=content_type)
     answer["Content-Disposition"] = f'attachment; filename="jobs-{local():%Y-%m-%d-%H%M}.{kind}"'
     answer["X-Content-Type-Options"] = "nosniff"
     return answer

@@ -16,7 +16,7 @@ from tests.rows import job_in
 from tests.web.test_size import queries
 
 pytestmark = pytest.mark.django_db
-LONG = ["jobs_job.args", "jobs_job.kwargs", "jobs_job.result", "jobs_job.result_meta", "jobs_job.options", "jobs_deadletterqueue.traceback"]
+LONG = [*(f"jobs_job.{name}" for name in cut.LIMITS), "jobs_deadletterqueue.traceback"]
 PAGES = {
     "/": [], "/jobs/": [], "/jobs/?status=failed": [], "/jobs/dead-letters/": [], "/jobs/workers/": [],
     "/admin/jobs/job/": [], "/admin/jobs/deadletterqueue/": [], "/jobs/{job}/": [], "/admin/jobs/job/{job}/change/": [],
