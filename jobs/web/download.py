@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC
 from typing import Any, Final
 
-from django.db.models import QuerySet
+from django.db.models import IntegerField, QuerySet
+from django.db.models.expressions import RawSQL
 from django.http import StreamingHttpResponse
 
 from jobs import masking
@@ -17,6 +18,8 @@ from jobs.web.times import local
 from jobs.web.values import DOWNLOADED
 
 CHUNK: Final = 1_000  # rows
+ROOM: Final = 4_000_000  # bytes of values as they are stored, compressed where they are long, that are read at once
+_STORED: Final = RawSQL(" + ".join(f"coalesce(pg_column_size(jobs_job.{name}), 0)" for name in DOWNLOADED), [], IntegerField())
 COLUMNS: Final = (
     "id", "task_id", "name", "task", "state", "queue", "priority", "attempts", "max_retries", "created_by", "created_at", "run_at",
     "started_at", "finished_at", *DOWNLOADED, "last_error",
@@ -35,13 +38,23 @@ def stream(rows: QuerySet[Job, Job], kind: str) -> StreamingHttpResponse:
 
 
 def _newest_first(rows: QuerySet[Job, Job]) -> Iterator[Job]:
-    """CHUNK of them at a time, by their numbers. A cursor of the server would first write all rows to its disk, and a pooler allows none:
-    then the driver takes all of them into memory."""
-    found = list(rows[:CHUNK])
-    while found:
-        last = found[-1].pk
+    """CHUNK of them at a time, fewer of long ones, by their numbers. A cursor of the server would first write all rows to its disk, and a
+    pooler allows none: then the driver takes all of them into memory."""
+    left = rows
+    while found := list(left[: _fitting(left)]):
         yield from found
-        found = list(rows.filter(pk__lt=last)[:CHUNK]) if len(found) == CHUNK else []
+        left = rows.filter(pk__lt=found[-1].pk)
+
+
+def _fitting(rows: QuerySet[Job, Job]) -> int:
+    """How many of the first have room in the memory at once, one at least; 0 when there are none."""
+    number, taken = 0, 0
+    for size in rows.values_list(_STORED, flat=True)[:CHUNK]:
+        taken += size
+        if taken > ROOM and number:
+            return number
+        number += 1
+    return CHUNK if number else 0
 
 
 def safe(value: Any) -> Any:

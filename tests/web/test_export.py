@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import random
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -39,6 +40,16 @@ def test_the_file_is_for_those_who_may_see_jobs(client: Client) -> None:
     assert client.get("/jobs/export/?format=csv").status_code == 302
     client.force_login(get_user_model().objects.create_user("guest"))
     assert client.get("/jobs/export/?format=csv").status_code == 403
+
+
+def test_of_long_rows_fewer_are_held_at_once(sara: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "ROOM", 50_000)
+    jobs = [enqueue("jobs.tasks.fail", kwargs={"message": "".join(random.choices("0123456789abcdef", k=20_000))}) for _ in range(4)]
+    with CaptureQueriesContext(connection) as captured:
+        found = json.loads(sara.get("/jobs/export/?format=json").getvalue())
+    assert [job["kwargs"] for job in found] == [job.kwargs for job in reversed(jobs)]
+    reads = [query["sql"] for query in captured.captured_queries if "last_error" in query["sql"]]
+    assert [sql.rpartition(" ")[2] for sql in reads] == ["2", "1000"]
 
 
 @pytest.mark.parametrize("without_cursors", [True, False])
