@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -37,3 +38,17 @@ def test_a_server_that_hangs_is_reported_and_asked_by_one_thread_alone(monkeypat
     finally:
         hangs.set()
     until(lambda: ready() == (200, []), timeout=5, what="it goes on answering when the server does")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "10.1.2.3", "task_web"])
+@pytest.mark.parametrize("redirect", [False, True])
+def test_probes_are_answered_by_whatever_name_they_ask(settings: Any, monkeypatch: pytest.MonkeyPatch, host: str, redirect: bool) -> None:
+    """A kubelet asks by the pod's address, docker compose by 127.0.0.1; in production ALLOWED_HOSTS has neither."""
+    settings.ALLOWED_HOSTS, settings.DEBUG, settings.SECURE_SSL_REDIRECT = ["queue.example.com"], False, redirect
+    monkeypatch.setattr(readiness, "reasons", list)
+    browser = Client(headers={"host": host})
+    for address in ("/healthz", "/readyz"):
+        assert (browser.get(address).status_code, browser.head(address).status_code) == (200, 200)
+        assert browser.get(address).headers["X-Content-Type-Options"] == "nosniff"
+    assert browser.get("/accounts/login/").status_code == 400
+    assert browser.get("/healthz/").status_code == 400
