@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import socket
 import time
@@ -73,23 +74,25 @@ def default_database(environ: Mapping[str, str]) -> str:
 
 
 def database_settings(url: str, variable: str = "DATABASE_URL") -> dict[str, Any]:
-    """Django's form of a PostgreSQL address. A socket folder may be the host (%2Fpath) or `?host=/path`. Raises AddressError."""
+    """Django's form of a PostgreSQL address. A socket folder may be the host (%2Fpath) or `?host=/path`. Raises AddressError.
+
+    Several hosts with commas, each with its port, as libpq has them: it turns to the first that it may have.
+    """
     try:
-        parts = urlsplit(url)
-        port, options = parts.port, dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
+        address, hosts = _apart(url)
+        parts, (host, port) = urlsplit(address), _hosts_and_ports(hosts)
+        options = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
     except ValueError:
-        parts, port, options = urlsplit(""), None, {}
+        parts, host, port, options = urlsplit(""), "", "", {}
     if parts.scheme not in DATABASE_SCHEMES or len(parts.path) < 2:
         raise AddressError(f"{variable} is not a PostgreSQL address: postgres://USER:PASSWORD@HOST:PORT/DATABASE is expected")
-    host = parts.netloc.rpartition("@")[2]
-    host = host.rpartition(":")[0] if port is not None else host.rstrip(":")  # not .hostname: it lowers the case of a folder
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path[1:]),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
-        "HOST": options.pop("host", "") or unquote(host).strip("[]"),
-        "PORT": options.pop("port", "") or str(port or ""),
+        "HOST": options.pop("host", "") or host,
+        "PORT": options.pop("port", "") or port,
         "OPTIONS": {"connect_timeout": ANSWER_S} | options,
     }
 
@@ -153,6 +156,21 @@ def gettext(text: str) -> str:
         return text
 
 
+def _apart(url: str) -> tuple[str, str]:
+    """An address without its hosts, and these as they are written; of several urlsplit makes nothing."""
+    found = re.match(r"([^:/?#]+://(?:[^/?#]*@)?)([^/?#]*)(.*)", url, re.DOTALL)
+    return (found[1] + found[3], found[2]) if found else ("", "")
+
+
+def _hosts_and_ports(text: str) -> tuple[str, str]:
+    """Each with commas; a host without a port has an empty one, none of any is no list. Raises ValueError."""
+    found = [re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]*))?", one) for one in text.split(",")]
+    if not all(found) or any(int(one[2] or 0) > 65_535 for one in found if one):
+        raise ValueError(text)
+    ports = ",".join((one[2] or "").lstrip("0") for one in found if one)
+    return ",".join(unquote(one[1]).strip("[]") for one in found if one), ports.strip(",") and ports
+
+
 def _choose(environ: Mapping[str, str], embedded: Mapping[str, str], name: str, default: str) -> tuple[str, str]:
     if environ.get(name, "").strip():
         return environ[name].strip(), name
@@ -178,7 +196,8 @@ def _database_problem(url: str, timeout: int) -> _Problem | None:
     try:
         connect(url, timeout=timeout).close()
     except psycopg2.Error as error:  # without a code: it comes from the driver, which has no session yet
-        reason, wanted = _first_line(error, unquote(urlsplit(url).password or "")), database_settings(url)
+        wanted = database_settings(url)
+        reason = _first_line(error, wanted["PASSWORD"])
         missing = f'database "{wanted["NAME"]}" does not exist' in reason
         refused = any(word in reason for word in ("FATAL:", "fe_sendauth:"))  # the server's word; a password that it wants and nobody gave
         return _Problem(reason=reason, refused=refused, command=_createdb(wanted) if missing else "")
@@ -211,8 +230,9 @@ def _first_line(error: Exception, password: str) -> str:
 
 
 def _line(name: str, url: str, source: str, problem: _Problem) -> str:
-    parts = urlsplit(url)
-    place = dict(parse_qsl(parts.query)).get("host") or unquote(parts.netloc.rpartition("@")[2]) or parts.path
+    address, hosts = _apart(url)
+    parts = urlsplit(address)
+    place = dict(parse_qsl(parts.query)).get("host") or unquote(hosts) or parts.path
     if problem.refused:
         text = gettext("%(server)s at %(place)s (%(source)s) refuses: %(reason)s.")
     else:

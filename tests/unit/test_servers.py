@@ -4,11 +4,12 @@ import json
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from django.utils import translation
@@ -76,11 +77,23 @@ def test_the_default_database_takes_user_and_password_from_libpq_variables() -> 
         ("postgres://u@%2FVar%2Frun/d", "/Var/run", ""),
         ("postgres://u@/d?host=/Var/run&port=6432", "/Var/run", "6432"),
         ("postgres://u@h:/d", "h", ""),
+        ("postgres://u:p@h1:5432,h2:5433/d?target_session_attrs=read-write", "h1,h2", "5432,5433"),
+        ("postgres://u@h1,h2:5433/d", "h1,h2", ",5433"),
+        ("postgres://u@h1,h2/d", "h1,h2", ""),
+        ("postgres://u@[::1]:5432,[::2]:5433/d", "::1,::2", "5432,5433"),
     ],
 )
 def test_database_addresses(url: str, host: str, port: str) -> None:
     settings = servers.database_settings(url)
     assert (settings["HOST"], settings["PORT"], settings["NAME"], settings["USER"]) == (host, port, "d", "u")
+
+
+def test_of_several_hosts_the_one_that_answers_is_found(settings: Any) -> None:
+    place = settings.DATABASES["default"]
+    hosts = f"%2Fnowhere:5432,{quote(place['HOST'], safe='')}:{place['PORT']}"
+    with closing(servers.connect(f"postgres://{place['USER']}@{hosts}/postgres?target_session_attrs=read-write", timeout=5)) as connection:
+        assert connection.info.host == place["HOST"]
+    servers.require(replace(settings.SERVERS, database_url=f"postgres://{place['USER']}@{hosts}/postgres"), redis=False)
 
 
 def test_other_words_of_the_query_go_to_the_driver() -> None:
@@ -101,6 +114,8 @@ def test_nobody_waits_for_ever_for_a_postgresql_that_hangs() -> None:
         "secret",
         "postgres://u:secret@h/",
         "postgres://[h/d",
+        "postgres://u:secret@h,h2:port/d",
+        "postgres://u:secret@h,h2:99999/d",
     ],
 )
 def test_a_bad_database_address_names_the_variable_and_hides_the_password(url: str) -> None:
