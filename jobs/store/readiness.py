@@ -1,10 +1,17 @@
 """What /readyz says."""
 
+import logging
+import re
+from typing import Final
+
 from django.db import DatabaseError
 from django.utils.translation import gettext as _
 
+from jobs.domain.complaint import Complaint, first_line
 from jobs.store import refused, stats
 from jobs.store.outages import is_read_only
+
+_complaint: Final = Complaint(logging.getLogger(__name__), "PostgreSQL does not say whether jobs can run")
 
 
 def reasons() -> list[str]:
@@ -26,6 +33,19 @@ def reasons() -> list[str]:
             found.append(_("No leader lives: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))
         elif answers and refusal:
             found.append(_("Redis takes no messages: %(reason)s") % {"reason": refusal.reason})
-    except DatabaseError:
-        found.insert(0, _("PostgreSQL does not answer."))
+    except DatabaseError as error:
+        _complaint.say(error)
+        words = _words(error)
+        found.insert(0, _("PostgreSQL answers and refuses: %(reason)s") % {"reason": words} if words else _("PostgreSQL does not answer."))
     return found
+
+
+def _words(error: DatabaseError) -> str:
+    """The server's own, without names: whoever asks has no account. Empty where it has said nothing."""
+    if said := re.search(r"FATAL: +(.+)", str(error)):  # to a session that it does not begin; the driver has no code of that
+        text = said[1]
+    elif getattr(error.__cause__, "pgcode", None) or getattr(error.__cause__, "sqlstate", None):
+        text = first_line(error)
+    else:
+        return ""
+    return re.sub(r'"[^"]*"|«[^»]*»|„[^“]*“', "…", text)  # in the language of the server

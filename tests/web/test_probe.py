@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client
 
-from jobs.store import readiness
+from jobs.store import readiness, stats
 from jobs.web.views import probe
 from tests.waiting import until
 
@@ -38,6 +39,34 @@ def test_a_server_that_hangs_is_reported_and_asked_by_one_thread_alone(monkeypat
     finally:
         hangs.set()
     until(lambda: ready() == (200, []), timeout=5, what="it goes on answering when the server does")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("NAME", "secret", "PostgreSQL answers and refuses: database … does not exist"),
+        ("USER", "secret", "PostgreSQL answers and refuses: role … does not exist"),
+        ("HOST", "/secret", "PostgreSQL does not answer."),
+    ],
+)
+def test_a_server_that_refuses_is_told_from_one_that_is_away(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, setting: str, value: str, said: str
+) -> None:
+    """Too many sessions, a wrong password, a server that starts: the log says which, and the name that the answer leaves out."""
+    monkeypatch.setattr(readiness._complaint, "said", "")
+    monkeypatch.setitem(connections.settings["default"], setting, value)
+    assert ready() == (503, [said])
+    assert ready() == (503, [said])
+    (record,) = [record for record in caplog.records if record.name == "jobs.store.readiness"]
+    assert "secret" in record.getMessage()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_right_that_is_missing_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connections.settings["default"], "OPTIONS", {"options": "-c role=pg_monitor"})
+    monkeypatch.setattr(stats, "migrations_missing", lambda: False)
+    assert ready()[1][0].startswith("PostgreSQL answers and refuses: permission denied for table ")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "10.1.2.3", "task_web"])
