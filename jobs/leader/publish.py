@@ -18,7 +18,7 @@ from jobs.leader.window import Lane
 
 logger = logging.getLogger(__name__)
 PIECE: Final = 1_000_000  # characters of the messages that are pushed together, unless one has more
-_unsendable: Final = Complaint(logger, "A job cannot be made a message of, and waits", logging.CRITICAL)
+_unsendable: Final = Complaint(logger, "A job cannot be made a message of, and waits", logging.CRITICAL, exact=True)
 
 
 def key(lane: Lane) -> str:

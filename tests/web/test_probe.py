@@ -54,7 +54,7 @@ def test_a_server_that_refuses_is_told_from_one_that_is_away(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, setting: str, value: str, said: str
 ) -> None:
     """Too many sessions, a wrong password, a server that starts: the log says which, and the name that the answer leaves out."""
-    monkeypatch.setattr(readiness._complaint, "said", "")
+    monkeypatch.setattr(readiness._complaint, "times", {})
     monkeypatch.setitem(connections.settings["default"], setting, value)
     assert ready() == (503, [said])
     assert ready() == (503, [said])
