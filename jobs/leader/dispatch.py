@@ -137,7 +137,7 @@ class Leader:
             self.complaint.say(error)
         left = self.window.resync({lane: found or [] for lane, found in zip(lanes, lying, strict=True)})
         if lost := self.window.forget(pick.pending(self.cursor, left)):
-            logger.warning("%s messages were lost with Redis; sending them again", lost)
+            logger.warning("%s messages are no longer in Redis and were not claimed; sending them again", lost)
         self.window.drop(pick.moved(self.cursor, self.window))
 
     def push(self, batch: dict[Lane, list[Row]]) -> None:

@@ -26,7 +26,7 @@ class Window:
 
     def __init__(self) -> None:
         self.lying: dict[Lane, deque[Sent]] = {}  # oldest first
-        self.left: dict[Sent, Lane] = {}  # popped by a worker, or lost with Redis
+        self.left: dict[Sent, Lane] = {}  # popped by a worker, or lost
         self.missed: set[Sent] = set()  # missing in Redis and still pending at the last resync
 
     def lanes(self) -> list[Lane]:

@@ -47,7 +47,7 @@ def test_jobs_that_wait_survive_an_emptied_redis(tmp_path: Path) -> None:
         assert worker.poll() is None
     assert sorted(Job.objects.values_list("id", flat=True)) == sorted([*first, *waiting])
     assert set(Job.objects.values_list("runs", flat=True)) == {1}
-    assert "were lost with Redis" in (tmp_path / "log").read_text()
+    assert "are no longer in Redis and were not claimed" in (tmp_path / "log").read_text()
 
 
 def _messages(client: Any) -> int:
