@@ -66,7 +66,18 @@ class Filter(logging.Filter):
     """For such a logger."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = text(record.getMessage()), ()
+        try:
+            said = record.getMessage()
+        except Exception:  # a value of a task's own cannot be written; whoever logs it has more to do
+            said = str(record.msg)
+        record.msg, record.args = text(said), ()
         if record.exc_info and record.exc_info[0] is not None and not record.exc_text:
-            record.exc_text = text("".join(traceback.format_exception(*record.exc_info)).rstrip())
+            record.exc_text = text(_traceback(*record.exc_info))
         return True
+
+
+def _traceback(kind: Any, error: Any, trace: Any) -> str:
+    try:
+        return "".join(traceback.format_exception(kind, error, trace)).rstrip()
+    except Exception:  # an exception of a task's own cannot be looked at
+        return "".join([*traceback.format_tb(trace), kind.__name__])

@@ -17,7 +17,7 @@ from django.db import close_old_connections
 from kombu.utils.json import loads
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR, TRANSACTION_STATUS_INTRANS
 
-from jobs.celery_app import messages, meta, sending, unsent
+from jobs.celery_app import failures, messages, meta, sending, unsent
 from jobs.celery_app.encoding import text
 from jobs.domain.complaint import Complaint
 from jobs.store import canvas, results
@@ -139,7 +139,7 @@ def _steps(app: Any, cursor: Any, found: results.Found, only_errbacks: bool) -> 
         yield partial(unsent.cancel, backend, cursor, request.chain, revoked, found.last_error)
         return
     kept = meta.of(found.task_id, found, extended=False)
-    error = backend.exception_to_python(kept["result"])
+    error = failures.readable(backend.exception_to_python(kept["result"]))
     if not only_errbacks:
         if request.chord:
             yield partial(backend.on_chord_part_return, request, states.FAILURE, error)

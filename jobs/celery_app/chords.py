@@ -13,7 +13,7 @@ from celery.result import GroupResult, ResultSet, allow_join_result
 from django.db import DatabaseError
 from kombu.utils.json import loads
 
-from jobs.celery_app import sending, unsent
+from jobs.celery_app import failures, sending, unsent
 from jobs.celery_app.encoding import text
 from jobs.domain import own_failures
 from jobs.store import caller, canvas
@@ -68,7 +68,8 @@ def _fire(backend: Any, cursor: Any, request: Any, chord: str, failed: bool) -> 
     except (psycopg2.Error, DatabaseError):
         raise
     except Exception as error:  # a header task that failed, whatever it raised, or a saved group that cannot be read
-        told = error if isinstance(error, ChordError) else _chord_error(own_failures.NOT_JOINED % {"error": repr(error)}, error)
+        cause = failures.readable(error)
+        told = cause if isinstance(cause, ChordError) else _chord_error(own_failures.NOT_JOINED % {"error": repr(cause)}, cause)
         if not failed:
             logger.exception("chord %s: its results cannot be joined", chord)
         _fail_body(backend, callback, told)
@@ -128,7 +129,7 @@ def _shaped(header: ResultSet, known: Mapping[str, Any]) -> list[Any] | None:
 def _value(backend: Any, task_id: str, state: str, result: str) -> Any:
     value = loads(result)
     if state in states.PROPAGATE_STATES:
-        error = backend.exception_to_python(value)
+        error = failures.readable(backend.exception_to_python(value))
         raise _chord_error(own_failures.HEADER_FAILED % {"id": task_id, "error": repr(error)}, error)
     return value
 

@@ -12,8 +12,6 @@ from jobs.celery_app import failures, retries, settle
 from jobs.celery_app.body import is_from_outside
 from jobs.domain.errors import JobCancelled, JobInterrupted, PermanentError, TaskEnded, TaskExit
 
-_OURS = (Ignore, Reject, JobCancelled, JobInterrupted)
-
 
 def settled(task: Any, outcome: Any, call: Callable[[], Any]) -> Any:
     """What the call returns. What it raises is settled, and goes on to Celery's tracer."""
@@ -50,19 +48,30 @@ def settled(task: Any, outcome: Any, call: Callable[[], Any]) -> Any:
 
 def _called(task: Any, outcome: Any, call: Callable[[], Any]) -> Any:
     try:
-        return call()
-    except Retry as asked:
-        if outcome.retry is None:  # raised by hand, or by another task that was called as a function
-            when = {"eta": asked.when} if isinstance(asked.when, datetime) else {"countdown": asked.when}
-            task.retry(exc=asked.exc, **when)  # raises
+        return _asked(task, outcome, call)
+    except (Ignore, Reject, Retry) as asked:
+        if isinstance(asked, Reject) and issubclass(type(asked.reason), BaseException):
+            asked.reason = failures.readable(asked.reason)
+            asked.args = asked.reason, asked.requeue
+        failures.readable(asked)  # it may have come from what is not
         raise
-    except _OURS:
+    except (JobCancelled, JobInterrupted):
         raise
     except Exception as raised:
         error = failures.readable(raised)
         if error is raised:
             raise
     raise error  # here, so that it does not come from the other
+
+
+def _asked(task: Any, outcome: Any, call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Retry as asked:
+        if outcome.retry is None:  # raised by hand, or by another task that was called as a function
+            when = {"eta": asked.when} if isinstance(asked.when, datetime) else {"countdown": asked.when}
+            task.retry(exc=asked.exc, **when)  # raises
+        raise
 
 
 def _failed(task: Any, outcome: Any, error: Exception) -> None:

@@ -1,6 +1,7 @@
 """What is kept of an exception: in the attempt, in the dead letter, and for who asks for the result."""
 
 import logging
+import pickle
 import sys
 import traceback as tracebacks
 from contextlib import suppress
@@ -12,6 +13,7 @@ from celery.exceptions import Retry
 
 from jobs.celery_app import meta
 from jobs.celery_app.body import is_from_outside
+from jobs.celery_app.encoding import text as encoded
 from jobs.domain.errors import JobTimeout
 from jobs.domain.outcomes import Outcome as Ending
 from jobs.store.transitions import Failure
@@ -55,24 +57,34 @@ def given(asked: Any) -> BaseException | None:
 def readable(error: BaseException) -> BaseException:
     """The error itself, or one that says the same where that cannot be looked at: a __getattr__ of its own without an end, say.
 
-    Celery, `traceback` and we ask an exception for more than its text, and a run must reach its end whatever that raises.
+    Celery, `traceback` and we ask an exception for more than its text, and a run must reach its end whatever that raises. One that is
+    unreadable by what it came from alone loses that.
     """
-    try:
-        tracebacks.format_exception(error)
-        bool(error)
-        _ = error.__class__
-        for written in (repr, str):
-            with suppress(Exception):  # that is expected everywhere
-                written(error)
-    except BaseException as odd:
-        if is_from_outside(odd):
-            raise
-    else:
+    if _is_readable(error):
         return error
+    with suppress(Exception):
+        error.__cause__ = error.__context__ = None
+        if _is_readable(error):
+            return error
     made = _stand_in(type(error).__name__, type(error).__module__, message(error), type(error))
     with suppress(Exception):
         return made.with_traceback(vars(BaseException)["__traceback__"].__get__(error))
     return made
+
+
+def _is_readable(error: BaseException) -> bool:
+    try:
+        tracebacks.format_exception(error)
+        bool(error)
+        _ = error.__class__, error.args, error.__cause__, error.__context__, error.__traceback__
+        for ask in (repr, str, lambda error: encoded(error.args), lambda error: pickle.loads(pickle.dumps(error))):
+            with suppress(Exception):  # that is expected everywhere
+                ask(error)
+    except BaseException as odd:
+        if is_from_outside(odd):
+            raise
+        return False
+    return True
 
 
 def kind(error: BaseException) -> type[BaseException]:
@@ -90,9 +102,9 @@ def _traceback(error: BaseException, trace: Any) -> str:
 
 
 def message(error: Any) -> str:
-    """Its text, or what Python says of any object."""
+    """Its text, as a plain str, or what Python says of any object."""
     try:
-        return str(error)
+        return str.__str__(str(error))
     except BaseException as odd:  # a __str__ of the task's own may raise; the job still needs its message
         if is_from_outside(odd):
             raise

@@ -167,7 +167,7 @@ def reject(task: Any, outcome: Any, rejected: Any) -> None:
         _write(outcome, lambda cursor: transitions.release(cursor, outcome.run, delay=REQUEUE_S))
     else:
         outcome.closing = True
-        reason = rejected.reason if isinstance(rejected.reason, BaseException) else rejected
+        reason = rejected.reason if issubclass(type(rejected.reason), BaseException) else rejected
         bury(task.name, outcome, failures.of(reason), reason, told=_tell(task, reason))  # Celery's tracer tells nobody
 
 
@@ -284,6 +284,7 @@ def _on_postrun(task: Any = None, state: Any = None, **_: Any) -> None:
     outcome = getattr(request, "outcome", None)
     if outcome is not None and not outcome.settled and outcome.closing and not is_kill(error):
         without = Failure(error_class="HookError", message=own_failures.NO_OUTCOME % {"state": state})
+        error = None if error is None else failures.readable(error)
         bury(task.name, outcome, failures.of(error) if error else without, error, told=error is not None and _tell(task, error))
 
 

@@ -13,7 +13,7 @@ from jobs import control, enqueue
 from jobs.domain.errors import TaskEnded, TaskExit
 from jobs.models import DeadLetterQueue, Job
 from tests.flows import GET, job_of, s, si, task
-from tests.taskapp.odd import UNREADABLE
+from tests.taskapp.unreadable import UNREADABLE
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -66,6 +66,20 @@ def test_an_exception_that_cannot_be_looked_at_is_a_failure_like_any_other(tmp_p
     assert {letter.error_class for letter in letters} == {"Unreadable"}
     assert all("no response" in letter.message or "Unreadable" in letter.message for letter in letters)
     assert all("in raises_unreadable" in letter.traceback for letter in letters if letter.job_id not in asking.values())
+
+
+@pytest.mark.parametrize("pool", ["gevent", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("prefork", "threads", "solo"))])
+def test_what_comes_from_an_exception_that_cannot_be_looked_at_ends_as_it_says(tmp_path: Path, pool: str) -> None:
+    """A `self.retry()` in the `except` of such a one was told by a traceback that nobody could write."""
+    attempts = {"retry": 2, "reject": 1, "raise": 1}
+    with running_worker(tmp_path / "log", pool=pool):
+        sent = {(how, way): task("meets_unreadable").delay(how, way) for how in UNREADABLE for way in attempts}
+        until(lambda: not Job.objects.filter(finished_at=None).exists(), timeout=2 * GET)
+        assert task("same").delay(1).get(timeout=GET) == 1
+    ends = {of: (job.status, job.attempts, job.runs, job.losses) for of, result in sent.items() for job in [job_of(result)]}
+    assert ends == {(how, way): ("failed", attempts[way], attempts[way], 0) for how, way in sent}
+    raised = DeadLetterQueue.objects.filter(job__in=[job_of(result).id for (_, way), result in sent.items() if way == "raise"])
+    assert {letter.error_class for letter in raised} == {"LookupError"}
 
 
 @pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])

@@ -250,38 +250,6 @@ def with_hanging_hooks(self: Any, *hooks: str) -> None:
     raise ValueError("the task's own")
 
 
-def _raises(kind: type[BaseException]) -> Any:
-    def method(*_: Any) -> Any:
-        raise kind(1)
-
-    return method
-
-
-# What an exception of a task's own may do when somebody looks at it.
-UNREADABLE: dict[str, dict[str, Any]] = {
-    "an attribute without an end": {"__getattr__": lambda self, name: getattr(self.response, name)},
-    "every attribute": {"__getattribute__": _raises(ValueError)},
-    "its class": {"__class__": property(_raises(ValueError))},
-    "its traceback": {"__traceback__": property(_raises(ValueError), lambda *_: None)},
-    "its cause": {"__cause__": property(_raises(ValueError))},
-    "its truth": {"__bool__": _raises(ValueError)},
-    "its notes": {"__notes__": property(_raises(ValueError))},
-    "its text, as an exit": {"__str__": _raises(SystemExit)},
-}
-
-
-def unreadable(how: str) -> Exception:
-    """An exception of its own class, which raises where somebody asks for that of it."""
-    return type("Unreadable", (Exception,), UNREADABLE[how])("no response")
-
-
-@shared_task(name="t.unreadable", bind=True, max_retries=1)
-def raises_unreadable(self: Any, how: str, asks: bool = False) -> None:
-    if asks:
-        raise self.retry(exc=unreadable(how), countdown=0)
-    raise unreadable(how)
-
-
 @shared_task(name="t.loses_its_end")
 def loses_its_end() -> None:
     """From now on this process cannot bury any job."""

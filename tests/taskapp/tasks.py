@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from jobs import PermanentError
 from jobs.store import kept
-from tests.taskapp import flows, odd, replacing  # noqa: F401 - registers more tasks
+from tests.taskapp import flows, odd, replacing, unreadable  # noqa: F401 - registers more tasks
 from tests.taskapp.orders import Orders
 
 if os.environ.get("WITH_ORDERS"):
