@@ -10,6 +10,7 @@ from jobs.domain import priority as priorities
 from jobs.domain import statuses
 
 _LONGEST: Final = 2**31 - 1  # seconds or retries that a row can hold; a limit beyond is none that anybody would live to see
+_ENDLESS: Final = 1e15  # seconds: a timer takes no more
 
 
 def moment(eta: Any) -> Any:
@@ -45,11 +46,13 @@ def retries(said: Any) -> int:
 
 
 def limits(pair: Any) -> tuple[float | None, float | None]:
-    """The hard and the soft time limit of a message, in seconds. Raises ValueError for what is no number."""
+    """The hard and the soft time limit of a message, in seconds; None for none, and for one without end. Raises ValueError for what is no
+    number.
+    """
     for name, limit in zip(("time_limit", "soft_time_limit"), pair or (), strict=False):
-        if limit is not None and not isinstance(limit, int | float):
+        if limit is not None and not (isinstance(limit, int | float) and limit > -math.inf):  # nor nan
             raise ValueError(f"{name} {limit!r} is no number of seconds")
-    hard, soft = pair or (None, None)
+    hard, soft = (None if limit is None or limit > _ENDLESS else limit for limit in pair or (None, None))
     return hard, soft
 
 

@@ -128,7 +128,10 @@ class AMQP(celery.app.amqp.AMQP):
                 own[SPENT] = self._spent(head["retries"])
             args, kwargs, embed = body
             task = self.app.tasks.get(head["task"])  # a receiver may have named another
-            limit = given.limits(head.get("timelimit"))[0] or getattr(task, "time_limit", None)
+            limits = given.limits(head.get("timelimit"))
+            if head.get("timelimit"):
+                head["timelimit"] = list(limits)
+            limit = limits[0] or getattr(task, "time_limit", None)
             if properties.get("correlation_id") == head["id"]:
                 del properties["correlation_id"]
             if properties.get("reply_to") in ("", self.app.thread_oid):

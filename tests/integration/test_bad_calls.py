@@ -38,6 +38,8 @@ def _tasks() -> Iterator[None]:
         ({"retries": "two"}, "retries 'two' is no number"),
         ({"time_limit": "10 s"}, "time_limit '10 s' is no number"),
         ({"soft_time_limit": "10 s"}, "soft_time_limit '10 s' is no number"),
+        ({"soft_time_limit": float("nan")}, "soft_time_limit nan is no number"),
+        ({"time_limit": float("-inf")}, "time_limit -inf is no number"),
         ({"expires": "nonsense"}, "."),
         ({"serializer": "nope"}, "nope"),
         ({"headers": {"a": object()}}, "not JSON serializable"),
@@ -54,6 +56,18 @@ def test_an_option_that_can_be_none_is_refused_by_its_name(given: dict[str, Any]
 @pytest.mark.parametrize("limit", [float("inf"), 10**12])
 def test_a_limit_that_nobody_lives_to_see_is_taken(limit: float) -> None:
     assert job_of(task("same").apply_async((1,), time_limit=limit)).timeout in (None, 2**31 - 1)
+
+
+@pytest.mark.parametrize("limit", [float("inf"), 10**400])
+def test_a_limit_without_end_is_none(limit: float) -> None:
+    """As a value that JSON does not know it reached the worker as no number, and the job failed there."""
+    for name in ("time_limit", "soft_time_limit"):
+        job = job_of(task("same").apply_async((1,), **{name: limit}))
+        assert job.timeout is None
+        assert "timelimit" not in str(job.options)
+    job = job_of(task("same").apply_async((1,), time_limit=5, soft_time_limit=limit))
+    assert job.timeout == 5
+    assert "'timelimit': [5, None]" in str(job.options)
 
 
 @pytest.mark.parametrize(
