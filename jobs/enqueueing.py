@@ -146,13 +146,14 @@ def _call(task: Any, args: Any, kwargs: Any, errors: dict[str, str]) -> tuple[st
         try:
             registry.check_call(task, args, kwargs)
         except TypeError as error:
-            errors["kwargs"] = _("These arguments do not fit the task: %(error)s") % {"error": calls.said(str(error))}
+            errors[registry.misfit(task, args)] = _("These arguments do not fit the task: %(error)s") % {"error": calls.said(str(error))}
     texts = _dump(args if type(args) in _LISTS else list(args), "args", errors), _dump(dict(kwargs), "kwargs", errors) if kwargs else "{}"
     if task is not None and not errors and (wrong := _problems(task, args, kwargs, *texts)):
         errors["kwargs"] = _("These arguments do not fit the task: %(error)s") % {"error": wrong}
     limit = configuration().max_argument_bytes
     if len(texts[0]) + len(texts[1]) > limit and sum(map(_bytes, texts)) > limit:
-        errors["kwargs"] = _("The arguments are larger than JOBS_MAX_ARGUMENT_BYTES (%(limit)d bytes).") % {"limit": limit}
+        field = "args" if len(texts[0]) > len(texts[1]) else "kwargs"
+        errors[field] = _("The arguments are larger than JOBS_MAX_ARGUMENT_BYTES (%(limit)d bytes).") % {"limit": limit}
     return texts
 
 
@@ -179,7 +180,7 @@ def _own(name: Any, priority: Any, errors: dict[str, str]) -> None:
 def _due(run_at: Any, delay: Any, errors: dict[str, str]) -> Any:
     if delay is not None:
         if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay <= MAX_DELAY:
-            errors["run_at"] = _("The delay is a number of seconds from 0 to %(most)d.") % {"most": MAX_DELAY}
+            errors["delay"] = _("The delay is a number of seconds from 0 to %(most)d.") % {"most": MAX_DELAY}
             return None
         return clock.now() + timedelta(seconds=delay)
     if run_at is not None and not isinstance(run_at, datetime):

@@ -85,6 +85,15 @@ def check_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Non
         raise TypeError(message)
 
 
+def misfit(task: Any, args: Sequence[Any]) -> str:
+    """Which part of a call is wrong that `check_call` refuses: "args" where the task takes fewer of them, else "kwargs"."""
+    try:
+        signature(task).bind_partial(*args)
+    except TypeError:
+        return "args"
+    return "kwargs"
+
+
 def is_of_the_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], error: BaseException) -> bool:
     """Whether the task was called with as many arguments and these names, cannot be, and raised that: its body has not begun."""
     if not isinstance(error, TypeError) or not _fits(task, len(args), tuple(kwargs)):
