@@ -7,9 +7,9 @@ from jobs.celery_app import encoding, process_engine
 from jobs.store import transitions
 
 
-def report(outcome: Any, fraction: float, message: str) -> bool:
+def report(outcome: Any, fraction: float, message: Any) -> bool:
     """Note how far the run is, over the engine's connection, so that a transaction of the task does not hold the row."""
-    return _note(outcome, {"fraction": _share(fraction), "message": transitions.clean(message, 500)})
+    return _note(outcome, {"fraction": _share(fraction), "message": transitions.clean("" if message is None else str(message), 500)})
 
 
 def report_state(outcome: Any, state: Any, encoded: Any) -> bool:

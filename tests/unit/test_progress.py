@@ -58,6 +58,13 @@ def test_a_state_is_whatever_the_task_gives_and_may_be_left_out(noted: list[Any]
     assert noted == [{"fraction": 0.0, "message": shown, "state": given.get("state"), "result": {"at": 50}}]
 
 
+@pytest.mark.parametrize(("given", "message"), [(None, ""), (5, "5"), ("so far", "so far")])
+def test_a_message_may_be_anything(noted: list[Any], given: Any, message: str) -> None:
+    """One that is no text failed the job."""
+    assert progress.report(Outcome(run=Run(id=1, runs=1), task=sleep), 0.5, given)
+    assert noted == [{"fraction": 0.5, "message": message}]
+
+
 @pytest.mark.parametrize(
     ("given", "fraction"),
     [
