@@ -26,7 +26,7 @@ def reasons() -> list[str]:
             return found
         if is_read_only():
             found.append(_("PostgreSQL takes no writes now (read-only)."))
-        elif answers and (writes := refused.newest()):
+        elif answers and (writes := refused.newest(some=False)):
             found.append(_("PostgreSQL refuses what workers write: %(reason)s") % {"reason": writes.reason})
         leader, refusal = stats.leader_and_refusal()
         if not leader:

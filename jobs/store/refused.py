@@ -19,38 +19,42 @@ TIMEOUT_S: Final = 1.0  # Redis may be away as well, and the one who tells it ha
 _UNREADABLE: Final = (redis.RedisError, OSError, ValueError, TypeError)  # it is away, or somebody has put something else there
 
 
-def note(reason: str, seconds: float) -> None:
-    """It has been refusing for `seconds`; what another worker told of the same time stands. Where Redis is away, only the log says so."""
+def note(reason: str, seconds: float, *, all_writes: bool) -> None:
+    """It has been refusing for `seconds`; what another worker told of the same time stands. Where Redis is away, only the log says so.
+
+    `all_writes`: it would refuse whatever is written, not what a trigger says of some rows.
+    """
     try:
-        client = _client(current_app.conf.broker_write_url)
-        if found := _found(client):
+        client, key = _client(current_app.conf.broker_write_url), _key(all_writes)
+        if found := _found(client, key):
             seconds = max(seconds, found[1])
-        client.set(_key(), json.dumps([reason, seconds]), px=int(FRESH * 1000))
+        client.set(key, json.dumps([reason, seconds]), px=int(FRESH * 1000))
     except _UNREADABLE:
         pass
 
 
-def newest() -> Refusal | None:
-    """What workers were refused lately; None where there is nothing, or Redis does not say."""
+def newest(*, some: bool = True) -> Refusal | None:
+    """What workers were refused lately, also what is refused for `some` rows alone; None where there is nothing, or Redis does not say."""
     try:
-        found = _found(_client(current_app.conf.broker_write_url))
+        client = _client(current_app.conf.broker_write_url)
+        found = _found(client, _key(True)) or (_found(client, _key(False)) if some else None)
     except _UNREADABLE:
         return None
     return Refusal(since=aware(reckoned()) - timedelta(seconds=found[1]), reason=found[0]) if found else None
 
 
-def _found(client: Any) -> tuple[str, float] | None:
+def _found(client: Any, key: str) -> tuple[str, float] | None:
     """What it says, and for how many seconds it has been saying so: by the clock of Redis alone."""
     with client.pipeline(transaction=False) as pipeline:
-        text, left = pipeline.get(_key()).pttl(_key()).execute()
+        text, left = pipeline.get(key).pttl(key).execute()
     if text is None or left < 0:
         return None
     reason, seconds = json.loads(text)
     return str(reason), float(seconds) + FRESH - left / 1000
 
 
-def _key() -> str:
-    return f"{configuration().key_prefix}refused"
+def _key(all_writes: bool) -> str:
+    return f"{configuration().key_prefix}refused{'' if all_writes else ':some'}"
 
 
 @functools.cache

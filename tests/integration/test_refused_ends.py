@@ -236,7 +236,7 @@ def test_jobs_that_end_while_their_ends_are_refused_have_run_once(tmp_path: Path
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
 
     log = tmp_path / "log"
-    with running_worker(log, pool=pool), refusing("P0001"):
+    with running_worker(log, pool=pool), refusing("53100"):  # no room
         ends = [enqueue("t.nap", args=[0.1]).id, enqueue("jobs.tasks.fail", max_retries=0).id]
         until(lambda: all(f"the end of job {id} is kept" in log.read_text() for id in ends), timeout=30, what="the log says so")
         assert until(refused.newest, timeout=10, what="those who watch are told").reason == "not today"

@@ -16,7 +16,9 @@ def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     from jobs.store import clock, refused  # not before the settings name the servers
 
     cache.clear()
-    refused._client(current_app.conf.broker_write_url).delete(refused._key())  # a worker of another test may have told it
+    refused._client(current_app.conf.broker_write_url).delete(
+        refused._key(True), refused._key(False)
+    )  # a worker of another test may have told it
     monkeypatch.setattr(clock, "_skew", clock._Skew(asked=float("inf")))  # no query more now and then
 
 

@@ -27,7 +27,7 @@ def alerts(client: Client, address: str = "/") -> list[tuple[str, str]]:
 @pytest.mark.parametrize("address", ["/", "/jobs/workers/"])
 def test_what_it_refuses_and_what_to_do(sara: Client, worker: int, leader: None, address: str) -> None:
     """All seemed to be well: what the pages ask is answered."""
-    refused.note(SAID, 7200)
+    refused.note(SAID, 7200, all_writes=True)
     ((fact, remedy),) = alerts(sara, address)
     told = (
         r"PostgreSQL has refused what workers write since .*\d\d:\d\d: .*could not extend file: 100% of &lt;it&gt;, No space left on device"
@@ -41,14 +41,14 @@ def test_what_it_refuses_and_what_to_do(sara: Client, worker: int, leader: None,
 
 
 def test_it_is_told_since_the_first_time_and_no_longer_than_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
-    refused.note("no rights", 100)
-    refused.note("no room", 5)
+    refused.note("no rights", 100, all_writes=True)
+    refused.note("no room", 5, all_writes=True)
     found = refused.newest()
     assert found
     assert found.reason == "no room"
     assert 100 <= (timezone.now() - found.since).total_seconds() < 130
     monkeypatch.setattr(refused, "FRESH", 0.05)
-    refused.note("no room", 5)
+    refused.note("no room", 5, all_writes=True)
     until(lambda: refused.newest() is None, timeout=5, what="nobody says so any more")
 
 
@@ -56,12 +56,19 @@ def test_it_is_told_since_the_first_time_and_no_longer_than_it_lasts(monkeypatch
 def test_what_somebody_else_puts_into_its_place_breaks_nothing(sara: Client, worker: int, leader: None, value: Any) -> None:
     client = refused._client(current_app.conf.broker_write_url)
     if value is None:
-        client.rpush(refused._key(), 1)
-        client.pexpire(refused._key(), 60_000)
+        client.rpush(refused._key(True), 1)
+        client.pexpire(refused._key(True), 60_000)
     else:
-        client.set(refused._key(), value, px=60_000)
+        client.set(refused._key(True), value, px=60_000)
     assert alerts(sara) == readiness.reasons() == []
-    refused.note(SAID, 5)
+    refused.note(SAID, 5, all_writes=True)
+
+
+def test_what_a_trigger_refuses_of_some_rows_takes_no_web_server_out_of_service(sara: Client, worker: int, leader: None) -> None:
+    refused.note("not today", 60, all_writes=False)
+    ((fact, _),) = alerts(sara)
+    assert "not today" in fact
+    assert Client().get("/readyz").status_code == 200
 
 
 def test_manage_py_jobs_says_it_too() -> None:
@@ -72,6 +79,6 @@ def test_manage_py_jobs_says_it_too() -> None:
         return out.getvalue()
 
     assert json.loads(said(json=True))["refused_writes"] is None
-    refused.note("no room\x1b[31m", 60)
+    refused.note("no room\x1b[31m", 60, all_writes=True)
     assert "PostgreSQL refuses what workers write: no room\\x1b[31m" in said()
     assert json.loads(said(json=True))["refused_writes"]["reason"] == "no room\x1b[31m"
