@@ -11,6 +11,14 @@ from jobs.domain import statuses
 
 _LONGEST: Final = 2**31 - 1  # seconds or retries that a row can hold; a limit beyond is none that anybody would live to see
 _ENDLESS: Final = 1e15  # seconds: a timer takes no more
+_MOST: Final = 255  # characters, as in AMQP: an index of the rows takes no text of any length
+
+
+def short(option: str, text: str) -> str:
+    """The same name of a queue or id. Raises ValueError where it is too long for a row."""
+    if len(text) > _MOST:
+        raise ValueError(f"{option} {text[:50]!r}… has {len(text)} characters: at most {_MOST}")
+    return text
 
 
 def moment(eta: Any) -> Any:

@@ -137,7 +137,8 @@ class AMQP(celery.app.amqp.AMQP):
             if properties.get("reply_to") in ("", self.app.thread_oid):
                 del properties["reply_to"]
             new = NewJob(
-                task=head["task"], task_id=head["id"], args=text(list(args or ())), kwargs=text(dict(kwargs or {})), queue=queue,
+                task=head["task"], task_id=given.short("task_id", head["id"]), args=text(list(args or ())), kwargs=text(dict(kwargs or {})),
+                queue=given.short("queue", queue),
                 priority=self._priority(properties.get("priority")), run_at=given.moment(head.get("eta")),
                 max_retries=given.max_retries(getattr(task, "max_retries", 3)), autoretry=configuration().autoretry,
                 timeout=given.seconds(limit) or given.seconds(getattr(task, "timeout", None)),

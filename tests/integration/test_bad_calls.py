@@ -40,6 +40,8 @@ def _tasks() -> Iterator[None]:
         ({"soft_time_limit": "10 s"}, "soft_time_limit '10 s' is no number"),
         ({"soft_time_limit": float("nan")}, "soft_time_limit nan is no number"),
         ({"time_limit": float("-inf")}, "time_limit -inf is no number"),
+        ({"queue": "q" * 256}, "queue 'q+'… has 256 characters: at most 255"),
+        ({"task_id": "i" * 5000}, "task_id 'i+'… has 5000 characters: at most 255"),
         ({"expires": "nonsense"}, "."),
         ({"serializer": "nope"}, "nope"),
         ({"headers": {"a": object()}}, "not JSON serializable"),
