@@ -40,4 +40,4 @@ def column(job: Job, name: str) -> SafeString | str:
 
 def name(text: str) -> SafeString:
     """A name that people typed, cut to a width that leaves the list its other columns."""
-    return format_html('<bdi dir="auto">{}</bdi>', Truncator(visible(masking.text(text))).chars(NAME_LENGTH))
+    return format_html('<bdi dir="auto">{}</bdi>', Truncator(visible(masking.start(text, 10 * NAME_LENGTH))).chars(NAME_LENGTH))

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from jobs import batches, masking, refusals
 from jobs.domain import own_failures, tracebacks
 from jobs.domain.statuses import State
+from jobs.enqueueing import NAME_LIMIT
 from jobs.models import Batch
 from jobs.models.attempt import unrecorded
 from jobs.models.dead_letter import RESOLUTION_LABELS
@@ -175,8 +176,8 @@ def traceback(text: str) -> dict[str, Any]:
 
 @register.filter
 def label(job: Any) -> str:
-    """What the job is called: its name, else its task."""
-    return str(job.name or job.task) or _("(no name)")
+    """What the job is called: its name, else its task; no more of it than `enqueue()` takes, for a row may have more."""
+    return Truncator(job.name or job.task).chars(NAME_LIMIT) or _("(no name)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

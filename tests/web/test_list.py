@@ -240,3 +240,12 @@ def test_the_search_box_leads_straight_to_a_job_by_number_or_celery_id(sara: Cli
         answer = sara.get("/jobs/find/", {"q": text}, follow=True)
         assert (answer.status_code, answer.request["PATH_INFO"]) == (200, "/jobs/"), text
     assert 'action="/jobs/find/"' in sara.get("/").content.decode()
+
+
+def test_a_name_that_has_no_end_is_cut(sara: Client) -> None:
+    """A row that somebody has inserted may have one of megabytes; so had each page with it."""
+    job = job_in("pending")
+    Job.objects.update(name="x" * 1_000_000)
+    for address in ("/jobs/?q=", f"/jobs/{job.pk}/", "/"):
+        assert len(sara.get(address).content) < 300_000, address
+    assert b"x" * 250 in sara.get("/jobs/?q=").content
