@@ -43,12 +43,13 @@ def run(function: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs:
         except BaseException as error:  # thrown into the run
             thrown = error
             running.cancel()
+    wrong = running.error if thrown is None else thrown
     try:
-        if thrown or running.error:
-            raise thrown or running.error  # type: ignore[misc]
+        if wrong is not None:  # one may be false, as an empty collection of errors is
+            raise wrong
         return running.value
     finally:
-        del running, thrown  # the traceback of an error leads back here
+        del running, thrown, wrong  # the traceback of an error leads back here
 
 
 class _Running:
