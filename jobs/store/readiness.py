@@ -30,7 +30,7 @@ def reasons() -> list[str]:
             found.append(_("PostgreSQL refuses what workers write: %(reason)s") % {"reason": writes.reason})
         leader, refusal = stats.leader_and_refusal()
         if not leader:
-            found.append(_("No leader lives: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))
+            found.append(_("No leader is up: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))
         elif answers and refusal:
             found.append(_("Redis takes no messages: %(reason)s") % {"reason": refusal.reason})
     except DatabaseError as error:

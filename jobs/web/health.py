@@ -101,10 +101,10 @@ def part_alerts(redis: bool, refusal: Refusal | None, writes: Refusal | None, le
                 f"celery -A {option(current_app._get_current_object())} worker -P gevent --concurrency=4 --prefetch-multiplier=1"
             )
         }
-        found.append(Alert(bad=True, fact=_("No worker lives, so no job runs."), advice=advice))
+        found.append(Alert(bad=True, fact=_("No worker is up, so no job runs."), advice=advice))
     elif not leader:
         advice = _("It comes along with each worker. Start one more, or: %(command)s") % {"command": ltr("python manage.py dispatch")}
-        found.append(Alert(bad=True, fact=_("No leader lives: waiting jobs are not handed to workers."), advice=advice))
+        found.append(Alert(bad=True, fact=_("No leader is up: waiting jobs are not handed to workers."), advice=advice))
     return found
 
 
@@ -126,10 +126,10 @@ def _dead_alerts(dead: int, new: int) -> list[Alert]:
     fact = ngettext(
         "%(number)s job failed for good and waits for a decision.", "%(number)s jobs failed for good and wait for a decision.", dead
     ) % {"number": at_most(dead, stats.NEWEST)}
-    if new:
-        more = ngettext(
-            "%(number)s of them in the last 10 minutes: it goes on.", "%(number)s of them in the last 10 minutes: it goes on.", new
-        )
+    if new and dead == 1:
+        fact = f"{fact} {_('It failed in the last 10 minutes.')}"
+    elif new:  # one alone does not show that an error goes on
+        more = ngettext("%(number)s of them in the last 10 minutes.", "%(number)s of them in the last 10 minutes: it goes on.", new)
         fact = f"{fact} {more % {'number': at_most(new, stats.NEWEST)}}"
     advice = _("Read the error, mend its cause, then reprocess the jobs or mark them as resolved.")
     return [Alert(bad=True, fact=fact, advice=advice, url=reverse("jobs:dead_letters"), link=_("Show the dead letters"))]

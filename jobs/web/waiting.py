@@ -67,9 +67,9 @@ def _sentence(job: Job, facts: Obstacles, place: int | None, refusal: Refusal | 
             "It is safe in PostgreSQL and goes on when Redis takes messages again."
         )
     if not facts.any_worker:
-        return _("No worker lives, so no job runs."), ""
+        return _("No worker is up, so no job runs."), ""
     if not facts.leader:
-        return _("No leader lives: waiting jobs are not handed to workers."), ""
+        return _("No leader is up: waiting jobs are not handed to workers."), ""
     if not facts.workers:
         return _("No live worker serves its queue, %(queue)s.") % {"queue": ltr(visible(job.queue))}, ""
     if not facts.known:
@@ -166,7 +166,7 @@ def _gates(job: Job, facts: Obstacles, redis: Gate, due_in: float) -> list[Gate]
     return [
         _due(facts, due_in),
         redis,
-        Gate(open=facts.leader, text=_("A leader lives") if facts.leader else _("No leader lives")),
+        Gate(open=facts.leader, text=_("The leader is up") if facts.leader else _("No leader is up")),
         Gate(open=bool(facts.workers), text=serving if facts.workers else _("No worker serves its queue")),
         Gate(open=facts.known, text=_("Its workers have the task") if facts.known else _("No worker of its queue has the task")),
         Gate(open=not facts.suspects, text=left),

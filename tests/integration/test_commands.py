@@ -108,7 +108,7 @@ def test_a_worker_that_does_not_serve_the_queue_is_none(monkeypatch: pytest.Monk
 
 def test_jobs_that_do_not_end_in_time_say_what_they_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.management.commands.test_priority_concurrency.some_worker", lambda *_: nullcontext())
-    why = r"^not all jobs ended within 1 s; job \d+ waits: No worker lives, so no job runs\.$"
+    why = r"^not all jobs ended within 1 s; job \d+ waits: No worker is up, so no job runs\.$"
     with pytest.raises(CommandError, match=why):
         run("test_priority_concurrency", count=2, sleep=0, timeout=1)
 
@@ -256,10 +256,10 @@ def test_jobs_says_that_no_leader_lives() -> None:
     worker = Worker.objects.create(name="celery@here", **about)
     with closing(connect("life")) as life, life.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s, %s)", [WORKER_CLASS, worker.id])
-        assert "No leader lives: waiting jobs are not handed to workers." in run("jobs")
+        assert "No leader is up: waiting jobs are not handed to workers." in run("jobs")
         assert json.loads(run("jobs", json=True))["leader"] is False
         cursor.execute("SELECT pg_advisory_lock(%s, %s)", LEADER)
-        assert "No leader lives" not in run("jobs")
+        assert "No leader is up" not in run("jobs")
         assert json.loads(run("jobs", json=True))["leader"] is True
 
 

@@ -69,7 +69,7 @@ def test_one_that_is_stopped_while_none_stands_by_is_told_of_and_replaced_by_its
         os.kill(stopped, signal.SIGSTOP)
         job = enqueue("t.nap", args=[0])
         with translation.override("en"):
-            until(lambda: [reason for reason in readiness.reasons() if "No leader lives" in reason], timeout=60, every=0.2)
+            until(lambda: [reason for reason in readiness.reasons() if "No leader is up" in reason], timeout=60, every=0.2)
         until(lambda: Job.objects.get(pk=job.pk).status == "completed", timeout=60)
         assert not readiness.reasons()
     assert f"the leader's process ended with {-signal.SIGKILL}; starting it again" in (tmp_path / "worker").read_text()

@@ -3,18 +3,20 @@
 import doctest
 import html
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.utils import translation
 
 from jobs import enqueue
 from jobs.management.commands.jobs import overview
-from jobs.models import Job
+from jobs.models import DeadLetterQueue, Job
 from jobs.store import outages, queues, stats, transitions, types
 from jobs.store.transitions import Failure, Run
 from jobs.web import health, times
@@ -188,7 +190,7 @@ def test_all_is_well(page: Any, worker: int, leader: None) -> None:
 def test_no_worker_and_what_to_do(page: Any, leader: None) -> None:
     for address in ("/", "/jobs/workers/"):
         ((fact, remedy),) = alerts(page(address))
-        assert fact == "No worker lives, so no job runs."
+        assert fact == "No worker is up, so no job runs."
         assert "celery -A task_queue_project worker -P gevent" in remedy
     assert "1 matter needs you" in page()
 
@@ -196,7 +198,7 @@ def test_no_worker_and_what_to_do(page: Any, leader: None) -> None:
 def test_no_leader_and_what_to_do(page: Any, worker: int) -> None:
     for address in ("/", "/jobs/workers/"):
         ((fact, remedy),) = alerts(page(address))
-        assert fact.startswith("No leader lives")
+        assert fact.startswith("No leader is up")
         assert "python manage.py dispatch" in remedy
 
 
@@ -264,8 +266,17 @@ def test_the_link_to_a_queue_leads_to_its_jobs_whatever_it_is_called(client: Cli
 def test_dead_letters_need_a_person(page: Any, worker: int, leader: None) -> None:
     job_in("failed")
     ((fact, remedy),) = alerts(page())
-    assert fact == "1 job failed for good and waits for a decision. 1 of them in the last 10 minutes: it goes on."
+    assert fact == "1 job failed for good and waits for a decision. It failed in the last 10 minutes."
     assert remedy.startswith("Read the error")
+
+
+def test_one_new_failure_among_old_ones_is_not_said_to_go_on(page: Any, worker: int, leader: None) -> None:
+    for _ in range(2):
+        job_in("failed")
+    DeadLetterQueue.objects.update(failed_at=F("failed_at") - timedelta(hours=1))
+    job_in("failed")
+    ((fact, _remedy),) = alerts(page())
+    assert fact == "3 jobs failed for good and wait for a decision. 1 of them in the last 10 minutes."
 
 
 @pytest.mark.parametrize("address", ["/", "/jobs/queues/", "/jobs/workers/"])

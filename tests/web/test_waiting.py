@@ -85,9 +85,9 @@ def waiting_job(**options: Any) -> Job:
 
 def test_nobody_is_there(page: Any, stage: Stage) -> None:
     job = waiting_job()
-    assert page(job).startswith("No worker lives")
+    assert page(job).startswith("No worker is up")
     worker = stage.worker(queues=("mail",))
-    assert page(job).startswith("No leader lives")
+    assert page(job).startswith("No leader is up")
     stage.leader()
     assert page(job) == "No live worker serves its queue, celery."
     Worker.objects.filter(id=worker).update(queues=["celery"], tasks=["x"])
@@ -100,7 +100,7 @@ def test_a_row_whose_process_died_is_no_worker(page: Any, stage: Stage) -> None:
     job = waiting_job()
     assert page(job) == "A slot is free: it starts now."
     stage.life.close()
-    until(lambda: page(job).startswith("No worker lives"), timeout=10)  # PostgreSQL frees its locks when it notices
+    until(lambda: page(job).startswith("No worker is up"), timeout=10)  # PostgreSQL frees its locks when it notices
 
 
 def test_it_waits_for_its_time(page: Any) -> None:

@@ -59,7 +59,7 @@ class Command(base.Command):
         if not found["workers"]:
             self.stdout.write(_("No worker runs."))
         elif not found["leader"]:
-            self.stdout.write(_("No leader lives: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))
+            self.stdout.write(_("No leader is up: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))
         if refusal := found["refused_writes"]:
             self.stdout.write(_("PostgreSQL refuses what workers write: %(reason)s") % {"reason": printable(refusal["reason"])})
 
