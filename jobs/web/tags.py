@@ -38,8 +38,8 @@ SAID: Final = {
 }  # by the verb itself
 register = template.Library()
 for _filter in (
-    acts.act_text, acts.options, values.call_line, values.kwargs_line, times.clock, times.span, times.seconds, times.per_minute,
-    unrecorded,
+    acts.act_text, acts.options, values.call_line, values.kwargs_line, times.clock, times.short, times.span, times.seconds,
+    times.per_minute, unrecorded,
 ):  # fmt: skip
     register.filter(_filter)
 for _tag in (choices.other_language, marks.spark, marks.slot_meter, marks.slot_is_long):

@@ -4,14 +4,14 @@ from datetime import datetime
 
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from jobs.domain.moments import aware
 from jobs.store.clock import reckoned
 
 
 def clock(seconds: float | None) -> str:
-    """A length of time as 0:09, 2:12 or 2:10:00; from a day on in words.
+    """A length of time as 0:09, 2:12 or 2:10:00; from a day on in words that stay on one line.
 
     >>> clock(9.4), clock(132), clock(7800)
     ('0:09', '2:12', '2:10:00')
@@ -19,7 +19,7 @@ def clock(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if seconds >= 86_400:
-        return span(seconds)
+        return short(seconds)
     minutes, second = divmod(max(int(seconds), 0), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
@@ -27,11 +27,20 @@ def clock(seconds: float | None) -> str:
 
 def span(seconds: float) -> str:
     """A length of time in words, in at most two units: 48 s, 2 min and 5 s."""
+    return _(" and ").join(_units(seconds))
+
+
+def short(seconds: float) -> str:
+    """The same for a narrow place, never on two lines: 48 s, 2 min 5 s."""
+    first, *second = _units(seconds)
+    text = pgettext("length of time", "%(first)s %(second)s") % {"first": first, "second": second[0]} if second else first
+    return text.replace(" ", "\u00a0")
+
+
+def _units(seconds: float) -> list[str]:
     whole = int(seconds)
     if whole < 1:
-        return _("less than 1 s")
-    if whole < 60:
-        return _("%(seconds)d s") % {"seconds": whole}
+        return [_("less than 1 s")]
     days, hours, minutes = whole // 86_400, whole % 86_400 // 3600, whole % 3600 // 60
     parts = [
         ngettext("%(days)d d", "%(days)d d", days) % {"days": days} if days else "",
@@ -39,7 +48,7 @@ def span(seconds: float) -> str:
         _("%(minutes)d min") % {"minutes": minutes} if minutes and not days else "",
         _("%(seconds)d s") % {"seconds": whole % 60} if whole % 60 and whole < 3600 else "",
     ]
-    return _(" and ").join(part for part in parts if part)
+    return [part for part in parts if part]
 
 
 def seconds(value: float | None) -> str:

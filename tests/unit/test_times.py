@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from django.utils import timezone, translation
 
-from jobs.web.times import clock_time, span
+from jobs.web.times import clock, clock_time, short, span
 
 
 def test_a_time_has_its_date_unless_that_is_today_and_its_year_unless_it_is_this_one() -> None:
@@ -34,3 +34,14 @@ def test_days_are_a_word_in_arabic_where_no_letter_stands_for_them(days: int, ho
     for language, said in (("en", english), ("ar", arabic)):
         with translation.override(language):
             assert span(days * 86_400 + hours * 3_600) == said
+
+
+def test_a_short_time_breaks_over_no_two_lines() -> None:
+    for language, times in (
+        ("en", {4: "4 s", 125: "2 min 5 s", 74_520: "20 h 42 min", 194_400: "2 d 6 h"}),
+        ("ar", {0: "أقل من ثانية", 125: "2 د و5 ث", 194_400: "يومين و6 س"}),
+    ):
+        with translation.override(language):
+            for seconds, said in times.items():
+                assert short(seconds) == said.replace(" ", "\u00a0")
+            assert clock(194_400) == short(194_400)
