@@ -113,7 +113,7 @@ def test_a_reason_goes_into_the_audit_and_onto_the_page_of_the_job(staff: Client
     staff.post(f"/jobs/{job.id}/priority/", {"priority": "8", "reason": "the boss waits"})
     staff.post(f"/jobs/{job.id}/cancel/", {"reason": " the file \u202e is\nwrong "})
     page = staff.get(f"/jobs/{job.id}/").content.decode()
-    assert "<b>\u2068sara\u2069 cancelled it: \u2068the file is wrong\u2069</b>" in page.replace("file  is", "file is")
+    assert "<b>\u2068sara\u2069 cancelled it: “\u2068the file is wrong\u2069”.</b>" in page.replace("file  is", "file is")
     staff.post(f"/jobs/{job.id}/reprocess/", {"reason": "mended"})
     assert list(Audit.objects.order_by("id").values_list("verb", "note")) == [
         ("priority", "the boss waits"), ("cancel", "the file \u202e is\nwrong"), ("reprocess", "mended"),

@@ -106,7 +106,7 @@ def _cancelled(job: Job, acts: Sequence[Audit]) -> str:
     last = next((act for act in acts if act.verb in (Verb.CANCEL, Verb.REPROCESS, Verb.RESTORE)), None)
     name = last.actor if last and last.verb == Verb.CANCEL else ""
     if name and last and last.note:
-        return _("%(name)s cancelled it: %(reason)s") % {"name": isolated(name), "reason": isolated(last.note)}
+        return _("%(name)s cancelled it: “%(reason)s”.") % {"name": isolated(name), "reason": isolated(last.note)}
     if name:
         return _("%(name)s cancelled it.") % {"name": isolated(name)}
     if job.last_error == "Revoked: expired":
