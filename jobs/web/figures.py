@@ -45,6 +45,8 @@ class Figure:
     def _next(self) -> str:
         assert self.number.next_at is not None
         wait = (self.number.next_at - reckoned()).total_seconds()
+        if wait < 1:
+            return _("due now")
         if wait < 3600:
             return _("next in %(time)s") % {"time": span(wait if wait < 60 else wait // 60 * 60)}
         return _("next at %(time)s") % {"time": clock_time(self.number.next_at)}

@@ -15,11 +15,15 @@ from django.test import Client
 from django.utils import translation
 
 from jobs import enqueue
+from jobs.domain.statuses import State
 from jobs.management.commands.jobs import overview
 from jobs.models import DeadLetterQueue, Job
 from jobs.store import outages, queues, stats, transitions, types
+from jobs.store.clock import reckoned
+from jobs.store.counts import Number
 from jobs.store.transitions import Failure, Run
 from jobs.web import health, times
+from jobs.web.figures import Figure
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,6 +90,13 @@ def test_each_number_says_more(page: Any, worker: int) -> None:
     assert re.fullmatch("next in 29 min", found["scheduled"])
     assert re.fullmatch("next at (\\d+ \\w+ )?\\d\\d:\\d\\d", found["retrying"])
     assert (found["completed"], found["failed"], found["cancelled"]) == ("7 per minute", "\u2066+1\u2069 in 10 min", "kept for 7 d")
+
+
+def test_a_retry_within_a_second_is_due_now() -> None:
+    number = Number(1)
+    number.next_at = reckoned()
+    with translation.override("en"):
+        assert Figure(state=State.RETRYING, number=number, slots=4, rate=0, new=0).note == "due now"
 
 
 def test_a_queue_says_how_many_it_completes_in_a_minute(page: Any, worker: int) -> None:
