@@ -1,0 +1,63 @@
+"""What a narrow page shows first, says about what lies beside it, and keeps on one line."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.cache import cache
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.login import PATIENCE, log_in
+from tests.rows import job_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def language() -> str:
+    return "en"
+
+
+@pytest.fixture
+def phone(browser: Browser, live_server: Any, language: str) -> Iterator[Page]:
+    """A phone on which no script runs."""
+    cache.clear()
+    get_user_model().objects.create_superuser("sara", "", "secret")
+    size: Any = {"width": 390, "height": 844}
+    context = browser.new_context(locale=language, base_url=live_server.url, java_script_enabled=False, viewport=size)
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    log_in(page)
+    yield page
+    context.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "field", "wanted"),
+    [("/jobs/", "#q", "Invoice"), ("/jobs/dead-letters/", "#q", "boom"), ("/jobs/audit/", "#id_actor", "sara")],
+)
+def test_the_filters_are_folded_until_one_is_set(phone: Page, address: str, field: str, wanted: str) -> None:
+    job_in("failed", name="Invoice")
+    phone.goto(address)
+    expect(phone.locator(field)).to_be_hidden()
+    phone.click(".fold-up summary")
+    phone.fill(field, wanted)
+    phone.click(".filters > button.btn")
+    expect(phone.locator(field)).to_have_value(wanted)
+    expect(phone.locator(field)).to_be_visible()
+    expect(phone.locator(".fold-up")).to_have_count(0)
+
+
+def test_the_first_job_is_in_the_upper_half_of_a_phone(phone: Page) -> None:
+    job_in("completed", name="Invoice")
+    phone.goto("/jobs/")
+    row = phone.locator("tbody tr").bounding_box()
+    assert row is not None
+    assert row["y"] < 422
+
+
+def test_a_wide_page_has_its_filters_open(page: Page) -> None:
+    page.goto("/jobs/")
+    expect(page.locator("#q")).to_be_visible()
+    expect(page.locator(".fold-up")).to_be_hidden()
