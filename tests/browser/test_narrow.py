@@ -61,3 +61,29 @@ def test_a_wide_page_has_its_filters_open(page: Page) -> None:
     page.goto("/jobs/")
     expect(page.locator("#q")).to_be_visible()
     expect(page.locator(".fold-up")).to_be_hidden()
+
+
+def edges(page: Page, name: str) -> tuple[bytes, bytes]:
+    """Pictures of the left and the right edge of a row of links, of a strip in which no text stands."""
+    box = page.locator(name).bounding_box()
+    assert box is not None
+    places = (box["x"], box["x"] + box["width"] - 1)
+    left, right = (page.screenshot(clip={"x": x, "y": box["y"] + 8, "width": 1, "height": 2}) for x in places)
+    return left, right
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_a_row_of_links_is_shaded_where_more_of_it_lies(page: Page, language: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/jobs/?live=off")
+    before = 0 if language == "en" else 1  # the edge at which the row begins
+    for name in (".nav", ".tabs"):
+        page.evaluate("name => document.querySelector(name).scrollTo({left: 0})", name)
+        at_first = edges(page, name)
+        page.evaluate("([name, way]) => document.querySelector(name).scrollTo({left: way * 9999})", [name, 1 - 2 * before])
+        at_last = edges(page, name)
+        plain = at_first[before]
+        assert at_last[1 - before] == plain, f"{name}: nothing lies beyond either end"
+        assert plain not in (at_first[1 - before], at_last[before]), f"{name}: more lies there"
+    page.set_viewport_size({"width": 1200, "height": 844})
+    assert len(set(edges(page, ".nav"))) == 1, "all of it fits"
