@@ -8,8 +8,11 @@ from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from playwright.sync_api import Browser, Page, expect
 
+from jobs.domain.statuses import State
+from jobs.store import counts
 from tests.browser.login import PATIENCE, log_in
-from tests.rows import job_in
+from tests.browser.scene import played
+from tests.rows import inserted, job_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -87,3 +90,52 @@ def test_a_row_of_links_is_shaded_where_more_of_it_lies(page: Page, language: st
         assert plain not in (at_first[1 - before], at_last[before]), f"{name}: more lies there"
     page.set_viewport_size({"width": 1200, "height": 844})
     assert len(set(edges(page, ".nav"))) == 1, "all of it fits"
+
+
+def starts(page: Page, names: list[str]) -> list[float]:
+    """Where the texts begin, or end, in a page from left to right."""
+    script = "one => { const all = document.createRange(); all.selectNodeContents(one); return all.getBoundingClientRect().left; }"
+    return [round(page.locator(name).first.evaluate(script)) for name in names]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_texts_of_a_card_begin_at_one_line(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(f"/jobs/{job_in('completed').pk}/")
+    assert len(set(starts(page, [".card:has(.runs) h2", ".runs > .dim"]))) == 1
+    assert len(set(starts(page, [".why h2", ".why-answer"]))) == 1
+
+
+@pytest.mark.parametrize("width", [390, 768])
+def test_the_last_column_that_is_seen_ends_where_its_card_does(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    with played():
+        cache.clear()
+        page.goto("/?live=off")
+        ends = page.locator("[aria-labelledby=queues]").evaluate(
+            """card => [card.querySelector(".card-head"), [...card.querySelectorAll("thead th")].findLast(one => one.offsetWidth)].map(
+                one => getComputedStyle(one).paddingInlineEnd)"""
+        )
+    assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280, 1920])
+def test_no_figure_breaks_over_two_lines(page: Page, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = {State.COMPLETED: counts.Estimate(234_567), State.FAILED: counts.Estimate(19_345), State.REPLACED: counts.Number(0)}
+    monkeypatch.setattr(counts, "counts", lambda: dict.fromkeys(State, counts.Number(9_999)) | large)
+    page.set_viewport_size({"width": width, "height": 844})
+    with played():  # the oldest job has waited for two days and six hours
+        cache.clear()
+        page.goto("/?live=off")
+        heights = page.locator(".counts-n").evaluate_all("all => all.map(one => one.offsetHeight)")
+    assert len(heights) == 8
+    assert max(heights) < 1.5 * min(heights), heights
+
+
+def test_a_task_has_room_for_its_name_on_a_phone(page: Page) -> None:
+    inserted("billing.charge_card")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/jobs/types/")
+    heights = page.locator("tr", has_text="charge_card").locator(".name, .pill").evaluate_all("all => all.map(one => one.offsetHeight)")
+    assert len(heights) == 2
+    assert max(heights) < 30, heights
