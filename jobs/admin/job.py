@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import NoReverseMatch, reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import npgettext
 
@@ -44,11 +45,11 @@ class NewJobForm(forms.ModelForm):
 
     task = forms.ChoiceField(label=_("Task"))
     name = forms.CharField(label=_("Name"), required=False, max_length=NAME_LENGTH)
-    args = JSONField(label=_("positional arguments"), required=False, initial=list, widget=forms.Textarea(CODE))
-    kwargs = JSONField(label=_("named arguments"), required=False, initial=dict, widget=forms.Textarea(CODE))
+    args = JSONField(label=capfirst(_("positional arguments")), required=False, initial=list, widget=forms.Textarea(CODE))
+    kwargs = JSONField(label=capfirst(_("named arguments")), required=False, initial=dict, widget=forms.Textarea(CODE))
     priority = forms.IntegerField(label=_("Priority"), min_value=0, max_value=9, initial=priority.DEFAULT, help_text=_("9 runs first"))
     max_retries = forms.IntegerField(label=_("Retries"), min_value=0, initial=3)
-    run_at = MomentField(label=_("due at"), required=False, widget=AT_WIDGET)
+    run_at = MomentField(label=capfirst(_("due at")), required=False, widget=AT_WIDGET)
     queue = forms.CharField(label=_("Queue"), required=False, max_length=100)
     requester: Any = None
 

@@ -1,5 +1,7 @@
 """Every page answers those who may see it, in Arabic and in English, and nobody else."""
 
+import re
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
@@ -55,3 +57,11 @@ def test_the_page_of_a_job_has_everything_about_it(client: Client) -> None:
     page = client.get(f"/jobs/{job.id}/").content.decode()
     for text in (job.task_id, "nap-1", "1 h for each run", "0 / 3", "?task=jobs.tasks.sleep", "?queue=slow"):
         assert text in page, text
+
+
+def test_the_labels_of_the_admins_form_begin_with_a_capital(client: Client) -> None:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    client.cookies["django_language"] = "en"
+    labels = re.findall(r"<label[^>]*>\s*([^<:]+):", client.get("/admin/jobs/job/add/").content.decode())
+    assert {"Positional arguments", "Named arguments", "Due at"} < set(labels)
+    assert [label for label in labels if not label[0].isupper()] == []
