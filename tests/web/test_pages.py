@@ -65,3 +65,10 @@ def test_the_labels_of_the_admins_form_begin_with_a_capital(client: Client) -> N
     labels = re.findall(r"<label[^>]*>\s*([^<:]+):", client.get("/admin/jobs/job/add/").content.decode())
     assert {"Positional arguments", "Named arguments", "Due at"} < set(labels)
     assert [label for label in labels if not label[0].isupper()] == []
+
+
+def test_what_is_empty_says_how_to_fill_it_and_counts_nothing(client: Client) -> None:
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    client.cookies["django_language"] = "en"
+    assert "Choose some in the list of jobs" in client.get("/jobs/batches/").content.decode()
+    assert "0 jobs" not in client.get("/jobs/?q=nobody").content.decode()
