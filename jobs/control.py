@@ -14,6 +14,7 @@ from jobs.conf import configuration
 from jobs.domain import own_failures, statuses
 from jobs.domain.actors import Actor, actor_of
 from jobs.domain.moments import aware
+from jobs.domain.numbers import numbers_of
 from jobs.domain.priority import is_priority
 from jobs.enqueueing import enqueue, wrong_queue
 from jobs.models import DeadLetterQueue, Job
@@ -63,6 +64,7 @@ class Foreseen:
 
 def foresee(what: Verb, ids: Sequence[int]) -> Foreseen:
     """What the verb would do with these jobs, for a preview."""
+    ids = numbers_of(ids)
     tasks: Counter[str] = Counter()
     left: Counter[Refusal] = Counter()
     newest: list[int] = []
@@ -101,7 +103,7 @@ def _apply(
 ) -> Report:
     """Lock, change and record in one transaction; `reason` is what the person said, "" for nothing; `arguments`: names that `verb` gives
     other values."""
-    wanted = list(dict.fromkeys(int(id) for id in ids))
+    wanted = numbers_of(ids)
     alias = configuration().database
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
         before = audit.seen(cursor, wanted, statuses=FROM[what], arguments=arguments)
@@ -233,7 +235,7 @@ def fail_completed(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> 
 
 def delete(ids: Sequence[int], by: str | Actor = "", *, reason: str = "") -> Report:
     """Delete ended jobs that have no open dead letter, of whose end everybody was told, and to which no row of a project refers."""
-    alias, referred = configuration().database, set[int]()
+    ids, alias, referred = numbers_of(ids), configuration().database, set[int]()
 
     @cache
     def undecided() -> set[int]:

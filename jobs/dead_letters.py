@@ -11,6 +11,7 @@ from jobs import control
 from jobs.conf import configuration
 from jobs.control import Report
 from jobs.domain.actors import Actor, actor_of
+from jobs.domain.numbers import numbers_of
 from jobs.models import DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.job import ClockTimestamp
@@ -26,7 +27,7 @@ def _left(wanted: Sequence[int], done: set[int], reason: Refusal) -> dict[int, R
 @collisions.made_again
 def _change(what: Verb, entry_ids: Sequence[int], by: str | Actor, remark: str = "", *, was: str = "open", **changes: Any) -> Report:
     """Change those of the entries that are open, or `was` what else, and record it, in one transaction."""
-    wanted = [int(id) for id in entry_ids]
+    wanted = numbers_of(entry_ids)
     alias = configuration().database
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
         rows = DeadLetterQueue.objects.using(alias).select_for_update().filter(id__in=wanted, resolution=was).order_by("id")
@@ -56,7 +57,7 @@ def reprocess(
     reason: str = "",
 ) -> Report:
     """Run the jobs of open entries again, perhaps with some named arguments or the priority changed; the entries become reprocessed."""
-    wanted = [int(id) for id in entry_ids]
+    wanted = numbers_of(entry_ids)
     alias = configuration().database
     with transaction.atomic(using=alias):
         # Jobs before entries, as every verb does; what another person is closing is not open any more after this.
@@ -83,7 +84,7 @@ def resolve(entry_ids: Sequence[int], by: str | Actor, note: str = "") -> Report
 
 def reopen(entry_ids: Sequence[int], by: str | Actor, note: str = "") -> Report:
     """Open resolved entries again, each the last of a job that stayed failed; no notice goes out by itself. The `note` is for the audit."""
-    wanted = [int(id) for id in entry_ids]
+    wanted = numbers_of(entry_ids)
     alias = configuration().database
     with transaction.atomic(using=alias):
         # Jobs before entries, as every verb does; after this none of them is reprocessed, nor fails again.

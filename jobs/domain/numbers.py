@@ -1,7 +1,9 @@
-"""Numbers of rows, as people and addresses write them."""
+"""Numbers of rows, as people, addresses and programs give them."""
 
+import operator
 import re
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 LOWEST: Final = -(2**63)  # PostgreSQL gives numbers from 1 on; an INSERT may bring any other
 HIGHEST: Final = 2**63 - 1
@@ -16,3 +18,21 @@ def number_of(text: str) -> int | None:
     """
     found = int(text) if _NUMBER.fullmatch(text) else None
     return found if found is not None and LOWEST <= found <= HIGHEST else None
+
+
+def numbers_of(ids: Iterable[Any]) -> list[int]:
+    """The numbers that a caller has listed, each once; a number may be written as a text. Raises TypeError and ValueError for what is none.
+
+    >>> numbers_of([3, "12", 3])
+    [3, 12]
+    """
+    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):  # a text would be a list of its digits
+        raise TypeError(f"ids are a list of numbers, not {ids!r:.100}")
+    return list(dict.fromkeys(map(_row_number, ids)))
+
+
+def _row_number(id: Any) -> int:
+    try:
+        return int(id) if isinstance(id, str) else operator.index(id)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"ids are a list of numbers, and {id!r:.100} is none") from None

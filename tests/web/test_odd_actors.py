@@ -1,15 +1,24 @@
-"""What verbs are given by code: names, notes and priorities of any kind."""
+"""What verbs are given by code: names, notes, numbers and priorities of any kind."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from jobs import control, dead_letters
 from jobs.models import Audit, DeadLetterQueue, Job
+from jobs.models.audit import Verb
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
 ODD = "a\0b\ud800"
+VERBS: dict[str, Callable[..., Any]] = {
+    **{name: getattr(control, name) for name in ("cancel", "reprocess", "restore", "fail_completed", "delete")},
+    "change_priority": lambda ids, by: control.change_priority(ids, 3, by),
+    "change_queue": lambda ids, by: control.change_queue(ids, "other", by),
+    **{f"dead_letters.{name}": getattr(dead_letters, name) for name in ("reprocess", "resolve", "reopen", "notify")},
+}
 
 
 def test_names_and_notes_that_postgresql_cannot_store_are_cleaned() -> None:
@@ -40,3 +49,24 @@ def test_who_asked_first_for_a_cancel_stays_with_the_time_of_it() -> None:
     control.cancel([job.pk], "ben")
     second = Job.objects.get(pk=job.pk)
     assert (second.cancel_requested_by, second.cancel_requested_at) == ("anna", first.cancel_requested_at)
+
+
+@pytest.mark.parametrize("verb", [*VERBS, "foresee"])
+def test_a_text_is_no_list_of_numbers(verb: str) -> None:
+    """Its digits would be jobs 1 and 2."""
+    act = partial(control.foresee, Verb.CANCEL) if verb == "foresee" else lambda ids: VERBS[verb](ids, "sara")
+    for ids in ("12", b"12", 12, None, [1.5], [None], [job_in("pending")]):
+        with pytest.raises(TypeError, match="ids are a list of numbers"):
+            act(ids)
+    with pytest.raises(ValueError, match="'x' is none"):
+        act(["x"])
+    assert act(iter(["12", 13])) is not None  # and the transaction goes on
+    assert not Audit.objects.exists()
+
+
+def test_a_number_may_come_as_a_text_and_more_than_once() -> None:
+    job, gone = job_in("pending"), 2**63
+    assert control.foresee(Verb.CANCEL, [str(job.pk), job.pk, gone]).left.total() == 1
+    report = control.cancel(iter([str(job.pk), job.pk, gone]), "sara")
+    assert (report.done, list(report.refused)) == ([job.pk], [gone])
+    assert control.delete((id for id in [job.pk]), "sara").done == [job.pk]
