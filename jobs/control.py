@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from jobs import masking
 from jobs.conf import configuration
 from jobs.domain import own_failures, statuses
-from jobs.domain.actors import Actor, actor_of
+from jobs.domain.actors import Actor, actor_of, text_of
 from jobs.domain.moments import aware
 from jobs.domain.numbers import numbers_of
 from jobs.domain.priority import is_priority
@@ -103,13 +103,13 @@ def _apply(
 ) -> Report:
     """Lock, change and record in one transaction; `reason` is what the person said, "" for nothing; `arguments`: names that `verb` gives
     other values."""
-    wanted = numbers_of(ids)
+    wanted, note = numbers_of(ids), text_of("reason", reason)
     alias = configuration().database
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
         before = audit.seen(cursor, wanted, statuses=FROM[what], arguments=arguments)
         done = verb(cursor, list(before))
         changed = {id: before[id] for id in done}
-        audit.record(cursor, actor_of(by), what, changed, audit.seen(cursor, done, arguments=arguments), masking.argument, note=reason)
+        audit.record(cursor, actor_of(by), what, changed, audit.seen(cursor, done, arguments=arguments), masking.argument, note=note)
     left = set(wanted) - set(done)
     found = Job.objects.using(alias).defer(*HEAVY).in_bulk(left)
     return Report(done=sorted(done), refused={id: why_not(found[id]) if id in found else Refusal.MISSING for id in sorted(left)})
@@ -194,10 +194,10 @@ def run_again(job: Job, by: str | Actor, *, reason: str = "", **options: Any) ->
 
     It stands alone: what followed from the old one (a link, a chain or a chord) does not follow from it, nor has it the unique key.
     """
-    alias, actor = configuration().database, actor_of(by)
+    alias, actor, note = configuration().database, actor_of(by), text_of("reason", reason)
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
         new = enqueue(job.task, **{"timeout": job.timeout} | options)
-        audit.link(cursor, actor, Verb.AGAIN, old=(job.pk, str(job.name or job.task)), new=(new.pk, str(new.name or new.task)), note=reason)
+        audit.link(cursor, actor, Verb.AGAIN, old=(job.pk, str(job.name or job.task)), new=(new.pk, str(new.name or new.task)), note=note)
     return new
 
 

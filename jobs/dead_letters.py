@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q
 from jobs import control
 from jobs.conf import configuration
 from jobs.control import Report
-from jobs.domain.actors import Actor, actor_of
+from jobs.domain.actors import Actor, actor_of, text_of
 from jobs.domain.numbers import numbers_of
 from jobs.models import DeadLetterQueue, Job
 from jobs.models.audit import Verb
@@ -72,7 +72,7 @@ def reprocess(
 
 def resolve(entry_ids: Sequence[int], by: str | Actor, note: str = "") -> Report:
     """Close open entries with a note; their jobs stay failed."""
-    note = clean(note, audit.NOTE)
+    note = clean(text_of("note", note), audit.NOTE)
     closed: dict[str, Any] = {
         "resolution": "resolved",
         "resolved_by": clean(actor_of(by).name, 200),
@@ -84,7 +84,7 @@ def resolve(entry_ids: Sequence[int], by: str | Actor, note: str = "") -> Report
 
 def reopen(entry_ids: Sequence[int], by: str | Actor, note: str = "") -> Report:
     """Open resolved entries again, each the last of a job that stayed failed; no notice goes out by itself. The `note` is for the audit."""
-    wanted = numbers_of(entry_ids)
+    wanted, note = numbers_of(entry_ids), clean(text_of("note", note), audit.NOTE)
     alias = configuration().database
     with transaction.atomic(using=alias):
         # Jobs before entries, as every verb does; after this none of them is reprocessed, nor fails again.
@@ -92,7 +92,7 @@ def reopen(entry_ids: Sequence[int], by: str | Actor, note: str = "") -> Report:
         others = DeadLetterQueue.objects.filter(Q(id__gt=OuterRef("id")) | Q(resolution="open"), job=OuterRef("job"))
         last = DeadLetterQueue.objects.using(alias).filter(~Exists(others), id__in=wanted, job__status="failed")
         opened: dict[str, Any] = {"resolution": "open", "resolved_by": "", "resolved_at": None, "note": ""}
-        done = _change(Verb.REOPEN, list(last.values_list("id", flat=True)), by, clean(note, audit.NOTE), was="resolved", **opened).done
+        done = _change(Verb.REOPEN, list(last.values_list("id", flat=True)), by, note, was="resolved", **opened).done
     return Report(done=done, refused=_left(wanted, set(done), Refusal.NOT_RESOLVED))
 
 

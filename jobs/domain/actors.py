@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+from django.utils.functional import Promise
 
 
 class Source(StrEnum):
@@ -24,5 +27,12 @@ class Actor:
 
 
 def actor_of(by: str | Actor) -> Actor:
-    """A plain name comes from code."""
-    return by if isinstance(by, Actor) else Actor(name=by)
+    """A plain name comes from code. Raises TypeError for what is no name."""
+    return by if isinstance(by, Actor) else Actor(name=text_of("by", by))
+
+
+def text_of(name: str, given: Any) -> str:
+    """What somebody says, perhaps a text that is translated later. Raises TypeError for what is none, by the argument's name."""
+    if not isinstance(given, str | Promise):
+        raise TypeError(f"{name} is a text, not {given!r:.100}")
+    return str(given)

@@ -5,6 +5,8 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.utils.translation import gettext_lazy, override
 
 from jobs import control, dead_letters
 from jobs.models import Audit, DeadLetterQueue, Job
@@ -62,6 +64,34 @@ def test_a_text_is_no_list_of_numbers(verb: str) -> None:
         act(["x"])
     assert act(iter(["12", 13])) is not None  # and the transaction goes on
     assert not Audit.objects.exists()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_who_acts_is_a_name(verb: str) -> None:
+    for by in (None, 5, b"sara", User(pk=5, username="sara")):
+        with pytest.raises(TypeError, match="by is a text, not"):
+            VERBS[verb]([job_in("failed").pk], by)
+    assert not Audit.objects.exists()
+
+
+@pytest.mark.parametrize("given", [None, 5, b"why", ["why"]])
+def test_a_reason_is_a_text(given: Any) -> None:
+    job = job_in("pending")
+    for verb in (control.cancel, control.reprocess, control.restore, control.fail_completed, control.delete):
+        with pytest.raises(TypeError, match="reason is a text, not"):
+            verb([job.pk], "sara", reason=given)
+    with pytest.raises(TypeError, match="reason is a text, not"):
+        control.run_again(job, "sara", reason=given, args=[1])
+    for verb in (dead_letters.resolve, dead_letters.reopen):
+        with pytest.raises(TypeError, match="note is a text, not"):
+            verb([1], "sara", note=given)
+    assert list(Job.objects.values_list("status", flat=True)) == ["pending"]
+
+
+def test_a_reason_may_be_translated_later() -> None:
+    with override("en"):
+        control.cancel([job_in("pending").pk], gettext_lazy("Cancel"), reason=gettext_lazy("Delete"))
+    assert list(Audit.objects.values_list("actor", "note")) == [("Cancel", "Delete")]
 
 
 def test_a_number_may_come_as_a_text_and_more_than_once() -> None:
