@@ -16,7 +16,8 @@ from jobs.domain.actors import Actor, actor_of, text_of
 from jobs.domain.moments import aware
 from jobs.domain.numbers import numbers_of
 from jobs.domain.priority import is_priority
-from jobs.enqueueing import enqueue, wrong_queue
+from jobs.domain.texts import wrong_queue
+from jobs.enqueueing import enqueue
 from jobs.models import DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.job import HEAVY, ClockTimestamp

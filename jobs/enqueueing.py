@@ -1,7 +1,6 @@
 """The verb that accepts a job: `enqueue()` validates and inserts, in the caller's transaction."""
 
 import json
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import repeat
@@ -19,6 +18,7 @@ from jobs.conf import MOST, configuration
 from jobs.domain import calls, task_ids, typed
 from jobs.domain.priority import DEFAULT, HIGHEST, LOWEST
 from jobs.domain.statuses import EARLIEST, LATEST, is_due_time
+from jobs.domain.texts import wrong_queue, wrong_text
 from jobs.models import Job
 from jobs.store import clock
 from jobs.store.insert import NewJob, insert, insert_many
@@ -29,11 +29,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
 
 UNSET: Final[Any] = object()
-NAME_LIMIT: Final = 255
 MAX_RETRIES: Final = 10_000
 MAX_DELAY: Final = 315_360_000  # seconds: ten years
-# Characters that turn the direction of what follows: they could make one job's name read as another's.
-_OVERRIDES: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class InvalidJob(ValidationError):
@@ -59,39 +56,6 @@ class Options(SharedOptions, total=False):
     name: str
     priority: int  # 9 runs first
     unique_key: str | None
-
-
-def _text(value: Any, field: str, errors: dict[str, str], limit: int = NAME_LIMIT) -> None:
-    if not isinstance(value, str):
-        errors[field] = _("This must be text.")
-    elif "\0" in value:
-        errors[field] = _("Null characters are not allowed.")
-    elif not _is_encodable(value):
-        errors[field] = _("This text cannot be written as UTF-8.")
-    elif _OVERRIDES & set(value):
-        errors[field] = _("Characters that override the text direction are not allowed.")
-    elif len(value) > limit:
-        errors[field] = _("At most %(limit)d characters; these are %(length)d.") % {"limit": limit, "length": len(value)}
-
-
-def wrong_queue(name: Any) -> str:
-    """Why no queue may be called so; "" when one may."""
-    errors: dict[str, str] = {}
-    _text(name, "queue", errors, 100)
-    if errors:
-        return errors["queue"]
-    if not name.isprintable() and any(unicodedata.category(letter) == "Cc" for letter in name):
-        return _("Control characters are not allowed.")
-    return "" if name.strip() else _("Name a queue.")
-
-
-def _is_encodable(text: str) -> bool:
-    """False with half a surrogate pair, which is also what Python makes of a byte in a command line that is no UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _is_whole(value: Any, lowest: int, highest: int) -> bool:
@@ -171,8 +135,8 @@ def _problems(task: Any, *call: Any) -> str:
 
 
 def _own(name: Any, priority: Any, errors: dict[str, str]) -> None:
-    if name != "":
-        _text(name, "name", errors)
+    if name != "" and (wrong := wrong_text(name)):
+        errors["name"] = wrong
     if not _is_whole(priority, LOWEST, HIGHEST):
         errors["priority"] = _("The priority is a whole number from 0 to 9; 9 runs first.")
 
@@ -201,8 +165,8 @@ def _new(
     queue = way.queue if queue is None else queue
     if wrong := wrong_queue(queue):
         errors["queue"] = wrong
-    if unique_key is not None:
-        _text(unique_key, "unique_key", errors)
+    if unique_key is not None and (wrong := wrong_text(unique_key)):
+        errors["unique_key"] = wrong
     if max_retries is not None and not _is_whole(max_retries, 0, MAX_RETRIES):
         errors["max_retries"] = _("The number of retries is a whole number from 0 to %(most)d.") % {"most": MAX_RETRIES}
     if timeout is not None and not _is_whole(timeout, 1, MOST):

@@ -12,7 +12,8 @@ from jobs import rights
 from jobs.domain import priority
 from jobs.domain.moments import aware
 from jobs.domain.statuses import LATEST
-from jobs.enqueueing import MAX_RETRIES, NAME_LIMIT, wrong_queue
+from jobs.domain.texts import NAME_LIMIT, wrong_queue
+from jobs.enqueueing import MAX_RETRIES
 from jobs.models.audit import Verb
 from jobs.store import audit, clock
 from jobs.web import accounts

@@ -8,7 +8,7 @@ from django.test import Client
 
 from jobs import batches
 from jobs.domain.actors import Actor, Source
-from jobs.enqueueing import NAME_LIMIT
+from jobs.domain.texts import NAME_LIMIT
 from jobs.models import Batch, DeadLetterQueue, Worker
 from jobs.models.audit import Verb
 from jobs.store import audit
