@@ -16,6 +16,7 @@ from kombu.utils.json import JSONEncoder, loads
 from jobs import registry
 from jobs.conf import MOST, configuration
 from jobs.domain import calls, task_ids, typed
+from jobs.domain.actors import is_account
 from jobs.domain.priority import DEFAULT, HIGHEST, LOWEST
 from jobs.domain.statuses import EARLIEST, LATEST, is_due_time
 from jobs.domain.texts import wrong_queue, wrong_text
@@ -171,7 +172,7 @@ def _new(
         errors["max_retries"] = _("The number of retries is a whole number from 0 to %(most)d.") % {"most": MAX_RETRIES}
     if timeout is not None and not _is_whole(timeout, 1, MOST):
         errors["timeout"] = _("The time limit is a whole number of seconds from 1 to %(most)d.") % {"most": MOST}
-    if created_by is not None and not hasattr(created_by, "pk"):
+    if created_by is not None and not is_account(created_by):
         errors["created_by"] = _("This is not an account.")
     return NewJob(
         task=task, queue=queue, run_at=_due(run_at, delay, errors), max_retries=max_retries, timeout=timeout, unique_key=unique_key,

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db.models import Model
 from django.utils.functional import Promise
 
 
@@ -36,3 +39,15 @@ def text_of(name: str, given: Any) -> str:
     if not isinstance(given, str | Promise):
         raise TypeError(f"{name} is a text, not {given!r:.100}")
     return str(given)
+
+
+def is_account(given: Any) -> bool:
+    """Whether a row can name it as its maker: an account of the project, or nobody, or what stands for an account by its key."""
+    accounts = get_user_model()
+    if isinstance(given, type) or not hasattr(given, "pk") or (isinstance(given, Model) and not isinstance(given, accounts)):
+        return False
+    try:
+        accounts._meta.pk.to_python(given.pk)
+    except ValidationError:
+        return False
+    return True
