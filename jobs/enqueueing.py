@@ -19,7 +19,7 @@ from jobs.domain import calls, task_ids, typed
 from jobs.domain.actors import is_account
 from jobs.domain.priority import DEFAULT, HIGHEST, LOWEST
 from jobs.domain.statuses import EARLIEST, LATEST, is_due_time
-from jobs.domain.texts import wrong_queue, wrong_text
+from jobs.domain.texts import wrong_key, wrong_queue, wrong_text
 from jobs.models import Job
 from jobs.store import clock
 from jobs.store.insert import NewJob, insert, insert_many
@@ -143,6 +143,9 @@ def _own(name: Any, priority: Any, errors: dict[str, str]) -> None:
 
 
 def _due(run_at: Any, delay: Any, errors: dict[str, str]) -> Any:
+    if delay is not None and run_at is not None:
+        errors["run_at"] = _("Give either a delay or a time, not both.")
+        return None
     if delay is not None:
         if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay <= MAX_DELAY:
             errors["delay"] = _("The delay is a number of seconds from 0 to %(most)d.") % {"most": MAX_DELAY}
@@ -159,14 +162,16 @@ def _due(run_at: Any, delay: Any, errors: dict[str, str]) -> Any:
 
 def _new(
     errors: dict[str, str], own: Mapping[str, Any], task: str, way: registry.Way, *, max_retries: Any = 3, run_at: Any = None,
-    delay: Any = None, queue: Any = None, unique_key: Any = None, timeout: Any = UNSET, created_by: Any = None,
+    delay: Any = None, queue: Any = None, unique_key: Any = None, timeout: Any = UNSET, created_by: Any = None, **unknown: Any,
 ) -> NewJob:  # fmt: skip
-    """The row with its own values and those that every row of one request shares."""
+    """The row with its own values and those that every row of one request shares. Raises TypeError for options that are none."""
+    if unknown:
+        raise TypeError(f"there is no such option: {', '.join(unknown)}")
     timeout = way.timeout or configuration().default_timeout if timeout is UNSET else timeout
     queue = way.queue if queue is None else queue
     if wrong := wrong_queue(queue):
         errors["queue"] = wrong
-    if unique_key is not None and (wrong := wrong_text(unique_key)):
+    if unique_key is not None and (wrong := wrong_key(unique_key)):
         errors["unique_key"] = wrong
     if max_retries is not None and not _is_whole(max_retries, 0, MAX_RETRIES):
         errors["max_retries"] = _("The number of retries is a whole number from 0 to %(most)d.") % {"most": MAX_RETRIES}
@@ -224,6 +229,16 @@ def _pair(call: Any) -> tuple[Any, Any]:
     return args, kwargs
 
 
+def _each(name: str, given: Any, count: int, *, alone: bool) -> list[Any]:
+    """The values of each of so many calls. Raises ValueError where there are more or fewer, or one for all of them beside them."""
+    if not alone:
+        raise ValueError(f"{name}: each job has its own, so one for all of them would be lost")
+    found = list(given)
+    if len(found) != count:
+        raise ValueError(f"{name}: {len(found)} for {count} calls")
+    return found
+
+
 def enqueue_many(
     task: "str | Task", calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]], *, names: Sequence[str] | None = None,
     priorities: Sequence[int] | None = None, name: str = "", priority: int = UNSET, **options: Unpack[SharedOptions],
@@ -231,7 +246,8 @@ def enqueue_many(
     """Accept many jobs of one task, all or none: calls are pairs of args and kwargs, names and priorities go with them one by one,
     the other options are those of enqueue() but unique_key; the first call is the one that is routed.
 
-    Returns their numbers in order. Raises InvalidJob, and ValueError when names or priorities are more or fewer than the calls.
+    Returns their numbers in order. Raises InvalidJob, and ValueError when names or priorities are more or fewer than the calls,
+    or come beside the name or the priority of all of them.
     """
     calls = list(calls)
     errors: dict[str, str] = {}
@@ -244,8 +260,9 @@ def enqueue_many(
         errors["unique_key"] = _("Jobs that are made together cannot share a unique key.")
     if errors:
         raise InvalidJob(errors)
-    each_name = repeat(name, len(calls)) if names is None else names
-    each_priority = repeat(usual if priority is UNSET else priority, len(calls)) if priorities is None else priorities
+    all_alike, count = usual if priority is UNSET else priority, len(calls)
+    each_name = repeat(name, count) if names is None else _each("names", names, count, alone=name == "")
+    each_priority = repeat(all_alike, count) if priorities is None else _each("priorities", priorities, count, alone=priority is UNSET)
 
     def checked() -> Iterator[tuple[str, str, str, int]]:
         for call, own_name, own_priority in zip(calls, each_name, each_priority, strict=True):
@@ -259,7 +276,4 @@ def enqueue_many(
                 raise InvalidJob(errors)
             yield own_name, args_text, kwargs_text, own_priority
 
-    if not calls:
-        any(checked())  # refuses names and priorities without calls
-        return []
-    return insert_many(common, checked(), len(calls))
+    return insert_many(common, checked(), count) if calls else []

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.functional import SimpleLazyObject
 
 from jobs import enqueue, enqueue_many
@@ -32,3 +32,42 @@ def test_an_account_may_come_lazily_or_be_stood_for_by_its_key() -> None:
     sara = User.objects.create_user("sara")
     for given in (sara, SimpleLazyObject(lambda: sara), SimpleNamespace(pk=str(sara.pk))):
         assert Job.objects.get(pk=enqueue(sleep, args=[0], created_by=given).pk).created_by == sara
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "reason"),
+    [
+        ({"delay": 5, "run_at": timezone.now()}, "run_at", "Give either a delay or a time, not both."),
+        ({"unique_key": ""}, "unique_key", "The unique key is empty: give a text, or none."),
+        ({"unique_key": " \n"}, "unique_key", "The unique key is empty: give a text, or none."),
+    ],
+    ids=["two times", "no key", "a blank key"],
+)
+def test_a_choice_that_would_be_lost_is_refused(given: dict[str, Any], field: str, reason: str) -> None:
+    with translation.override("en"), pytest.raises(InvalidJob) as caught:
+        enqueue(sleep, args=[0], **given)
+    assert caught.value.message_dict == {field: [reason]}
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"names": ["a", "b"], "name": "c"}, "names: each job has its own"),
+        ({"priorities": [1, 2], "priority": 3}, "priorities: each job has its own"),
+        ({"names": ["a"]}, "names: 1 for 2 calls"),
+        ({"priorities": [1, 2, 3]}, "priorities: 3 for 2 calls"),
+    ],
+    ids=["two names", "two priorities", "too few", "too many"],
+)
+def test_each_of_many_jobs_has_its_own_or_one_for_all(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        enqueue_many(sleep, [((0,), {}), ((0,), {})], **given)
+    assert not Job.objects.exists()
+
+
+def test_an_option_that_is_none_is_named_as_the_caller_wrote_it() -> None:
+    given: dict[str, Any] = {"countdown": 5, "eta": None}
+    for call in (lambda: enqueue(sleep, args=[0], **given), lambda: enqueue_many(sleep, [], **given)):
+        with pytest.raises(TypeError, match=r"^there is no such option: countdown, eta$"):
+            call()
