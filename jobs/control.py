@@ -17,7 +17,7 @@ from jobs.domain.moments import aware
 from jobs.domain.numbers import numbers_of
 from jobs.domain.priority import is_priority
 from jobs.domain.texts import wrong_queue
-from jobs.enqueueing import enqueue
+from jobs.enqueueing import enqueue, replacing
 from jobs.models import DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.job import HEAVY, ClockTimestamp
@@ -138,17 +138,17 @@ def reprocess(
     """Run failed or cancelled jobs again, with all their retries; closes their open dead letters.
 
     `arguments`: values for named arguments that replace those of each job, the audit keeps both; `priority`: a new one for all of them;
-    `reason`: for the audit. Raises ValueError when no job may have the priority.
+    `reason`: for the audit. Raises ValueError when no job may have the priority, InvalidJob when none may have the arguments.
     """
     if priority is not None:
         _check_priority(priority)
-    name = clean(actor_of(by).name, 200)
+    name, values = clean(actor_of(by).name, 200), {} if arguments is None else replacing(arguments)
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
-        some = interventions.with_named(cursor, some) if arguments else some
-        done = interventions.reprocess(cursor, some, changed=bool(arguments))
-        if arguments:
-            interventions.set_arguments(cursor, done, arguments)
+        some = interventions.with_named(cursor, some) if values else some
+        done = interventions.reprocess(cursor, some, changed=bool(values))
+        if values:
+            interventions.set_arguments(cursor, done, values)
         if priority is not None:
             interventions.change_priority(cursor, done, priority)
         entries = DeadLetterQueue.objects.using(configuration().database).filter(job_id__in=done, resolution="open")
@@ -158,7 +158,7 @@ def reprocess(
         )
         return done
 
-    return _revive(Verb.REPROCESS, ids, by, verb, reason, arguments or ())
+    return _revive(Verb.REPROCESS, ids, by, verb, reason, values)
 
 
 def restore(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> Report:

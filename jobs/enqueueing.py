@@ -103,8 +103,8 @@ def _call(task: Any, args: Any, kwargs: Any, errors: dict[str, str]) -> tuple[st
     args, kwargs = [] if args is None else args, {} if kwargs is None else kwargs
     if type(args) not in _LISTS and (isinstance(args, str | bytes) or not isinstance(args, Sequence)):
         errors["args"] = _("The positional arguments must be a list.")
-    if kwargs != {} and not (isinstance(kwargs, Mapping) and all(isinstance(key, str) for key in kwargs)):
-        errors["kwargs"] = _("The named arguments must be an object with text keys.")
+    if kwargs != {}:
+        _named(kwargs, "kwargs", errors)
     if "args" in errors or "kwargs" in errors:
         return "", ""
     if task is not None:
@@ -120,6 +120,25 @@ def _call(task: Any, args: Any, kwargs: Any, errors: dict[str, str]) -> tuple[st
         field = "args" if len(texts[0]) > len(texts[1]) else "kwargs"
         errors[field] = _("The arguments are larger than JOBS_MAX_ARGUMENT_BYTES (%(limit)d bytes).") % {"limit": limit}
     return texts
+
+
+def _named(values: Any, field: str, errors: dict[str, str]) -> None:
+    if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
+        errors[field] = _("The named arguments must be an object with text keys.")
+
+
+def replacing(arguments: Any) -> dict[str, Any]:
+    """Values for named arguments of jobs that were accepted, as their rows are to have them. Raises InvalidJob."""
+    errors: dict[str, str] = {}
+    _named(arguments, "arguments", errors)
+    text = "" if errors else _dump(dict(arguments), "arguments", errors)
+    limit = configuration().max_argument_bytes
+    if len(text) > limit and _bytes(text) > limit:
+        errors["arguments"] = _("The arguments are larger than JOBS_MAX_ARGUMENT_BYTES (%(limit)d bytes).") % {"limit": limit}
+    if errors:
+        raise InvalidJob(errors)
+    values: dict[str, Any] = json.loads(text)
+    return values
 
 
 def _bytes(text: str) -> int:

@@ -1,14 +1,19 @@
 """What verbs are given by code: names, notes, numbers and priorities of any kind."""
 
+import json
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.utils.translation import gettext_lazy, override
+from kombu.utils.json import loads
 
 from jobs import control, dead_letters
+from jobs.enqueueing import InvalidJob
 from jobs.models import Audit, DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from tests.rows import job_in
@@ -100,3 +105,28 @@ def test_a_number_may_come_as_a_text_and_more_than_once() -> None:
     report = control.cancel(iter([str(job.pk), job.pk, gone]), "sara")
     assert (report.done, list(report.refused)) == ([job.pk], [gone])
     assert control.delete((id for id in [job.pk]), "sara").done == [job.pk]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        *[(given, "text keys") for given in ([1], "x", 5, {1: 2})],
+        *[({"seconds": value}, "cannot be stored as JSON") for value in (float("nan"), object(), "\ud800", 10**5000)],
+        ({"seconds": "x" * 300_000}, "JOBS_MAX_ARGUMENT_BYTES"),
+    ],
+    ids=["a list", "a text", "a number", "keys", "not a number", "an object", "half a character", "digits", "size"],
+)
+def test_arguments_that_no_row_can_have_replace_none(given: Any, told: str) -> None:
+    job = job_in("failed")
+    entry = DeadLetterQueue.objects.get(job=job)
+    for act in (partial(control.reprocess, [job.pk]), partial(dead_letters.reprocess, [entry.pk])):
+        with override("en"), pytest.raises(InvalidJob, match=told):
+            act("sara", arguments=given)
+    assert Job.objects.get().status == "failed"
+
+
+def test_arguments_are_replaced_by_values_as_enqueue_takes_them() -> None:
+    job = job_in("failed")
+    values = {"day": date(2030, 1, 2), "price": Decimal("1.10")}
+    control.reprocess([job.pk], "sara", arguments=values)
+    assert loads(json.dumps(Job.objects.get().kwargs)) == job.kwargs | values
