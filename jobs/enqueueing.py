@@ -110,6 +110,7 @@ def _call(task: Any, args: Any, kwargs: Any, errors: dict[str, str]) -> tuple[st
     if task is not None:
         try:
             registry.check_call(task, args, kwargs)
+            args, kwargs = registry.with_models_dumped(task, args, kwargs)
         except TypeError as error:
             errors[registry.misfit(task, args)] = _("These arguments do not fit the task: %(error)s") % {"error": calls.said(str(error))}
     texts = _dump(args if type(args) in _LISTS else list(args), "args", errors), _dump(dict(kwargs), "kwargs", errors) if kwargs else "{}"

@@ -94,6 +94,12 @@ def misfit(task: Any, args: Sequence[Any]) -> str:
     return "kwargs"
 
 
+def with_models_dumped(task: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """The same call, with the models of a task with `pydantic=True` as its `.delay()` sends them (Celery 5.7)."""
+    dump = getattr(task, "_dump_pydantic_arguments", None)
+    return (args, kwargs) if dump is None else dump(args, kwargs)
+
+
 def is_of_the_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], error: BaseException) -> bool:
     """Whether the task was called with as many arguments and these names, cannot be, and raised that: its body has not begun."""
     if not isinstance(error, TypeError) or not _fits(task, len(args), tuple(kwargs)):

@@ -1,12 +1,16 @@
 """Options of `enqueue()` and `enqueue_many()` that can be none, do not go together or come in another form."""
 
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
+import celery
 import pytest
+from celery import current_app
 from django.contrib.auth.models import User
 from django.utils import timezone, translation
 from django.utils.functional import SimpleLazyObject
+from pydantic import BaseModel
 
 from jobs import enqueue, enqueue_many
 from jobs.enqueueing import InvalidJob
@@ -71,3 +75,33 @@ def test_an_option_that_is_none_is_named_as_the_caller_wrote_it() -> None:
     for call in (lambda: enqueue(sleep, args=[0], **given), lambda: enqueue_many(sleep, [], **given)):
         with pytest.raises(TypeError, match=r"^there is no such option: countdown, eta$"):
             call()
+
+
+class Item(BaseModel):
+    """An argument of a task with `pydantic=True`."""
+
+    sku: str
+    price: Decimal
+
+
+@pytest.mark.skipif(not hasattr(celery.Task, "_dump_pydantic_arguments"), reason="this Celery takes no models in a call")
+def test_a_model_comes_to_its_task_as_by_delay() -> None:
+    name = f"{__name__}.priced"
+
+    def body(item: Item, *more: Any, again: Item | None = None) -> None:
+        pass
+
+    task = current_app.task(name=name, lazy=False, shared=False, pydantic=True)(body)
+    one, two = Item(sku="a", price=Decimal("1.10")), Item(sku="b", price=Decimal(2))
+    try:
+        asked = Job.objects.get(task_id=task.delay(one, 5, again=two).id)
+        job = enqueue(task, args=[one, 5], kwargs={"again": two})
+        (number,) = enqueue_many(task, [((one, 5), {"again": two})])
+        with pytest.raises(InvalidJob):
+            enqueue(sleep, args=[one])
+    finally:
+        del current_app.tasks[name]
+    assert (
+        (job.args, job.kwargs) == (asked.args, asked.kwargs) == ([{"sku": "a", "price": "1.10"}, 5], {"again": {"sku": "b", "price": "2"}})
+    )
+    assert Job.objects.get(pk=number).args == asked.args
