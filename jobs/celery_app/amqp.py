@@ -74,6 +74,8 @@ class AMQP(celery.app.amqp.AMQP):
         group_index: Any = None, expires: Any = None, *rest: Any, **options: Any,
     ) -> Any:  # fmt: skip
         """Celery's message; what it reckons from now on (`countdown`, `expires` in seconds) by the clock of the database."""
+        if not isinstance(name, str):
+            raise TypeError(f"task {name!r:.100} is no name of a task")
         if (countdown or isinstance(expires, int | float)) and not self._is_retry():
             options.setdefault("now", clock.now(sending.cursor_here()))
         options.update((name, _Given(options[name])) for name in _REPRS if options.get(name) is not None)

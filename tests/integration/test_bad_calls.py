@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import current_app
 from celery.result import allow_join_result
 from django.db import transaction
 
@@ -52,6 +53,14 @@ def test_an_option_that_can_be_none_is_refused_by_its_name(given: dict[str, Any]
         with pytest.raises(Exception, match=told) as caught:
             task("same").apply_async((1,), **given)
         assert type(caught.value).__module__.partition(".")[0] in ("builtins", "kombu")
+        assert Job.objects.count() == 0  # the transaction can go on
+
+
+def test_what_is_no_name_of_a_task_is_refused_before_the_database_does() -> None:
+    with transaction.atomic():
+        for name in (None, 5, task("same")):
+            with pytest.raises(TypeError, match="is no name of a task"):
+                current_app.send_task(name)
         assert Job.objects.count() == 0  # the transaction can go on
 
 
