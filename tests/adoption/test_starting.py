@@ -1,4 +1,4 @@
-"""docs/starting.md, block after block: a new project, its job, its desk, its tests and its beat."""
+"""docs/starting.md and docs/testing.md, block after block: a new project, its job, its desk, its tests and its beat."""
 
 import os
 import re
@@ -56,7 +56,7 @@ def test_a_new_project_by_the_document(site: Path, tmp_path: Path) -> None:  # n
     environ = environment("starting", site) | {"DJANGO_SUPERUSER_PASSWORD": "pass", "PYTHONUNBUFFERED": "1"}
     port, outputs, kept = free_port(), [], set()
     with database("starting"), ExitStack() as stack:
-        for kind, block in BLOCK.findall((ROOT / "docs" / "starting.md").read_text("utf-8")):
+        for kind, block in BLOCK.findall("".join((ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("starting", "testing"))):
             if kind == "python":
                 write(tmp_path, environ, block, outputs)
                 continue
@@ -76,7 +76,7 @@ def test_a_new_project_by_the_document(site: Path, tmp_path: Path) -> None:  # n
                 kept.add(command)
         assert len(kept) == len(STAYS)
         assert any(output.startswith("completed 3 {") for output in outputs), outputs
-        assert any("Ran 2 tests" in output for output in outputs)
+        assert [count for output in outputs for count in re.findall(r"Ran (\d+) tests", output)] == ["2", "11"]
         code = "from jobs.models import Job; print(Job.objects.filter(status='completed').count())"
         shell = [sys.executable, "manage.py", "shell", "-v0", "-c", code]
         until(lambda: int(ran(tmp_path, environ, shell)) > 5, timeout=60, what="beat has made a job, and it has run")
