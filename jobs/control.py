@@ -1,7 +1,7 @@
 """What people do with jobs. Every verb says which it changed, and why it left the others."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final
@@ -63,7 +63,7 @@ class Foreseen:
     newest: list[int]
 
 
-def foresee(what: Verb, ids: Sequence[int]) -> Foreseen:
+def foresee(what: Verb, ids: Iterable[int]) -> Foreseen:
     """What the verb would do with these jobs, for a preview."""
     ids = numbers_of(ids)
     tasks: Counter[str] = Counter()
@@ -92,25 +92,36 @@ def _why_not(what: Verb, status: str) -> Refusal:
     return _BESIDE[what][1] if what in _BESIDE and status in FROM[what] else of_status(status)
 
 
-@collisions.made_again
 def _apply(
     what: Verb,
-    ids: Sequence[int],
+    ids: Iterable[int],
     by: str | Actor,
     verb: Callable[[Any, list[int]], list[int]],
     why_not: Callable[[Job], Refusal],
     reason: str,
     arguments: Collection[str] = (),
 ) -> Report:
-    """Lock, change and record in one transaction; `reason` is what the person said, "" for nothing; `arguments`: names that `verb` gives
-    other values."""
-    wanted, note = numbers_of(ids), text_of("reason", reason)
+    """`reason` is what the person said, "" for nothing; `arguments`: names that `verb` gives other values."""
+    return _applied(what, numbers_of(ids), actor_of(by), verb, why_not, text_of("reason", reason), arguments)
+
+
+@collisions.made_again
+def _applied(
+    what: Verb,
+    wanted: list[int],
+    actor: Actor,
+    verb: Callable[[Any, list[int]], list[int]],
+    why_not: Callable[[Job], Refusal],
+    note: str,
+    arguments: Collection[str],
+) -> Report:
+    """Lock, change and record in one transaction."""
     alias = configuration().database
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
         before = audit.seen(cursor, wanted, statuses=FROM[what], arguments=arguments)
         done = verb(cursor, list(before))
         changed = {id: before[id] for id in done}
-        audit.record(cursor, actor_of(by), what, changed, audit.seen(cursor, done, arguments=arguments), masking.argument, note=note)
+        audit.record(cursor, actor, what, changed, audit.seen(cursor, done, arguments=arguments), masking.argument, note=note)
     left = set(wanted) - set(done)
     found = Job.objects.using(alias).defer(*HEAVY).in_bulk(left)
     return Report(done=sorted(done), refused={id: why_not(found[id]) if id in found else Refusal.MISSING for id in sorted(left)})
@@ -120,7 +131,7 @@ def _is(job: Job) -> Refusal:
     return of_status(job.status)
 
 
-def cancel(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> Report:
+def cancel(ids: Iterable[int], by: str | Actor, *, reason: str = "") -> Report:
     """Cancel jobs that wait, and ask for those that run to be stopped. The audit keeps the `reason`, and the job's page says it."""
     name, asked = actor_of(by).name, list[int]()
 
@@ -133,7 +144,7 @@ def cancel(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> Report:
 
 
 def reprocess(
-    ids: Sequence[int], by: str | Actor, *, arguments: Mapping[str, Any] | None = None, priority: int | None = None, reason: str = ""
+    ids: Iterable[int], by: str | Actor, *, arguments: Mapping[str, Any] | None = None, priority: int | None = None, reason: str = ""
 ) -> Report:
     """Run failed or cancelled jobs again, with all their retries; closes their open dead letters.
 
@@ -161,14 +172,14 @@ def reprocess(
     return _revive(Verb.REPROCESS, ids, by, verb, reason, values)
 
 
-def restore(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> Report:
+def restore(ids: Iterable[int], by: str | Actor, *, reason: str = "") -> Report:
     """Let cancelled jobs that had been waiting wait again as before: due when they were, with the attempts they had."""
     return _revive(Verb.RESTORE, ids, by, interventions.restore, reason)
 
 
 def _revive(
     what: Verb,
-    ids: Sequence[int],
+    ids: Iterable[int],
     by: str | Actor,
     verb: Callable[[Any, list[int]], list[int]],
     reason: str,
@@ -182,6 +193,7 @@ def _revive(
         waited = job.cancel_requested_at is None and aware(job.run_at) < statuses.HELD
         return Refusal.KEY_TAKEN if waited or what is not Verb.RESTORE else Refusal.NOT_WAITING
 
+    ids = numbers_of(ids)  # which are looked at once more each time
     for _tried in range(3):
         try:
             return _apply(what, ids, by, verb, why_not, reason, arguments)
@@ -207,20 +219,20 @@ def _check_priority(priority: Any) -> None:
         raise ValueError(_("The priority is a whole number from 0 to 9; 9 runs first."))
 
 
-def change_priority(ids: Sequence[int], priority: int, by: str | Actor = "", *, reason: str = "") -> Report:
+def change_priority(ids: Iterable[int], priority: int, by: str | Actor = "", *, reason: str = "") -> Report:
     """Give waiting jobs another priority (0-9, 9 runs first). Raises ValueError outside that range."""
     _check_priority(priority)
     return _apply(Verb.PRIORITY, ids, by, lambda cursor, some: interventions.change_priority(cursor, some, priority), _is, reason)
 
 
-def change_queue(ids: Sequence[int], queue: str, by: str | Actor = "", *, reason: str = "") -> Report:
+def change_queue(ids: Iterable[int], queue: str, by: str | Actor = "", *, reason: str = "") -> Report:
     """Move waiting jobs to another queue. Raises ValueError for a name that no queue may have."""
     if wrong := wrong_queue(queue):
         raise ValueError(wrong)
     return _apply(Verb.QUEUE, ids, by, lambda cursor, some: interventions.change_queue(cursor, some, queue), _is, reason)
 
 
-def fail_completed(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> Report:
+def fail_completed(ids: Iterable[int], by: str | Actor, *, reason: str = "") -> Report:
     """Turn completed jobs into failed ones with a dead letter, to try the Dead Letter Queue."""
     failure = Failure(error_class="ManualFailure", message=own_failures.MANUAL % {"name": actor_of(by).name})
 
@@ -234,7 +246,7 @@ def fail_completed(ids: Sequence[int], by: str | Actor, *, reason: str = "") -> 
     return _apply(Verb.FAIL, ids, by, verb, why_not, reason)
 
 
-def delete(ids: Sequence[int], by: str | Actor = "", *, reason: str = "") -> Report:
+def delete(ids: Iterable[int], by: str | Actor = "", *, reason: str = "") -> Report:
     """Delete ended jobs that have no open dead letter, of whose end everybody was told, and to which no row of a project refers."""
     ids, alias, referred = numbers_of(ids), configuration().database, set[int]()
 

@@ -1,7 +1,7 @@
 """What people do with entries of the dead letter queue."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import connections, transaction
@@ -25,9 +25,8 @@ def _left(wanted: Sequence[int], done: set[int], reason: Refusal) -> dict[int, R
 
 
 @collisions.made_again
-def _change(what: Verb, entry_ids: Sequence[int], by: str | Actor, remark: str = "", *, was: str = "open", **changes: Any) -> Report:
+def _change(what: Verb, wanted: list[int], by: str | Actor, remark: str = "", *, was: str = "open", **changes: Any) -> Report:
     """Change those of the entries that are open, or `was` what else, and record it, in one transaction."""
-    wanted = numbers_of(entry_ids)
     alias = configuration().database
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
         rows = DeadLetterQueue.objects.using(alias).select_for_update().filter(id__in=wanted, resolution=was).order_by("id")
@@ -47,9 +46,8 @@ def _change(what: Verb, entry_ids: Sequence[int], by: str | Actor, remark: str =
     return Report(done=sorted(jobs), refused=_left(wanted, set(jobs), Refusal.NOT_OPEN))
 
 
-@collisions.made_again
 def reprocess(
-    entry_ids: Sequence[int],
+    entry_ids: Iterable[int],
     by: str | Actor,
     *,
     arguments: Mapping[str, Any] | None = None,
@@ -57,20 +55,24 @@ def reprocess(
     reason: str = "",
 ) -> Report:
     """Run the jobs of open entries again, perhaps with some named arguments or the priority changed; the entries become reprocessed."""
-    wanted = numbers_of(entry_ids)
+    return _reprocess(numbers_of(entry_ids), by, arguments=arguments, priority=priority, reason=reason)
+
+
+@collisions.made_again
+def _reprocess(wanted: list[int], by: str | Actor, **options: Any) -> Report:
     alias = configuration().database
     with transaction.atomic(using=alias):
         # Jobs before entries, as every verb does; what another person is closing is not open any more after this.
         list(Job.objects.using(alias).select_for_update(of=("self",)).filter(dead_letters__in=wanted).order_by("id").values_list("id"))
         rows = DeadLetterQueue.objects.using(alias).select_for_update().filter(id__in=wanted, resolution="open").order_by("id")
         entries = dict(rows.values_list("job_id", "id"))
-        report = control.reprocess(list(entries), by, arguments=arguments, priority=priority, reason=reason)
+        report = control.reprocess(list(entries), by, **options)
     done = {entries[job] for job in report.done}
     refused = _left(wanted, done, Refusal.NOT_OPEN) | {entries[job]: why for job, why in report.refused.items()}
     return Report(done=sorted(done), refused=refused)
 
 
-def resolve(entry_ids: Sequence[int], by: str | Actor, note: str = "") -> Report:
+def resolve(entry_ids: Iterable[int], by: str | Actor, note: str = "") -> Report:
     """Close open entries with a note; their jobs stay failed."""
     note = clean(text_of("note", note), audit.NOTE)
     closed: dict[str, Any] = {
@@ -79,10 +81,10 @@ def resolve(entry_ids: Sequence[int], by: str | Actor, note: str = "") -> Report
         "resolved_at": ClockTimestamp(),
         "notify_after": None,
     }
-    return _change(Verb.RESOLVE, entry_ids, by, note, note=note, **closed)
+    return _change(Verb.RESOLVE, numbers_of(entry_ids), by, note, note=note, **closed)
 
 
-def reopen(entry_ids: Sequence[int], by: str | Actor, note: str = "") -> Report:
+def reopen(entry_ids: Iterable[int], by: str | Actor, note: str = "") -> Report:
     """Open resolved entries again, each the last of a job that stayed failed; no notice goes out by itself. The `note` is for the audit."""
     wanted, note = numbers_of(entry_ids), clean(text_of("note", note), audit.NOTE)
     alias = configuration().database
@@ -96,9 +98,9 @@ def reopen(entry_ids: Sequence[int], by: str | Actor, note: str = "") -> Report:
     return Report(done=done, refused=_left(wanted, set(done), Refusal.NOT_RESOLVED))
 
 
-def notify(entry_ids: Sequence[int], by: str | Actor = "") -> Report:
+def notify(entry_ids: Iterable[int], by: str | Actor = "") -> Report:
     """Have the notice of open entries sent (again) by the leader, now, also when their group is snoozed."""
     again: dict[str, Any] = {
         "notified_at": None, "notify_error": "", "notify_tries": 0, "notify_after": ClockTimestamp(), "notify_asked": True,
     }  # fmt: skip
-    return _change(Verb.NOTIFY, entry_ids, by, **again)
+    return _change(Verb.NOTIFY, numbers_of(entry_ids), by, **again)

@@ -230,7 +230,7 @@ def validate(task: Any, *, args: Any = None, kwargs: Any = None, name: Any = "",
     return new
 
 
-def enqueue(task: "str | Task", **options: Unpack[Options]) -> Job:
+def enqueue(task: "str | Task[..., Any]", **options: Unpack[Options]) -> Job:
     """Accept one job: args, kwargs, name, priority (9 runs first), max_retries (None: for ever), run_at or delay (seconds),
     queue, unique_key (while a job with it has not ended, that job is returned), timeout (seconds; None: no limit), created_by.
     Queue, priority and timeout that are not given are those of the task and of `task_routes`, as for `.delay()`.
@@ -260,7 +260,7 @@ def _each(name: str, given: Any, count: int, *, alone: bool) -> list[Any]:
 
 
 def enqueue_many(
-    task: "str | Task", calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]], *, names: Sequence[str] | None = None,
+    task: "str | Task[..., Any]", calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]], *, names: Sequence[str] | None = None,
     priorities: Sequence[int] | None = None, name: str = "", priority: int = UNSET, **options: Unpack[SharedOptions],
 ) -> list[int]:  # fmt: skip
     """Accept many jobs of one task, all or none: calls are pairs of args and kwargs, names and priorities go with them one by one,

@@ -15,14 +15,16 @@ from contextlib import suppress
 from contextvars import copy_context
 from functools import cache, partial
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
+P = ParamSpec("P")
+T = TypeVar("T")
 EACH_S: Final = 0.25  # an exception that is thrown into a thread is met between two waits
 
 
-def run(function: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any) -> Any:
+def run(function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
     """What the coroutine returns, once it has ended.
 
     Whatever is thrown into the run meanwhile (its time is over, it was cancelled) cancels the coroutine, each time anew, and is raised

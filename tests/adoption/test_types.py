@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from jobs import Celery, JobTask, PermanentError, enqueue, enqueue_many
 from jobs import enqueu
 from jobs.control import cancel
-
+from jobs.integrations.coroutines import run
 job = enqueue("shop.ship", args=[1], kwargs={"a": 1}, name="n", priority=9, max_retries=None, run_at=datetime.now(), unique_key="k")
 reveal_type(job)
 reveal_type(enqueue_many("shop.ship", [((1,), {}), ([2], {"a": 1})], names=["a", "b"], priorities=[1, 2], delay=1.5, timeout=None))
@@ -20,6 +20,13 @@ enqueue("shop.ship", priorty=9)
 enqueue("shop.ship", priority="high")
 enqueue("shop.ship", delay=timedelta(1))
 enqueue_many("shop.ship", [((), {})], unique_key="k")
+cancel({1}, "me")
+cancel(iter([1]), "me")
+cancel("12", "me")
+async def counted(first: int) -> int:
+    return first
+reveal_type(run(counted, 1))
+run(counted, "one")
 """
 WANTED = {
     3: 'error: Module "jobs" has no attribute "enqueu"',
@@ -30,6 +37,9 @@ WANTED = {
     11: 'error: Argument "priority" to "enqueue" has incompatible type "str"',
     12: 'error: Argument "delay" to "enqueue" has incompatible type "timedelta"',
     13: 'error: Unexpected keyword argument "unique_key"',
+    16: 'error: Argument 1 to "cancel" has incompatible type "str"; expected "Iterable[int]"',
+    19: 'note: Revealed type is "int"',
+    20: 'error: Argument 2 to "run" has incompatible type "str"; expected "int"',
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import IntegrityError
 from django.utils.translation import gettext_lazy, override
 from kombu.utils.json import loads
 
@@ -130,3 +131,17 @@ def test_arguments_are_replaced_by_values_as_enqueue_takes_them() -> None:
     values = {"day": date(2030, 1, 2), "price": Decimal("1.10")}
     control.reprocess([job.pk], "sara", arguments=values)
     assert loads(json.dumps(Job.objects.get().kwargs)) == job.kwargs | values
+
+
+def test_an_iterator_is_read_once_however_often_a_verb_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    job, applied, tried = job_in("failed"), control._applied, []
+
+    def refused_once(*given: Any) -> Any:
+        tried.append(given)
+        if len(tried) == 1:
+            raise IntegrityError("a job with the same unique key was accepted in this very moment")
+        return applied(*given)
+
+    monkeypatch.setattr(control, "_applied", refused_once)
+    assert control.reprocess(iter([job.pk]), "sara").done == [job.pk]
+    assert len(tried) == 2
