@@ -23,6 +23,7 @@ KNOWN: Final = 10.0  # seconds: of four requests of a page that is open, one ask
 MOST: Final = 5.0  # seconds
 SHARE: Final = 0.01
 TURN: Final = 1.0  # seconds that one waits for another who reads the same
+OF_ONE_ANSWER: Final = ("Content-Length", "Content-Encoding", "ETag")  # kept is the text, which another middleware may have compressed
 _TURNS: Final = [threading.RLock() for _ in range(64)]
 # What a part may show to one and not to another; a part asks for no other right.
 RIGHTS: Final = ("view_job", "add_job", "control_job", "delete_job", "triage_deadletterqueue", "operate_worker", "view_audit")
@@ -66,7 +67,7 @@ class KeptPart(HttpResponse):
     def __init__(
         self, request: HttpRequest, text: str, etag: str, *, sees: tuple[Any, ...], token: str, headers: dict[str, str] | None = None
     ) -> None:
-        same = request.headers.get("If-None-Match") == etag
+        same = request.headers.get("If-None-Match", "").removeprefix("W/") == etag  # what compresses an answer makes its tag a weak one
         content = "" if same else text.replace(place_of_token(), token)
         told = {"Content-Language": sees[0], "Time-Zone": sees[1]}  # the page may be of another language or zone by now
         super().__init__(content, status=204 if same else 200, headers={**(headers or {}), **told, "ETag": etag})
@@ -120,7 +121,7 @@ class KeptAnswers:
         response = self.get_response(request)
         told_before = all(request.COOKIES.get(name) == cookie.value for name, cookie in response.cookies.items())
         if viewer is None and isinstance(response, KeptPart) and told_before:
-            headers = {name: value for name, value in response.headers.items() if name not in ("Content-Length", "ETag")}
+            headers = {name: value for name, value in response.headers.items() if name not in OF_ONE_ANSWER}
             cache.set(key, (response.sees, response.token, headers), KNOWN)
         return response
 

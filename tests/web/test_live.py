@@ -1,5 +1,6 @@
 """What a live part keeps for others: nothing of the person it was written for, and nothing for longer than a second."""
 
+import gzip
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -108,6 +109,20 @@ def test_who_looks_is_asked_once_for_all_his_pages(django_assert_num_queries: Ca
     assert answer.headers == first.headers
     assert "Content-Security-Policy" in answer.headers
     assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+def test_what_is_kept_can_be_read_where_answers_are_compressed(settings: Any) -> None:
+    """By Django's middleware; a proxy too makes the tag of what it compresses a weak one."""
+    settings.MIDDLEWARE = [settings.MIDDLEWARE[0], "django.middleware.gzip.GZipMiddleware", *settings.MIDDLEWARE[1:]]
+    client = client_of("sara")
+    client.get("/jobs/")  # sets the cookie of the token
+    texts = []
+    for _ in range(2):
+        answer = client.get("/jobs/", headers=HX | {"Accept-Encoding": "gzip"})
+        texts.append(gzip.decompress(answer.content) if "Content-Encoding" in answer.headers else answer.content)
+    assert texts[0] == texts[1]
+    assert answer.headers["Content-Length"] == str(len(answer.content))
+    assert client.get("/jobs/", headers=HX | {"If-None-Match": f"W/{answer.headers['ETag']}"}).status_code == 204
 
 
 def test_a_right_that_is_taken_away_and_a_logout_are_felt_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
