@@ -47,7 +47,7 @@ def kept_part(request: HttpRequest, part: str, context: Callable[[], dict[str, A
     sees = (get_language() or "", timezone.get_current_timezone_name(), rights)
 
     def written() -> tuple[str, str]:
-        text = render_to_string(part, {**context(), "csrf_token": place_of_token()}, request)
+        text = render_to_string("jobs/_plain.html", {**context(), "part": part, "csrf_token": place_of_token()}, request)
         return text, f'"{sha256(text.encode()).hexdigest()}"'
 
     response = KeptPart(request, *reading(_part_key(request, sees), written), sees=sees, token=get_token(request))

@@ -215,7 +215,7 @@ def job_row(job: Any) -> SafeString:
 @lru_cache(maxsize=1000)
 def _job_row(row: Row) -> SafeString:
     """Written once: of a list that renews itself few lines change."""
-    return render_to_string("jobs/job/_row.html", {"row": row})
+    return render_to_string("jobs/_plain.html", {"part": "jobs/job/_row.html", "row": row})
 
 
 @register.filter

@@ -1,6 +1,8 @@
 """What waits now and what is due later are told apart, the same on each page; what nobody counted is not shown as counted."""
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -11,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from jobs import enqueue
 from jobs.admin import paging
 from jobs.domain.statuses import HELD, State
-from jobs.models import Job
+from jobs.models import DeadLetterQueue, Job
 from jobs.store import counts, stats
 from tests.rows import job_in
 
@@ -94,3 +96,31 @@ def test_a_job_that_was_replaced_is_due_later_in_no_time_zone() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL TIME ZONE 'America/Los_Angeles'")
         assert stats.due_later(cursor, ["celery"], 10) == []
+
+
+@pytest.fixture
+def far() -> Iterator[int]:
+    """The number of the next job, one with seven digits."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval('jobs_job_id_seq')")
+        before = cursor.fetchone()[0]
+        cursor.execute("SELECT setval('jobs_job_id_seq', 7654321, false)")
+        yield 7_654_321
+        cursor.execute("SELECT setval('jobs_job_id_seq', %s)", [before])  # no transaction takes that back
+
+
+def test_the_number_of_a_job_has_no_separators(sara: Client, far: int, worker: int, settings: Any) -> None:
+    """A project may want them in its own pages; the desk's forms send the numbers back."""
+    settings.USE_THOUSAND_SEPARATOR = True
+    entry = DeadLetterQueue.objects.get(job=job_in("failed"))
+    assert entry.job_id == far
+    group = f"/jobs/dead-letters/group/{entry.fingerprint}/"
+    for address in ("/", "/jobs/", f"/jobs/{far}/", f"/jobs/create/?from={far}", "/jobs/dead-letters/", group, "/jobs/audit/"):
+        for headers in ({}, {"HX-Request": "true"}):
+            content = sara.get(address, headers=headers).content.decode()
+            assert f"{far:,}" not in content, (address, headers)
+    picked = re.search(r'name="job" value="([^"]+)"', sara.get("/jobs/").content.decode())
+    assert picked is not None
+    preview = sara.post("/jobs/bulk/", {"verb": "reprocess", "job": picked[1]}, follow=True)
+    assert str(far) in preview.content.decode()
+    assert f"{far:,}" not in preview.content.decode()
