@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -97,7 +98,7 @@ def batch_stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Let the rest be as it is."""
     batch = get_object_or_404(Batch.objects.defer("ids"), pk=pk)
     if not request.user.has_perm(rights.needed(batch.what, entries=batch.entries)):
-        return render(request, "403.html", status=403)
+        raise PermissionDenied
     if batches.stop(pk, page_actor(request)):
         messages.success(request, _("Stopped: the rest stays as it is."))
     elif batch.state == BatchState.DRAFT:
@@ -113,7 +114,7 @@ def batch_undo(request: HttpRequest, pk: int) -> HttpResponse:
     """Take back what it changed."""
     batch = get_object_or_404(Batch.objects.defer("ids"), pk=pk)
     if not request.user.has_perm(rights.needed(batch.what, entries=batch.entries)):
-        return render(request, "403.html", status=403)
+        raise PermissionDenied
     try:
         made = batches.undo(pk, page_actor(request))
     except ValueError as error:  # a value that code or an INSERT gave is none that a person may give

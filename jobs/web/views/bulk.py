@@ -1,9 +1,10 @@
 """Many jobs of the list at once: a preview of exactly these, then the act."""
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -27,7 +28,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
     if verb is None:
         return unreadable(request, _("The choice could not be read. Go back and choose again."))
     if not request.user.has_perm(PERMISSIONS[verb]):
-        return render(request, "403.html", status=403)
+        raise PermissionDenied
     ids = list(_chosen(request).order_by("pk").values_list("pk", flat=True)[: batches.MOST + 1])
     if len(ids) > batches.MOST:
         messages.warning(request, _("These are more than %(number)s jobs: narrow the filters.") % {"number": f"{batches.MOST:,}"})
@@ -44,7 +45,7 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponse:
     """Begin what was previewed."""
     batch = get_object_or_404(Batch, pk=pk, entries=False)
     if not request.user.has_perm(rights.needed(batch.what, entries=False)):
-        return render(request, "403.html", status=403)
+        raise PermissionDenied
     form = BulkForm(batch.what, request.POST)
     if not form.is_valid():
         return preview(request, batch, form)

@@ -1,6 +1,7 @@
 """The desk of the wheel inside the shop."""
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.test import TestCase
 from django.urls import reverse
 from orders.tasks import nightly_report
@@ -42,3 +43,11 @@ class Desk(TestCase):
     def test_an_account_without_rights_is_refused(self):
         self.client.force_login(get_user_model().objects.create_user("guest"))
         self.assertEqual(self.client.get(reverse("jobs:dashboard")).status_code, 403)
+
+    def test_an_act_without_the_right_for_it_is_refused(self):
+        """By Django's own page: the shop has none."""
+        operator = get_user_model().objects.create_user("operator")
+        operator.groups.add(Group.objects.get(name="Jobs operator"))
+        self.client.force_login(operator)
+        answer = self.client.post(reverse("jobs:bulk"), {"verb": "delete", "job": Job.objects.get().pk})
+        self.assertContains(answer, "403 Forbidden", status_code=403)
