@@ -66,6 +66,7 @@ urlpatterns = [
     path("jobs/<jobs_number:pk>/restore/", job.job_restore, name="restore"),
     path("jobs/<jobs_number:pk>/reprocess/", job.job_reprocess, name="reprocess"),
     path("jobs/<jobs_number:pk>/priority/", job.job_priority, name="priority"),
+    path("language/", preferences.language, name="language"),
     path("preferences/", preferences.preferences, name="preferences"),
     path("healthz", probe.healthz, name="healthz"),
     path("readyz", probe.readyz, name="readyz"),

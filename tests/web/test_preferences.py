@@ -33,7 +33,7 @@ def cookies(client: Client) -> dict[str, str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_what_was_chosen_in_one_browser_is_there_in_another(sara: Client, page: str) -> None:
     sara.post("/preferences/", {"theme": "dark", "timezone": "Asia/Riyadh"})
-    sara.post("/i18n/setlang/", {"language": "en"})
+    sara.post("/language/", {"language": "en"})
     elsewhere = login(page=page)
     assert cookies(elsewhere) == {"theme": "dark", "timezone": "Asia/Riyadh", "django_language": "en"}
     shown = elsewhere.get("/").content.decode()
@@ -53,14 +53,14 @@ def test_a_wrong_password_brings_nothing(sara: Client, page: str) -> None:
 def test_the_last_choice_counts_and_nonsense_is_not_kept(sara: Client) -> None:
     sara.post("/preferences/", {"theme": "dark", "timezone": "Asia/Riyadh"})
     sara.post("/preferences/", {"theme": "light", "timezone": "Nowhere/At all"})
-    sara.post("/i18n/setlang/", {"language": "xx"})
+    sara.post("/language/", {"language": "xx"})
     assert Preference.objects.values_list("theme", "timezone", "language").get() == ("light", "Asia/Riyadh", "")
 
 
 @pytest.mark.parametrize("code", ["en-aaaaaaaa-bbbbbbbb-cccccccc-dddddddd", "en@" + "a" * 20, "en-gb", "ar-" + "x" * 600])
 def test_a_language_that_the_project_does_not_offer_is_not_kept(sara: Client, code: str) -> None:
-    sara.post("/i18n/setlang/", {"language": "ar"})
-    assert sara.post("/i18n/setlang/", {"language": code}).status_code == 302
+    sara.post("/language/", {"language": "ar"})
+    assert sara.post("/language/", {"language": code}).status_code == 302
     assert Preference.objects.get().language == "ar"
     assert sara.get("/").status_code == 200
 
@@ -68,6 +68,6 @@ def test_a_language_that_the_project_does_not_offer_is_not_kept(sara: Client, co
 def test_who_is_not_logged_in_has_cookies_alone(sara: Client) -> None:
     stranger = Client()
     stranger.post("/preferences/", {"theme": "dark"})
-    stranger.post("/i18n/setlang/", {"language": "en"})
+    stranger.post("/language/", {"language": "en"})
     assert cookies(stranger) == {"theme": "dark", "django_language": "en"}
     assert not Preference.objects.exists()

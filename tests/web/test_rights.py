@@ -57,6 +57,7 @@ TABLE: dict[str, tuple[Right, Right]] = {
     "jobs:dead_letters_act": ((OPERATE, {302}), (OPERATE, {400})),
     "jobs:dead_letters_reprocess": ((OPERATE, {200}), (OPERATE, {200, 302, 422})),
     "jobs:dead_letters_resolve": ((OPERATE, {200}), (OPERATE, {200, 302, 422})),
+    "jobs:language": ((OPEN, {302}), (OPEN, {302})),
     "jobs:preferences": ((OPEN, {302}), (OPEN, {302})),
     "jobs:healthz": ((OPEN, {200}), (OPEN, {200})),
     "jobs:readyz": ((OPEN, {200, 503}), (OPEN, {200, 503})),
@@ -250,7 +251,7 @@ def test_nobody_is_sent_elsewhere(target: str, groups: None, rows: dict[str, int
     client = client_of("root")
     answers = [
         entered,
-        client.post("/i18n/setlang/", {"language": "en", "next": target}),
+        client.post("/language/", {"language": "en", "next": target}),
         client.post("/preferences/", {"theme": "dark", "next": target}),
         client.post("/jobs/dead-letters/act/", {"action": "resolve", "entry": rows["deadletterqueue"], "next": target}),
     ]

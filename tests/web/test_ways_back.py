@@ -50,7 +50,7 @@ def test_a_choice_on_a_refused_form_leads_to_its_page(sara: Client, group: str) 
     for address, answer in refused(sara, group).items():
         page = address.rsplit("/", 2)[0] + "/"
         for target in next_of(answer):
-            for door, choice in (("/i18n/setlang/", {"language": "en"}), ("/preferences/", {"theme": "dark"})):
+            for door, choice in (("/language/", {"language": "en"}), ("/preferences/", {"theme": "dark"})):
                 end = sara.post(door, {**choice, "next": target}, follow=True)
                 assert (end.status_code, end.request["PATH_INFO"]) == (200, page)
 

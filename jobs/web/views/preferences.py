@@ -19,10 +19,11 @@ def preferences(request: HttpRequest) -> HttpResponse:
 
 
 @login_not_required
+@posted_from("jobs:dashboard")
 def language(request: HttpRequest) -> HttpResponseBase:
     """Django's switch of the language, remembered with the account."""
     response: HttpResponseBase = set_language(request)
     code = request.POST.get("language", "")
-    if request.method == "POST" and code in dict(settings.LANGUAGES):  # Django takes any that begins like one of them
+    if code in dict(settings.LANGUAGES):  # Django takes any that begins like one of them
         remember(request, language=code)
     return response

@@ -6,5 +6,4 @@ urlpatterns += [
     path("desk/", include("jobs.web.urls")),
     path("accounts/login/", LoginView.as_view(template_name="jobs/login.html")),
     path("accounts/", include("django.contrib.auth.urls")),
-    path("i18n/", include("django.conf.urls.i18n")),
 ]
