@@ -56,6 +56,20 @@ def test_help_is_in_the_reader_s_language(name: str) -> None:
     assert [text for text in own if text in arabic] == []
 
 
+@pytest.mark.parametrize("name", sorted({words[0] for words, _ in WRONG}))
+def test_help_says_what_each_option_is_for(name: str) -> None:
+    parser = load_command_class("jobs", name).create_parser("manage.py", name)
+    assert [action.option_strings for action in parser._actions if action.option_strings and not action.help] == []
+
+
+def test_help_tells_the_options_for_people_from_those_of_workers() -> None:
+    parser = load_command_class("jobs", "dispatch").create_parser("manage.py", "dispatch")
+    with translation.override("en"):
+        before, after = parser.format_help().split("Given by a worker to the leader that it starts:")
+    assert ("--app" in before.split("options:")[1], "--deadlines" in before.split("options:")[1]) == (True, False)
+    assert "--app" not in after
+
+
 def test_help_is_in_english_where_the_output_has_no_arabic_letters() -> None:
     file = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
     with translation.override("ar"):

@@ -26,17 +26,18 @@ class Command(base.Refusing):
         parser.add_argument(
             "-A", "--app", default="", help=gettext_noop("The Celery app, as in celery -A (default: the one that the settings import).")
         )
-        parser.add_argument(
+        given = parser.add_argument_group(description=gettext_noop("Given by a worker to the leader that it starts:"))
+        given.add_argument(
             "--database-name", default="", help=gettext_noop("Another database of the same server, which may be created later.")
         )
-        parser.add_argument(
+        given.add_argument(
             "--deadlines", type=int, help=gettext_noop("The file descriptor of the parent's deadlines: end the parent when it hangs.")
         )
-        parser.add_argument("--end", type=int, help=gettext_noop("The file descriptor by which the parent can be ended although it hangs."))
-        parser.add_argument("--signals", type=int, help=gettext_noop("The file descriptor that gives the numbers of the parent's signals."))
-        parser.add_argument("--logfile", help=gettext_noop("The file that the parent writes its log to (default: the standard error)."))
-        parser.add_argument("--loglevel", type=int, help=gettext_noop("The least level of what is written there, as a number."))
-        parser.add_argument(
+        given.add_argument("--end", type=int, help=gettext_noop("The file descriptor by which the parent can be ended although it hangs."))
+        given.add_argument("--signals", type=int, help=gettext_noop("The file descriptor that gives the numbers of the parent's signals."))
+        given.add_argument("--logfile", help=gettext_noop("The file that the parent writes its log to (default: the standard error)."))
+        given.add_argument("--loglevel", type=int, help=gettext_noop("The least level of what is written there, as a number."))
+        given.add_argument(
             "--parent", action="store_true", help=gettext_noop("End when the standard input is closed, that is with the parent process.")
         )
 

@@ -25,8 +25,8 @@ class Command(base.Command):
     def add_arguments(self, parser: CommandParser) -> None:
         """Exactly the contract's options."""
         parser.add_argument("name", nargs="?", metavar="NAME", help=gettext_noop("create one job of this name, print its number, return"))
-        parser.add_argument("--priority", type=int, default=5, help=gettext_noop("of the one job; 0 to 9, 9 runs first"))
-        parser.add_argument("--max-retries", "--max_retries", type=int, default=3)
+        parser.add_argument("--priority", type=int, default=5, help=gettext_noop("of the one job (5); 0 to 9, 9 runs first"))
+        parser.add_argument("--max-retries", "--max_retries", type=int, default=3, help=gettext_noop("retries after the first run (3)"))
         parser.add_argument("--count", type=int, default=12, help=gettext_noop("how many jobs (12)"))
         parser.add_argument("--sleep", type=float, default=15.0, help=gettext_noop("seconds each job sleeps (15)"))
         parser.add_argument("--clear", action="store_true", help=gettext_noop("first remove the earlier jobs of this command"))
