@@ -11,9 +11,10 @@ from jobs.domain.statuses import BIRTHS, TRANSITIONS, Status
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ["README.md", "README.ar.md", "CONCURRENCY_CONTROL.md", "FAILURE_HANDLING.md", "TESTING.md", "CONTRIBUTING.md", "CHANGELOG.md"]
-GUIDES = [*DOCUMENTS, "docs/starting.md", "docs/api.md", "docs/adopting.md"]
+GUIDES = [*DOCUMENTS, *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
 MENTIONED = re.compile(r"`((?:jobs|task_queue_project)(?:\.[A-Za-z_]\w*)+)`")
 TEST = re.compile(r"\btest_\w+")
+TASK = "jobs.django_task"  # the name of a task, not of a module's function
 COMMANDS = {"test_priority_concurrency", "test_dead_letter_queue"}
 
 
@@ -40,7 +41,7 @@ def test_the_drawing_names_every_status() -> None:
 @pytest.mark.parametrize("name", GUIDES)
 def test_functions_that_are_named_exist(name: str) -> None:
     for path in MENTIONED.findall(read(name)):
-        if path.startswith("jobs.tasks.") or _is_there(path):
+        if path.startswith("jobs.tasks.") or path == TASK or _is_there(path):
             continue
         pytest.fail(f"{name} names {path}, which does not exist")
 
@@ -129,6 +130,18 @@ def _judges(function: ast.FunctionDef, others: dict[str, ast.FunctionDef]) -> bo
 def test_files_that_are_linked_exist(name: str) -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", read(name)) if "://" not in link]
     assert [link for link in links if not ((ROOT / name).parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_headings_that_are_linked_exist(name: str) -> None:
+    links = [link.split("#") for link in re.findall(r"\]\(([^):]*#[^)]+)\)", read(name))]
+    targets = {(((ROOT / name).parent / file) if file else ROOT / name, anchor) for file, anchor in links}
+    assert [anchor for file, anchor in targets if anchor not in anchors(file.read_text("utf-8"))] == []
+
+
+def anchors(text: str) -> set[str]:
+    """Of the headings of a document, as GitHub makes them."""
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
 
 
 @pytest.mark.parametrize("name", GUIDES)
