@@ -87,7 +87,11 @@ def test_answers_of_verbs(answer: Any) -> None:
 
 
 def _parameters(verb: Any) -> Iterator[str]:
-    for name, parameter in inspect.signature(verb).parameters.items():
+    parameters = inspect.signature(verb).parameters
+    named = [name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
+    for name, parameter in parameters.items():
+        if name in named[:1]:
+            yield "*"  # what follows is given by name
         stars = "**" if parameter.kind is parameter.VAR_KEYWORD else ""
         yield stars + name + ("" if parameter.default is parameter.empty else "=" + repr(parameter.default).replace("'", '"'))
 
