@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from jobs import batches, masking, refusals
 from jobs.domain import own_failures, tracebacks
 from jobs.domain.statuses import State
-from jobs.enqueueing import NAME_LIMIT
+from jobs.domain.texts import NAME_LIMIT
 from jobs.models import Batch
 from jobs.models.attempt import unrecorded
 from jobs.models.dead_letter import RESOLUTION_LABELS
