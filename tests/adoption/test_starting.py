@@ -76,7 +76,7 @@ def test_a_new_project_by_the_document(site: Path, tmp_path: Path) -> None:  # n
                 kept.add(command)
         assert len(kept) == len(STAYS)
         assert any(output.startswith("completed 3 {") for output in outputs), outputs
-        assert [count for output in outputs for count in re.findall(r"Ran (\d+) tests", output)] == ["2", "11"]
+        assert [count for output in outputs for count in re.findall(r"Ran (\d+) tests", output)] == ["2", "12"]
         code = "from jobs.models import Job; print(Job.objects.filter(status='completed').count())"
         shell = [sys.executable, "manage.py", "shell", "-v0", "-c", code]
         until(lambda: int(ran(tmp_path, environ, shell)) > 5, timeout=60, what="beat has made a job, and it has run")
