@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from weakref import WeakSet
 
 from celery import Celery, current_app
+from django.urls import get_script_prefix, set_script_prefix
 
 from jobs import destinations, given
 
@@ -19,7 +20,11 @@ def job_types() -> dict[str, Any]:
     """Every registered task but Celery's own, by name."""
     app = current_app._get_current_object()
     if app not in _imported:  # once: Celery sets Django up anew each time, its logging too, and runs all checks
-        app.loader.import_default_modules()
+        prefix = get_script_prefix()
+        try:
+            app.loader.import_default_modules()
+        finally:
+            set_script_prefix(prefix)  # of the request that asks: Django's set-up takes it for a command, whose addresses have none
         _imported.add(app)
     app.finalize(auto=True)
     return {name: task for name, task in sorted(app.tasks.items()) if not name.startswith("celery.")}

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django import template
 from django.template.loader import render_to_string
+from django.urls import get_script_prefix
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -196,6 +197,7 @@ class Row:
     created_at: datetime
     language: str | None
     zone: str
+    root: str  # of its link, where a project is reached by several
     today: date  # there the day of a time is not named
 
 
@@ -207,7 +209,7 @@ def job_row(job: Any) -> SafeString:
         Row(
             pk=job.pk, state=job.state.value, label=label(job), error=error, task=job.task, queue=job.queue, priority=job.priority,
             attempts=job.attempts, took=job_duration(job), created_at=job.created_at, language=get_language(),
-            zone=timezone.get_current_timezone_name(), today=local().date(),
+            zone=timezone.get_current_timezone_name(), root=get_script_prefix(), today=local().date(),
         )
     )  # fmt: skip
 

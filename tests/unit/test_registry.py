@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 from celery import current_app
 from celery.signals import import_modules
+from django.test.utils import override_script_prefix
+from django.urls import get_script_prefix
 
 from jobs import registry
 from jobs.integrations import coroutines
@@ -104,3 +107,11 @@ def test_the_task_modules_are_imported_once_however_often_the_types_are_asked_fo
     finally:
         import_modules.disconnect(noted)
     assert sent == []
+
+
+def test_the_first_question_for_the_types_leaves_the_request_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under a path of a server (SCRIPT_NAME): Celery sets Django up anew, as for a command."""
+    monkeypatch.setattr(registry, "_imported", WeakSet())
+    with override_script_prefix("/app/"):
+        assert registry.job_types()
+        assert get_script_prefix() == "/app/"

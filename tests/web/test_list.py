@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, override_script_prefix
 from django.utils import timezone
 
 from jobs import control, enqueue
@@ -249,3 +249,11 @@ def test_a_name_that_has_no_end_is_cut(sara: Client) -> None:
     for address in ("/jobs/?q=", f"/jobs/{job.pk}/", "/"):
         assert len(sara.get(address).content) < 300_000, address
     assert b"x" * 250 in sara.get("/jobs/?q=").content
+
+
+def test_the_lines_lead_to_where_the_desk_was_asked_for(sara: Client) -> None:
+    """A server may reach it under several paths."""
+    number = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}).pk
+    for prefix in ("/app/", "/"):
+        with override_script_prefix(prefix):
+            assert f'href="{prefix}jobs/{number}/"' in sara.get(f"/jobs/?queue=celery&name={len(prefix)}").content.decode()
