@@ -19,7 +19,7 @@ from jobs.domain import calls, task_ids, typed
 from jobs.domain.actors import is_account
 from jobs.domain.priority import DEFAULT, HIGHEST, LOWEST
 from jobs.domain.statuses import EARLIEST, LATEST, is_due_time
-from jobs.domain.texts import wrong_key, wrong_queue, wrong_text
+from jobs.domain.texts import wrong_queue, wrong_text
 from jobs.models import Job
 from jobs.store import clock
 from jobs.store.insert import NewJob, insert, insert_many
@@ -191,7 +191,7 @@ def _new(
     queue = way.queue if queue is None else queue
     if wrong := wrong_queue(queue):
         errors["queue"] = wrong
-    if unique_key is not None and (wrong := wrong_key(unique_key)):
+    if unique_key is not None and (wrong := wrong_text(unique_key)):
         errors["unique_key"] = wrong
     if max_retries is not None and not _is_whole(max_retries, 0, MAX_RETRIES):
         errors["max_retries"] = _("The number of retries is a whole number from 0 to %(most)d.") % {"most": MAX_RETRIES}

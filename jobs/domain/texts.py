@@ -1,4 +1,4 @@
-"""What a text of a row may be, the name of a queue and a unique key."""
+"""What a text of a row may be, and the name of a queue."""
 
 import unicodedata
 from typing import Any, Final
@@ -32,11 +32,6 @@ def wrong_queue(name: Any) -> str:
     if not name.isprintable() and any(unicodedata.category(letter) == "Cc" for letter in name):
         return _("Control characters are not allowed.")
     return "" if name.strip() else _("Name a queue.")
-
-
-def wrong_key(key: Any) -> str:
-    """Why no jobs may be made unique by it; "" when some may. An empty one comes of a value that is missing, and would hold for any job."""
-    return wrong_text(key) or ("" if key.strip() else _("The unique key is empty: give a text, or none."))
 
 
 def _is_encodable(text: str) -> bool:
