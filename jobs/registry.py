@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 from weakref import WeakSet
 
 from celery import Celery, current_app
-from django.urls import get_script_prefix, set_script_prefix
+from celery.fixups.django import DjangoFixup
+from django.apps import apps
 
 from jobs import destinations, given
 
@@ -19,15 +20,25 @@ _imported: Final[WeakSet[Celery]] = WeakSet()  # the apps whose task modules are
 def job_types() -> dict[str, Any]:
     """Every registered task but Celery's own, by name."""
     app = current_app._get_current_object()
-    if app not in _imported:  # once: Celery sets Django up anew each time, its logging too, and runs all checks
-        prefix = get_script_prefix()
-        try:
-            app.loader.import_default_modules()
-        finally:
-            set_script_prefix(prefix)  # of the request that asks: Django's set-up takes it for a command, whose addresses have none
+    if app not in _imported:
+        _import(app)
         _imported.add(app)
     app.finalize(auto=True)
     return {name: task for name, task in sorted(app.tasks.items()) if not name.startswith("celery.")}
+
+
+def _import(app: Celery) -> None:
+    """Import the task modules as a worker does, but leave Django as it is where it is set up."""
+    # Celery would set it up anew: that disables the loggers that LOGGING does not name, and takes the path of the web server
+    # (SCRIPT_NAME) from the addresses of the request that asks. It would run all checks, too.
+    fixups = [vars(fixup.worker_fixup) for fixup in app._fixups if isinstance(fixup, DjangoFixup)] if apps.ready else []
+    for fixup in fixups:
+        fixup["validate_models"] = lambda: None
+    try:
+        app.loader.import_default_modules()
+    finally:
+        for fixup in fixups:
+            fixup.pop("validate_models", None)
 
 
 def get(name: str) -> Any | None:

@@ -8,8 +8,6 @@ from weakref import WeakSet
 import pytest
 from celery import current_app
 from celery.signals import import_modules
-from django.test.utils import override_script_prefix
-from django.urls import get_script_prefix
 
 from jobs import registry
 from jobs.integrations import coroutines
@@ -109,9 +107,13 @@ def test_the_task_modules_are_imported_once_however_often_the_types_are_asked_fo
     assert sent == []
 
 
-def test_the_first_question_for_the_types_leaves_the_request_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under a path of a server (SCRIPT_NAME): Celery sets Django up anew, as for a command."""
+def test_the_first_question_for_the_types_leaves_django_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set up anew, it would disable the loggers of the project, and forget the path that the web server has given the request."""
+    done: list[str] = []
     monkeypatch.setattr(registry, "_imported", WeakSet())
-    with override_script_prefix("/app/"):
-        assert registry.job_types()
-        assert get_script_prefix() == "/app/"
+    monkeypatch.setattr("django.setup", lambda: done.append("setup"))
+    monkeypatch.setattr("django.core.checks.run_checks", lambda: done.append("checks"))
+    assert "jobs.tasks.sleep" in registry.job_types()
+    assert done == []
+    current_app.loader.import_default_modules()  # a worker's
+    assert done == ["setup", "checks"]
