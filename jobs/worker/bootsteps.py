@@ -29,7 +29,7 @@ from jobs.store import broker, loops, pooler, transitions
 from jobs.store.engine import connect
 from jobs.store.pooler import PoolerBetween
 from jobs.store.schema import wait_until_migrated
-from jobs.worker import fetching_elsewhere, forks, heap, inspection, spawned, stacks, stopping  # noqa: F401 - answers `celery inspect scheduled`
+from jobs.worker import children, fetching_elsewhere, forks, heap, inspection, spawned, stacks, stopping  # noqa: F401 - answers `celery inspect scheduled`
 from jobs.worker.process import Parent, child_engine
 from jobs.worker.refused import Refused
 from jobs.worker.registration import Registration
@@ -250,7 +250,7 @@ class Engine(bootsteps.StartStopStep):
         for run in self._children(worker):
             worker.engine.write(lambda cursor, run=run: transitions.release(cursor, run, failure=settle.INTERRUPTED))
         if _pool(worker) == "prefork":
-            worker.pool.terminate()
+            children.end(worker.pool)
         self.watch.stop(TELL_S if stopping.is_cold() else max(end - time.monotonic(), 0.0) + TELL_S)
         worker.engine.registration.leave()
         worker.engine.close()

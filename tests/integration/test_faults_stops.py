@@ -14,6 +14,7 @@ from jobs import enqueue
 from jobs.models import Attempt, Job
 from jobs.worker.ending import SOFTWARE
 from tests.own_redis import OwnRedis
+from tests.rows import open_gate
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -75,6 +76,19 @@ def test_a_worker_stops_where_redis_is_gone(tmp_path: Path, own_redis: OwnRedis,
         own_redis.kill()
         ends_well(worker, pool)
         own_redis.start()
+
+
+def test_a_child_whose_news_come_late_keeps_no_worker(tmp_path: Path) -> None:
+    """Celery's pool has forgotten the job then, and reads no more what the child says of its end."""
+    log = tmp_path / "log"
+    with running_worker(log, "-I", "tests.taskapp.late_acks", pool="prefork", slots=2, JOBS_SHUTDOWN_GRACE="15") as worker:
+        job = enqueue("t.gate", args=["told"])
+        until(lambda: Job.objects.get(id=job.id).status == "running", timeout=20)
+        worker.send_signal(signal.SIGTERM)
+        until(lambda: "flushed, 0 known" in log.read_text(), timeout=20)
+        open_gate("told")
+        assert worker.wait(60) == 0
+    assert Job.objects.get(id=job.id).status == "completed"
 
 
 @pytest.mark.parametrize("how", ["killed", pytest.param("stopped", marks=pytest.mark.slow)])

@@ -1,0 +1,17 @@
+"""Imported by a prefork worker (`-I`) whose children's news come late: it is told to stop before it has read that a job has begun."""
+
+from typing import Any
+
+from celery.concurrency.asynpool import AsynPool
+
+_flush = AsynPool.flush
+
+
+def _flush_first(pool: Any) -> None:
+    for job in pool._cache.values():
+        job._accepted = False
+    _flush(pool)
+    print(f"flushed, {len(pool._cache)} known", flush=True)
+
+
+AsynPool.flush = _flush_first
