@@ -5,11 +5,13 @@ from django.contrib.auth import views as accounts
 from django.urls import include, path
 
 from jobs.web.addresses import posted_from
+from jobs.web.views.preferences import language
 
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/login/", accounts.LoginView.as_view(template_name="jobs/login.html", redirect_authenticated_user=True), name="login"),
     path("accounts/logout/", posted_from("jobs:dashboard")(accounts.LogoutView.as_view()), name="logout"),
+    path("i18n/setlang/", language, name="set_language"),  # where Django's own is elsewhere; templates of other apps ask for it by its name
     path("", include("jobs.web.urls")),
 ]
 handler400 = "jobs.web.views.errors.bad_request"

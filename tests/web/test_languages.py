@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.test import Client, override_settings
+from django.urls import reverse
 
 pytestmark = pytest.mark.django_db
 LOGIN = "/accounts/login/"
@@ -43,3 +44,9 @@ def test_the_other_language_that_the_project_has_is_offered(languages: list[tupl
         assert button.groups() == (offered, offered, "العربية" if offered.startswith("ar") else "English")
         client.post("/language/", {"language": button[1], "next": LOGIN})
         assert f'<html lang="{offered}"' in client.get(LOGIN).content.decode()
+
+
+def test_the_address_that_djangos_apps_know_switches_too(client: Client) -> None:
+    answer = client.post(reverse("set_language"), {"language": "en", "next": "/accounts/login/"})
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/accounts/login/")
+    assert client.cookies["django_language"].value == "en"
