@@ -250,7 +250,7 @@ class Engine(bootsteps.StartStopStep):
         for run in self._children(worker):
             worker.engine.write(lambda cursor, run=run: transitions.release(cursor, run, failure=settle.INTERRUPTED))
         if _pool(worker) == "prefork":
-            children.end(worker.pool)
+            children.end(worker.pool, 0.0 if stopping.is_cold() else end)
         self.watch.stop(TELL_S if stopping.is_cold() else max(end - time.monotonic(), 0.0) + TELL_S)
         worker.engine.registration.leave()
         worker.engine.close()

@@ -1,16 +1,35 @@
 """How a worker of the pool prefork ends its children."""
 
+import time
+from contextlib import suppress
 from typing import Any, Final
 
+from celery.concurrency.asynpool import AsynPool
+
+from jobs.worker import stopping
+
+IDLE_S = 5.0  # for those who run no job; one may still call an errback
 _ALL_READ: Final = 2**30  # of a C int, which the pool still adds to
 
 
-def end(pool: Any) -> None:
-    """End them all, whatever they do."""
+def end(pool: Any, by: float) -> None:
+    """Those that run no job as Celery does, with exit code 0; at `by` (time.monotonic()), or after some seconds, the rest by SIGTERM."""
     if pool._pool is None:  # it has ended already
         return
     # A child waits half a minute for its parent to read how its jobs ended. Told to stop, Celery forgets each job that a child has begun
     # without its parent knowing yet, and where it knows of none it reads no more. The rows say how they ended.
     for read in list(pool._pool._on_ready_counters.values()):
         read.get_obj().value = _ALL_READ  # without its lock: a child that was killed may have kept it
+    if isinstance(pool._pool, AsynPool):  # the other has threads that start a child for each that ends
+        _ask(pool._pool._pool, min(by, time.monotonic() + IDLE_S))
     pool.terminate()
+
+
+def _ask(children: list[Any], by: float) -> None:
+    if time.monotonic() >= by:
+        return
+    for child in children:
+        with suppress(OSError):  # its pipe is full, or closed
+            child.inq.put(None)
+    while any(child._is_alive() for child in children) and time.monotonic() < by and not stopping.is_cold():
+        time.sleep(0.05)

@@ -89,6 +89,7 @@ def test_a_child_whose_news_come_late_keeps_no_worker(tmp_path: Path) -> None:
         open_gate("told")
         assert worker.wait(60) == 0
     assert Job.objects.get(id=job.id).status == "completed"
+    assert log.read_text().count("a child ends: 0.") == 2, "as with Celery, not by SIGTERM"
 
 
 @pytest.mark.parametrize("how", ["killed", pytest.param("stopped", marks=pytest.mark.slow)])

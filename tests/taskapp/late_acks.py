@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from celery import signals
 from celery.concurrency.asynpool import AsynPool
 
 _flush = AsynPool.flush
@@ -15,3 +16,8 @@ def _flush_first(pool: Any) -> None:
 
 
 AsynPool.flush = _flush_first
+
+
+@signals.worker_process_shutdown.connect
+def _say(exitcode: int, **_: Any) -> None:
+    print(f"a child ends: {exitcode}.", flush=True)
