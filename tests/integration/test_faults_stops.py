@@ -10,7 +10,7 @@ import pytest
 from celery import current_app
 from django.db import connection
 
-from jobs import enqueue
+from jobs import enqueue, enqueue_many
 from jobs.models import Attempt, Job
 from jobs.worker.ending import SOFTWARE
 from tests.own_redis import OwnRedis
@@ -79,17 +79,18 @@ def test_a_worker_stops_where_redis_is_gone(tmp_path: Path, own_redis: OwnRedis,
 
 
 def test_a_child_whose_news_come_late_keeps_no_worker(tmp_path: Path) -> None:
-    """Celery's pool has forgotten the job then, and reads no more what the child says of its end."""
+    """Celery's pool has forgotten its job then. How the other jobs ended is read while it stops."""
     log = tmp_path / "log"
-    with running_worker(log, "-I", "tests.taskapp.late_acks", pool="prefork", slots=2, JOBS_SHUTDOWN_GRACE="15") as worker:
-        job = enqueue("t.gate", args=["told"])
-        until(lambda: Job.objects.get(id=job.id).status == "running", timeout=20)
+    with running_worker(log, "-I", "tests.taskapp.late_acks", pool="prefork", slots=3, JOBS_SHUTDOWN_GRACE="15") as worker:
+        ids = enqueue_many("t.gate", [(("told",), {})] * 3)
+        until(lambda: Job.objects.filter(id__in=ids, status="running").count() == 3, timeout=20)
         worker.send_signal(signal.SIGTERM)
-        until(lambda: "flushed, 0 known" in log.read_text(), timeout=20)
+        until(lambda: "flushed, 2 known" in log.read_text(), timeout=20)
         open_gate("told")
         assert worker.wait(60) == 0
-    assert Job.objects.get(id=job.id).status == "completed"
-    assert log.read_text().count("a child ends: 0.") == 2, "as with Celery, not by SIGTERM"
+    assert Job.objects.filter(id__in=ids, status="completed").count() == 3
+    assert "lost" not in log.read_text()
+    assert log.read_text().count("a child ends: 0.") == 3, "as with Celery, not by SIGTERM"
 
 
 @pytest.mark.parametrize("how", ["killed", pytest.param("stopped", marks=pytest.mark.slow)])

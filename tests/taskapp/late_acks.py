@@ -1,4 +1,4 @@
-"""Imported by a prefork worker (`-I`) whose children's news come late: it is told to stop before it has read that a job has begun."""
+"""Imported by a prefork worker (`-I`) whose children's news come late: it is told to stop before it has read that one job has begun."""
 
 from typing import Any
 
@@ -9,8 +9,7 @@ _flush = AsynPool.flush
 
 
 def _flush_first(pool: Any) -> None:
-    for job in pool._cache.values():
-        job._accepted = False
+    next(iter(pool._cache.values()))._accepted = False
     _flush(pool)
     print(f"flushed, {len(pool._cache)} known", flush=True)
 
