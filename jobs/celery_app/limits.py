@@ -1,4 +1,4 @@
-"""Time limits where greenlets can switch. Elsewhere Celery's own hold, and the leader takes over a job that is past its deadline."""
+"""Time limits in greenlets and in threads. Under prefork Celery's own hold, and the leader takes over what is past its deadline."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -21,6 +21,12 @@ def of_worker(hard: float | None, soft: float | None) -> None:
 def hard(task: Any, request: Any) -> float | None:
     """Celery's limit of this run: of the message, the task or the worker."""
     return (request.timelimit or (None, None))[0] or task.time_limit or _of_worker[0]
+
+
+def own(task: Any, request: Any) -> float | None:
+    """What the process that runs the body sees to by itself, outside gevent: the job's limit, and where no parent keeps Celery's, that."""
+    job, celery = request.job_timeout, hard(task, request) if process_engine.is_alone() else None
+    return min(job, celery) if job and celery else job or celery
 
 
 def left(seconds: float) -> AbstractContextManager[Any]:

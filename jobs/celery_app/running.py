@@ -58,10 +58,12 @@ def claimed(task: Any, request: Any, call: Callable[..., Any], args: Any, kwargs
     if outcome.started:
         return call(*args, **kwargs)
     outcome.started = True
+    body = outcome.body
+    seconds = request.job_timeout if body.greenlet is not None else limits.own(task, request)  # asked without a call under gevent
 
     def run() -> Any:
         try:
-            with outcome.body.running(request.job_timeout), limits.applied(task, request, outcome.body.spent):
+            with body.running(seconds), limits.applied(task, request, body.spent):
                 return call(*args, **kwargs)
         finally:
             left_open.roll_back(outcome)
@@ -79,7 +81,7 @@ def begun(task: Any, before_start: Callable[[], Any]) -> None:
     outcome, request = claim(task), task.request
 
     def run() -> None:
-        with outcome.body.running(request.job_timeout), limits.applied(task, request):
+        with outcome.body.running(limits.own(task, request)), limits.applied(task, request):
             before_start()
 
     settled(task, outcome, run)
@@ -91,7 +93,7 @@ def hook(task: Any, outcome: Outcome, name: str, call: Callable[[], Any]) -> Non
     Before the end is written it has what is left of the run's time: the leader takes the run away when that is over.
     """
     request, ending = task.request, process_engine.current().ending
-    seconds = request.job_timeout or limits.hard(task, request)
+    seconds = limits.own(task, request) or limits.hard(task, request)
     least = (seconds or 0.0) if outcome.settled else LEAST_S
     ending[outcome.run] = outcome
     try:

@@ -27,6 +27,7 @@ class PlainEngine:
 
     def __init__(self, registration: Registration) -> None:
         self.registration, self.worker_id = registration, registration.id
+        self.alone = registration.description["pool"] in ("thread", "solo")  # a child of prefork has its parent
         self.held: dict[int, Outcome | None] = {}
         self.ending: dict[Run, Outcome] = {}
         self.unwritten: dict[Run, Failure] = {}

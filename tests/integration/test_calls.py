@@ -208,6 +208,18 @@ def test_time_limits_end_the_body(tmp_path: Path, pool: str) -> None:
     assert DeadLetterQueue.objects.filter(job=job_of(hard)).count() == 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("pool", ["threads", "solo"])
+def test_a_limit_of_the_worker_ends_a_body_in_a_thread(tmp_path: Path, pool: str) -> None:
+    with running_worker(tmp_path / "log", "--time-limit", "1", pool=pool, slots=1 if pool == "solo" else 2) as worker:
+        long = task("longest_gap").delay(60)
+        with pytest.raises(TimeLimitExceeded):
+            long.get(timeout=GET)
+        assert (job_of(long).status, job_of(long).timeout) == ("failed", None)
+        assert task("same").delay(1).get(timeout=GET) == 1
+        assert worker.poll() is None
+
+
 @pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
 def test_a_time_limit_spends_a_retry(tmp_path: Path, pool: str) -> None:
     with running_worker(tmp_path / "log", pool=pool, slots=2, JOBS_RETRY_BACKOFF="0.2"):

@@ -1,11 +1,14 @@
 """Which of a run's time limits counts."""
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from billiard.exceptions import TimeLimitExceeded
 
-from jobs.celery_app import limits, process_engine
+from jobs.celery_app import limits, process_engine, running
+from jobs.store.transitions import Run
 
 
 @pytest.mark.parametrize(
@@ -26,3 +29,35 @@ def test_the_smaller_limit_counts(of: str, own: int | None, hard: float | None, 
     request = SimpleNamespace(timelimit=(hard if of == "message" else None, None), job_timeout=own)
     found: Any = limits.applied(task, request)
     assert (found.own, found.hard, found.soft) == (*counts, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("alone", "job", "hard", "counts"),
+    [(True, 60, 2.5, 2.5), (True, 2, 60.0, 2), (True, None, 2.5, 2.5), (True, 2, None, 2), (False, 60, 2.5, 60), (False, None, 2.5, None)],
+)
+def test_in_threads_the_smaller_limit_counts_too(
+    alone: bool, job: int | None, hard: float | None, counts: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child of prefork is ended by its parent."""
+    monkeypatch.setattr(process_engine, "_engine", [SimpleNamespace(alone=alone)])
+    monkeypatch.setattr(limits, "_of_worker", [hard, None])
+    task, request = SimpleNamespace(time_limit=None), SimpleNamespace(timelimit=None, job_timeout=job)
+    assert limits.own(task, request) == counts
+
+
+@pytest.mark.parametrize("which", ["body", "before_start"])
+def test_a_limit_of_the_worker_ends_what_runs_in_it(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under threads and solo it did nothing."""
+    outcome = running.Outcome(run=Run(id=7, runs=1), task=None)
+    monkeypatch.setattr(process_engine, "_engine", [SimpleNamespace(alone=True)])
+    monkeypatch.setattr(limits, "_of_worker", [0.1, None])
+    monkeypatch.setattr(running, "claim", lambda _: outcome)
+    monkeypatch.setattr(running, "settled", lambda _task, _outcome, call: call())
+    request = SimpleNamespace(timelimit=None, job_timeout=None)
+    task: Any = SimpleNamespace(time_limit=None, soft_time_limit=None, request=request)
+    begin = {
+        "body": lambda: running.claimed(task, request, time.sleep, (10,), {}),
+        "before_start": lambda: running.begun(task, lambda: time.sleep(10)),
+    }[which]
+    with pytest.raises(TimeLimitExceeded):
+        begin()
