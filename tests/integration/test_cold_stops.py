@@ -13,7 +13,7 @@ from tests.waiting import until
 from tests.workers import running_worker, settings_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-FAILURE = 1  # Celery's exit code
+FAILURE = 1  # stock Celery's exit code is mostly 0
 
 
 @pytest.fixture(autouse=True)
