@@ -84,10 +84,14 @@ def _announce(app: Any, found: results.Found, eventer: Any) -> None:
     """What Celery's worker tells when it meets the message of a revoked task; here there is none any more."""
     task = app.tasks.get(found.task)
     logger.info("discarding revoked task: %s[%s]", found.task, found.task_id)
-    how = {"terminated": False, "signum": None, "expired": False}
-    signals.task_revoked.send(sender=task, request=_request(found), **how)
+    announce(task, _request(found), found.task_id, eventer, {"terminated": False, "signum": None, "expired": False})
+
+
+def announce(task: Any, request: Any, task_id: str, eventer: Any, how: dict[str, Any]) -> None:
+    """Celery's signal and event of a revocation."""
+    signals.task_revoked.send(sender=task, request=request, **how)
     if eventer is not None and eventer.enabled and getattr(task, "send_events", True):
-        eventer.send("task-revoked", uuid=found.task_id, **how)
+        eventer.send("task-revoked", uuid=task_id, **how)
 
 
 def _request(found: results.Found) -> Any:

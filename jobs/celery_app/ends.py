@@ -8,7 +8,7 @@ from typing import Any
 from celery.exceptions import Ignore, Reject, Retry
 
 from jobs import registry
-from jobs.celery_app import failures, retries, settle
+from jobs.celery_app import failures, retries, settle, terminated
 from jobs.celery_app.body import is_from_outside
 from jobs.domain.errors import JobCancelled, JobInterrupted, PermanentError, TaskEnded, TaskExit
 
@@ -32,7 +32,7 @@ def settled(task: Any, outcome: Any, call: Callable[[], Any]) -> Any:
     except JobInterrupted:  # given back already
         raise Ignore from None
     except JobCancelled:
-        settle.cancelled(outcome, "JobCancelled", str(JobCancelled()))
+        terminated.end(task, outcome)
         raise Ignore from None
     except Exception as error:  # whatever the task raises is its outcome
         _failed(task, outcome, error)

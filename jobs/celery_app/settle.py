@@ -176,10 +176,10 @@ def ignored(outcome: Any) -> None:
     cancelled(outcome, "Ignore", own_failures.ENDED_ITSELF, meta.report(*outcome.reported) if outcome.reported else None)
 
 
-def cancelled(outcome: Any, error_class: str, message: str, more: str | None = None) -> None:
-    """running -> cancelled."""
+def cancelled(outcome: Any, error_class: str, message: str, more: str | None = None) -> bool:
+    """running -> cancelled. Whether it was by this call."""
     failure = Failure(error_class=error_class, message=message, outcome=Ending.CANCELLED)
-    _write(outcome, lambda cursor: transitions.cancel_running(cursor, outcome.run, failure, meta=more), failure)
+    return _write(outcome, lambda cursor: transitions.cancel_running(cursor, outcome.run, failure, meta=more), failure)
 
 
 def release(outcome: Any) -> None:

@@ -9,7 +9,7 @@ from jobs.domain.statuses import HELD
 from jobs.store import search
 from jobs.store.many import execute_many
 from jobs.store.tell import ended
-from jobs.store.transitions import LINKED, PENDING, REASON, RUNNING, Failure, Run, clean, enter, leave_aftermath, parameters
+from jobs.store.transitions import FENCE, LINKED, PENDING, REASON, RUNNING, Failure, Run, clean, enter, leave_aftermath, parameters
 
 # Whose unique_key no job has that has not ended; of several with one key, the newest.
 FREE: Final = """(unique_key IS NULL OR id IN (
@@ -91,6 +91,12 @@ def ask_cancel(cursor: Any, ids: Sequence[int], by: str) -> list[int]:
         [clean(by, 200), list(ids)],
     )
     return [row[0] for row in cursor.fetchall()]
+
+
+def is_terminated(cursor: Any, run: Run) -> bool:
+    """Whether Celery code has asked to stop this run, not a person."""
+    cursor.execute(f"SELECT cancel_requested_by = 'revoke' AND cancel_requested_at IS NOT NULL FROM jobs_job WHERE {FENCE}", run.fence)
+    return cursor.fetchone() == (True,)
 
 
 def reprocess(cursor: Any, ids: Sequence[int], *, changed: bool = False) -> list[int]:

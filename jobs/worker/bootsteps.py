@@ -158,11 +158,12 @@ class Engine(bootsteps.StartStopStep):
             from jobs.worker.plain_engine import PlainEngine
 
             worker.engine = PlainEngine(registration)
+            worker.engine.eventer = partial(_eventer, worker)
         process_engine.use(worker.engine)
         forks.stay_apart()
         limits.of_worker(worker.time_limit, worker.soft_time_limit)
         self._steer(worker)
-        self.watch = Watch(worker.engine, partial(aftermath.run, worker.app, worker.engine, eventer=lambda: _eventer(worker)))
+        self.watch = Watch(worker.engine, partial(aftermath.run, worker.app, worker.engine, eventer=partial(_eventer, worker)))
         self.watch.start()
         if _is_own_process(worker):
             self.watchdog = Watchdog(worker.engine)

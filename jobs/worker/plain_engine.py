@@ -30,6 +30,7 @@ class PlainEngine:
         self.alone = registration.description["pool"] in ("thread", "solo")  # a child of prefork has its parent
         self.held: dict[int, Outcome | None] = {}
         self.ending: dict[Run, Outcome] = {}
+        self.eventer: Callable[[], Any] = lambda: None  # the worker's sender of events, where it has one
         self.unwritten: dict[Run, Failure] = {}
         self.unbegun: set[Run] = set()  # none: a task claims its own job as it begins
         self.completions: list[Change] = []  # nor are ends on their way: each is written at once

@@ -6,7 +6,7 @@ And the signal of a revocation.
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -259,3 +259,33 @@ def test_the_command_is_kept_as_well() -> None:
     assert (waits.status, by_stamp.state, other.status) == ("cancelled", "REVOKED", "pending")
     assert (runs.status, runs.cancel_requested_by) == ("running", "revoke")
     assert AsyncResult("nobody-has-this-id").state == "REVOKED"
+
+
+@contextmanager
+def heard(kind: str) -> Iterator[list[dict[str, Any]]]:
+    """The events of this kind that workers send meanwhile."""
+    events: list[dict[str, Any]] = []
+    with current_app.connection_for_read() as link:
+        receiver = current_app.events.Receiver(link, handlers={kind: events.append})
+        hears = threading.Thread(target=receiver.capture, kwargs={"wakeup": False}, daemon=True)
+        hears.start()
+        try:
+            yield events
+        finally:
+            receiver.should_stop = True
+            hears.join(GET)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pool", ["threads", "solo"])
+def test_a_run_that_was_terminated_in_a_thread_is_told_of(tmp_path: Path, pool: str) -> None:
+    with running_worker(tmp_path / "log", "-E", pool=pool, slots=1 if pool == "solo" else 2), heard("task-revoked") as events:
+        runs = task("told_of_long").delay()
+        until(lambda: job_of(runs).status == "running", timeout=GET)
+        runs.revoke(terminate=True)
+        with pytest.raises(TaskRevokedError, match=r"^terminated$"):
+            runs.get(timeout=GET)
+        until(lambda: get_user_model().objects.filter(username=f"revoked {runs.id} [] True 15 False").exists(), timeout=GET)
+        until(lambda: [(event["uuid"], event["terminated"]) for event in events] == [(runs.id, True)], timeout=GET)
+    assert get_user_model().objects.filter(username__startswith="revoked").count() == 1
+    assert job_of(runs).last_error == "Revoked: terminated"
