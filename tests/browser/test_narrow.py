@@ -75,7 +75,7 @@ def edges(page: Page, name: str) -> tuple[bytes, bytes]:
     return left, right
 
 
-@pytest.mark.parametrize("language", ["en", "ar"])
+@pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.slow), "ar"])
 def test_a_row_of_links_is_shaded_where_more_of_it_lies(page: Page, language: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto("/jobs/?live=off")
@@ -98,7 +98,7 @@ def starts(page: Page, names: list[str]) -> list[float]:
     return [round(page.locator(name).first.evaluate(script)) for name in names]
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.slow)])
 def test_the_texts_of_a_card_begin_at_one_line(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})
     page.goto(f"/jobs/{job_in('completed').pk}/")
@@ -106,7 +106,7 @@ def test_the_texts_of_a_card_begin_at_one_line(page: Page, width: int) -> None:
     assert len(set(starts(page, [".why h2", ".why-answer"]))) == 1
 
 
-@pytest.mark.parametrize("width", [390, 768])
+@pytest.mark.parametrize("width", [390, pytest.param(768, marks=pytest.mark.slow)])
 def test_the_last_column_that_is_seen_ends_where_its_card_does(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})
     with played():
@@ -119,7 +119,7 @@ def test_the_last_column_that_is_seen_ends_where_its_card_does(page: Page, width
     assert ends[0] == ends[1]
 
 
-@pytest.mark.parametrize("width", [390, 768, 1280, 1920])
+@pytest.mark.parametrize("width", [390, 1280, *(pytest.param(width, marks=pytest.mark.slow) for width in (768, 1920))])
 def test_no_figure_breaks_over_two_lines(page: Page, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     large = {State.COMPLETED: counts.Estimate(234_567), State.FAILED: counts.Estimate(19_345), State.REPLACED: counts.Number(0)}
     monkeypatch.setattr(counts, "counts", lambda: dict.fromkeys(State, counts.Number(9_999)) | large)
