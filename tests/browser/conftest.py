@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.login import PATIENCE, log_in
+from tests.browser.login import PATIENCE, log_in, opened
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -39,17 +39,10 @@ def language() -> str:
 @pytest.fixture
 def page(browser: Browser, live_server: Any, language: str) -> Iterator[Page]:
     """The dashboard of a superuser who has just logged in; nothing may be said on its console."""
-    from django.contrib.auth import get_user_model
-    from django.core.cache import cache
-
-    cache.clear()
-    get_user_model().objects.create_superuser("sara", "", "secret")
-    context = browser.new_context(locale=language, base_url=live_server.url, viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
+    page = opened(browser, live_server, locale=language, viewport={"width": 1280, "height": 900})
     troubles: list[str] = []
     page.on("console", lambda message: troubles.append(message.text))
     log_in(page)
     yield page
-    context.close()
+    page.context.close()
     assert troubles == []

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from playwright.sync_api import Browser, Page, expect
 
 from jobs.domain.statuses import State
 from jobs.store import counts
-from tests.browser.login import PATIENCE, log_in
+from tests.browser.login import log_in, opened
 from tests.browser.scene import played
 from tests.rows import inserted, job_in
 
@@ -25,15 +24,10 @@ def language() -> str:
 @pytest.fixture
 def phone(browser: Browser, live_server: Any, language: str) -> Iterator[Page]:
     """A phone on which no script runs."""
-    cache.clear()
-    get_user_model().objects.create_superuser("sara", "", "secret")
-    size: Any = {"width": 390, "height": 844}
-    context = browser.new_context(locale=language, base_url=live_server.url, java_script_enabled=False, viewport=size)
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
+    page = opened(browser, live_server, locale=language, java_script_enabled=False, viewport={"width": 390, "height": 844})
     log_in(page)
     yield page
-    context.close()
+    page.context.close()
 
 
 @pytest.mark.parametrize(

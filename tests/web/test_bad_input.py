@@ -27,6 +27,7 @@ pytestmark = pytest.mark.django_db
 FIRST = datetime(1, 1, 1, tzinfo=timezone.get_fixed_timezone(14 * 60))  # before the year 1 in UTC
 LAST = datetime(9999, 12, 31, 23, 59, tzinfo=timezone.get_fixed_timezone(-12 * 60))  # after the year 9999
 SCRIPT = '"><script>alert(1)</script>'
+NO_PAIRS = [(0,), [0], 0, None, {"args": [0]}, {"args": [0], "kwargs": {}}, ((0,), {}, 1), "ab", ((0,), [1])]  # of args and kwargs
 ADD = {
     "task": "jobs.tasks.fail", "name": "", "args": "[]", "kwargs": "{}", "priority": "5", "max_retries": "3", "run_at": "", "queue": "",
     "attempt_set-TOTAL_FORMS": "0", "attempt_set-INITIAL_FORMS": "0",
@@ -84,9 +85,7 @@ def test_enqueue_names_the_field_and_stores_nothing(options: dict[str, Any], fie
 
 
 @pytest.mark.parametrize("later", [False, True])
-@pytest.mark.parametrize(
-    "call", [(0,), [0], 0, None, {"args": [0]}, {"args": [0], "kwargs": {}}, ((0,), {}, 1), "ab", ((0,), [1])], ids=str
-)
+@pytest.mark.parametrize("call", NO_PAIRS, ids=str)
 def test_enqueue_many_refuses_what_is_no_pair(call: Any, later: bool) -> None:
     with pytest.raises(InvalidJob):
         enqueue_many(sleep, [((0,), {})] * later + [call])
