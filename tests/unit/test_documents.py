@@ -74,10 +74,10 @@ DEFAULT_FILE = "tests/integration/test_engine.py"
 
 
 def claims(name: str) -> list[list[str]]:
-    """The rows of the table of claims: claim, what keeps it, what proves it."""
+    """The rows of the tables of claims: claim, what keeps it, what proves it."""
     table = read(name).split("## Claims")[1].split("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip().strip("|").split(" | ")] for line in table.splitlines() if line.startswith("| ")]
-    return rows[1:]
+    return [row for row in rows if row != ["claim", "kept by", "proven by"]]
 
 
 def proofs(text: str) -> list[tuple[str, str]]:
