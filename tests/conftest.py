@@ -7,7 +7,8 @@ import sys
 import tempfile
 import threading
 from collections.abc import Generator
-from contextlib import closing, suppress
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import django
@@ -18,6 +19,7 @@ from django.conf import settings
 from django.db import connection, connections
 
 from jobs.dev import embedded
+from tests import emptying
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,7 +29,7 @@ FAST = embedded.Options(
 )
 _PLACE = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
 _OTHERS = """SELECT pid, application_name, state, query FROM pg_stat_activity
-WHERE datname = current_database() AND backend_type = 'client backend' AND pid NOT IN (pg_backend_pid(), %s)"""
+WHERE datname = %s AND backend_type = 'client backend' AND pid <> %s"""
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a loaded machine is no failure
 hypothesis.settings.load_profile("unhurried")
 _guard = pytest.StashKey[subprocess.Popen[bytes]]()
@@ -55,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     django.setup()
     # One connection for each thread: with asgiref's Local it would be another one while that loop runs, and nobody would close it.
     connections._connections = threading.local()
+    emptying.install()
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # each test makes its users: no second for each hash
 
 
@@ -89,17 +92,25 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 def _no_session_left() -> None:
     own = connection.connection.info.backend_pid if connection.connection is not None and not connection.connection.closed else 0
-    named = {name: connection.settings_dict[setting] for name, setting in _PLACE.items() if connection.settings_dict[setting]}
-    with closing(psycopg2.connect(**named)) as looking, looking.cursor() as cursor:
-        looking.autocommit = True
+    database = connection.settings_dict["NAME"]
+    with _beside().cursor() as cursor:
 
         def others() -> list[tuple[int, str, str, str]]:
-            cursor.execute(_OTHERS, (own,))
+            cursor.execute(_OTHERS, (database, own))
             return cursor.fetchall()
 
         with suppress(AssertionError):
             until(lambda: not others(), timeout=10, what="every session of the test has ended")
         assert not others(), "sessions that the test has left open"
+
+
+@cache
+def _beside() -> psycopg2.extensions.connection:
+    """A session in another database of the server, where it keeps nobody from dropping that of the tests."""
+    named = {name: connection.settings_dict[setting] for name, setting in _PLACE.items() if connection.settings_dict[setting]}
+    looking = psycopg2.connect(**named | {"dbname": "postgres"})
+    looking.autocommit = True
+    return looking
 
 
 def _guard_process(data_dir: Path) -> subprocess.Popen[bytes]:
