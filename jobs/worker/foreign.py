@@ -1,6 +1,8 @@
 """JOBS_ACCEPT_FOREIGN: a Celery message that another program put into one of our queues becomes a row; the row is what runs."""
 
 import logging
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,12 +15,15 @@ from jobs import given
 from jobs.celery_app import encoding, process_engine
 from jobs.conf import configuration
 from jobs.domain import priority as priorities
+from jobs.domain.complaint import Complaint, first_line
 from jobs.domain.statuses import due_time
+from jobs.store.engine import unless_locked, unless_refused
 from jobs.store.insert import NewJob
 from jobs.store.sent import insert_sent
 
 logger = logging.getLogger("jobs.worker")
 LONGEST_ID: Final = 255
+_put_off: Final = Complaint(logger, "a message of another program cannot become a row yet")
 # What the row says, and what only our own leader may say.
 _DERIVED: Final = frozenset(
     (
@@ -33,18 +38,43 @@ class Refused(ValueError):
 
 
 def take_in(app: Any, message: Any) -> bool:
-    """Insert the row of a message. False, with a line in the log, when it is none that can be run here."""
+    """Insert the row of a message. False, with a line in the log, when it is none that can be run here.
+
+    The worker's loop waits neither for somebody who keeps a job of the same id locked nor for a trigger: a thread does then.
+    """
     try:
         new = row(app, message)
-        accepted = process_engine.current().write(lambda cursor: insert_sent(cursor, new))
-    except (ValueError, psycopg2.DataError) as error:  # Refused, or an option of the task that is none
-        logger.error("refused a message of another program: %s", str(error).strip().splitlines()[0][:500])
+    except ValueError as error:  # Refused, or an option of the task that is none
+        _refuse(error)
         return False
-    if accepted:
-        logger.info("took in task %s[%s] of another program", new.task, new.task_id)
-    else:
-        logger.warning("task %s[%s] of another program has not ended yet: it is not run twice", new.task, new.task_id)
+    if not _write(new, lambda change: unless_refused(unless_locked(change), _put_off.say)):
+        threading.Thread(target=_insist, args=(new,), daemon=True, name="jobs-foreign").start()
     return True
+
+
+def _write(new: NewJob, careful: Callable[[Callable[[Any], Any]], Callable[[Any], Any]] = lambda change: change) -> bool:
+    """Insert it, and say so; False where a `careful` change was not made."""
+    done = process_engine.current().write(careful(lambda cursor: (insert_sent(cursor, new),)))
+    if done == (True,):
+        logger.info("took in task %s[%s] of another program", new.task, new.task_id)
+    elif done:
+        logger.warning("task %s[%s] of another program has not ended yet: it is not run twice", new.task, new.task_id)
+    return bool(done)
+
+
+def _insist(new: NewJob) -> None:
+    """Until PostgreSQL takes it, or says that it never will."""
+    try:
+        try:
+            _write(new)
+        except psycopg2.IntegrityError:  # its unique_key was taken in this very moment: the next statement sees that
+            _write(new)
+    except psycopg2.Error as error:
+        _refuse(error)
+
+
+def _refuse(error: Exception) -> None:
+    logger.error("refused a message of another program: %s", first_line(error)[:500])
 
 
 def row(app: Any, message: Any) -> NewJob:
