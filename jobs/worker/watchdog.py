@@ -25,6 +25,7 @@ from jobs.conf import configuration
 from jobs.domain.errors import JobInterrupted, JobTimeout
 from jobs.store import deadline, transitions
 from jobs.store.engine import connect
+from jobs.store.transitions import Run
 from jobs.worker import stopping
 from jobs.worker.ending import SOFTWARE
 
@@ -53,6 +54,7 @@ class Watchdog:
         self.engine = engine
         self.stopping: float | None = None  # since when the worker is told to stop
         self.is_cold = False  # that was: at once
+        self.interrupted: set[Run] = set()  # which just now are being given back
         self.sleep: Callable[[float], None] = _real("time", "sleep")
 
     def start(self) -> None:
@@ -103,9 +105,20 @@ class Watchdog:
         elif late > 0:
             for outcome in held:
                 # Solo: it keeps the worker from stopping. Threads: the handler of SIGQUIT waits for the pool's.
-                if outcome.body.greenlet is None and (self.is_cold or outcome.body.thread == _main_thread()):
-                    settle.release(outcome)
-                    outcome.body.throw(JobInterrupted)
+                is_kept = self.is_cold or outcome.body.thread == _main_thread()
+                if outcome.body.greenlet is None and is_kept and outcome.run not in self.interrupted:
+                    self.interrupted.add(outcome.run)
+                    _real("_thread", "start_new_thread")(self._interrupt, (outcome,))
+
+    def _interrupt(self, outcome: Outcome) -> None:
+        """In a thread of its own: the watchdog waits neither for PostgreSQL nor for a row."""
+        try:
+            settle.release(outcome)
+            outcome.body.throw(JobInterrupted)
+        except Exception:  # the leader or the watch sees to the row
+            logger.exception("job %s could not be given back", outcome.run.id)
+        finally:
+            self.interrupted.discard(outcome.run)
 
     def _end(self, reason: str, overdue: list[Outcome], held: list[Outcome]) -> None:
         """Take the overdue runs away, release the others, say so, and end the process."""

@@ -3,19 +3,23 @@
 import os
 import subprocess
 import sys
+import threading
 from contextlib import closing, suppress
 from types import SimpleNamespace
 
+import psycopg2
 import pytest
 
+from jobs.celery_app import process_engine
 from jobs.celery_app.running import Outcome
 from jobs.domain.statuses import Status
 from jobs.models import Job
 from jobs.store import engine
 from jobs.store.transitions import Run
 from jobs.worker.flush import Change
-from jobs.worker.watchdog import OVERDUE_S, Watchdog
+from jobs.worker.watchdog import OVERDUE_S, STOPPED_S, Watchdog
 from tests.rows import job_in
+from tests.waiting import until
 
 PROGRAM = """
 import sys, time
@@ -91,3 +95,31 @@ def test_a_hook_that_holds_the_process_past_its_deadline_ends_it() -> None:
     with outcome.body.running(-OVERDUE_S), pytest.raises(_Ended):
         watchdog._run()
     assert said == ["job 7 is past its deadline, and its body cannot be ended"]
+
+
+@pytest.mark.parametrize("answer", ["none", "a refusal"])
+def test_a_body_that_cannot_be_given_back_keeps_no_worker_from_its_end(answer: str) -> None:
+    """Of threads or solo, told to stop at once while PostgreSQL is away, or refuses the row."""
+    go_on = threading.Event()
+    asked, answered, said = [], [], []
+
+    def write(change: object, **_: object) -> bool:
+        asked.append(change)
+        answered.append(answer == "a refusal" or go_on.wait(20))
+        raise psycopg2.IntegrityError("a trigger says no")
+
+    watchdog, outcome = Watchdog(SimpleNamespace(held={})), Outcome(run=Run(id=7, runs=1), task=None)
+    watchdog._end = lambda reason, *_: said.append(reason)  # type: ignore[method-assign]
+    watchdog.is_cold, watchdog.stopping = True, 100.0
+    process_engine.use(SimpleNamespace(write=write))  # type: ignore[arg-type]
+    try:
+        for now in (101.0, 101.25, 100.1 + STOPPED_S):
+            watchdog._look_at_the_stop([outcome], now)
+            until(lambda: asked)
+        assert said == ["the worker was told to stop, and something in it does not end"]
+        assert len(asked) == 1 or answer != "none"
+    finally:
+        go_on.set()
+        until(lambda: len(answered) == len(asked))
+        process_engine.use(None)
+    assert all(answered)
