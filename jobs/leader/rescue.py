@@ -10,6 +10,7 @@ import psycopg2
 
 from jobs.conf import configuration
 from jobs.domain import own_failures
+from jobs.domain.complaint import Complaint
 from jobs.domain.outcomes import Outcome
 from jobs.leader.look import LATE, Seen
 from jobs.leader.steps import Steps
@@ -39,6 +40,7 @@ class Rescue:
         self.free: dict[int, float] = {}  # worker: when its lock was first seen free
         self.live: dict[int, list[str]] = {}  # worker: its queues; parents only
         self.steps = Steps()
+        self.refused = Complaint(logger, "A run cannot be rescued", logging.ERROR)
         self.not_before = time.monotonic() + (SETTLE if again else 0.0)
 
     def look(self, seen: Seen) -> bool:
@@ -78,7 +80,7 @@ class Rescue:
             if self.connection.closed:
                 raise
             cursor.execute("ROLLBACK")
-            logger.error("Rescue: %s", error)
+            self.refused.say(error)
             return False
 
     def _lost(self, cursor: Any, dead: list[int]) -> bool:

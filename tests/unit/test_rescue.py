@@ -4,6 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from unittest import mock
 
+import psycopg2
 import pytest
 
 from jobs.leader import rescue
@@ -28,3 +29,14 @@ def test_after_a_start_of_the_server_its_workers_have_a_moment(monkeypatch: pyte
         one.look(replace(BUSY, age=age, held=set()))
         now[0] += rescue.APART
     assert dead == ([1] if is_rescued else [])
+
+
+def test_what_is_refused_at_each_round_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A trigger, a disk that is full: the rows of a dead worker are tried again twice a second."""
+    one = rescue.Rescue(mock.MagicMock(closed=0), again=False)
+
+    def refused() -> None:
+        raise psycopg2.errors.RaiseException("not today")
+
+    assert [one._write(mock.Mock(), refused) for _ in range(5)] == [False] * 5
+    assert [(record.levelname, record.message) for record in caplog.records] == [("ERROR", "A run cannot be rescued: not today")]
