@@ -149,8 +149,9 @@ class Registration:
 
     def hang_up(self) -> None:
         """Cut the connection when an answer has not come for MUTE_S: who waits for it would wait for ever. From any thread, never waits."""
-        if self.connection is not None and time.monotonic() - self.asked >= MUTE_S:
-            cut(self.connection)
+        connection = self.connection  # whoever asks may let it go at any moment
+        if connection is not None and time.monotonic() - self.asked >= MUTE_S:
+            cut(connection)
 
     @contextmanager
     def cursor(self) -> Iterator[Any]:
@@ -164,7 +165,8 @@ class Registration:
     @property
     def held(self) -> bool:
         """Whether this process may admit jobs. Asks the socket, not the server: a cut connection can be read from."""
-        if self.connection is None or self.connection.closed:
+        connection = self.connection  # the watch may let it go at any moment
+        if connection is None or connection.closed:
             return False
         if not self.turn.acquire(blocking=False):
             return time.monotonic() - self.asked < SLOW_S  # a statement is on its way

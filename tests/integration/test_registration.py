@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter, methodcaller
 
 import pytest
 from django.db import connection, transaction
@@ -112,3 +113,25 @@ def test_a_child_is_registered_under_its_own_parent() -> None:
         os.close(reading)
         own.leave()
         other.leave()
+
+
+@pytest.mark.parametrize("question", [attrgetter("held"), methodcaller("hang_up")], ids=["held", "hang_up"])
+def test_a_session_that_is_let_go_while_somebody_asks_for_it_is_no_error(
+    registered: Registration, monkeypatch: pytest.MonkeyPatch, question: Callable[[Registration], object]
+) -> None:
+    """Other threads ask: a watchdog that met an error by it would see to no deadline any more."""
+    lost = registered.connection
+
+    class Losing:
+        """The connection, gone as soon as somebody has looked at it."""
+
+        def __get__(self, owner: Registration, kind: type) -> object:
+            vars(owner)["asked_for"] = vars(owner).get("asked_for", 0) + 1
+            return lost if vars(owner)["asked_for"] == 1 else None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Registration, "connection", Losing(), raising=False)
+        patch.setattr(registered, "asked", 0.0)
+        del vars(registered)["connection"]
+        assert question(registered) in (True, None)
+    registered.connection = lost
