@@ -34,21 +34,25 @@ _BATCHES = """DELETE FROM jobs_batch WHERE ended_at < clock_timestamp() - make_i
 _staying: Final = Complaint(logger, "An ended job cannot be removed, and stays")
 
 
-def prune(connection: Any, stop: threading.Event) -> int:
-    """Remove what is old enough, in batches; how many were removed."""
-    total = 0
+def prune(connection: Any, stop: threading.Event, places: dict[str, str] | None = None) -> int:
+    """Remove what is old enough, in batches; how many were removed. `places`: where, of each status, this call has stopped;
+    the next that is given the same goes on behind.
+    """
+    total, places = 0, {} if places is None else places
     with connection.cursor() as cursor:
         old_ones = _OLD.replace(_ORDER, removal.unreferred(cursor) + _ORDER)
         delete = partial(interventions.delete_ended, cursor)
         for status in ("completed", "cancelled", "failed"):
-            place = "-infinity"
             while not stop.is_set():
-                cursor.execute(old_ones, [status, place, configuration().retention_days * 86400])
+                cursor.execute(old_ones, [status, places.get(status, "-infinity"), configuration().retention_days * 86400])
                 old = cursor.fetchall()
-                place = old[-1][1] if old else place  # those that stay, which may be many, are not passed again
                 gone = removal.remove([id for id, _finished_at in old], delete, lambda _id, error: _staying.say(error))
                 total += len(gone)
-                if len(old) < BATCH or not gone:
+                if len(old) < BATCH:
+                    places.pop(status, None)
+                    break
+                places[status] = old[-1][1]  # those that stay, which may be many, are not passed again
+                if not gone:  # to find that out may have been dear
                     break
         cursor.execute(_BATCHES, [configuration().retention_days * 86400])
         while not stop.is_set():
@@ -82,14 +86,14 @@ def drop_unfired(connection: Any, after: str) -> str:
 
 def run(stop: threading.Event, load: Load) -> None:
     """The thread: once a minute while this process leads, until told to stop."""
-    complaint, next_look, place = Complaint(logger, "Prune"), 0.0, ""
+    complaint, next_look, place, places = Complaint(logger, "Prune"), 0.0, "", dict[str, str]()
     while not stop.is_set():
         if not load.leads:
             stop.wait(STANDBY)
             continue
         with _outlived(complaint), closing(engine.connect("jobs prune")) as connection:
             with _outlived(complaint):
-                if number := prune(connection, stop):
+                if number := prune(connection, stop, places):
                     logger.info("Pruned %s ended jobs", number)
             if (begun := time.monotonic()) >= next_look:
                 with _outlived(complaint):

@@ -92,6 +92,21 @@ def test_what_stays_is_passed_once_however_much_goes(own: Any) -> None:
     assert len(begun) == len(set(begun)) == 3
 
 
+def test_more_than_a_batch_that_stays_keeps_nothing_behind_it(own: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO jobs_job (task, status, finished_at)
+               SELECT 't.nap', 'completed', now() - interval '20 days' + make_interval(secs => n) FROM generate_series(1, 1400) n
+               RETURNING id"""
+        )
+        ids = sorted(row[0] for row in cursor.fetchall())
+        cursor.execute("INSERT INTO jobs_aftermath (job_id, only_errbacks) SELECT unnest(%s::bigint[]), false", [ids[:1100]])
+    places: dict[str, str] = {}
+    assert [prune.prune(own, threading.Event(), places) for _ in range(3)] == [0, 0, 300]
+    assert sorted(Job.objects.values_list("id", flat=True)) == ids[:1100]
+    assert not places, "the next call begins from the front"
+
+
 def test_a_standby_does_not_prune(monkeypatch: pytest.MonkeyPatch) -> None:
     load = Load()
 
