@@ -6,6 +6,7 @@ and the task about 5 ms. What a task has left in its session (settings, temporar
 
 import inspect
 import threading
+from functools import cache
 from typing import Any
 
 import gevent
@@ -89,7 +90,7 @@ def keep_connections(app: Any, count: int) -> None:
         made: Any = create(alias)
         gevent.getcurrent().has_connections = True
         if made.vendor == "postgresql" and not _has_pool(made) and not isinstance(made, Kept):
-            made.__class__ = type("DatabaseWrapper", (Kept, type(made)), {"keep": count, "__module__": type(made).__module__})
+            made.__class__ = _keeping(made.__class__, count)
         return made
 
     def create_marked(alias: str) -> Any:
@@ -107,6 +108,12 @@ def keep_connections(app: Any, count: int) -> None:
     for fixup in app._fixups:
         if isinstance(fixup, DjangoFixup):
             _close_only_where_opened(fixup.worker_fixup, shared)
+
+
+@cache
+def _keeping(kind: type[BaseDatabaseWrapper], count: int) -> Any:
+    """The backend's class with the mixin: made once, for to make a class takes longer than all else about a connection that was kept."""
+    return type("DatabaseWrapper", (Kept, kind), {"keep": count, "__module__": kind.__module__})
 
 
 def _has_pool(made: BaseDatabaseWrapper) -> bool:

@@ -2,15 +2,18 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.core.cache import caches
+from django.db import connection, connections
 
 from jobs import enqueue, enqueue_many
 from jobs.models import Attempt
+from jobs.worker.task_connections import Kept, keep_connections
 from tests.integration.test_engine import ended
 from tests.waiting import until
 from tests.workers import running_worker, settings_of
@@ -50,6 +53,16 @@ def test_nobody_waits_in_vain_in_django_s_own_pool(tmp_path: Path, most: int) ->
     with running_worker(tmp_path / "log", slots=6, **settings_of(DATABASES={"default": database})):
         ended(*enqueue_many("t.session", [((), {})] * 600))
     assert not Attempt.objects.exists(), "no run has failed"
+
+
+def test_no_class_is_made_for_each_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task has one of its own, and the collector would have a class of each to go through."""
+    monkeypatch.setattr(connections, "create_connection", connections.create_connection)
+    monkeypatch.setattr(caches, "create_connection", caches.create_connection)
+    keep_connections(SimpleNamespace(_fixups=[]), 8)
+    one, other = (connections.create_connection("default") for _ in range(2))
+    assert isinstance(one, Kept)
+    assert type(one) is type(other)
 
 
 def test_what_was_prepared_in_a_session_is_forgotten_with_it(tmp_path: Path) -> None:
