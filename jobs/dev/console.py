@@ -65,6 +65,8 @@ class Log:
         if not self.path.exists():
             return []
         with self.path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size < self._place:  # somebody has emptied it
+                self._place, self._rest = 0, b""
             file.seek(self._place)
             data = self._rest + file.read()
             self._place = file.tell()

@@ -132,6 +132,17 @@ def test_a_log_that_grew_too_long_is_put_aside(tmp_path: Path, monkeypatch: pyte
     assert (tmp_path / "x.1.log").stat().st_size == 2500
 
 
+def test_a_log_that_somebody_has_emptied_is_shown_on(tmp_path: Path) -> None:
+    log = Log(tmp_path / "x.log")
+    with log.path.open("ab", buffering=0) as file:
+        file.write(b"long ago\n" * 500 + b"begun")
+        assert len(log.new_lines()) == 500
+        log.path.open("wb").close()  # `> worker.log`
+        file.write(b"now\n")
+    assert log.new_lines() == ["now"]
+    assert log.new_lines() == []
+
+
 def test_only_their_owner_reads_logs(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They hold tracebacks, and prepare.log the first password; also those that an earlier version left open."""
     monkeypatch.setattr("jobs.dev.console.LIMIT", 10)
