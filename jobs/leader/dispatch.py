@@ -265,6 +265,7 @@ class Leader:
             if not self.asleep:  # an insert is not committed yet
                 time.sleep(min(0.001 * 2**self.polls, 0.025))
                 self.polls = min(self.polls + 1, 5)
+            self.connection.notifies.clear()  # what was told up to here is looked at now; by its next waking it may have ended
             return
         self.polls = 0
         longest = min(self.pause(), longest)  # it asks PostgreSQL: what is told meanwhile comes with the answer, and select sees it no more

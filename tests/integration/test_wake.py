@@ -59,6 +59,20 @@ def test_what_is_told_while_it_sleeps_wakes_it(asleep: dispatch.Leader) -> None:
     assert asleep.is_told
 
 
+def test_what_was_told_before_it_goes_to_sleep_is_not_news(asleep: dispatch.Leader) -> None:
+    """By then it is looked at, and may have ended: to send it again would be one message too many."""
+    asleep.told.is_private = True
+    _insert()
+    asleep.wake()  # the notification comes with the answer
+    assert asleep.connection.notifies
+    asleep.wait(False)
+    assert asleep.asleep
+    asleep.looked = dispatch.time.monotonic()
+    asleep.wait(False)
+    assert not asleep.is_told
+    assert asleep.told.job is None
+
+
 def _insert() -> None:
     connection = election.connect()
     try:
