@@ -10,8 +10,7 @@ from setuptools.command.build_py import build_py
 from setuptools.errors import FileError
 
 ROOT = Path(__file__).resolve().parent
-# Pages of a whole project: another one has its own.
-PROJECT_TEMPLATES = {"403.html", "403_csrf.html", "404.html", "500.html", "admin/base_site.html", "registration/locked.html"}
+PACKAGE_TEMPLATES = ("jobs/", "admin/jobs/")  # the others are pages of a whole project: another one has its own
 
 
 class BuildPy(build_py):
@@ -35,7 +34,7 @@ class BuildPy(build_py):
             raise FileError("there are no pages in the folder templates, which belongs beside setup.py")
         for page in pages:
             name = page.relative_to(ROOT / "templates").as_posix()
-            if name not in PROJECT_TEMPLATES:
+            if name.startswith(PACKAGE_TEMPLATES):
                 (target / "templates" / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(page, target / "templates" / name)
         for source in target.glob("locale/*/LC_MESSAGES/*.po"):

@@ -62,3 +62,6 @@ class Adopted(TestCase):
         self.assertNotIn("site", Path(get_template("admin/base_site.html").origin.name).parts[-5:])
         answer = self.client.get("/no-such-page")
         self.assertNotContains(answer, "desk", status_code=404)
+        pages = Path(jobs.__file__).parent / "templates"  # elsewhere each would be found in place of Django's
+        folders = {page.relative_to(pages).parts[:-1] for page in pages.rglob("*.html")}
+        self.assertEqual([folder for folder in folders if folder[:1] != ("jobs",) and folder != ("admin", "jobs")], [])
