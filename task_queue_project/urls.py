@@ -7,6 +7,7 @@ from django.urls import include, path
 from jobs.web.addresses import posted_from
 from jobs.web.views.preferences import language
 
+admin.site.enable_nav_sidebar = False  # it would list little more than the pages of jobs
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/login/", accounts.LoginView.as_view(template_name="jobs/login.html", redirect_authenticated_user=True), name="login"),

@@ -64,7 +64,8 @@ class ListAdmin(admin.ModelAdmin):
         return HttpResponseRedirect(f"{reverse('admin:jobs_audit_changelist')}?{urlencode({'q': job})}")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        answer = super().changelist_view(request, extra_context)
+        own = {"is_nav_sidebar_enabled": False}  # the lists need the width
+        answer = super().changelist_view(request, own | (extra_context or {}))
         if "cl" in (context := getattr(answer, "context_data", None) or {}):
             context["module_name"] = context["cl"].noun  # in "Select all 802 …"
         return answer

@@ -65,3 +65,5 @@ class Adopted(TestCase):
         pages = Path(jobs.__file__).parent / "templates"  # elsewhere each would be found in place of Django's
         folders = {page.relative_to(pages).parts[:-1] for page in pages.rglob("*.html")}
         self.assertEqual([folder for folder in folders if folder[:1] != ("jobs",) and folder != ("admin", "jobs")], [])
+        self.assertContains(self.client.get(reverse("admin:auth_user_changelist")), "nav-sidebar")
+        self.assertNotContains(self.client.get(reverse("admin:jobs_job_changelist")), "nav-sidebar")  # which needs the width
