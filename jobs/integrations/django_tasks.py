@@ -4,6 +4,7 @@ A task's priority, -100 to 100, becomes a job's, 0 to 9, in steps of twenty: -10
 80 to 100 is 9. The queue `default` is Celery's default queue, which every worker serves.
 """
 
+import builtins
 import re
 from collections.abc import Iterable
 from importlib import import_module
@@ -18,7 +19,8 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.module_loading import import_string
 
-from jobs.domain.errors import TaskExit
+from jobs.domain.errors import JobFailed, TaskExit
+from jobs.domain.outcomes import Outcome
 from jobs.domain.statuses import Status
 from jobs.enqueueing import UNSET, enqueue
 from jobs.integrations import coroutines
@@ -38,6 +40,7 @@ _OTHER_ERRORS: Final = {
     "TimeLimitExceeded": "billiard.exceptions.TimeLimitExceeded",
     "TaskExit": "builtins.SystemExit",
 }
+_NO_ERROR: Final = (Outcome.INTERRUPTED, Outcome.CANCELLED)  # of the task: its run was ended from outside
 _STATUS: Final = {
     Status.PENDING: "READY",
     Status.RUNNING: "RUNNING",
@@ -197,7 +200,11 @@ def _result(job: Job, task: Any, attempts: Iterable[Attempt], worker: str | None
         args=_in_order(job.kwargs["args"]),
         kwargs=job.kwargs["kwargs"],
         backend=task.backend,
-        errors=[base.TaskError(exception_class_path=_path(attempt), traceback=_traceback(attempt)) for attempt in past],
+        errors=[
+            base.TaskError(exception_class_path=_path(attempt), traceback=_traceback(attempt))
+            for attempt in past
+            if attempt.outcome not in _NO_ERROR
+        ],
         worker_ids=workers,
     )
     if status is Status.COMPLETED:
@@ -215,9 +222,11 @@ def _traceback(attempt: Attempt) -> str:
 
 
 def _path(attempt: Attempt) -> str:
-    """The error's class with its module, as the last line of a traceback that names it has it."""
+    """The error's class with its module, as the last line of a traceback that names it has it; JobFailed for one of ours that is none."""
     if attempt.error_class in _OTHER_ERRORS:
         return _OTHER_ERRORS[attempt.error_class]
     found = re.findall(rf"^((?:\w+\.)*{re.escape(attempt.error_class)})(?::|$)", attempt.traceback, re.MULTILINE)
     name = found[-1] if found else attempt.error_class
-    return name if "." in name else f"builtins.{name}"
+    if "." in name:
+        return name
+    return f"builtins.{name}" if hasattr(builtins, name) else f"{JobFailed.__module__}.JobFailed"

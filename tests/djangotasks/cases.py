@@ -13,8 +13,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobs import control, enqueue
+from jobs.celery_app import settle
+from jobs.domain.errors import JobFailed
+from jobs.domain.outcomes import Outcome
 from jobs.integrations.django_tasks import TASK, Backend, job_priority
 from jobs.models import Job
+from jobs.store import transitions
+from jobs.store.transitions import Failure, Run
 from task_queue_project.celery import app
 from tests.djangotasks import tasks
 from tests.waiting import until
@@ -109,6 +114,36 @@ class Enqueue(TransactionTestCase):
         assert (result.status, result.errors) == (TaskResultStatus.FAILED, [])
         assert list(task_backends["default"].check()) == []
 
+    def test_what_ended_a_run_from_outside_is_no_error_of_the_task(self) -> None:
+        """A run that was given back at a shutdown; one that was cancelled while it ran."""
+        result = tasks.add.enqueue(1)
+        job = Job.objects.get(task_id=result.id)
+        with connection.cursor() as cursor:
+            for runs in (1, 2):
+                assert transitions.claim(
+                    cursor, Run(id=job.id, runs=runs), task_id=job.task_id, worker=1, queue=job.queue, priority=job.priority
+                )
+                if runs == 1:
+                    assert transitions.release(cursor, Run(id=job.id, runs=1), failure=settle.INTERRUPTED)
+                    result.refresh()
+                    assert (result.status, result.errors, result.attempts) == (TaskResultStatus.READY, [], 1)
+            control.cancel([job.id], "test")
+            stopped = Failure(error_class="JobCancelled", message="", outcome=Outcome.CANCELLED)
+            assert transitions.cancel_running(cursor, Run(id=job.id, runs=2), stopped)
+        result.refresh()
+        assert (result.status, result.errors, result.attempts) == (TaskResultStatus.FAILED, [], 2)
+
+    def test_each_error_has_a_class(self) -> None:
+        """Also one of the engine, which raised none."""
+        result = tasks.add.enqueue(1)
+        job = Job.objects.get(task_id=result.id)
+        run = Run(id=job.id, runs=1)
+        with connection.cursor() as cursor:
+            assert transitions.claim(cursor, run, task_id=job.task_id, worker=1, queue=job.queue, priority=job.priority)
+            assert transitions.bury(cursor, run, Failure(error_class="Unwritable", message="no"), task=job.task)
+        result.refresh()
+        assert [error.exception_class for error in result.errors] == [JobFailed]
+
     def test_secrets_among_positional_arguments_are_hidden(self) -> None:
         """Their names are those of the function's signature, not of the job type that runs it."""
         result = tasks.login.enqueue("bobby", "hunter2", "swordfish", "sesame")
@@ -124,7 +159,7 @@ class Enqueue(TransactionTestCase):
         assert found == {"bobby": True, "hunter2": False, "sesame": False}
 
 
-class Run(TransactionTestCase):
+class Running(TransactionTestCase):
     """With a worker in a thread."""
 
     def setUp(self) -> None:

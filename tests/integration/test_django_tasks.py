@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     ("names", "count"),
     [
-        (("cases", "coroutines.Gevent.test_beside_plain_tasks", "coroutines.Gevent.test_one_that_is_cancelled_has_ended"), 18),
+        (("cases", "coroutines.Gevent.test_beside_plain_tasks", "coroutines.Gevent.test_one_that_is_cancelled_has_ended"), 20),
         pytest.param(("coroutines",), 14, marks=pytest.mark.slow),
     ],
 )
