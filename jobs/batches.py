@@ -103,7 +103,7 @@ def undo(pk: int, by: Actor) -> list[Batch]:
             new = draft(verb, ids, by)
             Batch.objects.using(alias).filter(pk=new.pk).update(remark=f"{undoing.TAKES_BACK}{pk}")
             confirm(new.pk, by, **dict(options))
-            made.append(new)
+            made.append(Batch.objects.using(alias).defer("ids").get(pk=new.pk))
         return made
 
 

@@ -138,6 +138,26 @@ def test_the_button_of_the_page(admin_client: Client) -> None:
     assert admin_client.get(f"/jobs/batches/{batch.pk}/undo/").url == f"/jobs/batches/{batch.pk}/"
 
 
+def test_only_what_came_back_is_said_to_be_back(sara: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what was refused, nor what goes on in the background."""
+
+    def said(*jobs: int) -> list[str]:
+        batch = done(Verb.CANCEL, list(jobs))
+        while batches.go_on():
+            pass
+        if len(jobs) == 1:
+            enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, unique_key="one")
+        answer = sara.post(f"/jobs/batches/{batch.pk}/undo/", follow=True)
+        return [str(message) for message in answer.context["messages"]]
+
+    key = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, unique_key="one").id
+    assert said(key) == ["1 job could not be put back: the page of the act says why."]
+    assert said(job_in("pending").id, job_in("pending").id) == ["2 jobs are put back as they were."]
+    monkeypatch.setattr(batches, "AT_ONCE", 1)
+    assert said(job_in("pending").id, job_in("pending").id) == []
+    assert values("status")[-2:] == ["cancelled"] * 2
+
+
 def test_a_job_whose_key_was_taken_meanwhile_stays_cancelled() -> None:
     old = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, unique_key="one")
     batch = done(Verb.CANCEL, [old.id])

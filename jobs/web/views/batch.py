@@ -1,5 +1,6 @@
 """Acts on many jobs: how far they are, and stopping them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -22,7 +23,7 @@ from jobs.web.forms import BulkForm
 from jobs.web.labels import listed
 from jobs.web.live import render_live
 from jobs.web.paging import page_of
-from jobs.web.reports import page_actor
+from jobs.web.reports import done_text, page_actor
 from jobs.web.widgets import dress
 
 SAMPLE = 5
@@ -123,17 +124,29 @@ def batch_undo(request: HttpRequest, pk: int) -> HttpResponse:
     if not made:
         messages.warning(request, _nothing_back(pk))
         return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))
-    back = sum(new.total for new in made)
-    text = ngettext("%(number)s job is put back as it was.", "%(number)s jobs are put back as they were.", back)
-    messages.success(request, text % {"number": f"{back:,}"})
-    if left := batch.done - back:
+    _say_taken_back(request, batch, made)
+    return HttpResponseRedirect(reverse("jobs:batch", args=[made[0].pk]) if len(made) == 1 else reverse("jobs:batches"))
+
+
+def _say_taken_back(request: HttpRequest, batch: Batch, made: Sequence[Batch]) -> None:
+    """What goes on in the background is told by its page."""
+    ended = [new for new in made if not new.active]
+    if back := sum(new.done for new in ended):
+        messages.success(request, done_text("restore", back))
+    if refused := sum(new.total - new.done for new in ended):
+        text = ngettext(
+            "%(number)s job could not be put back: the page of the act says why.",
+            "%(number)s jobs could not be put back: the page of the act says why.",
+            refused,
+        )
+        messages.warning(request, text % {"number": f"{refused:,}"})
+    if left := batch.done - sum(new.total for new in made):
         text = ngettext(
             "%(number)s stays as it is: it went on, or somebody changed it since.",
             "%(number)s stay as they are: they went on, or somebody changed them since.",
             left,
         )
         messages.warning(request, text % {"number": f"{left:,}"})
-    return HttpResponseRedirect(reverse("jobs:batch", args=[made[0].pk]) if len(made) == 1 else reverse("jobs:batches"))
 
 
 def _nothing_back(pk: int) -> str:
