@@ -80,6 +80,16 @@ def test_the_same_form_sent_twice_makes_one_job(staff: Client) -> None:
     assert Job.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    "setting", [{"SESSION_SAVE_EVERY_REQUEST": True}, {"SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies"}]
+)
+def test_the_same_form_sent_twice_makes_one_job_however_the_session_is_kept(client: Client, settings: Any, setting: dict[str, Any]) -> None:
+    for name, value in setting.items():
+        setattr(settings, name, value)
+    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
+    test_the_same_form_sent_twice_makes_one_job(client)
+
+
 def test_a_form_that_was_changed_after_it_was_sent_makes_another_job(staff: Client) -> None:
     page = staff.get(f"/jobs/create/?task={GOOD['task']}").content.decode()
     token = re.findall(r'name="token" value="([^"]+)"', page)[0]

@@ -119,8 +119,8 @@ def _create(request: HttpRequest, task: str, form: JobForm, arguments: Arguments
         except InvalidJob as error:
             _show(error, form, arguments)
             return None
-        session["created"] = dict([*sent.items(), (mark, job.pk)][-KEPT:])
-        session.save()
+        request.session["created"] = session["created"] = dict([*sent.items(), (mark, job.pk)][-KEPT:])
+        session.save()  # for who waits; what Django saves after the request, where it does, has it too
     return job.pk
 
 
