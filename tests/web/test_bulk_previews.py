@@ -79,6 +79,19 @@ def test_what_is_promised_happens(sara: Client, verb: Verb) -> None:
     assert (draft.done, draft.reasons) == (promised - running, left)
 
 
+def test_what_was_confirmed_is_no_preview_any_more(sara: Client) -> None:
+    """In another tab, say, where something wrong is typed now."""
+    job = job_in("pending", priority=1).pk
+    draft = batches.draft(Verb.PRIORITY, [job], SARA)
+    confirm = f"/jobs/batches/{draft.pk}/confirm/"
+    assert "nothing has been changed yet" in sara.post(confirm, {"priority": "77"}).content.decode()
+    sara.post(confirm, {"priority": "7"})
+    answer = sara.post(confirm, {"priority": "77"}, follow=True)
+    assert (answer.status_code, "nothing has been changed yet" in answer.content.decode()) == (200, False)
+    assert "it was confirmed before" in answer.content.decode()
+    assert Job.objects.get().priority == 7
+
+
 def test_only_jobs_that_change_are_shown(sara: Client) -> None:
     done = [job_in("completed").pk for _ in range(5)] + [enqueue("jobs.tasks.fail", kwargs={"message": "x"}).pk]
     Job.objects.filter(pk=done[-1]).update(status="completed", finished_at=Now())

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from jobs import batches, rights
 from jobs.domain.numbers import number_of
 from jobs.models import Batch, Job
+from jobs.models.batch import BatchState
 from jobs.web.access import needs
 from jobs.web.addresses import posted_from
 from jobs.web.filters import JobFilter
@@ -46,11 +47,11 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponse:
     batch = get_object_or_404(Batch, pk=pk, entries=False)
     if not request.user.has_perm(rights.needed(batch.what, entries=False)):
         raise PermissionDenied
-    form = BulkForm(batch.what, request.POST)
-    if not form.is_valid():
+    form, is_draft = BulkForm(batch.what, request.POST), batch.state == BatchState.DRAFT
+    if is_draft and not form.is_valid():
         return preview(request, batch, form)
     try:
-        begun = batches.confirm(pk, page_actor(request), **form.cleaned_data)
+        begun = is_draft and batches.confirm(pk, page_actor(request), **form.cleaned_data)
     except ValueError as error:
         form.add_error(None, str(error))
         return preview(request, batch, form)
