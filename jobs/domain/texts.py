@@ -1,4 +1,4 @@
-"""What a text of a row may be, and the name of a queue."""
+"""What a text of a row may be, and the name of a queue; texts of others as a terminal may show them."""
 
 import unicodedata
 from typing import Any, Final
@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 NAME_LIMIT: Final = 255
 # Characters that turn the direction of what follows: they could make one job's name read as another's.
 _OVERRIDES: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_JOINERS: Final = "\u200c\u200d"  # by which letters of Arabic scripts are written
 
 
 def wrong_text(value: Any, limit: int = NAME_LIMIT) -> str:
@@ -32,6 +33,15 @@ def wrong_queue(name: Any) -> str:
     if not name.isprintable() and any(unicodedata.category(letter) == "Cc" for letter in name):
         return _("Control characters are not allowed.")
     return "" if name.strip() else _("Name a queue.")
+
+
+def printable(text: str) -> str:
+    """What somebody else chose, for a terminal or a log: what it would obey, or nobody would see, as escapes.
+
+    >>> printable("a\\x1b[31mb\\nج")
+    'a\\\\x1b[31mb\\\\nج'
+    """
+    return "".join(letter if letter.isprintable() or letter in _JOINERS else ascii(letter)[1:-1] for letter in text)
 
 
 def _is_encodable(text: str) -> bool:

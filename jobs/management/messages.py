@@ -7,7 +7,6 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-JOINERS: Final = "\u200c\u200d"  # by which letters of Arabic scripts are written
 _OPTIONS: Final = {  # what argparse says, which has no Arabic; anything else is said in its words
     r"argument (?P<option>[^:]+): invalid (?:int|float) value: '(?P<value>.*)'": gettext_noop("%(option)s is not a number: %(value)s"),
     r"argument (?P<option>[^:]+): expected one argument": gettext_noop("%(option)s needs a value"),
@@ -18,15 +17,6 @@ _OPTIONS: Final = {  # what argparse says, which has no Arabic; anything else is
     r"the following arguments are required: (?P<names>.+)": gettext_noop("missing: %(names)s"),
     r"unrecognized arguments: (?P<names>.+)": gettext_noop("unknown: %(names)s"),
 }
-
-
-def printable(text: str) -> str:
-    """What somebody else chose, for a terminal: what it would obey, or nobody would see, as escapes.
-
-    >>> printable("a\\x1b[31mb\\nج")
-    'a\\\\x1b[31mb\\\\nج'
-    """
-    return "".join(letter if letter.isprintable() or letter in JOINERS else ascii(letter)[1:-1] for letter in text)
 
 
 def one_line(error: ValidationError) -> str:

@@ -11,8 +11,9 @@ from django.db import OperationalError
 from django.test import Client
 
 from jobs import __version__
-from jobs.models import Job
-from jobs.store import stats
+from jobs.models import DeadLetterQueue, Job
+from jobs.store import letters, stats
+from jobs.web.views import errors
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +47,16 @@ def test_an_error_has_a_number_and_no_traceback(
     number = re.search(r"<bdi class=\"mono\" dir=\"ltr\">([0-9a-f]{8})</bdi>", content)
     assert number
     assert number[1] in caplog.text
+
+
+def test_an_address_writes_no_lines_of_its_own_into_the_log(staff: Client, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    monkeypatch.setattr(letters, "arranged", lambda _fingerprint: 1 / 0)
+    job_in("failed")
+    DeadLetterQueue.objects.update(fingerprint="x\nCRITICAL all is lost")
+    with caplog.at_level(logging.ERROR):
+        assert staff.get("/jobs/dead-letters/group/x%0ACRITICAL%20all%20is%20lost/").status_code == 500
+    [said] = [record.getMessage() for record in caplog.records if record.name == errors.__name__]
+    assert "group/x\\nCRITICAL all is lost/" in said
 
 
 @pytest.mark.parametrize(("language", "words"), [("ar", "هذا النموذج لم يعد صالحًا"), ("en", "This form is out of date")])

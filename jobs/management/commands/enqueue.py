@@ -16,9 +16,10 @@ from jobs import masking
 from jobs.domain import own_failures
 from jobs.domain.moments import aware
 from jobs.domain.statuses import Status
+from jobs.domain.texts import printable
 from jobs.enqueueing import enqueue, enqueue_many
 from jobs.management import base
-from jobs.management.messages import one_line, printable
+from jobs.management.messages import one_line
 from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
 from jobs.store.clock import reckoned

@@ -11,8 +11,8 @@ from django.utils.translation import gettext_noop, ngettext
 
 from jobs.domain.moments import aware
 from jobs.domain.statuses import Status
+from jobs.domain.texts import printable
 from jobs.management import base
-from jobs.management.messages import printable
 from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
 from jobs.store import refused

@@ -9,6 +9,8 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from jobs.domain.texts import printable
+
 logger = logging.getLogger(__name__)
 
 
@@ -26,6 +28,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """503 when PostgreSQL does not answer, else 500; never a word of the error itself."""
     number = secrets.token_hex(4)
     away = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
-    logger.error("error %s at %s", number, request.path)
+    logger.error("error %s at %s", number, printable(request.path))
     status = 503 if away else 500
     return render(None, "500.html", {"number": number, "away": away, "status": status}, status=status)
