@@ -1,6 +1,7 @@
 """What will happen to the job that is being made: where it waits, when it is tried again, and how code would ask for it."""
 
 import inspect
+import json
 from typing import Any, Final
 
 from celery import current_app
@@ -62,5 +63,8 @@ def _retried(retries: int) -> str:
 def _code(name: str, signature: inspect.Signature, queue: str, priority: str) -> str:
     plain = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.default is p.empty]
     named = ", ".join(f'"{p.name}": …' for p in plain)
-    kwargs = f"    kwargs={{{named}}},\n" if named else ""
-    return f'enqueue(\n    "{name}",\n{kwargs}    queue="{queue}",\n    priority={priority},\n)'
+    lines = [json.dumps(name)]
+    lines += [f"kwargs={{{named}}}"] if named else []
+    lines += [f"queue={json.dumps(queue, ensure_ascii=False)}"] if queue else []
+    lines += [f"priority={priority}"] if priority.isdecimal() else []
+    return "enqueue(\n" + "".join(f"    {line},\n" for line in lines) + ")"

@@ -1,5 +1,6 @@
 """Creating a job from the page: what is stored, and what bad input is answered."""
 
+import ast
 import re
 from typing import Any
 
@@ -235,6 +236,15 @@ def test_what_the_task_would_refuse_for_ever_is_refused_by_the_form_and_by_enque
         enqueue(f"jobs.tasks.{task}", kwargs=arguments)
     assert sentence in " ".join(refused.value.message_dict["kwargs"])
     assert not Job.objects.exists()
+
+
+def test_the_code_that_is_shown_is_python_whatever_was_typed(staff: Client) -> None:
+    for changes in ({"priority": ""}, {"priority": "high", "queue": 'a"b\\'}):
+        code = post(staff, **changes).context["code"].replace("…", "0")
+        [call] = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+        said = {word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg != "kwargs"}
+        assert said == {"queue": changes.get("queue", "celery")}
+    assert "priority=9" in post(staff, priority="9", queue="").context["code"]
 
 
 def test_the_form_names_the_commands_that_are_allowed(staff: Client, settings: Any) -> None:
