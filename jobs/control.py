@@ -237,7 +237,7 @@ def fail_completed(ids: Iterable[int], by: str | Actor, *, reason: str = "") -> 
     failure = Failure(error_class="ManualFailure", message=own_failures.MANUAL % {"name": actor_of(by).name})
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
-        tasks = dict(Job.objects.filter(id__in=some).values_list("id", "task"))
+        tasks = dict(Job.objects.using(configuration().database).filter(id__in=some).values_list("id", "task"))
         return [id for id in some if id in tasks and interventions.bury_completed(cursor, id, failure, task=tasks[id])]
 
     def why_not(job: Job) -> Refusal:

@@ -63,7 +63,8 @@ def drained(workers: Sequence[Worker]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {name: [] for name in started}
     if not started:
         return found
-    acts = Audit.objects.filter(verb__in=(Verb.DRAIN, Verb.RESUME), name__in=started, at__gte=min(started.values()))
+    rows = Audit.objects.using(configuration().database)  # `resume` goes by it
+    acts = rows.filter(verb__in=(Verb.DRAIN, Verb.RESUME), name__in=started, at__gte=min(started.values()))
     for act in acts.order_by("id"):  # of both kinds there may be some that were answered in part
         if act.at < started[act.name]:
             continue
