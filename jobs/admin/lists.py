@@ -3,14 +3,16 @@
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
+from jobs import batches
 from jobs.admin.paging import CappedPaginator
 
 _LOOKUPS: Final = ("exact", "isnull", "gte", "lt")  # by which Django's filters say in the address what they are set to
@@ -70,13 +72,29 @@ class ListAdmin(admin.ModelAdmin):
             context["module_name"] = context["cl"].noun  # in "Select all 802 …"
         return answer
 
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any, Any], *place: Any, **named: Any) -> HttpResponse | None:
+        """As on the desk, no act is for more rows than memory and one transaction should hold."""
+        try:
+            return super().response_action(request, queryset, *place, **named)
+        except TooMany:
+            text = _("These are more than %(number)s jobs: narrow the filters.") % {"number": f"{batches.MOST:,}"}
+            self.message_user(request, text, messages.WARNING)
+            return HttpResponseRedirect(request.get_full_path())
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OwnOrderList
 
 
+class TooMany(Exception):
+    """More rows were chosen than one act may have."""
+
+
 def ids(rows: QuerySet[Any, Any]) -> list[int]:
-    """The numbers of the rows that were chosen, in order."""
-    return list(rows.order_by("pk").values_list("pk", flat=True))
+    """The numbers of the rows that were chosen, in order. Raises TooMany."""
+    found = list(rows.order_by("pk").values_list("pk", flat=True)[: batches.MOST + 1])
+    if len(found) > batches.MOST:
+        raise TooMany
+    return found
 
 
 def _parameters(filter: Any) -> list[str]:

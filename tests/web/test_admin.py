@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone, translation
 
-from jobs import control, dead_letters, enqueue
+from jobs import batches, control, dead_letters, enqueue
 from jobs.admin.dead_letter import DeadLetterQueueAdmin
 from jobs.models import Attempt, Audit, DeadLetterQueue, ErrorGroup, Job
 from jobs.store import search
@@ -120,6 +120,21 @@ def test_why_arguments_do_not_fit_is_said_in_the_readers_language(arabic: Client
     form = {"task": "jobs.tasks.sleep", "name": "", "priority": "5", "max_retries": "3", "queue": "", "run_at": "", **arguments}
     assert sentence in arabic.post(f"{JOBS}add/", form).content.decode()
     assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("confirmed", [{"action": "cancel_jobs"}, {"action": "reorder_jobs", "confirmed": "1", "priority": "9"}])
+def test_an_action_is_for_no_more_jobs_than_an_act_of_the_desk(
+    sara: Client, monkeypatch: pytest.MonkeyPatch, confirmed: dict[str, str]
+) -> None:
+    monkeypatch.setattr(batches, "MOST", 2)
+    jobs = [job_in("pending", priority=1).pk for _ in range(3)]
+    form = {**confirmed, "_selected_action": jobs[0], "select_across": "1"}
+    answer = sara.post(JOBS, form, follow=True)
+    assert [str(message) for message in answer.context["messages"]] == ["These are more than 2 jobs: narrow the filters."]
+    assert set(Job.objects.values_list("status", "priority")) == {("pending", 1)}
+    control.delete(control.cancel(jobs[:1], "omar").done, "omar")
+    sara.post(JOBS, {**form, "_selected_action": jobs[1]})
+    assert len(set(Job.objects.values_list("status", "priority")) & {("cancelled", 1), ("pending", 9)}) == 1
 
 
 def test_the_history_of_a_job_and_of_its_dead_letter_is_the_audit(sara: Client) -> None:
