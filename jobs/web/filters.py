@@ -128,7 +128,7 @@ class JobFilter(forms.Form):
 
     def _creator(self, name: str) -> int | None:
         model = get_user_model()
-        return model.objects.filter(**{model.USERNAME_FIELD: name}).values_list("pk", flat=True).first() if name else None
+        return model._default_manager.filter(**{model.USERNAME_FIELD: name}).values_list("pk", flat=True).first() if name else None
 
 
 def changed(query: QueryDict, **values: str) -> str:

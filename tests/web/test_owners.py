@@ -10,8 +10,9 @@ from django.contrib.auth.models import Permission
 from django.db import models
 from django.test import Client
 
+from jobs import enqueue
 from jobs.models import DeadLetterQueue
-from jobs.web import accounts
+from jobs.web import accounts, filters
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +46,7 @@ class Badge(AbstractBaseUser):
     username = models.CharField(max_length=150)
     email = models.EmailField()
     is_active = models.BooleanField(default=True)
+    people = models.Manager()  # called as the project likes: there is no `objects`
     USERNAME_FIELD = "username"
 
     class Meta:
@@ -116,3 +118,12 @@ def test_owners_are_those_who_may_where_accounts_decide_themselves(monkeypatch: 
     settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
     monkeypatch.setattr(accounts, "get_user_model", lambda: Badge)
     assert accounts.triagers() == ["Rania"]
+
+
+def test_jobs_are_found_by_their_maker_whatever_the_manager_of_accounts_is_called(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.force_login(get_user_model().objects.get(username="sara"))
+    rania = get_user_model().objects.get(username="Rania")
+    job = enqueue("jobs.tasks.sleep", args=[0], created_by=rania)
+    enqueue("jobs.tasks.sleep", args=[0])
+    monkeypatch.setattr(filters, "get_user_model", lambda: Badge)
+    assert [found.pk for found in client.get("/jobs/?creator=Rania").context["page"].rows] == [job.pk]
