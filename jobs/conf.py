@@ -21,6 +21,7 @@ RANGES: Final = {  # of the numbers, both ends included
     "max_argument_bytes": (1, MOST),
     "retention_days": (0, 1_000_000),  # PostgreSQL's time begins 6,700 years ago
 }
+NEEDED: Final = ("key_prefix", "database")  # texts: None would be no key and no table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ def _value(name: str, default: Any) -> Any:
             # ("token") is no tuple
             raise ImproperlyConfigured(f'{PREFIX}{name.upper()} must be a list of texts, as ["one", "two"], not {value!r}')
         return tuple(value)
-    if value is None:
+    if value is None and name not in NEEDED:
         return value
     wanted = (int, float) if isinstance(default, float) else type(default)
     if not isinstance(value, wanted) or (isinstance(value, bool) and not isinstance(default, bool)):

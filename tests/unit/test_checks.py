@@ -183,6 +183,15 @@ def test_a_number_of_ours_out_of_its_range(settings: Any, name: str, value: Any)
     assert (message.id, message.msg.startswith(f"{name} must be from ")) == ("jobs.E001", True)
 
 
+@pytest.mark.parametrize("name", ["JOBS_KEY_PREFIX", "JOBS_DATABASE"])
+def test_a_text_of_ours_that_must_be_there(settings: Any, name: str) -> None:
+    setattr(settings, name, None)
+    (message,) = checks.check_configuration()
+    assert (message.id, message.msg) == ("jobs.E001", f"{name} must be str, not None")
+    settings.JOBS_KEY_PREFIX, settings.JOBS_DATABASE, settings.JOBS_SITE_URL = "", "default", None  # from an environment without it
+    assert checks.check_configuration() == []
+
+
 @pytest.mark.parametrize("value", ["clearsessions", b"token", ("one", 2), {"one": 1}, None])
 @pytest.mark.parametrize("name", ["JOBS_ALLOWED_COMMANDS", "JOBS_SECRET_PATTERNS"])
 def test_a_list_of_ours_that_is_none(settings: Any, name: str, value: Any) -> None:
