@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+from django.core.exceptions import ValidationError
 from django.db import InterfaceError, OperationalError, connections, transaction
 from django.db.models import Count
 from django.utils.translation import gettext as _
@@ -196,18 +197,26 @@ def _step(pk: int) -> bool:
         if not rights.may(Actor(name=batch.actor, source=Source(batch.source)), rights.needed(batch.what, entries=batch.entries)):
             _end(batch, f"may not:{batch.actor}", alias)
             return False
-        if batch.state == BatchState.TRIAL:
-            return _trial(batch, alias)
-        ids = _part(batch, _room(batch, alias), alias)
         try:
-            if ids:
-                _turn(batch, ids)
-        except ValueError as error:  # the verb refuses its options; another try would be refused too
-            batch.state, batch.ended_at, batch.remark = BatchState.STOPPED.value, ClockTimestamp(), str(error)
-        if batch.place >= batch.total:
-            batch.state, batch.ended_at = BatchState.DONE.value, ClockTimestamp()
-        batch.save(using=alias, update_fields=_MOVED)
-        return batch.active and batch.pace is None
+            return _trial(batch, alias) if batch.state == BatchState.TRIAL else _go_on(batch, alias)
+        except (ValueError, ValidationError) as error:  # the verb refuses its options; another try would be refused too
+            batch.state, batch.ended_at, batch.remark = BatchState.STOPPED.value, ClockTimestamp(), _said(error)
+            batch.save(using=alias, update_fields=_MOVED)
+            return False
+
+
+def _go_on(batch: Batch, alias: str) -> bool:
+    """The next jobs have their turn. True: another step is due."""
+    if ids := _part(batch, _room(batch, alias), alias):
+        _turn(batch, ids)
+    if batch.place >= batch.total:
+        batch.state, batch.ended_at = BatchState.DONE.value, ClockTimestamp()
+    batch.save(using=alias, update_fields=_MOVED)
+    return batch.active and batch.pace is None
+
+
+def _said(error: ValueError | ValidationError) -> str:
+    return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
 
 
 def _end(batch: Batch, remark: str, alias: str) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from django.db import connection
 
 from jobs import batches
 from jobs.domain.actors import Actor, Source
-from jobs.models import Batch, Job
+from jobs.models import Batch, DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.batch import BatchState
 from jobs.store import engine
@@ -48,6 +49,20 @@ def test_a_trial_is_looked_for_some_jobs_at_a_time(monkeypatch: pytest.MonkeyPat
     nothing = batches.start(Verb.REPROCESS, jobs[:4], SARA, trial=True)
     assert [batches.go_on(), batches.go_on()] == [True, False]
     assert state(nothing) == (BatchState.DONE, 4)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("trial", [False, True])
+def test_an_act_that_may_not_be_any_more_is_stopped(settings: Any, trial: bool) -> None:
+    """It was accepted where more was allowed: by another process, or before a restart."""
+    job_in("failed")
+    entries = list(DeadLetterQueue.objects.values_list("pk", flat=True))
+    batch = batches.start(Verb.REPROCESS, entries, SARA, entries=True, trial=trial, arguments={"seconds": "x" * 100})
+    settings.JOBS_MAX_ARGUMENT_BYTES = 50
+    assert not batches.go_on()
+    assert state(batch) == (BatchState.STOPPED, 0)
+    assert "JOBS_MAX_ARGUMENT_BYTES (50 " in Batch.objects.get().remark
+    assert Job.objects.get().status == "failed"
 
 
 @pytest.mark.django_db(transaction=True)
