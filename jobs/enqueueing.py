@@ -209,8 +209,8 @@ def _way(task: Any, args: Any, kwargs: Any, errors: dict[str, str]) -> tuple[reg
     """As for `.delay()`, and the priority if nobody asks for another; arguments that are wrong route nothing."""
     try:
         found = registry.way(None if errors else task, args or (), kwargs or {})
-    except ValueError as error:
-        errors["queue"] = str(error)
+    except registry.WrongOption as error:
+        errors[error.option] = str(error)
         found = registry.way(None, (), {})
     return found, DEFAULT if found.priority is None else found.priority
 

@@ -72,7 +72,7 @@ def seconds(limit: Any) -> int | None:
     except OverflowError:  # without end
         return None
     except (ValueError, TypeError) as error:
-        raise ValueError(f"time limit {limit!r} is no number of seconds") from error
+        raise ValueError(f"timeout {limit!r} is no number of seconds") from error
 
 
 def max_retries(said: Any) -> int | None:

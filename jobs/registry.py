@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from traceback import walk_tb
 from typing import Any, Final, NamedTuple
@@ -51,6 +51,14 @@ def get(name: str) -> Any | None:
 _known: list[Any] = [None, {}, "", False]  # the configuration, what had been changed in it, and what it says
 
 
+class WrongOption(ValueError):
+    """An option of a task or its route that no job can have; `option` names it."""
+
+    def __init__(self, option: str, error: ValueError) -> None:
+        super().__init__(str(error))
+        self.option = option
+
+
 class Way(NamedTuple):
     """Where `.delay()` would send a call, how urgent and for how many seconds; None where neither the task nor a route says it."""
 
@@ -60,7 +68,7 @@ class Way(NamedTuple):
 
 
 def way(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Way:
-    """By the task's own options and `task_routes`; None for a task that is not known. Raises ValueError for what no job can be sent by."""
+    """By the task's own options and `task_routes`; None for a task that is not known. Raises WrongOption for what no job can be sent by."""
     default, are_routed = _settings()
     if task is None:
         return Way(default)
@@ -70,9 +78,20 @@ def way(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Way:
     said = options.get
     queue, exchange, key, priority = said("queue"), said("exchange"), said("routing_key"), said("priority")
     if queue is not None or exchange is not None or key is not None:
-        default = destinations.queue_of(current_app, queue, exchange, key)
-    timeout = given.seconds(said("time_limit") or task.time_limit) or given.seconds(getattr(task, "timeout", None))
-    return Way(default, None if priority is None else given.priority(priority), timeout)
+        default = _read("queue", destinations.queue_of, current_app, queue, exchange, key)
+    hard, soft = said("time_limit") or task.time_limit, said("soft_time_limit")
+    if hard is not None or soft is not None:
+        _read("timeout", given.limits, (hard, soft))
+    timeout = given.seconds(hard) or _read("timeout", given.seconds, getattr(task, "timeout", None))
+    return Way(default, None if priority is None else _read("priority", given.priority, priority), timeout)
+
+
+def _read(option: str, read: Callable[..., Any], *values: Any) -> Any:
+    """What that makes of the values. Raises WrongOption."""
+    try:
+        return read(*values)
+    except ValueError as error:
+        raise WrongOption(option, error) from error
 
 
 def _settings() -> tuple[str, bool]:

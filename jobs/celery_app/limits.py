@@ -6,6 +6,7 @@ from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
 
+from jobs import given
 from jobs.celery_app import process_engine
 from jobs.domain import own_failures
 from jobs.domain.errors import JobTimeout
@@ -41,6 +42,8 @@ def applied(task: Any, request: Any, spent: float = 0.0) -> AbstractContextManag
     """
     hard, soft = request.timelimit or (None, None)
     hard, soft = hard or task.time_limit or _of_worker[0], soft or task.soft_time_limit or _of_worker[1]
+    if hard or soft:  # those of a task that no call has read: an INSERT has made the row
+        hard, soft = given.limits((hard, soft))
     own = request.job_timeout
     if hard and own:  # the smaller one: a process that holds a body past its row's deadline is ended
         hard, own = (None, own) if own < hard else (hard, None)

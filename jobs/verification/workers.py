@@ -78,7 +78,7 @@ def _command(slots: int) -> list[str]:
 def _queue_of(task: str) -> str:
     try:
         return registry.way(registry.get(task), (), {}).queue
-    except ValueError:  # its job will be refused with the reason
+    except registry.WrongOption:  # its job will be refused with the reason
         return registry.way(None, (), {}).queue
 
 

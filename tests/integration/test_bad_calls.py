@@ -101,9 +101,7 @@ def test_any_time_limit_of_a_task_is_taken_by_every_call(monkeypatch: pytest.Mon
         assert enqueue(task("same"), args=[1]).timeout == (kept or configuration().default_timeout)
 
 
-@pytest.mark.parametrize(
-    ("name", "told"), [("timeout", "time limit 'long' is no number"), ("max_retries", "max_retries 'long' is no number")]
-)
+@pytest.mark.parametrize(("name", "told"), [("timeout", "timeout 'long' is no number"), ("max_retries", "max_retries 'long' is no number")])
 def test_an_option_of_a_task_that_is_no_number_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch, name: str, told: str) -> None:
     monkeypatch.setattr(task("same"), name, "long")
     with transaction.atomic():

@@ -61,3 +61,18 @@ def test_a_limit_of_the_worker_ends_what_runs_in_it(which: str, monkeypatch: pyt
     }[which]
     with pytest.raises(TimeLimitExceeded):
         begin()
+
+
+@pytest.mark.parametrize(("soft", "counts"), [(float("inf"), None), (10**400, None), (1.5, 1.5)])
+def test_a_soft_limit_of_the_task_without_end_is_none(soft: float, counts: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its timer would take none, and the job would fail of that."""
+    monkeypatch.setattr(process_engine, "is_green", lambda: True)
+    task, request = SimpleNamespace(time_limit=None, soft_time_limit=soft), SimpleNamespace(timelimit=None, job_timeout=60)
+    assert limits.applied(task, request).soft == counts  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["time_limit", "soft_time_limit"])
+def test_a_limit_of_the_task_that_is_no_number_is_named_by_its_run(name: str) -> None:
+    task = SimpleNamespace(**{"time_limit": None, "soft_time_limit": None, name: "x"})
+    with pytest.raises(ValueError, match=f"^{name} 'x' is no number of seconds$"):
+        limits.applied(task, SimpleNamespace(timelimit=None, job_timeout=None))

@@ -8,6 +8,7 @@ import celery
 import pytest
 from celery import current_app
 from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import timezone, translation
 from django.utils.functional import SimpleLazyObject
 from pydantic import BaseModel
@@ -98,3 +99,27 @@ def test_a_model_comes_to_its_task_as_by_delay() -> None:
         (job.args, job.kwargs) == (asked.args, asked.kwargs) == ([{"sku": "a", "price": "1.10"}, 5], {"again": {"sku": "b", "price": "2"}})
     )
     assert Job.objects.get(pk=number).args == asked.args
+
+
+@pytest.mark.parametrize(
+    ("option", "said", "field", "told"),
+    [
+        ("timeout", "x", "timeout", "timeout 'x' is no number of seconds"),
+        ("timeout", float("nan"), "timeout", "timeout nan is no number of seconds"),
+        ("time_limit", "x", "timeout", "time_limit 'x' is no number of seconds"),
+        ("soft_time_limit", "x", "timeout", "soft_time_limit 'x' is no number of seconds"),
+        ("soft_time_limit", float("nan"), "timeout", "soft_time_limit nan is no number of seconds"),
+        ("priority", "high", "priority", "priority 'high' is no number from 0 to 9 (9 runs first)"),
+    ],
+)
+def test_an_option_of_a_task_that_can_be_none_is_refused_at_its_field(
+    option: str, said: Any, field: str, told: str, monkeypatch: pytest.MonkeyPatch, admin_client: Client
+) -> None:
+    monkeypatch.setattr(sleep, option, said, raising=False)
+    monkeypatch.setattr(sleep, "_exec_options", None)  # what Celery has kept of them
+    for call in (lambda: enqueue(sleep, args=[0]), lambda: enqueue_many(sleep, [((0,), {})])):
+        with pytest.raises(InvalidJob) as caught:
+            call()
+        assert caught.value.message_dict == {field: [told]}
+    assert admin_client.get("/jobs/create/?task=jobs.tasks.sleep").status_code == 200
+    assert not Job.objects.exists()

@@ -100,7 +100,10 @@ def _is_too_large(old: Any) -> bool:
 def _initial(task: Any, old: Job | None) -> dict[str, Any]:
     common = {"when": "now", "token": uuid.uuid4()}
     if old is None:
-        way = registry.way(task, (), {})
+        try:
+            way = registry.way(task, (), {})
+        except registry.WrongOption:  # the form says so once it is sent
+            way = registry.way(None, (), {})
         return {"priority": priority.DEFAULT if way.priority is None else way.priority, "max_retries": 3, "queue": way.queue, **common}
     retries = 3 if old.max_retries is None else old.max_retries
     return {"name": old.name, "priority": old.priority, "max_retries": retries, "queue": old.queue, **common}
