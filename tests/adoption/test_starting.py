@@ -97,7 +97,7 @@ def write(folder: Path, environ: dict[str, str], block: str, outputs: list[str])
     name = place.removeprefix("# ").removesuffix(", at its end")
     if name == "python manage.py shell":
         words = [sys.executable, "manage.py", "shell", "-v0", "-c", text]
-        if "Job.objects.get" in text:  # "later on"
+        if "Job.objects" in text:  # "a moment later"
             until(lambda: "completed" in ran(folder, environ, words), timeout=40)
         outputs.append(ran(folder, environ, words))
         return
