@@ -84,11 +84,11 @@ def _sentence(job: Job, facts: Obstacles, place: int | None, refusal: Refusal | 
 
 
 def _retry(job: Job, when: dict[str, str]) -> str:
-    numbers = {"number": job.attempts, "next": job.attempts + 1, **when}
+    numbers = {"number": f"{job.attempts:,}", **when}
     if job.max_retries is None:
-        return _("Attempt %(number)d failed; the next begins in %(time)s, at %(clock)s.") % numbers
-    numbers["all"] = job.max_retries + 1
-    return _("Attempt %(number)d of %(all)d failed; the next begins in %(time)s, at %(clock)s.") % numbers
+        return _("Attempt %(number)s failed; the next begins in %(time)s, at %(clock)s.") % numbers
+    numbers["all"] = f"{job.max_retries + 1:,}"
+    return _("Attempt %(number)s of %(all)s failed; the next begins in %(time)s, at %(clock)s.") % numbers
 
 
 def _lone(job: Job, lone: Job) -> str:
@@ -160,9 +160,9 @@ def _gates(job: Job, facts: Obstacles, redis: Gate, due_in: float) -> list[Gate]
     ) % {"number": number, "slots": facts.slots}
     free = facts.slots - len(facts.busy)
     if job.max_retries is None:
-        left = _("Attempts: %(number)d, no limit") % {"number": job.attempts}
+        left = _("Attempts: %(number)s, no limit") % {"number": f"{job.attempts:,}"}
     else:
-        left = _("Attempts: %(number)d of %(all)d") % {"number": job.attempts, "all": job.max_retries + 1}
+        left = _("Attempts: %(number)s of %(all)s") % {"number": f"{job.attempts:,}", "all": f"{job.max_retries + 1:,}"}
     return [
         _due(facts, due_in),
         redis,

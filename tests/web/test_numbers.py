@@ -124,3 +124,15 @@ def test_the_number_of_a_job_has_no_separators(sara: Client, far: int, worker: i
     preview = sara.post("/jobs/bulk/", {"verb": "reprocess", "job": picked[1]}, follow=True)
     assert str(far) in preview.content.decode()
     assert f"{far:,}" not in preview.content.decode()
+
+
+@pytest.mark.parametrize("max_retries", [10_000, None])
+def test_many_attempts_are_grouped_as_other_numbers_are(sara: Client, max_retries: int | None) -> None:
+    job = job_in("failed", max_retries=max_retries)
+    waits = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, max_retries=max_retries)
+    Job.objects.filter(pk__in=[job.pk, waits.pk]).update(attempts=5_009, runs=5_009)
+    DeadLetterQueue.objects.update(attempts=5_009)
+    pages = "".join(sara.get(address).content.decode() for address in ("/jobs/", f"/jobs/{waits.pk}/", "/jobs/dead-letters/?q=ValueError"))
+    assert pages.count("5,009") == 5
+    assert "5009" not in pages
+    assert "10001" not in pages
