@@ -28,6 +28,13 @@ STICKING_OUT = """() => [...document.querySelectorAll("main .card, #content, #he
   }).map((one) => `${one.tagName}.${one.className}: ${one.textContent.slice(0, 40)}`);
 }).slice(0, 5)"""
 
+# Cut at the wrong end: a text that runs the other way than the box that cuts it shows its end, and an ellipsis for its beginning.
+BEHEADED = """() => [...document.querySelectorAll("*")].filter((one) => {
+  const style = getComputedStyle(one), letter = one.textContent.match(/\\p{L}/u)?.[0] ?? "";
+  const cut = style.textOverflow === "ellipsis" && style.overflowX !== "visible" && one.scrollWidth > one.clientWidth + 1;
+  return cut && /[a-z]/i.test(letter) !== (style.direction === "ltr");
+}).map((one) => `${one.tagName}.${one.className} cuts the beginning: ${one.textContent.slice(0, 40)}`).slice(0, 5)"""
+
 
 def addresses() -> dict[str, str]:
     """Pages with long names, by what is long."""
@@ -84,7 +91,7 @@ def faults(page: Page, pages: dict[str, str], width: int) -> list[str]:
 def faults_as_it_stands(page: Page, name: str) -> list[str]:
     sizes: Any = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     sideways = [f"{name}: {sizes[0]} of {sizes[1]}"] if sizes[0] > sizes[1] else []
-    return sideways + [f"{name}: {one}" for one in page.evaluate(STICKING_OUT)]
+    return sideways + [f"{name}: {one}" for script in (STICKING_OUT, BEHEADED) for one in page.evaluate(script)]
 
 
 def ask_before_an_act_in_the_admin(page: Page) -> None:
@@ -132,7 +139,7 @@ def test_the_bar_holds_the_name_of_who_looks_at_every_width(page: Page, language
 def test_the_table_of_queues_stays_in_its_card(page: Page, language: str) -> None:
     wrong = []
     with played():
-        Job.objects.filter(queue="celery", status="pending").update(run_at=timezone.now() - timedelta(hours=39), queue="mail")
+        Job.objects.filter(queue="celery", status="pending").update(run_at=timezone.now() - timedelta(hours=39), queue="mail" * 20)
         cache.clear()
         page.goto("/")
         for said in ("", SPACED):
