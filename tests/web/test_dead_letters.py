@@ -99,7 +99,9 @@ def test_a_filter_is_reprocessed_with_another_argument_and_priority(staff: Clien
     fields = preview(staff, "reprocess", "q=disk")
     late = failed("disk full", seconds=5)
     answer = staff.post("/jobs/dead-letters/reprocess/", {**fields, "argument": "seconds", "value": "0.5", "priority": "2", "pace": ""})
-    assert answer.status_code == 302
+    batch = Batch.objects.get()
+    assert answer.headers["Location"] == f"/jobs/batches/{batch.pk}/", "as the acts on many jobs of the list"
+    assert (batch.state, batch.total, batch.done) == ("done", 2, 2)
     assert statuses() == ["pending", "pending", "failed", "failed"]
     assert [(job.kwargs, job.priority) for job in Job.objects.filter(status="pending")] == [({"seconds": 0.5}, 2)] * 2
     assert set(DeadLetterQueue.objects.filter(resolution="open").values_list("id", flat=True)) == {other.id, late.id}

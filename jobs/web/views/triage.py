@@ -125,11 +125,14 @@ def _go(
     if not ids:
         return _too_late(request, chosen)
     actor = page_actor(request)
-    if len(ids) > batches.AT_ONCE or pace or trial:
+    if len(ids) == 1 and not (pace or trial):
+        say(request, verb.value, batches.apply(verb, ids, actor, entries=True, **options), entries=True)
+        return HttpResponseRedirect(reverse("jobs:dead_letters"))
+    if pace or trial:
         batch = batches.start(verb, ids, actor, entries=True, pace=pace, trial=trial, **options)
-        return HttpResponseRedirect(reverse("jobs:batch", args=[batch.pk]))
-    say(request, verb.value, batches.apply(verb, ids, actor, entries=True, **options), entries=True)
-    return HttpResponseRedirect(reverse("jobs:dead_letters"))
+    else:
+        batch = batches.act(verb, ids, actor, entries=True, **options)
+    return HttpResponseRedirect(reverse("jobs:batch", args=[batch.pk]))
 
 
 def _too_late(request: HttpRequest, chosen: Selection) -> HttpResponseRedirect:
