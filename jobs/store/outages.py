@@ -10,6 +10,7 @@ from jobs.store import caller
 REDIS: Final = "redis"
 REFUSING: Final = "redis: "  # it answers; what it says to a message stands behind
 FRESH: Final = 30.0  # seconds: what nobody has seen for longer is not told, and a new outage begins anew
+READ_ONLY: Final = "current_setting('transaction_read_only')::bool"
 
 
 def note(cursor: Any, part: str, seconds: float) -> None:
@@ -43,7 +44,7 @@ def since(part: str) -> datetime | None:
 def is_read_only() -> bool:
     """Whether PostgreSQL answers but takes no writes: a standby, or one whose disk somebody is looking after."""
     with caller.cursor() as cursor:
-        cursor.execute("SELECT current_setting('transaction_read_only')::bool")
+        cursor.execute(f"SELECT {READ_ONLY}")
         return bool(cursor.fetchone()[0])
 
 

@@ -24,7 +24,7 @@ from jobs.models.dead_letter import Resolution
 from jobs.models.job import HEAVY
 from jobs.store import broker, caller, clock, locks
 from jobs.store.leadership import LIVING
-from jobs.store.outages import NEWEST_REFUSAL, Refusal, refusal_of
+from jobs.store.outages import NEWEST_REFUSAL, READ_ONLY, Refusal, refusal_of
 
 _MIGRATED = "jobs-migrated"
 _OPEN = "jobs-open-dead-letters"
@@ -75,10 +75,12 @@ def open_dead_letters() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
-    """Whether a leader lives, whether Redis refuses its messages; how many dead letters are open, and new; NEWEST + 1 stands for more."""
+    """Whether a leader lives, whether Redis refuses its messages, whether PostgreSQL takes no writes; how many dead letters are open, and
+    new; NEWEST + 1 stands for more."""
 
     leader: bool
     refusal: Refusal | None
+    read_only: bool
     open: int
     new: int
 
@@ -87,14 +89,14 @@ def vitals(seconds: int) -> Vitals:
     """As it is now; new is what failed within the last `seconds`."""
     with caller.cursor() as cursor:
         cursor.execute(
-            f"""SELECT ({LIVING}), ({NEWEST_REFUSAL}), count(*),
+            f"""SELECT ({LIVING}), ({NEWEST_REFUSAL}), {READ_ONLY}, count(*),
                        count(*) FILTER (WHERE failed_at > clock_timestamp() - make_interval(secs => %s))
                   FROM (SELECT failed_at FROM jobs_deadletterqueue WHERE resolution = 'open' ORDER BY id DESC LIMIT {NEWEST + 1}) part""",
             [seconds],
         )
-        leaders, refused, waiting, new = cursor.fetchone()
+        leaders, refused, read_only, waiting, new = cursor.fetchone()
     cache.set(_OPEN, waiting, _KEPT)
-    return Vitals(leader=bool(leaders), refusal=refusal_of(refused), open=waiting, new=new)
+    return Vitals(leader=bool(leaders), refusal=refusal_of(refused), read_only=read_only, open=waiting, new=new)
 
 
 def live_workers() -> list[Worker]:

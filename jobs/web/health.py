@@ -71,20 +71,28 @@ def look(workers: Sequence[WorkerLine], queues: Sequence[QueueLine]) -> Health:
     redis, vitals = stats.redis_lives(), stats.vitals(GROWING)
     writes = refused.newest() if redis else None
     alerts = [
-        *part_alerts(redis, vitals.refusal, writes, vitals.leader, workers),
+        *part_alerts(redis, vitals.refusal, writes, vitals.leader, workers, read_only=vitals.read_only),
         *_migration_alerts(),
         *_dead_alerts(vitals.open, vitals.new),
         *queue_alerts(queues, workers),
     ]
     return Health(
-        postgres=writes is None, redis=redis and vitals.refusal is None, leader=vitals.leader, alerts=tuple(alerts), new=vitals.new
-    )
+        postgres=writes is None and not vitals.read_only, redis=redis and vitals.refusal is None, leader=vitals.leader,
+        alerts=tuple(alerts), new=vitals.new,
+    )  # fmt: skip
 
 
-def part_alerts(redis: bool, refusal: Refusal | None, writes: Refusal | None, leader: bool, workers: Sequence[WorkerLine]) -> list[Alert]:
-    """Whether a part is away, Redis takes no messages (`refusal`), or PostgreSQL not what workers write (`writes`)."""
+def part_alerts(
+    redis: bool, refusal: Refusal | None, writes: Refusal | None, leader: bool, workers: Sequence[WorkerLine], *, read_only: bool
+) -> list[Alert]:
+    """Whether a part is away, Redis takes no messages (`refusal`), or PostgreSQL no writes at all or not what workers write (`writes`)."""
     found = []
-    if writes:
+    if read_only:
+        advice = _(
+            "Have DATABASE_URL name the primary, or let it take writes again (default_transaction_read_only); jobs go on by themselves."
+        )
+        found.append(Alert(bad=True, fact=_("PostgreSQL takes no writes now (read-only)."), advice=advice))
+    elif writes:
         advice = _("Give PostgreSQL room on its disk, or what else it says is missing; what has ended is kept until it takes it.")
         found.append(_refusal_alert(_("PostgreSQL has refused what workers write since %(time)s: %(reason)s"), writes, advice))
     if not redis:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from celery import current_app
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 from django.utils import timezone, translation
 
@@ -38,6 +39,22 @@ def test_what_it_refuses_and_what_to_do(sara: Client, worker: int, leader: None,
         assert re.search(r"PostgreSQL</bdi><span[^>]*>: does not work", sara.get("/").content.decode())
     answer = Client(headers={"accept-language": "en"}).get("/readyz")
     assert (answer.status_code, answer.json()["reasons"]) == (503, [f"PostgreSQL refuses what workers write: {SAID}"])
+
+
+@pytest.mark.parametrize("address", ["/", "/jobs/workers/"])
+def test_a_server_that_takes_no_writes_at_all(sara: Client, worker: int, leader: None, address: str) -> None:
+    """A standby, say: no worker has met it as long as none has anything to write."""
+    refused.note("cannot execute UPDATE in a read-only transaction", 60, all_writes=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+        try:
+            ((fact, remedy),) = alerts(sara, address)
+            page = sara.get("/").content.decode()
+        finally:
+            cursor.execute("RESET default_transaction_read_only")
+    assert fact == "PostgreSQL takes no writes now (read-only)."
+    assert "DATABASE_URL" in remedy
+    assert re.search(r"PostgreSQL</bdi><span[^>]*>: does not work", page)
 
 
 def test_it_is_told_since_the_first_time_and_no_longer_than_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:

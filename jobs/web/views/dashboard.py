@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from jobs import steering
 from jobs.celery_app import lanes
-from jobs.store import counts, letters, refused, stats, types
+from jobs.store import counts, letters, outages, refused, stats, types
 from jobs.store.clock import reckoned
 from jobs.store.history import Period, history
 from jobs.store.queues import lines as queue_lines
@@ -124,7 +124,7 @@ def _workers(request: HttpRequest) -> dict[str, Any]:
         "slots": sum(line.slots for line in lines),
         "busy": sum(len(line.running) for line in lines),
         "leader": leader,
-        "alerts": health.part_alerts(redis, refusal, refused.newest() if redis else None, leader, lines),
+        "alerts": health.part_alerts(redis, refusal, refused.newest() if redis else None, leader, lines, read_only=outages.is_read_only()),
         "usual": types.usual(),
         "live": _is_live(request),
     }
