@@ -17,7 +17,7 @@ _LOCKED: Final = (_DEADLOCK, "55P03")  # the other one is lock_timeout's
 
 def is_one(error: Exception) -> bool:
     """Whether an error of Django's is one, with psycopg2 and psycopg 3 alike."""
-    return _state(error) in _LOCKED
+    return code_of(error) in _LOCKED
 
 
 def made_again(verb: Callable[P, T]) -> Callable[P, T]:
@@ -31,13 +31,14 @@ def made_again(verb: Callable[P, T]) -> Callable[P, T]:
                 return verb(*args, **kwargs)
             except OperationalError as error:
                 db = connections[configuration().database]
-                if _state(error) != _DEADLOCK or db.in_atomic_block or not db.get_autocommit():
+                if code_of(error) != _DEADLOCK or db.in_atomic_block or not db.get_autocommit():
                     raise
         return verb(*args, **kwargs)
 
     return tried
 
 
-def _state(error: Exception) -> str:
+def code_of(error: Exception) -> str:
+    """PostgreSQL's code of what it refused, with psycopg2 and psycopg 3 alike; empty where it has said none."""
     cause: Any = error.__cause__
     return getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None) or ""

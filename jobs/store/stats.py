@@ -22,12 +22,13 @@ from jobs.domain.statuses import HELD, State, Status
 from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
 from jobs.models.job import HEAVY
-from jobs.store import broker, caller, clock, locks
+from jobs.store import broker, caller, clock, collisions, locks
 from jobs.store.leadership import LIVING
 from jobs.store.outages import NEWEST_REFUSAL, READ_ONLY, Refusal, refusal_of
 
 _MIGRATED = "jobs-migrated"
 _OPEN = "jobs-open-dead-letters"
+_NO_TABLE = "42P01"
 _KEPT = 1.0  # seconds
 NEWEST: Final = 10_000  # dead letters that are counted
 PROBE_TIMEOUT = 2.0  # seconds
@@ -166,12 +167,17 @@ def _probe(url: str) -> Any:
 
 
 def migrations_missing() -> bool:
-    """Whether the database lacks migrations that this code has; once it has them all, they are not looked at again."""
+    """Whether the database lacks migrations that this code has; once it has them all, they are not looked at again.
+
+    Raises ProgrammingError where their table may not be read.
+    """
     if cache.get(_MIGRATED):
         return False
     try:
         applied = set(MigrationRecorder(connections[configuration().database]).migration_qs.values_list("app", "name"))
-    except ProgrammingError:  # not even their table
+    except ProgrammingError as error:
+        if collisions.code_of(error) != _NO_TABLE:
+            raise
         return True
     known = MigrationLoader(None).graph.nodes  # from the files
     missing = any(one not in applied and not (known[one].replaces and applied.issuperset(known[one].replaces)) for one in known)

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from celery import current_app
+from django.db import ProgrammingError
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -122,7 +123,13 @@ def _refusal_alert(fact: str, refusal: Refusal, advice: str) -> Alert:
 
 
 def _migration_alerts() -> list[Alert]:
-    if not stats.migrations_missing():
+    try:
+        missing = stats.migrations_missing()
+    except ProgrammingError:
+        fact = _("PostgreSQL does not say which migrations it has: its role of this site may not read their table.")
+        advice = _("Run: %(command)s") % {"command": ltr("GRANT SELECT ON django_migrations TO …")}
+        return [Alert(bad=False, fact=fact, advice=advice)]
+    if not missing:
         return []
     advice = _("Run: %(command)s") % {"command": ltr("python manage.py migrate")}
     return [Alert(bad=True, fact=_("The database lacks migrations of this version."), advice=advice)]

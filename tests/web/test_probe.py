@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import connections
 from django.test import Client
 
@@ -65,6 +66,8 @@ def test_a_server_that_refuses_is_told_from_one_that_is_away(
 @pytest.mark.django_db(transaction=True)
 def test_a_right_that_is_missing_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connections.settings["default"], "OPTIONS", {"options": "-c role=pg_monitor"})
+    cache.clear()  # else they were all there a moment ago
+    assert ready()[1][0].startswith("PostgreSQL answers and refuses: permission denied for table django_migrations")
     monkeypatch.setattr(stats, "migrations_missing", lambda: False)
     assert ready()[1][0].startswith("PostgreSQL answers and refuses: permission denied for table ")
 

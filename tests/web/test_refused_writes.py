@@ -99,3 +99,15 @@ def test_manage_py_jobs_says_it_too() -> None:
     refused.note("no room\x1b[31m", 60, all_writes=True)
     assert "PostgreSQL refuses what workers write: no room\\x1b[31m" in said()
     assert json.loads(said(json=True))["refused_writes"]["reason"] == "no room\x1b[31m"
+
+
+def test_a_table_of_migrations_that_may_not_be_read_lacks_none(sara: Client, worker: int, leader: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE looks_on; GRANT SELECT ON ALL TABLES IN SCHEMA public TO looks_on")
+        cursor.execute("REVOKE SELECT ON django_migrations FROM looks_on; SET ROLE looks_on")
+        try:
+            ((fact, remedy),) = alerts(sara)
+        finally:
+            cursor.execute("RESET ROLE; DROP OWNED BY looks_on; DROP ROLE looks_on")
+    assert "does not say which migrations it has" in fact
+    assert "GRANT SELECT ON django_migrations" in remedy
