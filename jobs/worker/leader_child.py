@@ -48,7 +48,8 @@ class LeaderChild(bootsteps.StartStopStep):
             return
         self.ending, self.engine = threading.Event(), worker.engine
         name = connections[configuration().database].settings_dict["NAME"]
-        self.options = [f"--database-name={name}"] if name else []
+        # In tests they are not those of the settings module.
+        self.options = [f"--key-prefix={configuration().key_prefix}", *([f"--database-name={name}"] if name else [])]
         if found := address(worker.app):
             self.options.append(f"--app={found}")
         file, level = log.place()

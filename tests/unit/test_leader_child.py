@@ -3,9 +3,12 @@
 import errno
 from contextlib import nullcontext
 from types import SimpleNamespace
+from typing import Any
 
 import psycopg2
 import pytest
+from celery import current_app
+from django.db import connection
 
 from jobs.store import leadership
 from jobs.worker import leader_child
@@ -74,3 +77,14 @@ def test_one_that_leads_and_does_nothing_is_killed_at_the_second_look(monkeypatc
     child.engine = SimpleNamespace(registration=SimpleNamespace(cursor=nullcontext))
     child._tend()
     assert killed == [7]
+
+
+def test_it_is_given_the_database_and_the_keys_of_its_worker(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a test are not what its settings module says, which the child reads."""
+    settings.JOBS_KEY_PREFIX = "of a test:"
+    monkeypatch.setattr(leader_child.LeaderChild, "_spawn", lambda child: None)
+    child = leader_child.LeaderChild.__new__(leader_child.LeaderChild)
+    child.child = None
+    child.start(SimpleNamespace(engine=None, app=current_app))
+    child.ending.set()
+    assert child.options[:2] == ["--key-prefix=of a test:", f"--database-name={connection.settings_dict['NAME']}"]

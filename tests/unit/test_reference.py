@@ -23,7 +23,7 @@ from jobs.models import Job
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "api.md").read_text("utf-8")
 # Workers start their leader with these.
-OF_WORKERS = {"--database-name", "--deadlines", "--end", "--signals", "--parent", "--logfile", "--loglevel"}
+OF_WORKERS = {"--database-name", "--key-prefix", "--deadlines", "--end", "--signals", "--parent", "--logfile", "--loglevel"}
 DJANGO = {"--help", "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color", "--skip-checks"}
 
 

@@ -6,6 +6,7 @@ import sys
 import threading
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 from django.utils.translation import gettext_noop
@@ -22,7 +23,7 @@ class Command(base.Refusing):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Workers start it with --parent, and with the database that they work on: in tests it is not that of the settings."""
+        """Workers start it with --parent, and with the database and the keys that they work on: in tests not those of the settings."""
         parser.add_argument(
             "-A", "--app", default="", help=gettext_noop("The Celery app, as in celery -A (default: the one that the settings import).")
         )
@@ -30,6 +31,7 @@ class Command(base.Refusing):
         given.add_argument(
             "--database-name", default="", help=gettext_noop("Another database of the same server, which may be created later.")
         )
+        given.add_argument("--key-prefix", default="", help=gettext_noop("What the keys in Redis begin with, in place of JOBS_KEY_PREFIX."))
         given.add_argument(
             "--deadlines", type=int, help=gettext_noop("The file descriptor of the parent's deadlines: end the parent when it hangs.")
         )
@@ -54,6 +56,9 @@ class Command(base.Refusing):
         from jobs.worker.ending import Handles
         from jobs.worker.sentry import Sentry
 
+        if options["key_prefix"] != "":
+            settings.JOBS_KEY_PREFIX = options["key_prefix"]
+            configuration.cache_clear()
         try:
             app = find(options["app"])
         except NoApp as error:
