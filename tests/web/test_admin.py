@@ -106,6 +106,17 @@ def test_the_button_that_confirms_says_what_it_does(arabic: Client, address: str
     assert f'<input type="submit" value="{button}">' in page
 
 
+def test_a_question_says_how_many_rows_it_is_about_and_not_only_those_that_it_shows(sara: Client) -> None:
+    jobs = [job_in("completed").pk for _ in range(53)]
+    asked = {"action": "delete_jobs", "_selected_action": jobs[:2]}
+    page = text(sara.post(JOBS, {**asked, "select_across": "1"}).content.decode())
+    assert "and 3 more: 53 in all" in page
+    assert "Deleted jobs do not come back." in page
+    page = text(sara.post(JOBS, asked).content.decode())
+    assert "in all" not in page
+    assert "Home › Jobs › Jobs › Delete these jobs?" in page.replace("&rsaquo;", "›")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
