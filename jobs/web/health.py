@@ -1,7 +1,7 @@
 """Is all well? If not: what is wrong, and what to do about it."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -24,6 +24,7 @@ from jobs.web.times import clock, clock_time
 
 GROWING: Final = 600  # seconds in which a new dead letter means that its error goes on
 SLOW: Final = 300  # seconds a due job may wait before people are told
+FEW: Final = 3  # queues with the same trouble that are told one by one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,37 +152,87 @@ def _dead_alerts(dead: int, new: int) -> list[Alert]:
 
 
 def queue_alerts(queues: Sequence[QueueLine], workers: Sequence[WorkerLine]) -> list[Alert]:
-    """Queues that nobody serves, or that fall behind."""
-    return [alert for line in queues for alert in _queue_alerts(line, workers)]
+    """Queues that nobody serves, whose workers are drained, or that fall behind; of many with the same trouble one alert tells."""
+    if not workers:
+        return []
+    idle = [line for line in queues if (line.waiting or line.later) and not line.workers]
+    drained = steering.drained([line.worker for line in workers]) if idle else {}
+    off = {line.name: names for line in idle if (names := [one for one, queues in drained.items() if line.name in queues])}
+    slow = [line for line in queues if line.workers and line.oldest is not None and line.oldest > SLOW]
+    return [
+        *_told([line for line in idle if line.name not in off], _unserved_alert, _many_unserved),
+        *_told(
+            [line for line in idle if line.name in off], lambda line: _drained_alert([line], off), lambda lines: _drained_alert(lines, off)
+        ),
+        *_told(slow, _slow_alert, _many_slow),
+    ]
 
 
-def _queue_alerts(line: QueueLine, workers: Sequence[WorkerLine]) -> list[Alert]:
-    url, link = f"{reverse('jobs:list')}?{urlencode({'queue': line.name})}", _("Show its jobs")
-    if workers and (line.waiting or line.later) and not line.workers:
-        if drained := [one for one, queues in steering.drained([line.worker for line in workers]).items() if line.name in queues]:
-            return [_drained_alert(line.name, drained)]
-        fact = _("Nobody serves the queue “%(queue)s”, and jobs wait in it.") % {"queue": ltr(line.name)}
-        advice = _("Start a worker for it: add %(option)s to its command.") % {"option": ltr(f"-Q {shlex.quote(line.name)}")}
-        return [Alert(bad=False, fact=fact, advice=advice, url=url, link=link)]
-    if workers and line.oldest is not None and line.oldest > SLOW:
-        fact = _("The queue “%(queue)s” is slow: its oldest job has been waiting for %(time)s.")
-        fact %= {"queue": ltr(line.name), "time": clock(line.oldest)}
-        advice = _("Start another worker for it, or give less urgent jobs a lower priority.")
-        return [Alert(bad=False, fact=fact, advice=advice, url=url, link=link)]
-    return []
+def _told(
+    lines: Sequence[QueueLine], one: Callable[[QueueLine], Alert], together: Callable[[Sequence[QueueLine]], Alert]
+) -> Iterator[Alert]:
+    yield from [together(lines)] if len(lines) > FEW else map(one, lines)
 
 
-def _drained_alert(queue: str, names: Sequence[str]) -> Alert:
+def _unserved_alert(line: QueueLine) -> Alert:
+    fact = _("Nobody serves the queue “%(queue)s”, and jobs wait in it.") % {"queue": ltr(line.name)}
+    advice = _("Start a worker for it: add %(option)s to its command.") % {"option": ltr(f"-Q {shlex.quote(line.name)}")}
+    return Alert(bad=False, fact=fact, advice=advice, url=_jobs_of(line), link=_("Show its jobs"))
+
+
+def _many_unserved(lines: Sequence[QueueLine]) -> Alert:
+    number = len(lines)
     fact = ngettext(
-        "The worker of the queue “%(queue)s” is drained, and jobs wait in it.",
-        "The workers of the queue “%(queue)s” are drained, and jobs wait in it.",
-        len(names),
+        "Nobody serves %(number)d queue, and jobs wait in it: %(queues)s.",
+        "Nobody serves %(number)d queues, and jobs wait in them: %(queues)s.",
+        number,
     )
+    advice = _("Start workers for them: %(option)s and their names, with commas between them, tell a worker which queues it serves.")
+    words = {"number": number, "queues": _first(lines)}
+    return Alert(bad=False, fact=fact % words, advice=advice % {"option": ltr("-Q")}, url=reverse("jobs:queues"), link=_("Show the queues"))
+
+
+def _slow_alert(line: QueueLine) -> Alert:
+    fact = _("The queue “%(queue)s” is slow: its oldest job has been waiting for %(time)s.")
+    fact %= {"queue": ltr(line.name), "time": clock(line.oldest or 0.0)}
+    advice = _("Start another worker for it, or give less urgent jobs a lower priority.")
+    return Alert(bad=False, fact=fact, advice=advice, url=_jobs_of(line), link=_("Show its jobs"))
+
+
+def _many_slow(lines: Sequence[QueueLine]) -> Alert:
+    number, worst = len(lines), max(lines, key=lambda line: line.oldest or 0.0)
+    fact = ngettext(
+        "%(number)d queue is slow: in “%(queue)s” a job has been waiting for %(time)s.",
+        "%(number)d queues are slow: in “%(queue)s” a job has been waiting for %(time)s.",
+        number,
+    )
+    words = {"number": number, "queue": ltr(worst.name), "time": clock(worst.oldest or 0.0)}
+    advice = _("Start more workers for them, or give less urgent jobs a lower priority.")
+    return Alert(bad=False, fact=fact % words, advice=advice, url=reverse("jobs:queues"), link=_("Show the queues"))
+
+
+def _drained_alert(lines: Sequence[QueueLine], off: dict[str, list[str]]) -> Alert:
+    names = list(dict.fromkeys(name for line in lines for name in off[line.name]))
+    if len(lines) == 1:
+        fact = ngettext(
+            "The worker of the queue “%(queue)s” is drained, and jobs wait in it.",
+            "The workers of the queue “%(queue)s” are drained, and jobs wait in it.",
+            len(names),
+        ) % {"queue": ltr(lines[0].name)}
+    else:
+        fact = ngettext(
+            "The workers of %(number)d queue are drained, and jobs wait in it: %(queues)s.",
+            "The workers of %(number)d queues are drained, and jobs wait in them: %(queues)s.",
+            len(lines),
+        ) % {"number": len(lines), "queues": _first(lines)}
     advice = ngettext("Let it go on: resume %(workers)s.", "Let them go on: resume %(workers)s.", len(names))
-    return Alert(
-        bad=False,
-        fact=fact % {"queue": ltr(queue)},
-        advice=advice % {"workers": listed(map(ltr, names))},
-        url=reverse("jobs:workers"),
-        link=_("Show the workers"),
-    )
+    words = {"workers": listed(map(ltr, names[:FEW])) + (" …" if len(names) > FEW else "")}
+    return Alert(bad=False, fact=fact, advice=advice % words, url=reverse("jobs:workers"), link=_("Show the workers"))
+
+
+def _first(lines: Sequence[QueueLine]) -> str:
+    return listed(ltr(line.name) for line in lines[:FEW]) + " …"
+
+
+def _jobs_of(line: QueueLine) -> str:
+    return f"{reverse('jobs:list')}?{urlencode({'queue': line.name})}"

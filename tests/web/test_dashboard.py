@@ -226,7 +226,7 @@ def test_a_slow_queue_and_one_that_nobody_serves(page: Any, worker: int, leader:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE jobs_job SET run_at = now() - interval '301 s', created_at = now() - interval '301 s' WHERE name = 'old'")
     for address in ("/", "/jobs/queues/"):
-        slow, unserved = alerts(page(address))
+        unserved, slow = alerts(page(address))
         assert re.search("is slow: its oldest job has been waiting for 5:0", slow[0])
         assert "Nobody serves the queue" in unserved[0]
         assert "-Q nobody" in unserved[1]
