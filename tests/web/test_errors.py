@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.db import OperationalError
+from django.db import OperationalError, connection, transaction
 from django.test import Client
 
 from jobs import __version__
@@ -57,6 +57,22 @@ def test_an_address_writes_no_lines_of_its_own_into_the_log(staff: Client, monke
         assert staff.get("/jobs/dead-letters/group/x%0ACRITICAL%20all%20is%20lost/").status_code == 500
     [said] = [record.getMessage() for record in caplog.records if record.name == errors.__name__]
     assert "group/x\\nCRITICAL all is lost/" in said
+
+
+@pytest.mark.parametrize(("language", "words"), [("ar", "لا يقبل PostgreSQL الكتابة الآن."), ("en", "PostgreSQL takes no writes now.")])
+def test_a_form_that_a_read_only_database_does_not_take_says_so(staff: Client, language: str, words: str) -> None:
+    staff.cookies["django_language"] = language
+    job = job_in("pending")
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL transaction_read_only = on")
+        answer = staff.post(f"/jobs/{job.pk}/priority/", {"priority": "7"})
+        transaction.set_rollback(True)
+    content = answer.content.decode()
+    assert answer.status_code == 503
+    assert f"<h1>{words}</h1>" in content
+    assert {"en": "Go back in the browser", "ar": "ارجع في المتصفح"}[language] in content
+    assert Job.objects.get().priority != 7
 
 
 @pytest.mark.parametrize(("language", "words"), [("ar", "هذا النموذج لم يعد صالحًا"), ("en", "This form is out of date")])

@@ -3,15 +3,17 @@
 import logging
 import secrets
 import sys
+from typing import Any, Final
 
 from django.core.exceptions import DisallowedHost
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from jobs.domain.texts import printable
 
 logger = logging.getLogger(__name__)
+_NO_WRITES: Final = ("25006", "53", "58")  # read-only; no room on its disk or in its memory; what the disk says
 
 
 def unreadable(request: HttpRequest, text: str) -> HttpResponse:
@@ -25,9 +27,17 @@ def bad_request(_request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """503 when PostgreSQL does not answer, else 500; never a word of the error itself."""
-    number = secrets.token_hex(4)
-    away = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
+    """503 when PostgreSQL does not answer or takes no writes, else 500; never a word of the error itself."""
+    number, error = secrets.token_hex(4), sys.exc_info()[1]
+    full = _refuses_writes(error)
+    away = not full and isinstance(error, OperationalError | InterfaceError)
     logger.error("error %s at %s", number, printable(request.path))
-    status = 503 if away else 500
-    return render(None, "500.html", {"number": number, "away": away, "status": status}, status=status)
+    status = 503 if away or full else 500
+    context = {"number": number, "away": away, "full": full, "status": status, "sent": request.method == "POST"}
+    return render(None, "500.html", context, status=status)
+
+
+def _refuses_writes(error: BaseException | None) -> bool:
+    cause: Any = error.__cause__ if isinstance(error, DatabaseError) else None
+    code = getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None) or ""
+    return code.startswith(_NO_WRITES)
