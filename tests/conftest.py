@@ -85,7 +85,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     """A test that leaves a session on the test database fails: the database could not be dropped at the end."""
     result = yield
     uses_it = item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
-    if nextitem is not None and uses_it:
+    if nextitem is not None and uses_it and not emptying.is_shared():
         _no_session_left()
     return result
 

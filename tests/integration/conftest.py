@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
 from jobs.dev import embedded, processes, redis_server
+from tests import emptying
 from tests.own_redis import OwnRedis
+from tests.waiting import until
+from tests.workers import running_worker
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +56,21 @@ def own_redis(data_dir: Path) -> Iterator[OwnRedis]:
     server = OwnRedis(data_dir / "redis")
     yield server
     redis_server.stop(server.folder)
+
+
+@pytest.fixture(scope="module")
+def worker_of_module(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    log = tmp_path_factory.mktemp("worker") / "log"
+    with django_db_blocker.unblock(), emptying.keeping("jobs_worker", "jobs_outage"), running_worker(log, pool=request.param):
+        yield request.param
+
+
+@pytest.fixture
+def standing_worker(worker_of_module: str, transactional_db: None) -> Iterator[str]:
+    """A worker that goes on through all tests of a module, and what they leave behind in it; its pool."""
+    from jobs.models import Aftermath, Job  # when this file is read Django may not be set up
+
+    yield worker_of_module
+    until(lambda: not Job.objects.filter(finished_at=None).exists() and not Aftermath.objects.exists(), timeout=60)

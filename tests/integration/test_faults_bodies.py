@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs import enqueue, enqueue_many
+from jobs import control, enqueue, enqueue_many
 from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.worker import ending, sentry
+from tests.flows import GET, task
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -179,3 +180,25 @@ def test_other_pools_end_the_process_of_a_body_that_cannot_be_ended(tmp_path: Pa
         else:
             assert worker.wait(20) == 70
     assert "CRITICAL" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("pool", ["gevent", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("prefork", "threads"))])
+def test_a_hook_that_hangs_keeps_its_slot_no_longer_than_its_job_may_run(tmp_path: Path, pool: str) -> None:
+    """There is one slot; whichever keeps it keeps it from all that follow."""
+    log = tmp_path / "log"
+    with running_worker(log, pool=pool, slots=1):
+        hooks = {"before_start": 0, "on_failure": 0, "on_retry": 1, "after_return": 0}
+        for name, most in hooks.items():
+            enqueue("t.with_hanging_hooks", args=[name], timeout=1, max_retries=most, priority=9)
+        cancelled = enqueue("t.with_hanging_hooks", args=["before_start"], priority=8)
+        until(lambda: Job.objects.get(id=cancelled.id).status == "running", timeout=GET)
+        control.cancel([cancelled.id], by="sara")
+        assert task("same").apply_async((1,), priority=0).get(timeout=GET) == 1
+    found = [(job.status, job.runs, job.last_error.partition(":")[0]) for job in Job.objects.filter(id__lte=cancelled.id).order_by("id")]
+    assert found == [
+        ("failed", 1, "JobTimeout"), ("failed", 1, "ValueError"), ("failed", 2, "ValueError"), ("failed", 1, "ValueError"),
+        ("cancelled", 1, "JobCancelled"),
+    ]  # fmt: skip
+    said = log.read_text()
+    assert [f"its {name} took longer than the job may" in said for name in hooks] == [False, True, True, True]
+    assert "ends itself" not in said
