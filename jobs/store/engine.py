@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 import psycopg2
 from django.db import connections
+from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 
 from jobs.conf import configuration
 from jobs.store.transitions import Failure, Run
@@ -121,9 +122,13 @@ def unless_refused(change: Callable[[Any], Any], tell: Callable[[psycopg2.Error]
 
 
 def answer(cursor: Any, change: Callable[[Any], Any], written: Callable[[Any], Any] | None, doubt: bool) -> Any:
-    """What `change` answers. Refused, and in doubt whether an earlier try was committed, `written` says whether it was."""
+    """What `change` answers. Refused, and in doubt whether an earlier try was committed, `written` says whether it was, unless that
+    cannot be asked: a change may have met an error of PostgreSQL's, and answer False to it.
+    """
     found = change(cursor)
-    return written(cursor) if doubt and written is not None and not found else found
+    if not doubt or written is None or found or cursor.connection.info.transaction_status == TRANSACTION_STATUS_INERROR:
+        return found
+    return written(cursor)
 
 
 def connect(application_name: str, *, as_role: bool = True) -> Any:

@@ -23,7 +23,7 @@ from jobs import enqueue
 from jobs.celery_app import process_engine
 from jobs.domain.complaint import Complaint
 from jobs.models import Attempt, DeadLetterQueue, Job
-from jobs.store import engine, readiness, refused, transitions, unwritable
+from jobs.store import engine, late, readiness, refused, transitions, unwritable
 from jobs.store.transitions import Failure, Run
 from jobs.worker import own_writes, unreadable
 from jobs.worker.consumer import Consumer
@@ -167,6 +167,17 @@ def test_a_run_whose_end_cannot_be_written_is_a_loss_and_the_last_one_is_its_end
     watch.look()
     assert (Job.objects.get(id=job.id).status, unwritten) == ("failed", {})
     assert set(Attempt.objects.values_list("error_class", flat=True)) == {unwritable.REFUSED.error_class}
+
+
+def test_a_refusal_is_no_error_though_the_connection_was_lost_before(own: OwnWrites) -> None:
+    """Nobody can be asked in a transaction that has failed; whoever may not wait, as the parent of a killed process, goes on."""
+    job, said = job_in("running"), []
+    run, failure = Run(id=job.id, runs=1), unwritable.REFUSED
+    with refusing("P0001"):
+        change = engine.unless_refused(lambda cursor: transitions.bury(cursor, run, failure, task=job.task), said.append)
+        assert own.write(change, written=lambda cursor: late.was_written(cursor, run, failure), doubt=True) is False
+    assert [error.pgcode for error in said] == ["P0001"]
+    assert Job.objects.get(pk=job.id).status == "running"
 
 
 def test_what_the_watch_cannot_give_back_does_not_hold_it_up(own: OwnWrites) -> None:
