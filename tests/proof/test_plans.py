@@ -14,9 +14,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from jobs.domain.priority import LANES
+from jobs.domain.statuses import HELD
 from jobs.leader import election, look, pick, prune, rescue
 from jobs.models import DeadLetterQueue, Job
-from jobs.store import deadline, links
+from jobs.store import deadline, links, stats
 from jobs.store.transitions import Run
 from jobs.worker import flush
 from jobs.worker.flush import Change
@@ -59,6 +60,7 @@ def due(place: pick.Place) -> list[Any]:
 
 IDS = list(range(ROWS // 2, ROWS // 2 + 64))
 RUN = Run(id=ROWS - 1, runs=1)
+LATER = {"queues": ["celery", "other"], "held": HELD, "most": 1_000}
 WORKER, LEADER = flush.SESSION, election._SESSION
 # name: (statement, values, settings of the session, the index, pages that may be read)
 READS: dict[str, tuple[str, Any, str, str, int]] = {
@@ -74,6 +76,7 @@ READS: dict[str, tuple[str, Any, str, str, int]] = {
     "what a worker holds": (
         "SELECT id, runs FROM jobs_job WHERE worker = %s AND status = 'running'", [1], WORKER, "jobs_job_held", 80,
     ),
+    "what is due later, as Celery inspects it": (stats.DUE_LATER, LATER, "", "jobs_job_due", 4_500),
     "what can be pruned": (prune._OLD, ["completed", "-infinity", 7 * 86400], "", "jobs_job_ended", 3_000),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from jobs import enqueue
 from jobs.admin import paging
@@ -96,6 +98,19 @@ def test_a_job_that_was_replaced_is_due_later_in_no_time_zone() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL TIME ZONE 'America/Los_Angeles'")
         assert stats.due_later(cursor, ["celery"], 10) == []
+
+
+def test_what_is_due_later_comes_in_its_order_from_all_lanes_and_queues() -> None:
+    hours = [(3, 9, "celery"), (1, 0, "other"), (2, 5, "celery"), (4, 5, "celery"), (1, 5, "elsewhere"), (-1, 5, "other")]
+    made = [
+        enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, run_at=timezone.now() + timedelta(hours=ahead), priority=priority, queue=queue)
+        for ahead, priority, queue in hours
+    ]
+    with connection.cursor() as cursor:
+        found = [row[1] for row in stats.due_later(cursor, ["celery", "other"], 3)]
+        assert found == [made[place].task_id for place in (1, 2, 0)]
+        ids = [made[place].task_id for place in (0, 4, 5)]
+        assert [row[1] for row in stats.due_later(cursor, ["celery", "other"], 3, ids)] == [made[0].task_id]
 
 
 @pytest.fixture
