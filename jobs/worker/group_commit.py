@@ -148,7 +148,7 @@ class GroupCommit(Apart):
         queues = self.may_hand_on(new) if self.registration.held and time.monotonic() >= self.look_again else ()
         if not queues:
             end = partial(links.complete_linked, run=run, result=result, meta=meta, new=new)
-            return bool(self.write(end, single=True, written=written))
+            return bool(self.write(end, single=True, written=written, job=run.id))
 
         def change(cursor: Any) -> Linked | None:
             return links.complete_handing_on(cursor, run, result=result, meta=meta, new=new, worker=self.worker_id, queues=queues)
@@ -158,7 +158,7 @@ class GroupCommit(Apart):
 
         self.linking.add(new.task_id)
         try:
-            found = self.write(change, single=True, written=known)
+            found = self.write(change, single=True, written=known, job=run.id)
             if found is None:
                 return False
             if found.begun:  # the rows have changed places; so does what is counted here, before anything else can run

@@ -17,6 +17,7 @@ from jobs.models import Job
 from jobs.store import transitions
 from jobs.store.canvas import Part
 from jobs.store.insert import NewJob
+from jobs.store.links import Linked
 from jobs.store.transitions import Run
 from jobs.worker.group_commit import GroupCommit
 from tests.green_engine import group_commit
@@ -119,6 +120,15 @@ def test_a_header_task_that_cannot_be_sent_is_that_jobs_own_trouble(engine: Grou
     assert engine.complete_counted(run, "1", part, lambda cursor: transitions.complete(cursor, run, result="1"))
     assert Job.objects.get(id=run.id).status == "completed"
     goes_on(engine)
+
+
+@pytest.mark.parametrize("queues", [[], ["celery"]], ids=["as any other", "handed on"])
+def test_the_log_names_a_link_of_a_chain_whose_end_waits(engine: GroupCommit, queues: list[str]) -> None:
+    asked: list[dict[str, Any]] = []
+    engine.may_hand_on = lambda new: queues
+    engine.write = lambda change, **options: asked.append(options) or Linked(begun=0, seconds=0.0)
+    assert engine.complete_linked(Run(id=7, runs=1), result=None, meta=None, new=NewJob(task="t.add"), written=lambda cursor: False)
+    assert [options["job"] for options in asked] == [7]
 
 
 def order_of(engine: GroupCommit, monkeypatch: pytest.MonkeyPatch, seconds: float | None) -> list[str]:
