@@ -267,6 +267,8 @@ def test_a_preview_says_when_there_is_nothing_to_do_or_somebody_else_has_to_do_i
     content = staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
     assert "Only <bdi>omar</bdi>, who chose these jobs, can confirm it." in content
     assert '<button class="btn btn-l' not in content
+    assert "This is not your preview" in staff.post(f"/jobs/batches/{batch.pk}/confirm/", follow=True).content.decode()
+    assert Job.objects.filter(status="cancelled").count() == 0
 
 
 def test_a_preview_says_which_tasks_are_meant(staff: Client) -> None:
