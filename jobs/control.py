@@ -190,7 +190,7 @@ def _revive(
             return _is(job)
         if arguments and not isinstance(job.kwargs, dict):
             return Refusal.UNREADABLE
-        waited = job.cancel_requested_at is None and aware(job.run_at) < statuses.HELD
+        waited = job.cancel_requested_at is None and job.worker is None and aware(job.run_at) < statuses.HELD
         return Refusal.KEY_TAKEN if waited or what is not Verb.RESTORE else Refusal.NOT_WAITING
 
     ids = numbers_of(ids)  # which are looked at once more each time

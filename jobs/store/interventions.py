@@ -150,7 +150,7 @@ def restore(cursor: Any, ids: Sequence[int]) -> list[int]:
     """
     cursor.execute(
         f"""UPDATE jobs_job SET status = 'pending', finished_at = NULL, result_meta = NULL, run_at = run_at, cancel_requested_by = ''
-            WHERE {_ALONE} AND cancel_requested_at IS NULL AND run_at < %(held)s RETURNING id""",
+            WHERE {_ALONE} AND cancel_requested_at IS NULL AND worker IS NULL AND run_at < %(held)s RETURNING id""",
         {"ids": list(ids), "statuses": ["cancelled"], "held": HELD},
     )
     return [row[0] for row in cursor.fetchall()]

@@ -13,7 +13,7 @@ from jobs.models.audit import Verb
 from jobs.models.job import ClockTimestamp
 from jobs.refusals import Refusal
 from jobs.store import transitions
-from jobs.store.transitions import Run
+from jobs.store.transitions import Failure, Run
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
@@ -174,6 +174,17 @@ def test_a_job_that_was_stopped_while_it_ran_is_not_restored() -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE jobs_job SET status = 'cancelled', finished_at = now() WHERE id = %s", [job])
     assert control.restore([job], SARA).done == []
+
+
+def test_a_job_that_ended_itself_is_not_restored() -> None:
+    """It raised Ignore: nobody has asked it to stop, and it had its run."""
+    job = job_in("running").id
+    with connection.cursor() as cursor:
+        assert transitions.cancel_running(cursor, Run(id=job, runs=1), Failure(error_class="Ignore", message=""))
+    assert control.restore([job], SARA).refused == {job: Refusal.NOT_WAITING}
+    assert control.reprocess([job], SARA).done == [job]
+    assert control.cancel([job], SARA).done == [job]
+    assert control.restore([job], SARA).done == [job], "this time it waited"
 
 
 def test_each_reader_sees_reasons_and_remarks_in_his_language(admin_client: Client) -> None:
