@@ -4,14 +4,17 @@ import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import BigIntegerField
+from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext as _
 from kombu.utils.json import loads
 
 from jobs import masking
+from jobs.conf import configuration
 from jobs.domain import typed
 from jobs.domain.readable import encodable
 from jobs.domain.secrets import MASK
@@ -19,6 +22,14 @@ from jobs.models import Job
 from jobs.web import recipients
 from jobs.web.arguments import ArgumentsForm
 from jobs.web.widgets import Lines, as_sent
+
+LENGTH: Final = RawSQL("octet_length(jobs_job.args::text) + octet_length(jobs_job.kwargs::text)", [], output_field=BigIntegerField())
+
+
+def is_too_large(job: Any) -> bool:
+    """Whether its arguments, of this `length`, are more than a job made here may have: without a look at them. An escape counts as the
+    letter that it stands for, of which it is three times as long at most."""
+    return int(job.length) > 3 * configuration().max_argument_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

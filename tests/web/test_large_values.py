@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from jobs import enqueue
 from jobs.models import DeadLetterQueue, Job
 from jobs.store import cut
 from jobs.web import values
 from tests.rows import job_in
+from tests.web.previews import preview
 from tests.web.test_size import queries
 
 pytestmark = pytest.mark.django_db
@@ -107,3 +109,17 @@ def test_the_arguments_of_long_ones_are_named_and_said_to_be_shared_by_nobody(sa
     assert '<option value="seconds">' in page
     assert len(page) < 100_000
     assert sara.get(f"/jobs/dead-letters/group/{group}/").context["shared"] == []
+
+
+def test_no_argument_of_a_job_is_changed_that_has_more_than_a_job_may_have(sara: Client) -> None:
+    """It would have been read from beginning to end, to be refused after that."""
+    job = job_in("failed")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET kwargs = %s WHERE id = %s", [json.dumps({"seconds": 1, "blob": "b" * 1_000_000}), job.pk])
+    fields = preview(sara, "reprocess", f"group={DeadLetterQueue.objects.get().fingerprint}")
+    with CaptureQueriesContext(connection) as captured:
+        answer = sara.post("/jobs/dead-letters/reprocess/", {**fields, "argument": "seconds", "value": "2"})
+    assert answer.status_code == 422
+    said = f"The arguments of job {job.pk} are larger than JOBS_MAX_ARGUMENT_BYTES (262144 bytes): none of them can be changed."
+    assert answer.context["form"].errors == {"argument": [said]}
+    assert not any('"jobs_job"."kwargs",' in query["sql"] or '"jobs_job"."kwargs" FROM' in query["sql"] for query in captured)

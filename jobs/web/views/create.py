@@ -8,8 +8,6 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import BigIntegerField
-from django.db.models.expressions import RawSQL
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
@@ -34,7 +32,6 @@ from jobs.web.reports import page_actor
 from jobs.web.widgets import dress, problems
 
 KEPT = 20  # submissions remembered in the session
-_LENGTH = RawSQL("octet_length(jobs_job.args::text) + octet_length(jobs_job.kwargs::text)", [], output_field=BigIntegerField())
 
 
 @needs("add_job", kept=TYPED)
@@ -42,7 +39,7 @@ _LENGTH = RawSQL("octet_length(jobs_job.args::text) + octet_length(jobs_job.kwar
 def job_create(request: HttpRequest) -> HttpResponse:
     """Choose a task, then its fields; afterwards the job's page. `from` in the address: all as that job had it."""
     tasks, old = registry.job_types(), _old(request)
-    if old and _is_too_large(old):
+    if old and again.is_too_large(old):
         text = _("The arguments of this job are larger than JOBS_MAX_ARGUMENT_BYTES (%(limit)d bytes): the form cannot take them.")
         messages.warning(request, text % {"limit": configuration().max_argument_bytes})
         return HttpResponseRedirect(reverse("jobs:detail", args=[old.pk]))
@@ -85,16 +82,11 @@ def _old(request: HttpRequest) -> Job | None:
     if not request.user.has_perm("jobs.view_job"):
         raise PermissionDenied
     number = number_of(text)
-    rows = Job.objects.defer(*HEAVY).annotate(length=_LENGTH)
+    rows = Job.objects.defer(*HEAVY).annotate(length=again.LENGTH)
     found = None if number is None else rows.filter(pk=number).first()
     if found is None:
         raise Http404
     return found
-
-
-def _is_too_large(old: Any) -> bool:
-    """Without a look at them. An escape counts as the letter that it stands for, of which it is three times as long at most."""
-    return int(old.length) > 3 * configuration().max_argument_bytes
 
 
 def _initial(task: Any, old: Job | None) -> dict[str, Any]:

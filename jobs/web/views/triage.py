@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from jobs import batches, registry
+from jobs.conf import configuration
 from jobs.domain.secrets import MASK
 from jobs.enqueueing import InvalidJob, validate
 from jobs.models import Job
@@ -89,11 +90,16 @@ def _fits(chosen: Selection, form: ReprocessForm) -> bool:
     name, value = form.cleaned_data["argument"], form.cleaned_data["value"]
     if not name:
         return True
-    entry = chosen.rows().select_related("job").order_by("-id").first()
-    if entry is None or not isinstance(entry.job.kwargs, dict):  # such a job is left as it is
+    newest = list(chosen.rows().order_by("-id").values_list("job_id", flat=True)[:1])
+    job = Job.objects.filter(pk__in=newest).only("task").annotate(length=again.LENGTH).first()
+    if job is not None and again.is_too_large(job):
+        text = _("The arguments of job %(number)d are larger than JOBS_MAX_ARGUMENT_BYTES (%(limit)d bytes): none of them can be changed.")
+        form.add_error("argument", text % {"number": job.pk, "limit": configuration().max_argument_bytes})
+        return False
+    if job is None or not isinstance(job.kwargs, dict):  # such a job is left as it is
         return True
     try:
-        validate(entry.job.task, args=entry.job.args, kwargs={**entry.job.kwargs, name: value})
+        validate(job.task, args=job.args, kwargs={**job.kwargs, name: value})
     except InvalidJob as error:
         form.add_error("value", [text for texts in error.message_dict.values() for text in texts])
         return False
