@@ -1,6 +1,7 @@
 """Is all well? If not: what is wrong, and what to do about it."""
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,7 +88,8 @@ def look(workers: Sequence[WorkerLine], queues: Sequence[QueueLine]) -> Health:
 def part_alerts(
     redis: bool, refusal: Refusal | None, writes: Refusal | None, leader: bool, workers: Sequence[WorkerLine], *, read_only: bool
 ) -> list[Alert]:
-    """Whether a part is away, Redis takes no messages (`refusal`), or PostgreSQL no writes at all or not what workers write (`writes`)."""
+    """Whether a part is away, Redis takes no messages (`refusal`), or PostgreSQL no writes at all or not what workers write (`writes`);
+    whether workers have no name of their own."""
     found = []
     if read_only:
         advice = _(
@@ -112,7 +114,12 @@ def part_alerts(
             )
         }
         found.append(Alert(bad=True, fact=_("No worker is up, so no job runs."), advice=advice))
-    elif not leader:
+    for name, number in Counter(line.worker.name for line in workers).items():
+        if number > 1:
+            fact = _("%(number)d workers are named “%(name)s”: what one of them is told (drain, resume, shut down), all of them do.")
+            advice = _("Start each with a name of its own: %(option)s") % {"option": ltr("-n mail@%h")}
+            found.append(Alert(bad=False, fact=fact % {"number": number, "name": ltr(name)}, advice=advice))
+    if workers and not leader:
         advice = _("It comes along with each worker. Start one more, or: %(command)s") % {"command": ltr("python manage.py dispatch")}
         found.append(Alert(bad=True, fact=_("No leader is up: waiting jobs are not handed to workers."), advice=advice))
     return found

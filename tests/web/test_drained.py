@@ -3,9 +3,11 @@
 import html
 import re
 import shlex
+from contextlib import closing
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 
@@ -14,6 +16,8 @@ from jobs.domain.actors import Actor
 from jobs.models import Job, Worker
 from jobs.models.audit import Verb
 from jobs.store import audit
+from jobs.store.engine import connect
+from jobs.store.locks import WORKER_CLASS
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
@@ -75,3 +79,20 @@ def test_a_queue_that_it_did_not_serve_needs_another_worker(sara: Client, worker
     option = re.search("\u2066(.*)\u2069", remedy)
     assert option
     assert shlex.split(option[1]) == ["-Q", "قائمة عربية"]
+
+
+@pytest.mark.parametrize("address", ["/", "/jobs/workers/"])
+def test_workers_of_one_name_are_told_of(sara: Client, worker: int, leader: None, address: str) -> None:
+    """What is asked of one is done by both."""
+    with closing(connect("stage")) as life:
+        row = Worker.objects.get(pk=worker)
+        row.pk = None
+        super(Worker, row).save()
+        with life.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [WORKER_CLASS, row.pk])
+        ((fact, remedy, _link),) = alerts(sara, address)
+        assert "2 workers are named “w@host”" in fact.replace("\u2066", "").replace("\u2069", "")
+        assert "-n mail@%h" in remedy
+        Worker.objects.filter(pk=row.pk).update(name="x@host")
+        cache.clear()
+        assert alerts(sara, address) == []
