@@ -199,17 +199,18 @@ class Row:
     zone: str
     root: str  # of its link, where a project is reached by several
     today: date  # there the day of a time is not named
+    pick: bool
 
 
 @register.simple_tag
-def job_row(job: Any) -> SafeString:
-    """The job's line in the list."""
+def job_row(job: Any, pick: bool = False) -> SafeString:
+    """The job's line in the list; `pick`: it can be chosen, by those who may act on it."""
     error = "" if job.status == "completed" else job.last_error.strip().partition("\n")[0][:LONG]
     return _job_row(
         Row(
             pk=job.pk, state=job.state.value, label=label(job), error=error, task=job.task, queue=job.queue, priority=job.priority,
             attempts=job.attempts, took=job_duration(job), created_at=job.created_at, language=get_language(),
-            zone=timezone.get_current_timezone_name(), root=get_script_prefix(), today=local().date(),
+            zone=timezone.get_current_timezone_name(), root=get_script_prefix(), today=local().date(), pick=pick,
         )
     )  # fmt: skip
 

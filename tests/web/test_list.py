@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
@@ -53,6 +54,22 @@ def test_each_filter_finds_its_job_and_no_other(sara: Client, indexed: bool, mos
     assert {query: shown(sara, f"/jobs/?{query}") for query in wanted} == {
         query: [job.pk for job in jobs] for query, jobs in wanted.items()
     }
+
+
+def test_rows_can_be_chosen_by_those_alone_who_may_act_on_them(client: Client) -> None:
+    job = job_in("pending")
+    viewer = get_user_model().objects.create_user("vera", "", "x")
+    viewer.user_permissions.set(Permission.objects.filter(codename="view_job"))
+    client.force_login(viewer)
+    client.cookies["django_language"] = "en"
+    page = client.get("/jobs/").content.decode()
+    assert f'id="job-{job.pk}"' in page
+    assert 'type="checkbox"' not in page
+    assert "chooses one" not in page
+    viewer.user_permissions.set(Permission.objects.filter(codename__in=["view_job", "control_job"]))
+    page = client.get("/jobs/").content.decode()
+    assert f'id="pick-{job.pk}"' in page
+    assert "chooses one" in page
 
 
 @pytest.mark.parametrize("typed", ["7", "٧", "۷"])
