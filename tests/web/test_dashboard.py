@@ -62,12 +62,12 @@ def claimed(worker: int, *, ago: float = 0.0, **options: Any) -> Job:
 
 def test_whether_each_part_works_is_said_in_words_too(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def parts() -> list[str]:
-        found = re.findall(r"<li>(.*?)</li>", page().split('aria-label="Parts of the system"')[1].split("</ul>")[0])
-        return [re.sub("<[^>]+>", "", text) for text in found]
+        found = re.findall(r"<li(.*?)>(.*?)</li>", page().split('aria-label="Parts of the system"')[1].split("</ul>")[0])
+        return [("bad " if "err" in mark else "") + re.sub("<[^>]+>", "", text) for mark, text in found]
 
-    assert parts() == ["PostgreSQL: works", "Redis: works", "Leader: does not work", "0 workers"]
+    assert parts() == ["PostgreSQL: works", "Redis: works", "bad Leader: does not work", "0 workers"]
     monkeypatch.setattr(stats, "redis_lives", lambda: False)
-    assert parts()[1] == "Redis: does not work"
+    assert parts()[1] == "bad Redis: does not work"
 
 
 def notes(text: str) -> dict[str, str]:
@@ -157,7 +157,7 @@ def test_it_says_that_redis_takes_no_messages(page: Any, monkeypatch: pytest.Mon
         outages.note(cursor, f"{outages.REFUSING}used memory > 90%.", 300)
     text = page()
     assert re.search(r"<strong>Redis has taken no messages since (\d+ \w+ )?\d\d:\d\d: \u2066used memory &gt; 90%\.\u2069</strong>", text)
-    assert re.search(r"i-x[^<]*(<[^>]*>\s*)*<bdi>Redis</bdi>", text)
+    assert re.search(r"s-failed[^<]*(<[^>]*>\s*)*<bdi>Redis</bdi>", text)
 
 
 def test_each_reader_has_the_time_of_his_own_zone(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
