@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from jobs import batches
 from jobs.models import Batch, DeadLetterQueue
 from tests.rows import job_in
 
@@ -96,3 +97,18 @@ def test_after_a_login_that_had_ended_the_page_says_that_nothing_was_done(client
     assert (entered.status_code, entered.redirect_chain[-1][0]) == (200, after)
     assert "nothing was changed" in entered.content.decode()
     assert not DeadLetterQueue.objects.exclude(notified_at=None).exists()
+
+
+def test_the_filters_of_the_list_are_still_set_after_a_preview(sara: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [job_in("pending", name="Invoice & co", queue="slow").pk for _ in range(2)]
+    filters = {"q": "Invoice & co", "status": "queued", "queue": "slow"}
+    way = "?q=Invoice+%26+co&amp;status=queued&amp;queue=slow"
+    answer = sara.post("/jobs/bulk/", {"verb": "priority", "job": jobs, **filters}, follow=True)
+    draft, page = Batch.objects.get().pk, answer.content.decode()
+    assert page.count(f'href="/jobs/{way}"') == 2
+    confirm = f"/jobs/batches/{draft}/confirm/{way}"
+    assert f'action="{confirm}"' in page
+    assert sara.post(unescape(confirm), {"priority": "11"}).content.decode().count(f'href="/jobs/{way}"') == 2
+    for given, most in ({}, 10), ({"job": jobs}, 1):
+        monkeypatch.setattr(batches, "MOST", most)
+        assert sara.post("/jobs/bulk/", {"verb": "priority", **given, **filters}).headers["Location"] == unescape(f"/jobs/{way}")

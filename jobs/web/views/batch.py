@@ -89,6 +89,7 @@ def preview(request: HttpRequest, batch: Batch, form: BulkForm) -> HttpResponse:
         "mine": batch.actor == request.user.get_username(),
         "background": batch.total > batches.AT_ONCE,
         "undoable": batch.verb in batches.UNDOABLE,
+        "filters": f"?{request.GET.urlencode()}" if request.GET else "",  # of the list where the jobs were chosen
     }
     return render(request, "jobs/batch/preview.html", context, status=422 if form.is_bound else 200)
 

@@ -1,5 +1,7 @@
 """Many jobs of the list at once: a preview of exactly these, then the act."""
 
+from urllib.parse import urlencode
+
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -33,11 +35,11 @@ def bulk(request: HttpRequest) -> HttpResponse:
     ids = list(_chosen(request).order_by("pk").values_list("pk", flat=True)[: batches.MOST + 1])
     if len(ids) > batches.MOST:
         messages.warning(request, _("These are more than %(number)s jobs: narrow the filters.") % {"number": f"{batches.MOST:,}"})
-        return HttpResponseRedirect(reverse("jobs:list"))
+        return _with_filters(request, reverse("jobs:list"))
     if not ids:
         messages.warning(request, _("Nothing was selected."))
-        return HttpResponseRedirect(reverse("jobs:list"))
-    return HttpResponseRedirect(reverse("jobs:batch", args=[batches.draft(verb, ids, page_actor(request)).pk]))
+        return _with_filters(request, reverse("jobs:list"))
+    return _with_filters(request, reverse("jobs:batch", args=[batches.draft(verb, ids, page_actor(request)).pk]))
 
 
 @needs("control_job")
@@ -60,6 +62,12 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponse:
     elif queue := form.cleaned_data.get("queue"):
         warn_of_queue(request, queue)
     return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))
+
+
+def _with_filters(request: HttpRequest, address: str) -> HttpResponseRedirect:
+    """To this address, with the filters of the list: they are still set when the way leads back to it."""
+    filters = urlencode({name: request.POST[name] for name in JobFilter.base_fields if request.POST.get(name)})
+    return HttpResponseRedirect(f"{address}?{filters}" if filters else address)
 
 
 def _chosen(request: HttpRequest) -> QuerySet[Job, Job]:
