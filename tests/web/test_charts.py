@@ -116,6 +116,18 @@ def test_the_dashboard_shows_them(client: Client, hours: str) -> None:
     assert "<html" not in part
 
 
+def test_a_pause_holds_the_charts_too_and_keeps_their_period(sara: Client) -> None:
+    page = sara.get("/?hours=168").content.decode()
+    assert 'id="pause" href="?hours=168&amp;live=off"' in page
+    assert 'id="pause" href="?hours=168&amp;live=off"' in sara.get("/?hours=168", headers={"HX-Request": "true"}).content.decode()
+    assert page.count("hx-trigger") == 2
+    assert 'hx-get="/?hours=168"' in page.split('id="live"')[1].split(">")[0], "what is renewed keeps it"
+    paused = sara.get("/?hours=168&live=off").content.decode()
+    assert "hx-trigger" not in paused
+    assert 'id="go-on" href="?hours=168"' in paused
+    assert 'id="period-24" href="?hours=24&amp;live=off"' in paused
+
+
 def nodes(plan: dict[str, Any]) -> list[tuple[str, str]]:
     found = [(plan["Node Type"], plan.get("Relation Name", ""))]
     return found + [node for part in plan.get("Plans", []) for node in nodes(part)]

@@ -16,6 +16,7 @@ from jobs.web import health
 from jobs.web.access import needs
 from jobs.web.charts import PERIODS, charts
 from jobs.web.figures import figures
+from jobs.web.filters import changed
 from jobs.web.live import kept_part, reading, render_live
 
 GROUPS = 6
@@ -35,7 +36,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 def _live(request: HttpRequest) -> dict[str, Any]:
     # One reading serves all who look: what stands in it is in a language.
     facts: dict[str, Any] = reading(f"jobs-dashboard-{get_language()}", _facts)
-    return {**facts, "live": _is_live(request)}
+    return {**facts, "live": _is_live(request), "on": changed(request.GET, live=""), "off": changed(request.GET, live="off")}
 
 
 def _facts() -> dict[str, Any]:
@@ -65,6 +66,7 @@ def _charts(request: HttpRequest) -> dict[str, Any]:
         "periods": [(one.value, text) for one, text in PERIODS.items()],
         "hours": period.value,
         "charts_address": f"{request.path}?hours={period.value}",
+        "live": _is_live(request),
     }
 
 
