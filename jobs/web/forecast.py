@@ -19,7 +19,7 @@ SHOWN: Final = 3  # pauses that are named
 
 def forecast(name: str, task: Any, form: JobForm, signature: inspect.Signature) -> dict[str, Any]:
     """For the page: `about` the task, the sentences of `events`, the `queues` to choose from, the call as `code`."""
-    queue, retries = str(form["queue"].value() or ""), str(form["max_retries"].value() or "0")
+    queue, retries, priority = (_given(form, field) for field in ("queue", "max_retries", "priority"))
     about = (getattr(task, "__doc__", "") or "").strip().partition("\n")[0]
     return {
         "about": _(about) if about else "",
@@ -28,8 +28,14 @@ def forecast(name: str, task: Any, form: JobForm, signature: inspect.Signature) 
             ("s-retrying", _retried(int(retries) if retries.isdecimal() and len(retries) < 10 else 0)),
         ],
         "queue_names": sorted({*queues.names(), current_app.conf.task_default_queue}),
-        "code": _code(name, signature, queue, str(form["priority"].value() or "")),
+        "code": _code(name, signature, queue, priority),
     }
+
+
+def _given(form: JobForm, name: str) -> str:
+    """What stands in the field; where it is refused, what stood there at first: a sentence about a wrong value would be none."""
+    field = form[name]
+    return str((field.initial if field.errors else field.value()) or "")
 
 
 def _waits(queue: str) -> str:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -39,6 +40,16 @@ def test_a_job_is_created_and_its_page_shown(staff: Client) -> None:
     job = Job.objects.get()
     assert (answer.status_code, answer.headers["Location"]) == (302, f"/jobs/{job.id}/")
     assert (job.name, job.priority, job.kwargs, job.created_by and job.created_by.username) == ("تقرير", 9, {"seconds": 1.0}, "sara")
+
+
+def test_what_will_happen_is_not_said_of_a_value_that_is_refused(staff: Client) -> None:
+    staff.cookies["django_language"] = "en"
+    answer = post(staff, queue="", max_retries="-4", priority="")
+    page = unescape(answer.content.decode())
+    assert answer.status_code == 422
+    assert "it waits in \u2066celery\u2069" in page
+    assert "it is tried again up to 3 times" in page
+    assert 'queue="celery",\n    priority=5,' in page
 
 
 @pytest.mark.parametrize(
