@@ -22,7 +22,7 @@ from jobs.models import DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.job import HEAVY, ClockTimestamp
 from jobs.refusals import Refusal, of_status
-from jobs.store import audit, collisions, interventions, removal
+from jobs.store import audit, collisions, fresh, interventions, removal
 from jobs.store.transitions import Failure, clean
 
 _ENDED = [status.value for status in statuses.ENDED]
@@ -237,7 +237,7 @@ def fail_completed(ids: Iterable[int], by: str | Actor, *, reason: str = "") -> 
     failure = Failure(error_class="ManualFailure", message=own_failures.MANUAL % {"name": actor_of(by).name})
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
-        tasks = dict(Job.objects.using(configuration().database).filter(id__in=some).values_list("id", "task"))
+        tasks = dict(fresh.rows(Job).filter(id__in=some).values_list("id", "task"))
         return [id for id in some if id in tasks and interventions.bury_completed(cursor, id, failure, task=tasks[id])]
 
     def why_not(job: Job) -> Refusal:

@@ -12,7 +12,7 @@ from jobs.domain.actors import Actor
 from jobs.domain.errors import JobError
 from jobs.models import Audit, Worker
 from jobs.models.audit import Verb
-from jobs.store import audit
+from jobs.store import audit, fresh
 
 TIMEOUT_S: Final = 2.0  # for the worker's answer
 
@@ -63,8 +63,7 @@ def drained(workers: Sequence[Worker]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {name: [] for name in started}
     if not started:
         return found
-    rows = Audit.objects.using(configuration().database)  # `resume` goes by it
-    acts = rows.filter(verb__in=(Verb.DRAIN, Verb.RESUME), name__in=started, at__gte=min(started.values()))
+    acts = fresh.rows(Audit).filter(verb__in=(Verb.DRAIN, Verb.RESUME), name__in=started, at__gte=min(started.values()))
     for act in acts.order_by("id"):  # of both kinds there may be some that were answered in part
         if act.at < started[act.name]:
             continue

@@ -25,6 +25,7 @@ from jobs.domain.statuses import Status
 from jobs.enqueueing import UNSET, enqueue
 from jobs.integrations import coroutines
 from jobs.models import Attempt, Job, Worker
+from jobs.store import fresh
 
 
 def _part(name: str) -> Any:
@@ -176,10 +177,10 @@ def _task_of(job: Job) -> Any:
 def _stored(task_id: str) -> Any:
     """The result of the job with this Celery id; None when there is none."""
     name = Worker.objects.filter(id=OuterRef("worker")).values("name")
-    job = Job.objects.filter(task_id=task_id, task=TASK).annotate(worker_name=Subquery(name)).first()
+    job = fresh.rows(Job).filter(task_id=task_id, task=TASK).annotate(worker_name=Subquery(name)).first()
     if job is None:
         return None
-    past = Attempt.objects.filter(job=job).order_by("run", "id") if job.runs else ()
+    past = fresh.rows(Attempt).filter(job=job).order_by("run", "id") if job.runs else ()
     return _result(job, _task_of(job), past, job.worker_name)
 
 

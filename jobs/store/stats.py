@@ -23,7 +23,7 @@ from jobs.domain.statuses import HELD, State, Status
 from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
 from jobs.models.job import HEAVY
-from jobs.store import broker, caller, clock, collisions, locks
+from jobs.store import broker, caller, clock, collisions, fresh, locks
 from jobs.store.leadership import LIVING
 from jobs.store.outages import NEWEST_REFUSAL, READ_ONLY, Refusal, refusal_of
 
@@ -71,7 +71,7 @@ def in_state(state: State) -> Q:
 
 def open_dead_letters() -> int:
     """How many dead letters wait for a person, a second old at most: one reading serves all viewers. NEWEST + 1 stands for more."""
-    newest = DeadLetterQueue.objects.filter(resolution=Resolution.OPEN).order_by("-id")[: NEWEST + 1]
+    newest = fresh.rows(DeadLetterQueue).filter(resolution=Resolution.OPEN).order_by("-id")[: NEWEST + 1]
     return int(cache.get_or_set(_OPEN, newest.count, _KEPT) or 0)
 
 
@@ -103,7 +103,7 @@ def vitals(seconds: int) -> Vitals:
 
 def live_workers() -> list[Worker]:
     """The workers that hold their lock, children of a prefork worker apart. A row alone may be left by a process that died."""
-    return list(Worker.objects.filter(id__in=RawSQL(locks.HELD_WORKERS, [])))
+    return list(fresh.rows(Worker).filter(id__in=RawSQL(locks.HELD_WORKERS, [])))
 
 
 def workers() -> list[WorkerLine]:
@@ -111,7 +111,7 @@ def workers() -> list[WorkerLine]:
     rows = live_workers()
     main = {row.id: row.parent or row.id for row in rows}
     held: dict[int, list[Job]] = defaultdict(list)
-    for job in Job.objects.filter(status=Status.RUNNING, worker__isnull=False).defer(*HEAVY).order_by("started_at"):
+    for job in fresh.rows(Job).filter(status=Status.RUNNING, worker__isnull=False).defer(*HEAVY).order_by("started_at"):
         if job.worker is not None:
             held[main.get(job.worker, job.worker)].append(job)
     return [WorkerLine(worker=row, running=tuple(held[row.id])) for row in rows if row.parent is None]

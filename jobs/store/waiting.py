@@ -7,7 +7,7 @@ from typing import Final
 from jobs.domain.statuses import State, Status
 from jobs.models import Job
 from jobs.models.job import HEAVY
-from jobs.store import caller, clock, locks, stats
+from jobs.store import caller, clock, fresh, locks, stats
 from jobs.store.outages import Refusal
 from jobs.store.stats import WorkerLine
 
@@ -69,7 +69,7 @@ def obstacles(job: Job) -> Obstacles:
     leader, refusal = stats.leader_and_refusal()
     suspects = 0
     if job.losses >= 2:
-        suspects = Job.objects.filter(losses__gte=2, status=Status.RUNNING).exclude(pk=job.pk).count()
+        suspects = fresh.rows(Job).filter(losses__gte=2, status=Status.RUNNING).exclude(pk=job.pk).count()
     return Obstacles(
         ahead=ahead,
         pace=pace,
@@ -92,7 +92,7 @@ def _lone(worker: int | None, serving: Sequence[WorkerLine]) -> Job | None:
     runs = next((job for job in line.running if job.losses >= 2), None)
     if runs is not None:
         return runs
-    due = Job.objects.filter(losses__gte=2, status=Status.PENDING, run_at__lte=clock.reckoned(), queue__in=line.worker.queues)
+    due = fresh.rows(Job).filter(losses__gte=2, status=Status.PENDING, run_at__lte=clock.reckoned(), queue__in=line.worker.queues)
     return due.defer(*HEAVY).order_by("-priority", "run_at").first()  # as the leader picks it
 
 

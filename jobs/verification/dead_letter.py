@@ -14,6 +14,7 @@ from jobs.domain.retry import JITTER
 from jobs.domain.statuses import Status
 from jobs.enqueueing import enqueue
 from jobs.models import Attempt, DeadLetterQueue, Job
+from jobs.store import fresh
 from jobs.verification.rules import AttemptRow, delays_grow
 
 FAILS: Final = "jobs.tasks.fail"
@@ -111,8 +112,8 @@ def _judge_entries(case: Case, entries: Sequence[Entry]) -> list[str]:
 
 def read(id: int) -> Story:
     """What is recorded of the job now."""
-    job = Job.objects.get(id=id)
-    attempts = Attempt.objects.filter(job=id, outcome=Outcome.FAILED, started_at__isnull=False).order_by("run")
+    job = fresh.rows(Job).get(id=id)
+    attempts = fresh.rows(Attempt).filter(job=id, outcome=Outcome.FAILED, started_at__isnull=False).order_by("run")
     failures = [
         AttemptRow(started_at=row.started_at, finished_at=row.finished_at, delay=row.delay)
         for row in attempts
@@ -130,16 +131,16 @@ def read(id: int) -> Story:
         last=last,
         entries=[
             Entry(traceback=row.traceback, resolution=row.resolution, noticed=bool(row.notified_at or row.notify_error))
-            for row in DeadLetterQueue.objects.filter(job=id).order_by("id")
+            for row in fresh.rows(DeadLetterQueue).filter(job=id).order_by("id")
         ],
     )
 
 
 def open_entries(ids: Sequence[int]) -> list[int]:
     """The numbers of the open dead letters of these jobs."""
-    return list(DeadLetterQueue.objects.filter(job__in=ids, resolution="open").order_by("id").values_list("id", flat=True))
+    return list(fresh.rows(DeadLetterQueue).filter(job__in=ids, resolution="open").order_by("id").values_list("id", flat=True))
 
 
 def noticed(ids: Sequence[int]) -> bool:
     """Whether each open dead letter of these jobs has its notice, or the reason why not."""
-    return not DeadLetterQueue.objects.filter(job__in=ids, resolution="open", notified_at__isnull=True, notify_error="").exists()
+    return not fresh.rows(DeadLetterQueue).filter(job__in=ids, resolution="open", notified_at__isnull=True, notify_error="").exists()

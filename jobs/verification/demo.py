@@ -9,6 +9,7 @@ from jobs.domain import own_failures
 from jobs.domain.statuses import Status
 from jobs.enqueueing import enqueue
 from jobs.models import DeadLetterQueue, Job
+from jobs.store import fresh
 from jobs.verification import watch
 
 TIMEOUT = 60  # seconds
@@ -26,8 +27,8 @@ def run(say: Callable[[str], None]) -> bool:
     control.cancel([later], by="demo")
     wanted[later] = Status.CANCELLED
     watch.watch(list(wanted), say, TIMEOUT)
-    found = dict(Job.objects.filter(id__in=wanted).values_list("id", "status"))
-    for entry in DeadLetterQueue.objects.filter(job_id__in=wanted):
+    found = dict(fresh.rows(Job).filter(id__in=wanted).values_list("id", "status"))
+    for entry in fresh.rows(DeadLetterQueue).filter(job_id__in=wanted):
         say(_("in the Dead Letter Queue: job %(id)d, %(error)s") % {"id": entry.job_id, "error": _error(entry)})
     return found == wanted
 

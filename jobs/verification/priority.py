@@ -16,6 +16,7 @@ from jobs.domain.statuses import LIVE, Status
 from jobs.enqueueing import enqueue, enqueue_many
 from jobs.models import Attempt, Job, Worker
 from jobs.models.job import HEAVY
+from jobs.store import fresh
 from jobs.store.clock import reckoned
 from jobs.verification import rules
 from jobs.verification.rules import Run
@@ -52,14 +53,14 @@ def create_one(name: str, sleep: float, priority: int, max_retries: int) -> Job:
 def clear() -> control.Report:
     """Remove the earlier jobs of this test, and only those; the ones that run are asked to stop and stay."""
     own = Q(name__startswith=MARK) | Q(unique_key__startswith=MARK)
-    ids = list(Job.objects.filter(own, task=TASK).values_list("id", flat=True))
-    control.cancel(list(Job.objects.filter(id__in=ids, status__in=LIVE).values_list("id", flat=True)), BY)
+    ids = list(fresh.rows(Job).filter(own, task=TASK).values_list("id", flat=True))
+    control.cancel(list(fresh.rows(Job).filter(id__in=ids, status__in=LIVE).values_list("id", flat=True)), BY)
     return control.delete(ids, BY)
 
 
 def judge(ids: Sequence[int], expect: int) -> Verdict:
     """Verify the ended jobs on what the database recorded."""
-    unfinished = list(Job.objects.filter(id__in=ids).exclude(status=Status.COMPLETED).values_list("id", flat=True))
+    unfinished = list(fresh.rows(Job).filter(id__in=ids).exclude(status=Status.COMPLETED).values_list("id", flat=True))
     if unfinished:
         return Verdict(facts=[], problems=[_("not completed: %(ids)s") % {"ids": ", ".join(map(str, unfinished))}])
     own = own_runs(ids)
@@ -93,7 +94,7 @@ def verdict(own: Sequence[Run], others: Sequence[Run], expect: int, *, side_by_s
 def own_runs(ids: Sequence[int]) -> list[Run]:
     """The runs of completed jobs."""
     parents = _parents()
-    return [_run(job, parents) for job in Job.objects.filter(id__in=ids, worker__isnull=False).order_by("id")]
+    return [_run(job, parents) for job in fresh.rows(Job).filter(id__in=ids, worker__isnull=False).order_by("id")]
 
 
 def other_runs(own: Sequence[Run]) -> list[Run]:
@@ -106,10 +107,10 @@ def other_runs(own: Sequence[Run]) -> list[Run]:
     parents = _parents()
     workers = {run.worker for run in own}
     begin, end = min(run.started_at for run in own), max(run.finished_at for run in own)
-    jobs = Job.objects.filter(worker__isnull=False, started_at__lt=end).exclude(finished_at__lt=begin).exclude(id__in=[r.id for r in own])
-    found = {(job.id, job.started_at): _run(job, parents) for job in jobs.defer(*HEAVY)}
-    names = {worker.name: parents.get(worker.id, worker.id) for worker in Worker.objects.all()}
-    known = Attempt.objects.exclude(outcome=Outcome.LOST).filter(worker__in=list(names), started_at__lt=end, finished_at__gt=begin)
+    jobs = fresh.rows(Job).filter(worker__isnull=False, started_at__lt=end).exclude(finished_at__lt=begin)
+    found = {(job.id, job.started_at): _run(job, parents) for job in jobs.exclude(id__in=[run.id for run in own]).defer(*HEAVY)}
+    names = {worker.name: parents.get(worker.id, worker.id) for worker in fresh.rows(Worker)}
+    known = fresh.rows(Attempt).exclude(outcome=Outcome.LOST).filter(worker__in=list(names), started_at__lt=end, finished_at__gt=begin)
     for attempt in known.select_related("job"):
         key = (attempt.job_id, attempt.started_at)
         if attempt.started_at is not None and key not in found:
@@ -123,11 +124,11 @@ def _other(id: int, started_at: datetime, finished_at: datetime, worker: int) ->
 
 def _claim_side_by_side(workers: set[int]) -> bool:
     """Whether one of them has children or threads; under gevent one connection claims for all slots."""
-    return Worker.objects.filter(id__in=workers, pool__in=["prefork", "thread"]).exists()
+    return fresh.rows(Worker).filter(id__in=workers, pool__in=["prefork", "thread"]).exists()
 
 
 def _parents() -> dict[int, int]:
-    return {worker.id: worker.parent for worker in Worker.objects.exclude(parent=None) if worker.parent is not None}
+    return {worker.id: worker.parent for worker in fresh.rows(Worker).exclude(parent=None) if worker.parent is not None}
 
 
 def _run(job: Job, parents: dict[int, int]) -> Run:

@@ -14,6 +14,7 @@ from rich.table import Table
 from jobs.domain.statuses import ENDED, Status
 from jobs.models import Job
 from jobs.models.job import HEAVY, STATUS_LABELS
+from jobs.store import fresh
 from jobs.web import waiting
 
 INTERVAL: Final = 0.25  # seconds between two looks
@@ -35,7 +36,7 @@ def watch(ids: Sequence[int], say: Callable[[str], None], timeout: float) -> boo
 
 def late(ids: Sequence[int], seconds: float) -> str:
     """That not all have ended in that time, and why the next one waits."""
-    job = Job.objects.filter(id__in=ids, status=Status.PENDING).order_by("-priority", "run_at", "id").first()
+    job = fresh.rows(Job).filter(id__in=ids, status=Status.PENDING).order_by("-priority", "run_at", "id").first()
     if job is None:
         return _("not all jobs ended within %(seconds)d s") % {"seconds": seconds}
     words = {"seconds": seconds, "id": job.pk, "why": waiting.why(job).sentence}
@@ -44,7 +45,7 @@ def late(ids: Sequence[int], seconds: float) -> str:
 
 def ended(ids: Sequence[int]) -> bool:
     """Whether none of the jobs waits or runs any more."""
-    return not Job.objects.filter(id__in=ids).exclude(status__in=ENDED).exists()
+    return not fresh.rows(Job).filter(id__in=ids).exclude(status__in=ENDED).exists()
 
 
 def until(condition: Callable[[], bool], timeout: float) -> bool:
@@ -59,7 +60,7 @@ def until(condition: Callable[[], bool], timeout: float) -> bool:
 
 def _follow(ids: Sequence[int], timeout: float, show: Callable[[list[Job]], None]) -> bool:
     def look() -> bool:
-        jobs = list(Job.objects.filter(id__in=ids).defer(*HEAVY).order_by("id"))
+        jobs = list(fresh.rows(Job).filter(id__in=ids).defer(*HEAVY).order_by("id"))
         show(jobs)
         return all(job.status in ENDED for job in jobs)
 

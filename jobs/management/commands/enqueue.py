@@ -22,6 +22,7 @@ from jobs.management import base
 from jobs.management.messages import one_line
 from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
+from jobs.store import fresh
 from jobs.store.clock import reckoned
 from jobs.verification.watch import ended
 
@@ -95,7 +96,7 @@ class Command(base.Command):
     def _wait(self, ids: list[int]) -> None:
         while not ended(ids):
             time.sleep(LOOK)
-        bad = Job.objects.filter(id__in=ids).exclude(status=Status.COMPLETED).order_by("id").values_list("id", "status", "last_error")
+        bad = fresh.rows(Job).filter(id__in=ids).exclude(status=Status.COMPLETED).order_by("id").values_list("id", "status", "last_error")
         if bad:
             raise CommandError("; ".join(f"{id} {STATUS_LABELS[Status(status)]}: {_error(error)}" for id, status, error in bad[:20]))
 

@@ -15,7 +15,7 @@ from jobs.domain.texts import printable
 from jobs.management import base
 from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
-from jobs.store import refused
+from jobs.store import fresh, refused
 from jobs.store.clock import reckoned
 from jobs.store.stats import leader_lives, live_workers
 from jobs.web.times import span
@@ -68,10 +68,10 @@ def overview() -> dict[str, Any]:
     """The numbers, JSON-ready."""
     statuses = dict.fromkeys((status.value for status in Status), 0)
     queues: dict[str, dict[str, int]] = {}
-    for row in Job.objects.order_by("queue", "status").values("queue", "status").annotate(number=Count("id")):
+    for row in fresh.rows(Job).order_by("queue", "status").values("queue", "status").annotate(number=Count("id")):
         statuses[row["status"]] += row["number"]
         queues.setdefault(row["queue"], {})[row["status"]] = row["number"]
-    later = Job.objects.filter(status=Status.PENDING, run_at__gt=reckoned()).count()
+    later = fresh.rows(Job).filter(status=Status.PENDING, run_at__gt=reckoned()).count()
     return {
         "statuses": statuses,
         "queues": queues,
@@ -86,7 +86,7 @@ def overview() -> dict[str, Any]:
 def _oldest() -> dict[str, Any] | None:
     """The one that has been waiting longest: since it was due or, if that was past already, since it was made."""
     now = reckoned()
-    waiting = Job.objects.filter(status=Status.PENDING, run_at__lte=now).annotate(since=Greatest("run_at", "created_at"))
+    waiting = fresh.rows(Job).filter(status=Status.PENDING, run_at__lte=now).annotate(since=Greatest("run_at", "created_at"))
     found = waiting.order_by("since", "id").values_list("id", "run_at", "since").first()
     if found is None:
         return None
@@ -96,7 +96,7 @@ def _oldest() -> dict[str, Any] | None:
 
 def _workers() -> list[dict[str, Any]]:
     workers = live_workers()
-    running = dict(Job.objects.filter(status=Status.RUNNING).order_by().values_list("worker").annotate(Count("id")))
+    running = dict(fresh.rows(Job).filter(status=Status.RUNNING).order_by().values_list("worker").annotate(Count("id")))
     found = []
     for worker in workers:
         if worker.parent is None:
