@@ -128,6 +128,26 @@ def _routes(alias: str) -> Iterator[CheckMessage]:
         )
 
 
+@register()
+def check_tenants(**__: Any) -> list[CheckMessage]:
+    """With a schema for each tenant (django-tenants) the jobs of all of them lie in the one that workers read."""
+    public = getattr(settings, "PUBLIC_SCHEMA_NAME", "public")
+    types = getattr(settings, "TENANT_TYPES", None) or {}
+    of_tenants = [getattr(settings, "TENANT_APPS", ()), *(each.get("APPS", ()) for name, each in types.items() if name != public)]
+    if not any(name == "jobs" or name.startswith("jobs.apps.") for apps in of_tenants for name in apps):
+        return []
+    return [
+        Error(
+            _(
+                "The app “jobs” is among those of tenants:"
+                " the jobs that a tenant makes lie in a schema that no worker reads, and never run."
+            ),
+            hint=_("Name it in SHARED_APPS, and not in TENANT_APPS; with TENANT_TYPES only among the apps of the public schema."),
+            id="jobs.E012",
+        )
+    ]
+
+
 def _slots() -> int:
     return current_app.conf.worker_concurrency or 4
 

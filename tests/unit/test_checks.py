@@ -140,6 +140,23 @@ def test_the_models_are_looked_for_where_the_jobs_are(
     assert ids(checks.check_database()) == expected
 
 
+@pytest.mark.parametrize(
+    ("tenants", "expected"),
+    [
+        ({}, set()),
+        ({"SHARED_APPS": ["django_tenants", "jobs"], "TENANT_APPS": ["shop"]}, set()),
+        ({"SHARED_APPS": ["django_tenants", "jobs"], "TENANT_APPS": ["shop", "jobs"]}, {"jobs.E012"}),
+        ({"TENANT_APPS": ("jobs.apps.JobsConfig",)}, {"jobs.E012"}),
+        ({"TENANT_TYPES": {"public": {"APPS": ["jobs"]}, "shop": {"APPS": ["shop"]}}}, set()),
+        ({"TENANT_TYPES": {"public": {"APPS": ["jobs"]}, "shop": {"APPS": ["shop", "jobs"]}}}, {"jobs.E012"}),
+    ],
+)
+def test_jobs_lie_in_no_schema_of_a_tenant(settings: Any, tenants: dict[str, Any], expected: set[str]) -> None:
+    for name, value in tenants.items():
+        setattr(settings, name, value)
+    assert ids(checks.check_tenants()) == expected
+
+
 class ReadsElsewhere(Router):
     """Reads from a replica, perhaps, which `enqueue()` has not reached yet."""
 
