@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import psycopg2
@@ -57,8 +58,11 @@ class Watch:
             logger.warning("The leader (session %s) does not answer; taking over: %s", self.seen[0], ended)
 
 
-def elect(connection: Any, stop: threading.Event) -> bool:
-    """Wait until this session is the leader's; False when told to stop first. Raises psycopg2.Error where it could write nothing."""
+def elect(connection: Any, stop: threading.Event, beside: Callable[[Any, int | None], None] = lambda _cursor, _holder: None) -> bool:
+    """Wait until this session is the leader's; False when told to stop first. Raises psycopg2.Error where it could write nothing.
+
+    `beside`: what a standby does meanwhile, with a cursor and the number of the leader's session.
+    """
     watch = Watch()
     with connection.cursor() as cursor:
         while not stop.is_set():
@@ -71,6 +75,7 @@ def elect(connection: Any, stop: threading.Event) -> bool:
                 cursor.execute(_SESSION)
                 return True
             watch.look(cursor)
+            beside(cursor, watch.seen[0] if watch.seen else None)
             stop.wait(PAUSE)
     return False
 

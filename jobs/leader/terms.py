@@ -17,6 +17,7 @@ from jobs.leader import batches, election, indexing, notices, prune
 from jobs.leader.dispatch import Leader
 from jobs.leader.link import Link
 from jobs.leader.load import Load
+from jobs.leader.neighbour import Absent
 from jobs.store import pooler
 from jobs.store.pooler import PoolerBetween
 from jobs.store.schema import wait_until_migrated
@@ -56,7 +57,9 @@ def _term(link: Link, load: Load, stop: threading.Event, complaint: Complaint, *
     connection = election.connect()
     try:
         pooler.refuse(connection)
-        if election.elect(connection, stop):
+        with contextlib.closing(Absent(link.conf)) as absent:
+            is_elected = election.elect(connection, stop, absent.look)
+        if is_elected:
             logger.info("This process is the leader now")
             load.leads = True
             while not stop.is_set():

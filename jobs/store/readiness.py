@@ -8,7 +8,7 @@ from django.db import DatabaseError
 from django.utils.translation import gettext as _
 
 from jobs.domain.complaint import Complaint, first_line
-from jobs.store import refused, stats
+from jobs.store import refused, sender, stats
 from jobs.store.outages import is_read_only
 
 _complaint: Final = Complaint(logging.getLogger(__name__), "PostgreSQL does not say whether jobs can run")
@@ -33,6 +33,8 @@ def reasons() -> list[str]:
             found.append(_("No leader is up: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))
         elif answers and refusal:
             found.append(_("Redis takes no messages: %(reason)s") % {"reason": refusal.reason})
+        elif answers and sender.is_elsewhere():
+            found.append(_("The leader sends jobs through another Redis than this process knows: compare REDIS_URL and JOBS_KEY_PREFIX."))
     except DatabaseError as error:
         _complaint.say(error)
         words = _words(error)

@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 
 from jobs import steering
 from jobs.celery_app.app import option
-from jobs.store import outages, refused, stats
+from jobs.store import outages, refused, sender, stats
 from jobs.store.outages import Refusal
 from jobs.store.queues import QueueLine
 from jobs.store.stats import WorkerLine
@@ -75,6 +75,7 @@ def look(workers: Sequence[WorkerLine], queues: Sequence[QueueLine]) -> Health:
     writes = refused.newest() if redis else None
     alerts = [
         *part_alerts(redis, vitals.refusal, writes, vitals.leader, workers, read_only=vitals.read_only),
+        *elsewhere_alerts(redis and vitals.leader and not vitals.refusal),
         *_migration_alerts(),
         *_dead_alerts(vitals.open, vitals.new),
         *queue_alerts(queues, workers),
@@ -123,6 +124,15 @@ def part_alerts(
         advice = _("It comes along with each worker. Start one more, or: %(command)s") % {"command": ltr("python manage.py dispatch")}
         found.append(Alert(bad=True, fact=_("No leader is up: waiting jobs are not handed to workers."), advice=advice))
     return found
+
+
+def elsewhere_alerts(ask: bool) -> list[Alert]:
+    """That the leader sends through another Redis; `ask`: there is one, and this one answers."""
+    if not ask or not sender.is_elsewhere():
+        return []
+    fact = _("The leader sends jobs through another Redis than these pages know.")
+    advice = _("Compare REDIS_URL and JOBS_KEY_PREFIX of workers, leaders and pages: where they differ, no job comes to the workers.")
+    return [Alert(bad=True, fact=fact, advice=advice)]
 
 
 def _refusal_alert(fact: str, refusal: Refusal, advice: str) -> Alert:

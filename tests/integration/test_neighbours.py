@@ -1,14 +1,18 @@
 """Two databases on one Redis under one prefix: a copy restored for tests, two developers, a test run beside a worker."""
 
+import logging
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from celery import current_app
 from django.conf import settings
+from django.db import connection
 
 from jobs import enqueue, enqueue_many
-from jobs.leader import neighbour
+from jobs.leader.neighbour import Absent
 from jobs.models import Job
-from jobs.store import broker
+from jobs.store import broker, sender
 from tests.integration.test_faults_messages import all_sent, ended
 from tests.rows import open_gate
 from tests.waiting import until
@@ -39,7 +43,7 @@ def test_a_message_for_the_job_of_the_same_number_elsewhere_runs_nothing(tmp_pat
 
 def test_the_leader_says_that_another_database_sends_through_its_redis(tmp_path: Path) -> None:
     """Beside a queue of any name: once the key was that of a queue's lane, and stopped all queues."""
-    log, key = tmp_path / "log", f"jobs:{neighbour.KEY}"
+    log, key = tmp_path / "log", f"jobs:{sender.KEY}"
     with running_worker(log, "-Q", "celery,database"):
         client = broker.client(settings.CELERY_BROKER_URL)
         until(lambda: client.exists(key), timeout=20)
@@ -50,3 +54,26 @@ def test_the_leader_says_that_another_database_sends_through_its_redis(tmp_path:
         until(lambda: b"Two databases send their jobs through one Redis" in log.read_bytes(), timeout=20)
         assert client.get(key) == own
     assert f"{own.decode()} and shop of system 1; each needs a JOBS_KEY_PREFIX of its own" in log.read_text()
+
+
+def test_a_standby_says_that_the_leader_sends_through_another_redis(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All seemed to be well, and no job came to the worker beside it."""
+    monkeypatch.setattr("jobs.leader.neighbour.EACH", 0.0)
+    client = broker.client(settings.CELERY_BROKER_URL)
+    client.delete(sender.key())
+    with caplog.at_level(logging.WARNING, "jobs.leader"), closing(Absent(current_app.conf)) as absent, connection.cursor() as cursor:
+        absent.look(cursor, 7)
+        assert caplog.records == [], "it may have been elected just now"
+        monkeypatch.setattr(sender, "PATIENCE", 0.0)
+        cursor.execute(sender.WHO)
+        client.set(sender.key(), cursor.fetchone()[0], ex=60)
+        absent.look(cursor, 7)
+        assert caplog.records == []
+        client.set(sender.key(), "shop of system 1", ex=60)
+        for holder in (None, 7, 7):
+            absent.look(cursor, holder)
+    client.delete(sender.key())
+    (record,) = caplog.records
+    assert "No job comes through this Redis: the leader has another REDIS_URL or JOBS_KEY_PREFIX" in record.getMessage()

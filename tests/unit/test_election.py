@@ -7,6 +7,7 @@ import pytest
 
 from jobs.leader import election
 from jobs.leader.election import ACTIVE, IDLE, PAUSE, Watch
+from jobs.store.sender import APART, PATIENCE, Elsewhere
 
 SEVEN = "2026-01-01 07:00:00+00"  # by the database's clock, which says nothing
 
@@ -68,3 +69,13 @@ def test_a_standby_that_was_stopped_itself_looks_once_more(standby: Standby) -> 
     standby.now += 60
     assert standby.see(7, False, SEVEN, seconds=IDLE) == []
     assert standby.see(7, False, SEVEN, seconds=PAUSE) == [7]
+
+
+def test_a_leader_whose_name_is_missing_has_time_to_say_it() -> None:
+    elsewhere, own = Elsewhere(), b"shop of system 1"
+    looks = [
+        (7, None, 0.0, False), (7, None, PATIENCE, True), (7, b"other", PATIENCE + 1, True), (7, own, PATIENCE + 2, False),
+        (7, None, PATIENCE + 3, False), (8, None, 3 * PATIENCE, False), (None, None, 4 * PATIENCE, False), (8, None, 5 * PATIENCE, False),
+        (8, None, 5 * PATIENCE + APART + 1, False), (8, None, 6 * PATIENCE + APART + 1, True),
+    ]  # fmt: skip
+    assert [elsewhere.look(holder, own.decode(), said, now) for holder, said, now, _ in looks] == [found for *_, found in looks]

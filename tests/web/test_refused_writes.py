@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone, translation
 
-from jobs.store import readiness, refused
+from jobs.store import broker, readiness, refused, sender
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -111,3 +112,25 @@ def test_a_table_of_migrations_that_may_not_be_read_lacks_none(sara: Client, wor
             cursor.execute("RESET ROLE; DROP OWNED BY looks_on; DROP ROLE looks_on")
     assert "does not say which migrations it has" in fact
     assert "GRANT SELECT ON django_migrations" in remedy
+
+
+@pytest.mark.parametrize("address", ["/", "/jobs/workers/"])
+def test_a_leader_that_sends_through_another_redis_is_told(
+    sara: Client, worker: int, leader: None, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    client = broker.client(settings.CELERY_BROKER_URL)
+    client.delete(sender.key())
+    assert readiness.reasons() == [], "it may have been elected just now"
+    monkeypatch.setattr(sender, "PATIENCE", 0.0)
+    ((fact, remedy),) = alerts(sara, address)
+    assert ("through another Redis" in fact, "REDIS_URL" in remedy) == (True, True)
+    answer = Client(headers={"accept-language": "en"}).get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["reasons"] == [
+        "The leader sends jobs through another Redis than this process knows: compare REDIS_URL and JOBS_KEY_PREFIX."
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(sender.WHO)
+        client.set(sender.key(), cursor.fetchone()[0], ex=60)
+    assert readiness.reasons() == []
+    client.delete(sender.key())

@@ -126,7 +126,10 @@ def _workers(request: HttpRequest) -> dict[str, Any]:
         "slots": sum(line.slots for line in lines),
         "busy": sum(len(line.running) for line in lines),
         "leader": leader,
-        "alerts": health.part_alerts(redis, refusal, refused.newest() if redis else None, leader, lines, read_only=outages.is_read_only()),
+        "alerts": [
+            *health.part_alerts(redis, refusal, refused.newest() if redis else None, leader, lines, read_only=outages.is_read_only()),
+            *health.elsewhere_alerts(redis and leader and not refusal),
+        ],
         "usual": types.usual(),
         "live": _is_live(request),
     }
