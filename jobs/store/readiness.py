@@ -8,7 +8,7 @@ from django.db import DatabaseError
 from django.utils.translation import gettext as _
 
 from jobs.domain.complaint import Complaint, first_line
-from jobs.store import refused, sender, stats
+from jobs.store import locked, refused, sender, stats
 from jobs.store.outages import is_read_only
 
 _complaint: Final = Complaint(logging.getLogger(__name__), "PostgreSQL does not say whether jobs can run")
@@ -28,6 +28,9 @@ def reasons() -> list[str]:
             found.append(_("PostgreSQL takes no writes now (read-only)."))
         elif answers and (writes := refused.newest(some=False)):
             found.append(_("PostgreSQL refuses what workers write: %(reason)s") % {"reason": writes.reason})
+        if held := locked.longest():
+            text = _("The table %(table)s is locked by PostgreSQL’s session %(sessions)s; others have been waiting for %(seconds)d s.")
+            found.append(text % {"table": held.table, "seconds": held.seconds, "sessions": held.sessions or "?"})
         leader, refusal = stats.leader_and_refusal()
         if not leader:
             found.append(_("No leader is up: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))

@@ -55,6 +55,7 @@ class Registration:
         self.turn = threading.Lock()  # one statement at a time
         self.asked = math.inf  # time.monotonic() since when one is on its way
         self.refused = Complaint(logger, "the worker's lock cannot be taken again", logging.ERROR)
+        self.given_up = Complaint(logger, "a look at this worker's rows was given up; it is tried again")
         self.take()
 
     def take(self) -> None:
@@ -115,7 +116,7 @@ class Registration:
             try:
                 cursor.execute(_WHOLE if is_whole else _BRIEF, {"id": self.id, "held": list(held or ())})
             except QueryCanceled as error:  # the lock is held all the same
-                logger.warning("a look at this worker's rows was given up: %s", error)
+                self.given_up.say(error)
                 if is_whole:
                     self.whole_at = time.monotonic() + pace.pause(GIVEN_UP_S)
                 return

@@ -27,7 +27,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registration]:
     made.leave()
 
 
-def test_a_look_that_takes_too_long_is_given_up_and_the_lock_is_kept(registered: Registration) -> None:
+def test_a_look_that_takes_too_long_is_given_up_and_the_lock_is_kept(registered: Registration, caplog: pytest.LogCaptureFixture) -> None:
     session = registered.session
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK jobs_worker")
@@ -36,11 +36,15 @@ def test_a_look_that_takes_too_long_is_given_up_and_the_lock_is_kept(registered:
         until(lambda: not registered.held, timeout=5, what="nothing is admitted while no answer comes")
         looking.join(5)
         assert registered.held
+        registered.whole_at = 0.0
+        registered.check()
     assert registered.check([])
     assert not registered.is_whole, "all that runs here is not looked at again at once"
     assert registered.check()
     assert registered.is_whole
     assert registered.session == session
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.endswith("canceling statement due to statement timeout"), "once a minute, and no more than its first line"
 
 
 @pytest.mark.parametrize("limit", ["lock_timeout", "transaction_timeout"])

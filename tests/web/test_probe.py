@@ -2,14 +2,15 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
 
-from jobs.store import readiness, stats
+from jobs.store import engine, locked, readiness, stats
 from jobs.web.views import probe
 from tests.waiting import until
 
@@ -61,6 +62,26 @@ def test_a_server_that_refuses_is_told_from_one_that_is_away(
     assert ready() == (503, [said])
     (record,) = [record for record in caplog.records if record.name == "jobs.store.readiness"]
     assert "secret" in record.getMessage()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_table_that_somebody_keeps_locked_is_told(leader: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing ended and nothing began, and all seemed to be well."""
+    with closing(engine.connect("locks")) as holder, closing(engine.connect("waits")) as waiting, holder.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK jobs_job")
+        thread = threading.Thread(target=waiting.cursor().execute, args=("SELECT count(*) FROM jobs_job",))
+        thread.start()
+        with connection.cursor() as other:
+            until(lambda: (other.execute("SELECT FROM pg_locks WHERE NOT granted AND locktype = 'relation'"), other.rowcount)[1])
+        assert ready() == (200, [])
+        monkeypatch.setattr(locked, "PATIENCE_S", 0)
+        session = holder.info.backend_pid
+        status, (said,) = ready()
+        assert status == 503
+        assert said.startswith(f"The table jobs_job is locked by PostgreSQL’s session {session}; others have been waiting for ")
+        cursor.execute("ROLLBACK")
+        thread.join(10)
+    assert ready() == (200, [])
 
 
 @pytest.mark.django_db(transaction=True)
