@@ -1,11 +1,13 @@
 """Celery's request for a message; where tasks run in this process, with the arguments that were read when the message came."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import celery.worker.request
 from celery.utils.functional import LRUCache
 from celery.worker import state
+from kombu.utils.imports import symbol_by_name
 
 from jobs import masking
 from jobs.celery_app import process_engine, settle
@@ -93,3 +95,14 @@ class Request(celery.worker.request.Request):
             return False
         state.revoked.add(self.id)
         return True
+
+
+@cache
+def joined(own: Any) -> type[Any]:
+    """The class of a task's requests, or its name; one that derives from Celery's gets what ours has behind what it overrides."""
+    found: type[Any] = symbol_by_name(own)
+    if issubclass(Request, found):
+        return Request
+    if issubclass(found, Request):
+        return found
+    return type(found.__name__, (found, Request), {"__module__": found.__module__, "__doc__": found.__doc__})

@@ -75,6 +75,13 @@ class JobTask(DjangoTask):
 
     apply_async.__signature__ = inspect.signature(celery.Task.apply_async)  # type: ignore[attr-defined]  # it takes both by name too
 
+    def start_strategy(self, app: Any, consumer: Any, **options: Any) -> Any:
+        """Celery's; a worker makes its requests of a class that knows what ours does, also where a task names one of its own."""
+        from jobs.celery_app.request import joined  # only a worker needs it
+
+        type(self).Request = joined(self.Request)  # type: ignore[assignment]
+        return super().start_strategy(app, consumer, **options)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._claimed(super().__call__, args, kwargs)
 

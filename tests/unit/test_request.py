@@ -3,7 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
+import celery.worker.request
 import pytest
 from celery import current_app
 from celery.worker.state import revoked
@@ -11,7 +13,7 @@ from kombu import Connection
 from kombu.message import Message
 
 from jobs.celery_app import process_engine
-from jobs.celery_app.request import Request
+from jobs.celery_app.request import Request, joined
 
 BODY = '[[[1]], {}, {"callbacks": null}]'
 
@@ -24,13 +26,13 @@ def green(request: pytest.FixtureRequest) -> Any:
     process_engine.use(None)
 
 
-def made(body: str = BODY, **more: str) -> Any:
+def made(body: str = BODY, kind: Any = Request, **more: str) -> Any:
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
 
     channel = Connection("memory://").channel()
     headers = {"id": "x", "task": "t.same"} | more
     message = Message(body, channel=channel, headers=headers, content_type="application/json", content_encoding="utf-8")
-    return Request(message, app=current_app._get_current_object(), hostname="h")
+    return kind(message, app=current_app._get_current_object(), hostname="h")
 
 
 def test_a_body_is_read_once_where_the_task_runs_in_this_process(green: bool) -> None:
@@ -84,6 +86,28 @@ def test_who_inspects_a_worker_sees_arguments_without_secrets(green: bool) -> No
     assert (found["args"], found["kwargs"]) == (["sara", "***"], {"token": "***", "to": {"n": 1}})
     assert request.args == ["sara", "HUNTER2"], "the task gets them"
     assert request.info(safe=True)["args"] == "('a',)"
+
+
+class Own(celery.worker.request.Request):
+    """As Celery's documentation has it."""
+
+    def info(self, safe: bool = False) -> dict[str, Any]:
+        return super().info(safe=safe) | {"own": True}
+
+
+def named_task(token: str) -> None:
+    """A task."""
+
+
+@pytest.mark.parametrize("named", [Own, f"{__name__}:Own"])
+def test_a_request_of_the_tasks_own_shows_no_secrets_either(named: Any, green: bool) -> None:
+    app = current_app._get_current_object()
+    task = app._task_from_fun(named_task, name=f"t.own {named} {green}", base=celery.Task, Request=named)
+    app.tasks.pop(task.name)
+    task.start_strategy(app, MagicMock())
+    found = made('[[], {"token": "HUNTER2"}, {}]', task.Request, task="t.login").info()
+    assert (found["own"], found["kwargs"]) == (True, {"token": "***"})
+    assert joined(celery.worker.request.Request) is joined(Request) is Request
 
 
 def test_a_message_is_acknowledged_once(green: bool) -> None:
