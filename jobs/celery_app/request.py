@@ -5,12 +5,13 @@ from functools import cache
 from typing import Any
 
 import celery.worker.request
+from billiard.exceptions import TimeLimitExceeded
 from celery.utils.functional import LRUCache
 from celery.worker import state
 from kombu.utils.imports import symbol_by_name
 
 from jobs import masking
-from jobs.celery_app import process_engine, settle
+from jobs.celery_app import limits, process_engine, settle
 from jobs.models.audit import Verb
 from jobs.store import audit
 from jobs.store.transitions import Run
@@ -47,6 +48,22 @@ class Request(celery.worker.request.Request):
         if not safe:
             found |= {"args": masking.positional(self.name, self.args), "kwargs": masking.named(self.kwargs)}
         return found
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """Celery's; in a green worker the run itself writes that it has failed."""
+        if process_engine.is_green():
+            celery.worker.request.error("Hard time limit (%ss) exceeded for %s[%s]", timeout, self.name, self.id)
+        else:
+            super().on_timeout(soft, timeout)
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
+        """Celery's. What a hard limit has ended is told here in a green worker, and elsewhere by Celery's pool."""
+        error = getattr(exc_info, "exception", None)
+        if process_engine.is_green() and isinstance(error, TimeLimitExceeded):
+            limit = limits.hard(self.task, self._context)
+            if limit is not None and error.args == (limit,):  # not one that the body was given by another
+                self.on_timeout(False, limit)
+        return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 
     def revoked(self) -> bool:
         """Celery's, but what was revoked before somebody had the job run again holds no more. Workers remember revocations for

@@ -7,6 +7,7 @@ from unittest.mock import MagicMock
 
 import celery.worker.request
 import pytest
+from billiard.exceptions import TimeLimitExceeded
 from celery import current_app
 from celery.worker.state import revoked
 from kombu import Connection
@@ -26,7 +27,7 @@ def green(request: pytest.FixtureRequest) -> Any:
     process_engine.use(None)
 
 
-def made(body: str = BODY, kind: Any = Request, **more: str) -> Any:
+def made(body: str = BODY, kind: Any = Request, **more: Any) -> Any:
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
 
     channel = Connection("memory://").channel()
@@ -108,6 +109,16 @@ def test_a_request_of_the_tasks_own_shows_no_secrets_either(named: Any, green: b
     found = made('[[], {"token": "HUNTER2"}, {}]', task.Request, task="t.login").info()
     assert (found["own"], found["kwargs"]) == (True, {"token": "***"})
     assert joined(celery.worker.request.Request) is joined(Request) is Request
+
+
+@pytest.mark.parametrize(("error", "told"), [(TimeLimitExceeded(3.0), True), (TimeLimitExceeded(9.0), False), (ValueError(3.0), False)])
+def test_a_request_hears_of_its_hard_limit_also_where_the_run_keeps_it_itself(error: Exception, told: bool, green: bool) -> None:
+    heard: list[Any] = []
+    request = made(
+        kind=type("Own", (Request,), {"on_timeout": lambda self, soft, timeout: heard.append((soft, timeout))}), timelimit=[3.0, None]
+    )
+    request.on_failure(SimpleNamespace(exception=error, traceback=""), return_ok=True)
+    assert heard == ([(False, 3.0)] if told and green else [])
 
 
 def test_a_message_is_acknowledged_once(green: bool) -> None:
