@@ -1,6 +1,7 @@
 """What an accepted job survives: Redis emptied, PostgreSQL away, workers that the job itself kills."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -141,7 +142,8 @@ def test_postgresql_away_for_some_seconds(own_environ: dict[str, str], data_dir:
         kill_postgresql(data_dir)
         time.sleep(OUTAGE)  # the jobs that run end meanwhile
         assert "lock connection is gone" in log.read_text()
-        assert log.read_text().count("the worker's lock cannot be taken again: ") == 1
+        said = re.findall("the worker's lock cannot be taken again: .*", log.read_text())
+        assert len(said) == len(set(said)) > 0
         embedded.start(data_dir)
         ask = asker(urls["DATABASE_URL"])
         until(lambda: ask("SELECT count(*) FROM jobs_job WHERE status = 'completed'") == 24, timeout=60)
