@@ -120,6 +120,6 @@ def test_a_body_that_cannot_be_given_back_keeps_no_worker_from_its_end(answer: s
         assert len(asked) == 1 or answer != "none"
     finally:
         go_on.set()
-        until(lambda: len(answered) == len(asked))
+        until(lambda: not watchdog.interrupted)
         process_engine.use(None)
     assert all(answered)

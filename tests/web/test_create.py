@@ -254,7 +254,7 @@ def test_the_code_that_is_shown_is_python_whatever_was_typed(staff: Client) -> N
         code = post(staff, **changes).context["code"].replace("…", "0")
         [call] = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
         said = {word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg != "kwargs"}
-        assert said == {"queue": changes.get("queue", "celery")}
+        assert said == {"queue": changes.get("queue", "celery"), "priority": 5}  # a refused one is shown as it was at first
     assert "priority=9" in post(staff, priority="9", queue="").context["code"]
 
 
