@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from jobs import batches, enqueue
+from jobs import batches, control, enqueue
 from jobs.domain.actors import Actor, Source
 from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.audit import Verb
@@ -148,3 +148,27 @@ def test_the_table_of_queues_stays_in_its_card(page: Page, language: str) -> Non
                 page.set_viewport_size({"width": width, "height": 700})
                 wrong += faults_as_it_stands(page, f"{width}{' spaced' if said else ''}")
     assert wrong == []
+
+
+LINES = "one => Math.round(one.getBoundingClientRect().height / parseFloat(getComputedStyle(one).lineHeight))"
+
+
+@pytest.mark.parametrize("language", ["en"])
+def test_what_stands_beside_a_long_name_is_seen(page: Page) -> None:
+    plain, long = job_in("pending", priority=5), job_in("pending", name="n" * 255)
+    Job.objects.filter(pk=long.pk).update(task="t" * 200)
+    control.change_priority([plain.pk], 8, by=Actor(name="caroline", source=Source.PAGE))
+    page.goto("/admin/jobs/job/")
+    expect(page.locator(".field-status").first).to_be_in_viewport()
+    page.goto(f"/admin/jobs/job/{long.pk}/change/")
+    heading, tools = page.locator("#content > h2").bounding_box(), page.locator(".object-tools").bounding_box()
+    assert heading
+    assert tools
+    assert heading["x"] + heading["width"] <= tools["x"]
+    page.set_viewport_size({"width": 320, "height": 700})
+    page.goto("/jobs/audit/")
+    assert page.locator("td.soft .clip").first.evaluate(LINES) == 1
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 1045, "height": 718})  # A4 across, between its margins
+    page.goto("/jobs/")
+    assert page.locator("td .cap", has_text="jobs.tasks.sleep").first.evaluate(LINES) <= 2
