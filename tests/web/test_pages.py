@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 
@@ -72,3 +73,14 @@ def test_what_is_empty_says_how_to_fill_it_and_counts_nothing(client: Client) ->
     client.cookies["django_language"] = "en"
     assert "Choose some in the list of jobs" in client.get("/jobs/batches/").content.decode()
     assert "0 jobs" not in client.get("/jobs/?q=nobody").content.decode()
+
+
+def test_the_first_visit_leads_to_the_first_job(sara: Client) -> None:
+    page = sara.get("/").content.decode().split("<main")[1]
+    assert "There is no job yet." in page
+    assert 'href="/jobs/create/"' in page
+    assert "Nobody has done anything yet." in sara.get("/jobs/audit/").content.decode()
+    assert "There is no such record." in sara.get("/jobs/audit/?actor=omar").content.decode()
+    job_in("completed")
+    cache.clear()
+    assert "There is no job yet." not in sara.get("/").content.decode()

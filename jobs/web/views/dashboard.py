@@ -44,10 +44,11 @@ def _facts() -> dict[str, Any]:
     lines = queue_lines(workers)
     slots = sum(line.slots for line in workers)
     found = health.look(workers, lines)
-    rate = sum(line.rate for line in lines)
+    shown = figures(counts.shown(counts.counts()), slots=slots, rate=sum(line.rate for line in lines), new=found.new)
     return {
         "health": found,
-        "figures": figures(counts.shown(counts.counts()), slots=slots, rate=rate, new=found.new),
+        "figures": shown,
+        "nothing": not any(one.number for one in shown),  # as on the first visit
         "workers": workers,
         "usual": types.usual(),
         "slots": slots,
