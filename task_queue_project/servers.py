@@ -7,6 +7,7 @@ import shlex
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 STATE_FILE = "services.json"  # in DATA_DIR; written by jobs.dev.embedded while its servers run
 DEFAULT_REDIS = "redis://localhost:6379/0"
+OLDEST_REDIS = "6.2"  # 6.0 has all commands too, but nobody has tried it
 DATABASE_SCHEMES = ("postgres", "postgresql", "pgsql", "psql")
 ANSWER_S = 10  # seconds that a new connection waits for PostgreSQL, unless the address says connect_timeout
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+socket")
@@ -29,11 +31,15 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Problem:
-    """`refused`: the server answers, but not to this user, or has no such database, which `command` would create."""
+    """`refused`: the server answers, but not to this user, or has no such database, which `command` would create.
+
+    `old`: its version is, and `reason` the least that would do.
+    """
 
     reason: str
-    refused: bool
+    refused: bool = False
     command: str = ""
+    old: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,16 +198,18 @@ def _listens(path: str) -> bool:
 
 def _database_problem(url: str, timeout: int) -> _Problem | None:
     import psycopg2
+    from django.db.backends.postgresql.features import DatabaseFeatures
 
     try:
-        connect(url, timeout=timeout).close()
+        with closing(connect(url, timeout=timeout)) as connection:
+            found, oldest = connection.server_version // 10_000, (DatabaseFeatures.minimum_database_version or (0,))[0]
     except psycopg2.Error as error:  # without a code: it comes from the driver, which has no session yet
         wanted = database_settings(url)
         reason = _first_line(error, wanted["PASSWORD"])
         missing = f'database "{wanted["NAME"]}" does not exist' in reason
         refused = any(word in reason for word in ("FATAL:", "fe_sendauth:"))  # the server's word; a password that it wants and nobody gave
         return _Problem(reason=reason, refused=refused, command=_createdb(wanted) if missing else "")
-    return None
+    return _Problem(reason=str(oldest), old=True) if found < oldest else None
 
 
 def _createdb(wanted: Mapping[str, Any]) -> str:
@@ -219,6 +227,8 @@ def _redis_problem(url: str, timeout: int) -> _Problem | None:
         with redis.Redis.from_url(url, socket_connect_timeout=timeout, socket_timeout=timeout, retry=Retry(NoBackoff(), 0)) as client:
             client.ping()
     except (redis.RedisError, OSError, ValueError) as error:
+        if isinstance(error, redis.ResponseError) and "unknown command" in str(error) and "HELLO" in str(error):
+            return _Problem(reason=OLDEST_REDIS, old=True)
         refused = isinstance(error, redis.ResponseError | redis.AuthenticationError)
         return _Problem(reason=_first_line(error, unquote(urlsplit(url).password or "")), refused=refused)
     return None
@@ -233,7 +243,9 @@ def _line(name: str, url: str, source: str, problem: _Problem) -> str:
     address, hosts = _apart(url)
     parts = urlsplit(address)
     place = dict(parse_qsl(parts.query)).get("host") or unquote(hosts) or parts.path
-    if problem.refused:
+    if problem.old:
+        text = gettext("%(server)s at %(place)s (%(source)s) is too old: %(reason)s or later is needed.")
+    elif problem.refused:
         text = gettext("%(server)s at %(place)s (%(source)s) refuses: %(reason)s.")
     else:
         text = gettext("%(server)s does not answer at %(place)s (%(source)s): %(reason)s.")

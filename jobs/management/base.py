@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, Final, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter, OutputWrapper
+from django.db import NotSupportedError
 from django.utils import translation
 from django.utils.translation import gettext as _
 
@@ -197,6 +198,8 @@ codecs.register_error(ESCAPING, _escape)
 
 
 def is_connection_error(error: BaseException | None) -> bool:
-    """Whether this is the error of a driver, so that a missing server may be the cause, or one that takes no writes."""
+    """Whether this is the error of a driver, so that a missing server may be the cause, or one that takes no writes or is too old."""
+    if isinstance(error, NotSupportedError) and error.__cause__ is None:  # Django's own word about the server's version
+        return True
     kinds = {kind.__name__ for one in (error, error and error.__cause__) for kind in type(one).__mro__}
     return bool(kinds & {"OperationalError", "InterfaceError", "ConnectionError", "ReadOnlySqlTransaction"})

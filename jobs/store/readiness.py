@@ -4,7 +4,7 @@ import logging
 import re
 from typing import Final
 
-from django.db import DatabaseError
+from django.db import DatabaseError, NotSupportedError
 from django.utils.translation import gettext as _
 
 from jobs.domain.complaint import Complaint, first_line
@@ -49,7 +49,7 @@ def _words(error: DatabaseError) -> str:
     """The server's own, without names: whoever asks has no account. Empty where it has said nothing."""
     if said := re.search(r"FATAL: +(.+)", str(error)):  # to a session that it does not begin; the driver has no code of that
         text = said[1]
-    elif getattr(error.__cause__, "pgcode", None) or getattr(error.__cause__, "sqlstate", None):
+    elif isinstance(error, NotSupportedError) or getattr(error.__cause__, "pgcode", None) or getattr(error.__cause__, "sqlstate", None):
         text = first_line(error)
     else:
         return ""

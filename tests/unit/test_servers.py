@@ -9,12 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import quote, urlsplit
 
 import pytest
+import redis
+from django.db import NotSupportedError
+from django.db.backends.postgresql.features import DatabaseFeatures
 from django.utils import translation
 
 from jobs.dev import embedded
+from jobs.management.base import is_connection_error
+from jobs.store import readiness, stats
 from task_queue_project import servers
 
 DEFAULT = "postgres://postgres@localhost:5432/task_queue_db"
@@ -201,6 +207,26 @@ def test_a_redis_that_wants_another_password_refuses(settings: Any) -> None:
     with translation.override("en"), pytest.raises(servers.Unreachable, match=r"Redis at .* refuses: .*Remedies: ") as error:
         servers.require(replace(settings.SERVERS, redis_url=address), database=False)
     assert "secret" not in str(error.value)
+
+
+def test_a_postgresql_that_is_too_old_is_told(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was a traceback, and /readyz said that it does not answer."""
+    monkeypatch.setattr(DatabaseFeatures, "minimum_database_version", (1000,))
+    with translation.override("en"), pytest.raises(servers.Unreachable, match=r"PostgreSQL at .* is too old: 1000 or later is needed\."):
+        servers.require(settings.SERVERS, redis=False)
+    error = NotSupportedError("PostgreSQL 1000 or later is required (found 17).")
+    assert is_connection_error(error)
+    assert not is_connection_error(ValueError())
+    monkeypatch.setattr(stats, "migrations_missing", Mock(side_effect=error))
+    with translation.override("en"):
+        assert readiness.reasons() == [f"PostgreSQL answers and refuses: {error}"]
+
+
+@pytest.mark.parametrize("said", ["unknown command 'HELLO', with args", "unknown command `HELLO`, with args beginning with: `3`,"])
+def test_a_redis_that_is_too_old_is_told(settings: Any, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setattr(redis.Redis, "ping", Mock(side_effect=redis.ResponseError(said)))
+    with translation.override("en"), pytest.raises(servers.Unreachable, match=r"Redis at .* is too old: 6\.2 or later is needed\."):
+        servers.require(settings.SERVERS, database=False)
 
 
 def test_servers_that_answer_are_fine(settings: object) -> None:
