@@ -5,6 +5,7 @@ and the task about 5 ms. What a task has left in its session (settings, temporar
 """
 
 import inspect
+import os
 import threading
 from functools import cache
 from typing import Any
@@ -103,6 +104,8 @@ def keep_connections(app: Any, count: int) -> None:
             shared.append(made)
         return made
 
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=Kept._idle.clear)  # its parent goes on with them; the drivers end no other process's session
     connections.create_connection = create_kept  # type: ignore[method-assign]
     caches.create_connection = create_marked  # type: ignore[method-assign]
     for fixup in app._fixups:
