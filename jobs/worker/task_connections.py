@@ -34,6 +34,11 @@ def _has_something_to_read(connection: Any) -> bool:
     return any(event & ~4 for _, event in poller.poll(0))  # 4: POLLOUT, it can be written to
 
 
+def _said_at_each_begin(connection: Any) -> list[Any]:
+    """What the driver says with each BEGIN, though the session was emptied: both drivers' names of it."""
+    return [getattr(connection, name, None) for name in ("isolation_level", "readonly", "read_only", "deferrable")]
+
+
 class Kept:
     """Mixin of a Django DatabaseWrapper: `close()` keeps the session, the next connection of the alias takes it over."""
 
@@ -48,10 +53,12 @@ class Kept:
                 idle = self._idle.setdefault(self.alias, [])
                 connection = idle.pop() if idle else None
             if connection is None:
-                return super().get_new_connection(conn_params)  # type: ignore[misc]
-            if not connection.closed and not _has_something_to_read(connection):
-                return connection
-            connection.close()
+                connection = super().get_new_connection(conn_params)  # type: ignore[misc]
+            elif connection.closed or _has_something_to_read(connection):
+                connection.close()
+                continue
+            self._begun = _said_at_each_begin(connection)
+            return connection
 
     def _close(self: Any) -> None:
         if self._is_clean():
@@ -73,7 +80,7 @@ class Kept:
         connection = self.connection
         return (
             connection is not None and not connection.closed and not self.errors_occurred and not self.in_atomic_block
-            and connection.autocommit and connection.info.transaction_status == _IDLE
+            and connection.autocommit and connection.info.transaction_status == _IDLE and _said_at_each_begin(connection) == self._begun
         )  # fmt: skip
 
 

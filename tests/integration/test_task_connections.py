@@ -1,5 +1,6 @@
 """The tasks' own sessions under gevent: few, clean, and replaced when they are gone."""
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.cache import caches
 from django.db import connection, connections
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from jobs import enqueue, enqueue_many
 from jobs.models import Attempt
@@ -55,11 +57,36 @@ def test_nobody_waits_in_vain_in_django_s_own_pool(tmp_path: Path, most: int) ->
     assert not Attempt.objects.exists(), "no run has failed"
 
 
-def test_no_class_is_made_for_each_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task has one of its own, and the collector would have a class of each to go through."""
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Sessions are kept as in a worker."""
     monkeypatch.setattr(connections, "create_connection", connections.create_connection)
     monkeypatch.setattr(caches, "create_connection", caches.create_connection)
     keep_connections(SimpleNamespace(_fixups=[]), 8)
+    yield
+    for session in Kept._idle.pop("default", []):
+        session.close()
+
+
+@pytest.mark.skipif(is_psycopg3, reason="psycopg 3 has other names for it")
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize(("change", "stays"), [({}, True), ({"readonly": True}, False), ({"isolation_level": "SERIALIZABLE"}, False)])
+def test_what_a_task_has_told_the_driver_goes_with_its_session(change: dict[str, Any], stays: bool) -> None:
+    """psycopg2 says it with each BEGIN, whatever DISCARD ALL has said before."""
+    task, following = (connections.create_connection("default") for _ in range(2))
+    task.ensure_connection()
+    session = task.connection
+    if change:
+        session.set_session(**change)
+    task.close()
+    following.ensure_connection()
+    assert (following.connection is session) == stays
+    following.close()
+
+
+@pytest.mark.usefixtures("kept")
+def test_no_class_is_made_for_each_connection() -> None:
+    """A task has one of its own, and the collector would have a class of each to go through."""
     one, other = (connections.create_connection("default") for _ in range(2))
     assert isinstance(one, Kept)
     assert type(one) is type(other)
