@@ -34,22 +34,25 @@ class Part:
 
     def start(self) -> None:
         """Start it in a session of its own: Ctrl-C reaches the supervisor alone, which stops everything in order."""
+        self.started = time.monotonic()
         with self.log.opened() as output:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.folder, env=dict(self.environ),
                 start_new_session=os.name == "posix",
             )  # fmt: skip
-        self.started = time.monotonic()
 
     def poll(self, now: float) -> str:
         """Take one look; returns a line when something happened that a person should read."""
         if self.process is None:
-            if now >= self.due:
-                self.start()
+            try:
+                if now >= self.due:
+                    self.start()
+            except OSError as error:  # no process or no memory is left, for now
+                return self._died(str(error), now)
             return ""
         code = self.process.poll()
         if code is not None:
-            return self._died(code, now)
+            return self._died(_how(code), now)
         if not self.ready:
             self.ready = self.is_ready(self)
         return ""
@@ -59,12 +62,12 @@ class Part:
         """Whether it died too often without ever having been ready."""
         return not self.ready and self.deaths >= GIVE_UP
 
-    def _died(self, code: int, now: float) -> str:
+    def _died(self, how: str, now: float) -> str:
         self.process = None
         self.deaths += 1
         self.delay = 1.0 if now - self.started > STEADY else min(LONGEST_DELAY, self.delay * 2)
         self.due = now + self.delay
-        words = {"part": self.name, "how": _how(code), "seconds": round(self.delay)}
+        words = {"part": self.name, "how": how, "seconds": round(self.delay)}
         return _("%(part)s ended (%(how)s), starting it again in %(seconds)d s") % words
 
 

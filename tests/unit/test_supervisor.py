@@ -56,6 +56,22 @@ def test_a_part_that_was_ready_once_is_started_for_ever(tmp_path: Path) -> None:
     broken.process.wait(timeout=10)
 
 
+def test_a_part_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
+    """No process or no memory is left, for now, or its program is not there."""
+    broken = part(tmp_path, "pass")
+    command, broken.command = broken.command, [str(tmp_path / "nowhere")]
+    with translation.override("en"):
+        line = broken.poll(time.monotonic())
+    assert line.startswith("part ended ([Errno 2] No such file")
+    assert line.endswith(", starting it again in 0 s")
+    broken.command = command
+    assert broken.poll(broken.due - 0.0001) == ""
+    assert broken.process is None
+    assert broken.poll(broken.due) == ""
+    assert broken.process is not None
+    broken.process.wait(timeout=10)
+
+
 def test_delays_grow_and_have_an_end(tmp_path: Path) -> None:
     broken = part(tmp_path, "raise SystemExit(1)")
     broken.delay = 1.0
