@@ -23,7 +23,7 @@ def send(method: str, url: str, headers: dict[str, str] | None, body: str) -> di
             return _answer(response)
     except InvalidIPAddress as error:
         raise PermanentError(own_failures.PRIVATE_ADDRESS % {"address": error}) from None
-    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, requests.exceptions.MissingSchema) as error:
+    except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
         raise PermanentError(str(error)) from None
 
 

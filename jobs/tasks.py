@@ -1,6 +1,7 @@
 """The built-in job types."""
 
 import io
+import re
 import time
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -16,11 +17,14 @@ from jobs import tasks_help as about
 from jobs.conf import configuration
 from jobs.domain import own_failures
 from jobs.domain.errors import JobError, PermanentError
+from jobs.domain.texts import printable
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 OUTPUT_CHARACTERS: Final = 65_536  # of a command, kept in the result
 WORTH_ANOTHER_TRY: Final = (408, 429)
 LONGEST_SLEEP: Final = 86_400.0  # seconds
+_HEADER: Final = re.compile(r"[!-9;-~][ -9;-~]*")
+_HEADER_VALUE: Final = re.compile(r"(?:(?=\S)[\x00-\x09\x0b\x0c\x0e-\xff]+)?")
 
 
 class DeliberateFailure(JobError):
@@ -46,6 +50,13 @@ def _check_url(url: str) -> None:
         raise PermanentError(own_failures.NO_URL % {"address": url}) from None
     if scheme not in ("http", "https"):
         raise PermanentError(own_failures.WRONG_SCHEME)
+
+
+def _check_headers(headers: Any) -> None:
+    """Names the header alone: what would send it shows its value too, which may be secret."""
+    for name, value in headers.items() if isinstance(headers, dict) else ():
+        if not (_HEADER.fullmatch(name) and isinstance(value, str) and _HEADER_VALUE.fullmatch(value)):
+            raise PermanentError(own_failures.WRONG_HEADER % {"name": printable(name)})
 
 
 def recipients(to: str) -> list[str]:
@@ -99,13 +110,14 @@ def flaky(self: Task, failures: Annotated[int, about.FAILURES, Ge(0)]) -> int:
 def http_request(
     url: Annotated[str, about.URL, about.Checked(_check_url)],
     method: Annotated[str, about.METHOD, about.Checked(_check_method)] = "GET",
-    headers: Annotated[dict[str, str] | None, about.HEADERS] = None,
+    headers: Annotated[dict[str, str] | None, about.HEADERS, about.Checked(_check_headers)] = None,
     body: Annotated[str, about.BODY] = "",
 ) -> dict[str, Any]:
     """Send one HTTP request; a status of 400 or more is a failure."""
     method = method.upper()
     _check_method(method)
     _check_url(url)
+    _check_headers(headers)
     from jobs.http_client import send  # a worker that sends none need not hold the libraries in memory
 
     answer = send(method, url, headers, body)

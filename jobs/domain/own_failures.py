@@ -59,6 +59,9 @@ WRONG_SCHEME: Final = gettext_noop("the address must begin with http:// or https
 NO_URL: Final = gettext_noop("the address %(address)s cannot be read")
 PRIVATE_ADDRESS: Final = gettext_noop("the address %(address)s is private; JOBS_ALLOW_PRIVATE_ADDRESSES would allow it")
 ANSWERED: Final = gettext_noop("the server answered %(status)s: %(body)s")
+WRONG_HEADER: Final = gettext_noop(
+    "the header %(name)s cannot be sent: line breaks, spaces before it or letters beyond Latin-1 are in its name or its value"
+)
 NO_RECIPIENT: Final = gettext_noop("an e-mail needs an address")
 NO_ADDRESS: Final = gettext_noop("%(address)s is not an e-mail address")
 LONG_SUBJECT: Final = gettext_noop("a subject must be one line")
@@ -69,9 +72,9 @@ _SENTENCES: Final = [
     OUTCOME_CAME_LATE,  # first: the others may stand within it
     WORKER_DIED, TIME_LIMIT, WORKER_STOPPED, ASKED_TO_STOP, UNKNOWN_TASK, NO_OUTCOME, UNWRITABLE, WITHOUT_END, REPLACEMENT_ENDED,
     UNREADABLE, UNREADABLE_OPTIONS, NO_OPTIONS, NO_LIST, NO_NAMES, STRATEGY, MANUAL, WRONG_SECONDS, ONE_OF_THE_FAILURES, WRONG_METHOD,
-    WRONG_SCHEME, NO_URL, PRIVATE_ADDRESS, ANSWERED, NO_RECIPIENT, NO_ADDRESS, LONG_SUBJECT, NOT_ALLOWED, COMMAND_ENDED, TOO_LONG,
-    CANCELLED, REVOKED, TERMINATED, EXPIRED, ENDED_ITSELF, ASKED_FOR_ANOTHER_RUN, NO_JSON, LONG_RESULT, HEADER_FAILED, NOT_JOINED, NO_BODY,
-    WRONG, HOPELESS, EXIT, NO_EXCEPTION, NOT_COMMITTED, FAILED, ON_PURPOSE,
+    WRONG_SCHEME, NO_URL, PRIVATE_ADDRESS, ANSWERED, WRONG_HEADER, NO_RECIPIENT, NO_ADDRESS, LONG_SUBJECT, NOT_ALLOWED, COMMAND_ENDED,
+    TOO_LONG, CANCELLED, REVOKED, TERMINATED, EXPIRED, ENDED_ITSELF, ASKED_FOR_ANOTHER_RUN, NO_JSON, LONG_RESULT, HEADER_FAILED, NOT_JOINED,
+    NO_BODY, WRONG, HOPELESS, EXIT, NO_EXCEPTION, NOT_COMMITTED, FAILED, ON_PURPOSE,
 ]  # fmt: skip
 _DEEP: Final = 4  # levels of sentences within sentences: a late outcome of a failed chord's task
 _VALUE: Final = re.compile(r"%\((\w+)\)s")

@@ -1,6 +1,7 @@
 """The built-in job types: what they do, and what they refuse for ever."""
 
 import threading
+import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -8,9 +9,12 @@ from typing import Any
 import pytest
 import requests
 from django.core import mail
+from django.utils import translation
 
 from jobs import http_client, tasks, tasks_help
 from jobs.domain.errors import PermanentError
+from jobs.domain.texts import printable
+from jobs.enqueueing import InvalidJob, validate
 
 BUILT_IN = (tasks.sleep, tasks.fail, tasks.flaky, tasks.http_request, tasks.send_email, tasks.management_command)
 
@@ -74,6 +78,29 @@ def test_http_request_follows_no_redirect(server: str) -> None:
 def test_http_request_refuses_private_addresses(host: str) -> None:
     with pytest.raises(PermanentError, match="JOBS_ALLOW_PRIVATE_ADDRESSES"):
         tasks.http_request(f"http://{host}:9/")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": "Bearer sk-123\n"}, {"X-Api-Key": " sk-123"}, {"X-Pin": "a\r\nsk-123: b"}, {"X-Key": "sk-123 سر"}, {"X-N": 123},
+        {"a\nb": "sk-123"}, {"": "sk-123"}, {"سر": "sk-123"}, {"\ud800": "sk-123"}, {"a:b": "sk-123"},
+    ],
+)  # fmt: skip
+def test_a_header_that_cannot_be_sent_is_refused_without_a_word_of_its_value(server: str, headers: dict[str, Any]) -> None:
+    """A line break behind a key that was copied, say; the error goes to pages, logs and mails."""
+    with pytest.raises(PermanentError) as refused:
+        tasks.http_request(f"{server}/200", headers=headers)
+    assert "123" not in "".join(traceback.format_exception(refused.value))
+    assert f"the header {printable(next(iter(headers)))} cannot be sent" in str(refused.value)
+    with translation.override("en"), pytest.raises(InvalidJob) as wrong:
+        validate("jobs.tasks.http_request", kwargs={"url": f"{server}/200", "headers": headers})
+    assert "123" not in str(wrong.value.message_dict)
+
+
+def test_any_header_that_can_be_sent_is(server: str) -> None:
+    sent = {"X-A": "", "x_b-1": "a b\tc: d", "X-C": "é\xff"}
+    assert tasks.http_request(f"{server}/200", headers=sent)["status"] == 200
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hosts", "ftp://example.org/", "nonsense", "http://", "//x", "http://[::1"])
