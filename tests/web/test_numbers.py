@@ -16,7 +16,7 @@ from jobs import enqueue
 from jobs.admin import paging
 from jobs.domain.statuses import HELD, State
 from jobs.models import DeadLetterQueue, Job
-from jobs.store import counts, stats
+from jobs.store import counts, queues, stats
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
@@ -151,3 +151,19 @@ def test_many_attempts_are_grouped_as_other_numbers_are(sara: Client, max_retrie
     assert pages.count("5,009") == 5
     assert "5009" not in pages
     assert "10001" not in pages
+
+
+def test_of_jobs_that_were_made_when_they_were_due_already_few_are_read() -> None:
+    """As after a copy of another queue's jobs: the index does not know which of them has been waiting longest."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO jobs_job (task, run_at, created_at)
+               SELECT 't.nap', now() - interval '1 day' * random(), now() - interval '1 second' FROM generate_series(1, 4000) n"""
+        )
+        with CaptureQueriesContext(connection) as captured:
+            (line,) = queues.lines([])
+        cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) {captured[0]['sql']}")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert (line.waiting, line.oldest is not None) == (4_000, True)
+    limits = [float(rows) for rows in re.findall(r"Limit \(actual rows=([\d.]+)", plan)]
+    assert 0 < max(limits) <= 1_000
