@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from jobs import rights
+from jobs.conf import MOST
 from jobs.domain import priority
 from jobs.domain.moments import aware
 from jobs.domain.statuses import LATEST
@@ -67,7 +68,18 @@ class JobForm(PriorityForm):
     )
     at = MomentField(label=_("Date and time"), required=False, widget=AT_WIDGET)
     queue = forms.CharField(label=_("Queue"), max_length=100, widget=forms.TextInput(attrs={"dir": "ltr", "list": "queues"}))
+    timeout = forms.IntegerField(label=_("Time limit"), required=False, min_value=1, max_value=MOST)
+    unique_key = forms.CharField(
+        label=_("Unique key"), required=False, max_length=NAME_LENGTH, widget=forms.TextInput(attrs={"dir": "auto"}),
+        help_text=_("While a job with it has not ended, no other is made."),
+    )  # fmt: skip
     token = forms.UUIDField(widget=forms.HiddenInput)
+
+    def limited(self, usual: int | None) -> "JobForm":
+        """Itself, saying which time limit counts where none is filled in."""
+        text = _("Seconds for each run. Empty: as usual, %(usual)s.") if usual else _("Seconds for each run. Empty: as usual, none.")
+        self.fields["timeout"].help_text = text % {"usual": span(usual or 0)}
+        return self
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data

@@ -19,6 +19,7 @@ from jobs import control, registry
 from jobs.conf import configuration
 from jobs.domain import priority
 from jobs.domain.numbers import number_of
+from jobs.domain.statuses import LIVE
 from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Job
 from jobs.models.job import HEAVY
@@ -48,7 +49,9 @@ def job_create(request: HttpRequest) -> HttpResponse:
         context = {"tasks": tasks, "chosen": name, "unknown": bool(name)}
         return render(request, "jobs/job/choose_task.html", context, status=422 if name else 200)
     signature, sent = registry.signature(tasks[name]), request.POST if request.method == "POST" else None
-    form, arguments = JobForm(sent, initial=_initial(tasks[name], old)), form_for(signature)(sent, prefix=PREFIX)
+    way = _way(tasks[name])
+    form = JobForm(sent, initial=_initial(way, old)).limited(old.timeout if old else way.timeout or configuration().default_timeout)
+    arguments = form_for(signature)(sent, prefix=PREFIX)
     if old:
         again.fill(arguments, again.given(old, signature), name)
     if sent is not None and form.is_valid() & arguments.is_valid():
@@ -89,13 +92,16 @@ def _old(request: HttpRequest) -> Job | None:
     return found
 
 
-def _initial(task: Any, old: Job | None) -> dict[str, Any]:
+def _way(task: Any) -> registry.Way:
+    try:
+        return registry.way(task, (), {})
+    except registry.WrongOption:  # the form says so once it is sent
+        return registry.way(None, (), {})
+
+
+def _initial(way: registry.Way, old: Job | None) -> dict[str, Any]:
     common = {"when": "now", "token": uuid.uuid4()}
     if old is None:
-        try:
-            way = registry.way(task, (), {})
-        except registry.WrongOption:  # the form says so once it is sent
-            way = registry.way(None, (), {})
         return {"priority": priority.DEFAULT if way.priority is None else way.priority, "max_retries": 3, "queue": way.queue, **common}
     retries = 3 if old.max_retries is None else old.max_retries
     return {"name": old.name, "priority": old.priority, "max_retries": retries, "queue": old.queue, **common}
@@ -109,6 +115,10 @@ def _create(request: HttpRequest, task: str, form: JobForm, arguments: Arguments
         sent: dict[str, int] = session.get("created", {})
         if mark in sent:
             return sent[mark]
+        if (key := form.cleaned_data["unique_key"]) and (other := Job.objects.filter(unique_key=key, status__in=LIVE).first()):
+            text = _("Job %(number)d with this key has not ended yet.") % {"number": other.pk}
+            form.add_error("unique_key", text)
+            return None
         try:
             job = _enqueue(request, task, form, arguments, old)
         except InvalidJob as error:
@@ -136,6 +146,7 @@ def _locked_session(request: HttpRequest, token: str) -> Any:
 def _enqueue(request: HttpRequest, task: str, form: JobForm, arguments: ArgumentsForm, old: Job | None) -> Job:
     data = form.cleaned_data
     options: dict[str, Any] = {name: data[name] for name in ("name", "priority", "max_retries", "queue")}
+    options |= {name: data[name] for name in ("timeout", "unique_key") if data[name]}
     options |= {"args": arguments.args, "kwargs": arguments.kwargs, "run_at": form.run_at(), "created_by": request.user}
     return control.run_again(old, page_actor(request), reason=data["reason"], **options) if old else enqueue(task, **options)
 
