@@ -137,15 +137,17 @@ def test_only_what_will_be_run_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
     plain, encoded = message(1), message(8)
     encoded["properties"]["body_encoding"] = "base64"
     state.revoked.add("id 2")
+    state.revoked_stamps["of"] = ["a stamp"]
     try:
         claims.ask(
             [
                 plain, message(2), message(3, "t.add"), message(4, "t.nap"), message(5, "t.nobody"), message(6, alone=True),
-                message(7, expires="2030-01-01T00:00:00"), encoded, unsigned, forged,
+                message(7, expires="2030-01-01T00:00:00"), encoded, unsigned, forged, message(10, stamped_headers=["of"]),
             ]
         )  # fmt: skip
     finally:
         state.revoked.discard("id 2")
+        del state.revoked_stamps["of"]
     assert asked.runs == [1]
     assert claims.is_verified(plain["headers"])
     assert not claims.is_verified(plain["headers"]), "once"

@@ -66,6 +66,9 @@ def test_a_job_that_lost_two_workers_is_sent_alone_and_one_at_a_time(leader: dis
     Job.objects.filter(id__in=suspects).update(losses=2)
     send(leader)
     assert sorted(sent(leader)) == sorted([("celery", suspects[0], True), ("celery", innocent, False)])
+    Job.objects.filter(id=suspects[1]).update(priority=9)
+    send(leader)
+    assert suspects[1] not in [id for _, id, _ in sent(leader)], "the first of them is on its way"
     leader.link.line.lanes.clear()  # type: ignore[attr-defined]
     run, task_id = Run(id=suspects[0], runs=1), task_id_of(suspects[0])
     with connection.cursor() as cursor:

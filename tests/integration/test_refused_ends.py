@@ -169,6 +169,15 @@ def test_a_run_whose_end_cannot_be_written_is_a_loss_and_the_last_one_is_its_end
     assert set(Attempt.objects.values_list("error_class", flat=True)) == {unwritable.REFUSED.error_class}
 
 
+def test_a_run_whose_end_cannot_be_written_and_that_was_to_stop_is_cancelled(own: OwnWrites) -> None:
+    job = job_in("running")
+    Job.objects.filter(id=job.id).update(losses=2, cancel_requested_at=job.started_at)
+    look(job, own, {Run(id=job.id, runs=job.runs): unwritable.REFUSED})
+    job.refresh_from_db()
+    assert (job.status, job.losses) == ("cancelled", 3)
+    assert not DeadLetterQueue.objects.exists()
+
+
 def test_a_refusal_is_no_error_though_the_connection_was_lost_before(own: OwnWrites) -> None:
     """Nobody can be asked in a transaction that has failed; whoever may not wait, as the parent of a killed process, goes on."""
     job, said = job_in("running"), []

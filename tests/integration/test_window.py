@@ -79,3 +79,12 @@ def test_what_is_missing_and_waits_is_lost_when_it_does_so_twice() -> None:
     window.add(lane, [lost])  # sent again, popped again
     window.resync({lane: []})
     assert window.forget({lost}) == 0, "and it is counted anew"
+
+
+def test_what_has_left_and_lies_there_again_is_not_lost() -> None:
+    """A worker that was told to stop has put it back."""
+    window, lane = Window(), ("celery", 4)
+    window.add(lane, [(1, 0, 5)])
+    assert window.lengths([lane], [0]) == 1
+    assert window.resync({lane: [message(1)]}) == [], "there is nothing to be looked up"
+    assert not window.left

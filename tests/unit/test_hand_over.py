@@ -1,11 +1,14 @@
 """Which jobs a worker begins with in the slot of the one before, and which wait in their rows."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import gevent
 import pytest
 from celery import current_app
+from celery.worker import state
 
 from jobs.store.insert import NewJob
 from jobs.tasks import sleep
@@ -39,6 +42,18 @@ def test_beside_a_job_that_is_to_run_alone_no_other_begins(hand_over: HandOver) 
     assert asked(hand_over) == ["celery"]
     hand_over.alone = True
     assert asked(hand_over) == []
+
+
+def test_what_has_to_wait_in_its_row_is_not_handed_on(hand_over: HandOver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For its time, its turn or another worker; or a worker is to look whether it may begin at all."""
+    expires = '{"headers": {"expires": "2031-01-01"}}'
+    for changes in ({"run_at": datetime.now(UTC)}, {"options": expires}, {"queue": "another"}, {"task": "nobody.knows"}):
+        assert asked(hand_over, replace(NEXT, **changes)) == [], changes
+    monkeypatch.setattr(state, "revoked", {"next"})
+    assert asked(hand_over) == []
+    assert asked(hand_over, replace(NEXT, task_id="other")) == ["celery"]
+    hand_over.consumer.task_buckets[sleep.name] = "a rate limit"
+    assert asked(hand_over, replace(NEXT, task_id="other")) == []
 
 
 def test_a_worker_that_has_fewer_slots_by_now_fills_none_of_those_that_it_lost(hand_over: HandOver) -> None:

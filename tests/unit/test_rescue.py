@@ -31,6 +31,19 @@ def test_after_a_start_of_the_server_its_workers_have_a_moment(monkeypatch: pyte
     assert dead == ([1] if is_rescued else [])
 
 
+def test_after_its_own_reconnect_the_leader_gives_workers_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has cut its connection has cut theirs: they take their locks again."""
+    now = [100.0]
+    monkeypatch.setattr(rescue, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    one = rescue.Rescue(mock.MagicMock(), again=True)
+    dead: list[float] = []
+    monkeypatch.setattr(one, "_lost", lambda cursor, workers: bool(dead.append(now[0])))
+    while not dead:
+        one.look(replace(BUSY, held=set()))
+        now[0] += 0.5
+    assert dead == [100.0 + rescue.SETTLE]
+
+
 def test_what_is_refused_at_each_round_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """A trigger, a disk that is full: the rows of a dead worker are tried again twice a second."""
     one = rescue.Rescue(mock.MagicMock(closed=0), again=False)
