@@ -7,8 +7,9 @@ and the task about 5 ms. What a task has left in its session (settings, temporar
 import inspect
 import os
 import threading
+import time
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import gevent
 from celery.fixups.django import DjangoFixup, DjangoWorkerFixup
@@ -21,6 +22,8 @@ from gevent.monkey import get_original
 from jobs.store import short
 from jobs.worker.greenlets import TaskGreenlet
 
+# Seconds that a session may have had nothing to do. After some minutes a firewall forgets one, and who asks over it hears nothing.
+REST_S: Final = 60.0
 _IDLE = 0  # libpq's PQTRANS_IDLE, in psycopg2 and psycopg alike
 
 
@@ -43,18 +46,18 @@ class Kept:
     """Mixin of a Django DatabaseWrapper: `close()` keeps the session, the next connection of the alias takes it over."""
 
     keep: int = 0
-    _idle: dict[str, list[Any]] = {}
+    _idle: dict[str, list[tuple[Any, float]]] = {}  # with the time.monotonic() since when
     _guard = threading.Lock()
 
     def get_new_connection(self: Any, conn_params: Any) -> Any:
-        """A kept session that the server has not ended, the one used last first; else a new one."""
+        """A kept session that the server has not ended, nor anything on the way by now, the one used last first; else a new one."""
         while True:
             with self._guard:
                 idle = self._idle.setdefault(self.alias, [])
-                connection = idle.pop() if idle else None
+                connection, since = idle.pop() if idle else (None, 0.0)
             if connection is None:
                 connection = super().get_new_connection(conn_params)  # type: ignore[misc]
-            elif connection.closed or _has_something_to_read(connection):
+            elif time.monotonic() - since > REST_S or connection.closed or _has_something_to_read(connection):
                 connection.close()
                 continue
             self._begun = _said_at_each_begin(connection)
@@ -72,7 +75,7 @@ class Kept:
                 with self._guard:
                     idle = self._idle.setdefault(self.alias, [])
                     if len(idle) < self.keep:
-                        idle.append(self.connection)
+                        idle.append((self.connection, time.monotonic()))
                         return
         super()._close()  # type: ignore[misc]
 

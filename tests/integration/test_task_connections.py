@@ -15,6 +15,7 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from jobs import enqueue, enqueue_many
 from jobs.models import Attempt
+from jobs.worker import task_connections
 from jobs.worker.task_connections import Kept, keep_connections
 from tests.integration.test_engine import ended
 from tests.waiting import until
@@ -64,8 +65,30 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(caches, "create_connection", caches.create_connection)
     keep_connections(SimpleNamespace(_fixups=[]), 8)
     yield
-    for session in Kept._idle.pop("default", []):
+    for session, _since in Kept._idle.pop("default", []):
         session.close()
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_session_that_has_rested_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has forgotten it on the way tells nobody: a task that asked over it waited for an answer."""
+    now = [100.0]
+    monkeypatch.setattr(task_connections, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    tasks = [connections.create_connection("default") for _ in range(4)]
+    for task in tasks[:3]:
+        task.ensure_connection()
+    first, second, last = (task.connection for task in tasks[:3])
+    for task, later in zip(tasks[:3], (0.0, 1.0, 60.0), strict=True):
+        now[0] = 100.0 + later
+        task.close()
+    now[0] += 1.5
+    for task in tasks[:3]:
+        task.ensure_connection()
+    assert tasks[0].connection is last
+    assert not {first, second} & {task.connection for task in tasks[:3]}
+    assert (first.closed, second.closed) == (1, 1)
+    for task in tasks:
+        task.close()
 
 
 @pytest.mark.skipif(is_psycopg3, reason="psycopg 3 has other names for it")
