@@ -122,6 +122,27 @@ def test_a_header_task_that_cannot_be_sent_is_that_jobs_own_trouble(engine: Grou
     goes_on(engine)
 
 
+def test_a_claim_waits_for_a_header_task_that_is_written_alone_in_the_slot_before_it(engine: GroupCommit) -> None:
+    engine.slots = 1
+    ending, following = claimed(engine), new()
+    part = Part(chord="a\0b", task_id="x", place=0, state="SUCCESS", result="1", failed=False)
+    ends = gevent.spawn(engine.complete_counted, ending, "1", part, lambda cursor: transitions.complete(cursor, ending, result="1"))
+    begins = gevent.spawn(engine.claim, following, task_id_of(following.id), "celery", 5)
+    assert begins.get(timeout=20) is True
+    assert ends.get(timeout=20) is True
+    first, second = Job.objects.get(id=ending.id), Job.objects.get(id=following.id)
+    assert first.finished_at <= second.started_at
+
+
+def test_an_end_that_is_written_alone_has_a_slot_until_then(engine: GroupCommit) -> None:
+    """It gave up its own when it was sent with others."""
+    parked: list[Any] = []
+    engine.on_parked = parked.append
+    with pytest.raises(psycopg2.Error, match="stack depth"):
+        engine.complete(claimed(engine), DEEP)
+    assert [bool(greenlet) for greenlet in parked] == [False]
+
+
 @pytest.mark.parametrize("queues", [[], ["celery"]], ids=["as any other", "handed on"])
 def test_the_log_names_a_link_of_a_chain_whose_end_waits(engine: GroupCommit, queues: list[str]) -> None:
     asked: list[dict[str, Any]] = []
