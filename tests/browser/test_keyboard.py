@@ -194,3 +194,24 @@ def test_nothing_moves_for_who_wants_no_motion(browser: Browser, live_server: An
     moving = "document.getAnimations().length"
     assert (page.evaluate(moving) > 0, still.evaluate(moving)) == (True, 0)
     context.close()
+
+
+@pytest.mark.parametrize("language", ["en"])
+def test_keys_that_are_letters_can_be_turned_off(page: Page) -> None:
+    """WCAG 2.1.4: who speaks to the computer would set them off by words."""
+    first, second = enqueue("jobs.tasks.sleep", args=[9], delay=60).pk, enqueue("jobs.tasks.sleep", args=[9], delay=60).pk
+    page.goto("/jobs/")
+    page.get_by_role("button", name="Turn these keys off").click()
+    for _ in range(2):
+        expect(page.get_by_role("button", name="Turn these keys on")).to_be_visible()
+        page.locator(f"#job-{second}").focus()
+        page.keyboard.type("jx")
+        expect(page.locator(f"#job-{second}")).to_be_focused()
+        expect(page.locator(f"#pick-{second}")).not_to_be_checked()
+        page.keyboard.press("ArrowDown")
+        expect(page.locator(f"#job-{first}")).to_be_focused()
+        page.reload()  # the choice stays
+    page.get_by_role("button", name="Turn these keys on").click()
+    page.locator(f"#job-{second}").focus()
+    page.keyboard.type("jx")
+    expect(page.locator(f"#pick-{first}")).to_be_checked()

@@ -198,10 +198,18 @@ document.addEventListener("input", ({ target }) => {
   option.parentElement.querySelectorAll(".option input:not([type=radio])").forEach((one) => { if (!option.contains(one)) one.value = ""; });
 });
 
+// Keys that are letters can be turned off: who speaks to the computer, or hits keys unawares, sets off none.
+const { dataset } = document.documentElement;
+dataset.letters = localStorage.letters || "on";
+document.addEventListener("click", ({ target }) => {
+  if (target.closest("#letters")) dataset.letters = localStorage.letters = dataset.letters === "on" ? "off" : "on";
+});
+
 // In a list of jobs: arrows (or j and k) go from row to row, x chooses the row. Where the focus is nowhere, j and k begin with the first row.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
   const key = event.key > "~" ? event.code.slice(-1).toLowerCase() : event.key; // a keyboard without Latin letters: what lies in the place
+  if (key.length === 1 && dataset.letters === "off") return;
   const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[key];
   const row = event.target.closest("[data-keys] tbody tr");
   if (row && step) {
