@@ -19,7 +19,7 @@ from jobs.celery_app.app import address
 from jobs.celery_app.deadline_board import Board
 from jobs.conf import configuration
 from jobs.store import leadership
-from jobs.worker import ending, log, stopping
+from jobs.worker import ending, log, sentry, stopping
 from jobs.worker.bootsteps import Engine
 
 logger = logging.getLogger("jobs.worker")
@@ -107,7 +107,13 @@ class LeaderChild(bootsteps.StartStopStep):
         atexit.register(self._reap, self.child)
 
     def _reap(self, child: "subprocess.Popen[bytes]") -> None:
-        with suppress(subprocess.TimeoutExpired):
+        """One that goes on a little longer, with a mail say, ends by itself; one that is stopped (SIGSTOP) would stay for ever."""
+        try:
             child.wait(1)
+        except subprocess.TimeoutExpired:
+            with suppress(OSError):  # there is no `ps`
+                if (found := sentry.state(child.pid)) is not None and found.stopped:
+                    logger.error("the leader's process is stopped by a signal; it is ended")
+                    child.kill()
 
     terminate = stop

@@ -1,6 +1,8 @@
 """How soon a worker sees that the leader's process beside it has died."""
 
 import errno
+import signal
+import subprocess
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +13,8 @@ from celery import current_app
 from django.db import connection
 
 from jobs.store import leadership
-from jobs.worker import leader_child
+from jobs.worker import leader_child, sentry
+from tests.waiting import until
 
 
 def test_deaths_are_seen_later_only_while_they_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,3 +91,20 @@ def test_it_is_given_the_database_and_the_keys_of_its_worker(settings: Any, monk
     child.start(SimpleNamespace(engine=None, app=current_app))
     child.ending.set()
     assert child.options[:2] == ["--key-prefix=of a test:", f"--database-name={connection.settings_dict['NAME']}"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="nothing is stopped here")
+@pytest.mark.parametrize("is_stopped", [True, False])
+def test_one_that_is_stopped_does_not_outlive_its_worker(is_stopped: bool) -> None:
+    """Frozen it does not see that its standard input is closed; one that is merely slow is left alone."""
+    with subprocess.Popen(["sleep", "30"]) as child:
+        try:
+            if is_stopped:
+                child.send_signal(signal.SIGSTOP)
+                until(lambda: (found := sentry.state(child.pid)) is not None and found.stopped, timeout=10, what="it is stopped")
+            leader_child.LeaderChild.__new__(leader_child.LeaderChild)._reap(child)
+            if is_stopped:
+                assert child.wait(10) == -signal.SIGKILL
+            assert is_stopped or child.poll() is None
+        finally:
+            child.kill()
