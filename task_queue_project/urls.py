@@ -3,11 +3,14 @@
 from django.contrib import admin
 from django.contrib.auth import views as accounts
 from django.urls import include, path
+from django.views.i18n import JavaScriptCatalog
 
 from jobs.web.addresses import posted_from
 from jobs.web.views.preferences import language
 
 admin.site.enable_nav_sidebar = False  # it would list little more than the pages of jobs
+# The words of the admin's scripts, with the Arabic that Django lacks.
+admin.site.i18n_javascript = JavaScriptCatalog.as_view(packages=["django.contrib.admin", "jobs"])  # type: ignore[method-assign, assignment]
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/login/", accounts.LoginView.as_view(template_name="jobs/login.html", redirect_authenticated_user=True), name="login"),

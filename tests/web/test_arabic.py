@@ -1,6 +1,8 @@
 """What is one word in English and two in Arabic is said of its own noun: a worker and an act are masculine, a job is feminine."""
 
+import json
 import re
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -100,3 +102,15 @@ def test_errors_in_the_admin_and_choices_have_the_direction_of_their_words(arabi
     page = text(arabic, f"/admin/jobs/job/{failed.pk}/change/")
     assert re.search(r'field-\w*error.*?<pre class="code" dir="auto"', page, re.DOTALL)
     assert re.search(r'<select class="input" id="task" name="task"[^>]*>', text(arabic, "/jobs/create/"))[0].count("dir=") == 0  # type: ignore[index]
+
+
+def test_what_django_lacks_on_the_page_of_an_account_is_there(admin_client: Client, admin_user: Any) -> None:
+    admin_client.cookies["django_language"] = "ar"
+    page = admin_client.get(f"/admin/auth/user/{admin_user.pk}/change/").content.decode()
+    assert "Raw passwords" not in page
+    assert "Reset password" not in page
+    script = admin_client.get("/admin/jsi18n/").content.decode()
+    found = re.search(r"newcatalog = (\{.*?\n? *\});", script, re.DOTALL)
+    words = json.loads(found[1] if found else "{}")
+    assert words["Choose selected %s"] == "اختيار المحدّد من %s"
+    assert words["Today"] == "اليوم"
