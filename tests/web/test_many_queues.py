@@ -67,3 +67,14 @@ def test_many_queues_of_a_drained_worker_are_one_matter(sara: Client, worker: in
     (told,) = alerts(sara, "/")
     assert told.startswith("The workers of 12 queues are drained, and jobs wait in them: queue-00")
     assert told.endswith("Let it go on: resume w@host.")
+
+
+def test_the_dashboard_shows_the_busiest_of_many_queues(sara: Client, worker: int, leader: None, waiting: None) -> None:
+    enqueue(TASK, kwargs={"seconds": 1}, queue="zoo")
+    enqueue(TASK, kwargs={"seconds": 1}, queue="zoo")
+    page = sara.get("/").content.decode()
+    shown = re.findall(r'id="queue-([^"]+)"', page)
+    assert (len(shown), shown[-1]) == (12, "zoo")
+    assert shown == sorted(shown)
+    assert ">2 more queues</a>" in page
+    assert "more queue" not in sara.get("/jobs/queues/").content.decode()

@@ -1,5 +1,6 @@
 """The dashboard and the pages of queues and workers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +12,7 @@ from jobs.celery_app import lanes
 from jobs.store import counts, letters, outages, refused, stats, types
 from jobs.store.clock import reckoned
 from jobs.store.history import Period, history
+from jobs.store.queues import QueueLine
 from jobs.store.queues import lines as queue_lines
 from jobs.web import health
 from jobs.web.access import needs
@@ -20,6 +22,7 @@ from jobs.web.filters import changed
 from jobs.web.live import kept_part, reading, render_live
 
 GROUPS = 6
+QUEUES = 12  # more are on their own page, or the charts below them would be out of sight
 
 
 @needs("view_job")
@@ -53,10 +56,17 @@ def _facts() -> dict[str, Any]:
         "usual": types.usual(),
         "slots": slots,
         "busy": sum(len(line.running) for line in workers),
-        "queues": lines,
+        "queues": _busiest(lines),
+        "more_queues": max(len(lines) - QUEUES, 0),
         "oldest": max((line for line in lines if line.oldest is not None), key=lambda line: line.oldest or 0.0, default=None),
         "groups": letters.groups(letters.entries(), GROUPS, hours=0).lines,
     }
+
+
+def _busiest(lines: Sequence[QueueLine]) -> list[QueueLine]:
+    """QUEUES of them at most, in their own order."""
+    chosen = sorted(lines, key=lambda line: line.running + line.waiting + line.rate, reverse=True)[:QUEUES]
+    return [line for line in lines if line in chosen]
 
 
 def _charts(request: HttpRequest) -> dict[str, Any]:
