@@ -86,6 +86,7 @@ class Consumer(celery.worker.consumer.Consumer):
         self.waiting = Complaint(logger, "waiting for Redis", logging.ERROR)
         self.away = Complaint(logger, "Redis does not answer, what runs goes on", logging.ERROR)
         self.refusing = Complaint(logger, "Redis gives no messages, what runs goes on", logging.ERROR)
+        self.unsigned = Complaint(logger, "refused a message that is not signed by this project", logging.ERROR)
         self.unheard = Complaint(logger, "what other programs tell all workers is not heard, jobs run all the same")
         transport.is_stopping, transport.may_lack = stopping.is_told, self._may_lack
         for signal in OFTEN:
@@ -173,7 +174,7 @@ class Consumer(celery.worker.consumer.Consumer):
             if configuration().accept_foreign and "sig" not in headers:
                 foreign.take_in(self.app, message)
             else:
-                logger.error("refused a message that is not signed by this project (task %r)", str(headers.get("task"))[:200])
+                self.unsigned.say(PermissionError(f"(task {str(headers.get('task'))[:200]!r}); is SECRET_KEY the same in all processes?"))
             return None
 
         self.receive = receive
