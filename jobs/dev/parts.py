@@ -48,11 +48,11 @@ class Part:
                 if now >= self.due:
                     self.start()
             except OSError as error:  # no process or no memory is left, for now
-                return self._died(str(error), now)
+                return self._died(error, now)
             return ""
         code = self.process.poll()
         if code is not None:
-            return self._died(_how(code), now)
+            return self._died(code, now)
         if not self.ready:
             self.ready = self.is_ready(self)
         return ""
@@ -62,14 +62,16 @@ class Part:
         """Whether it died too often without ever having been ready."""
         return not self.ready and self.deaths >= GIVE_UP
 
-    def _died(self, how: str, now: float) -> str:
+    def _died(self, end: int | OSError, now: float) -> str:
         self.process = None
         self.deaths += 1
         self.delay = 1.0 if now - self.started > STEADY else min(LONGEST_DELAY, self.delay * 2)
         self.due = now + self.delay
-        words = {"part": self.name, "how": how, "seconds": round(self.delay)}
+        words = {"part": self.name, "how": _how(end), "seconds": round(self.delay)}
         return _("%(part)s ended (%(how)s), starting it again in %(seconds)d s") % words
 
 
-def _how(code: int) -> str:
-    return (_("signal %(number)d") if code < 0 else _("exit %(number)d")) % {"number": abs(code)}
+def _how(end: int | OSError) -> str:
+    if isinstance(end, OSError):
+        return str(end)
+    return (_("signal %(number)d") if end < 0 else _("exit %(number)d")) % {"number": abs(end)}
