@@ -79,7 +79,7 @@ class JobTask(DjangoTask):
         """Celery's; a worker makes its requests of a class that knows what ours does, also where a task names one of its own."""
         from jobs.celery_app.request import joined  # only a worker needs it
 
-        type(self).Request = joined(self.Request)  # type: ignore[assignment]
+        self.Request = joined(self.Request)  # type: ignore[assignment]
         return super().start_strategy(app, consumer, **options)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -13,7 +13,7 @@ from jobs.store.locks import LEADER
 
 KEY: Final = "\0database"  # no lane: the name of a queue has no NUL
 KEPT: Final = 30  # seconds that a leader's name stays in Redis after it was last said
-PATIENCE: Final = 5.0  # seconds: one that was elected just now, or whose Redis was emptied, says it within one
+PATIENCE: Final = 15.0  # seconds: one that was elected just now, or whose Redis was emptied, says it within one; one may evict it at times
 APART: Final = 60.0  # seconds after which an earlier look proves nothing any more
 TIMEOUT_S: Final = 0.5  # Redis may hang, and who asks has other things to do
 # The same after a failover to a copy that follows it, another in a copy that was restored.

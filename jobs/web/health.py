@@ -200,8 +200,8 @@ def _unserved_alert(line: QueueLine) -> Alert:
 def _many_unserved(lines: Sequence[QueueLine]) -> Alert:
     number = len(lines)
     fact = ngettext(
-        "Nobody serves %(number)d queue, and jobs wait in it: %(queues)s.",
-        "Nobody serves %(number)d queues, and jobs wait in them: %(queues)s.",
+        "Nobody serves %(number)d queue, and jobs wait in it: %(queues)s",
+        "Nobody serves %(number)d queues, and jobs wait in them: %(queues)s",
         number,
     )
     advice = _("Start workers for them: %(option)s and their names, with commas between them, tell a worker which queues it serves.")
@@ -238,13 +238,13 @@ def _drained_alert(lines: Sequence[QueueLine], off: dict[str, list[str]]) -> Ale
         ) % {"queue": ltr(lines[0].name)}
     else:
         fact = ngettext(
-            "The workers of %(number)d queue are drained, and jobs wait in it: %(queues)s.",
-            "The workers of %(number)d queues are drained, and jobs wait in them: %(queues)s.",
+            "The workers of %(number)d queue are drained, and jobs wait in it: %(queues)s",
+            "The workers of %(number)d queues are drained, and jobs wait in them: %(queues)s",
             len(lines),
         ) % {"number": len(lines), "queues": _first(lines)}
     advice = ngettext("Let it go on: resume %(workers)s.", "Let them go on: resume %(workers)s.", len(names))
-    words = {"workers": listed(map(ltr, names[:FEW])) + (" …" if len(names) > FEW else "")}
-    return Alert(bad=False, fact=fact, advice=advice % words, url=reverse("jobs:workers"), link=_("Show the workers"))
+    advice %= {"workers": listed(map(ltr, names[:FEW])) + (" …" if len(names) > FEW else "")}
+    return Alert(bad=False, fact=fact, advice=advice.replace("….", "…"), url=reverse("jobs:workers"), link=_("Show the workers"))
 
 
 def _first(lines: Sequence[QueueLine]) -> str:

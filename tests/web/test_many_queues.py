@@ -35,7 +35,7 @@ def waiting() -> None:
 @pytest.mark.parametrize("address", ["/", "/jobs/queues/"])
 def test_many_queues_that_nobody_serves_are_one_matter(sara: Client, worker: int, leader: None, waiting: None, address: str) -> None:
     (told,) = alerts(sara, address)
-    assert told.startswith("Nobody serves 12 queues, and jobs wait in them: queue-00, queue-01, queue-02 ….")
+    assert told.startswith("Nobody serves 12 queues, and jobs wait in them: queue-00, queue-01, queue-02 … ")
     assert "-Q and their names" in told
     sara.cookies["django_language"] = "ar"
     (told,) = alerts(sara, address)
