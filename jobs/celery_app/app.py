@@ -43,11 +43,14 @@ def _set_up() -> None:
         django.setup()
 
 
+# What a project's own settings change. What `add_defaults` is given goes before them.
+_CHANGEABLE = {"worker_prefetch_multiplier": 1}
+
+
 def _defaults() -> dict[str, Any]:
     return {
         "broker_connection_retry_on_startup": True,
         "broker_channel_error_retry": True,  # a Redis that is full refuses commands for a while; that ends no worker
-        "worker_prefetch_multiplier": 1,
         "worker_consumer": "jobs.worker.consumer:Consumer",
         "result_backend": "rows://",
         "result_backend_thread_safe": True,
@@ -64,8 +67,12 @@ class Celery(celery.Celery):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.add_defaults(_defaults)
+        self.add_defaults(self._own_defaults)
         self.steps["worker"].update(STEPS)
+
+    def _own_defaults(self) -> dict[str, Any]:
+        self._conf.maps.insert(-1, dict(_CHANGEABLE))  # the last of them has Celery's
+        return _defaults()
 
     @cached_property
     def amqp(self) -> Any:

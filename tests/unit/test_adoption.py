@@ -24,6 +24,12 @@ def other() -> Iterator[Celery]:
     app.close()
 
 
+@pytest.mark.parametrize("given", [None, 3])
+def test_how_much_is_fetched_ahead_is_the_projects(other: Celery, given: int | None) -> None:
+    other.config_from_object({"CELERY_WORKER_PREFETCH_MULTIPLIER": given} if given else {}, namespace="CELERY")
+    assert (other.conf.worker_prefetch_multiplier, other.conf.result_backend) == (given or 1, "rows://")
+
+
 def test_transport_options_of_a_project_stay(other: Celery) -> None:
     other.conf.broker_transport_options = {"socket_timeout": 3, "health_check_interval": 99, "priority_steps": [0], "global_keyprefix": "x"}
     options = other.connection().transport_options
