@@ -20,6 +20,7 @@ from celery.platforms import EX_OK
 from celery.worker import state
 from django.db import connections
 from django.utils.translation import gettext as _
+from kombu.utils.imports import symbol_by_name
 
 import jobs
 from jobs.celery_app import aftermath, limits, process_engine, running, settle  # noqa: F401 - a run's code is loaded ahead of any fork
@@ -44,6 +45,13 @@ POOLS: Final = {f"celery.concurrency.{name}": name for name in ("gevent", "prefo
 def _pool(worker: Any) -> str | None:
     """Which of Celery's pools this is; None for any other, and for one derived from them: they may run tasks in their own way."""
     return POOLS.get(worker.pool_cls.__module__)
+
+
+def _verifies(consumer: Any) -> bool:
+    """Whether this class, or the one of this name, is the consumer that checks who has sent a message."""
+    from jobs.worker.consumer import Consumer
+
+    return issubclass(symbol_by_name(consumer), Consumer)
 
 
 def _slots(worker: Any) -> int:
@@ -106,6 +114,11 @@ class Engine(bootsteps.StartStopStep):
             raise SystemExit(
                 _("The pool %(pool)s is refused: the ends of its jobs would not be seen. Use -P gevent, prefork, threads or solo.")
                 % {"pool": f"{worker.pool_cls.__module__}:{worker.pool_cls.__qualname__}"}
+            )
+        if not _verifies(worker.consumer_cls):
+            raise SystemExit(
+                _("The consumer %(consumer)s is refused: it would run forged messages. Derive it from jobs.worker.consumer:Consumer.")
+                % {"consumer": worker.consumer_cls}
             )
         if any(map(broker.names_several, (worker.app.conf.broker_read_url, worker.app.conf.broker_write_url))):
             raise SystemExit(

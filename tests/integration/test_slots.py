@@ -1,6 +1,7 @@
 """The number of slots that a worker's row tells is the number that its pool has, also where a change was refused."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -84,6 +85,13 @@ class Own(BasePool):
 )
 def test_celery_s_own_pools_are_known_and_no_others(pool: Any, known: str | None) -> None:
     assert _pool(SimpleNamespace(pool_cls=get_implementation(pool))) == known
+
+
+@pytest.mark.parametrize(("consumer", "verifies"), [("jobs.worker.consumer:Consumer", True), ("celery.worker.consumer:Consumer", False)])
+def test_a_worker_whose_consumer_verifies_nothing_does_not_start(consumer: str, verifies: bool) -> None:
+    worker = SimpleNamespace(pool_cls=get_implementation("solo"), consumer_cls=consumer, app=current_app, steps=[])
+    with nullcontext() if verifies else pytest.raises(SystemExit, match="Consumer"):
+        Engine(worker)
 
 
 NEVER = [("shrink", 3, 3, "at least one slot"), *((verb, n, 3, "1 or more") for verb in ("grow", "shrink") for n in (0, -1))]
