@@ -51,7 +51,7 @@ def test_two_hundred_failures_are_triaged(page: Page, tmp_path: Path) -> None:
         page.click(".page a.btn:not(.btn-main)")
         page.fill("[name=note]", "عميل محذوف")
         page.click("form.card button.btn-main")
-        page.wait_for_url(re.compile(r"/jobs/dead-letters/$"))
+        page.wait_for_url(re.compile(r"/jobs/batches/\d+/$"))
     left = DeadLetterQueue.objects.filter(resolution="open")
     assert (left.count(), set(left.values_list("job__task", flat=True))) == (50, {"jobs.tasks.fail"})
     assert DeadLetterQueue.objects.filter(resolution="resolved", note="عميل محذوف").count() == KINDS["t.permanent"]
