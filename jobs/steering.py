@@ -1,11 +1,13 @@
 """What people ask of workers, through Celery's own remote control; recorded in the audit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from celery import current_app
 from django.db import connections
 from django.utils.translation import gettext as _
+from kombu.exceptions import OperationalError
 
 from jobs.conf import configuration
 from jobs.domain.actors import Actor
@@ -48,7 +50,8 @@ def resume(worker: Worker, by: Actor, *, reason: str = "") -> None:
 def shut_down(worker: Worker, by: Actor, *, reason: str = "") -> None:
     """Let the worker end: what it runs has JOBS_SHUTDOWN_GRACE seconds, then it is released. Raises NoAnswer."""
     _ask("ping", worker)
-    current_app.control.shutdown(destination=[worker.name])
+    with _redis():
+        current_app.control.shutdown(destination=[worker.name])
     _record(Verb.SHUTDOWN, worker, by, {"queues": worker.queues}, {}, reason)
 
 
@@ -88,20 +91,27 @@ def memory(worker: Worker) -> int | None:
 
 def _ask(command: str, worker: Worker, *arguments: Any) -> None:
     control = current_app.control
-    try:
+    with _redis():
         if command == "ping":
             answers = control.ping(destination=[worker.name], timeout=TIMEOUT_S)
         else:
             answers = getattr(control, command)(*arguments, destination=[worker.name], reply=True, timeout=TIMEOUT_S)
-    except _broker_errors() as error:
-        raise NoAnswer(_("Redis does not answer.")) from error
     if not answers:
         raise NoAnswer(_("%(worker)s did not answer within %(seconds)d s.") % {"worker": worker.name, "seconds": TIMEOUT_S})
 
 
+@contextmanager
+def _redis() -> Iterator[None]:
+    """What is asked of it within. Raises NoAnswer when it is away."""
+    try:
+        yield
+    except _broker_errors() as error:
+        raise NoAnswer(_("Redis does not answer.")) from error
+
+
 def _broker_errors() -> tuple[type[Exception], ...]:
     with current_app.connection_for_write() as connection:
-        return (*connection.connection_errors, *connection.channel_errors, OSError)
+        return (*connection.connection_errors, *connection.channel_errors, OperationalError, OSError)
 
 
 def _record(verb: Verb, worker: Worker, by: Actor, before: dict[str, Any], after: dict[str, Any], reason: str) -> None:

@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.db import connection
 from django.test import Client
+from kombu.exceptions import OperationalError
 
 from jobs import steering
 from jobs.domain.actors import Actor
@@ -112,4 +114,42 @@ def test_a_drain_that_is_not_answered_at_all_leaves_no_trace(monkeypatch: pytest
     monkeypatch.setattr(steering, "_ask", ask)
     with pytest.raises(steering.NoAnswer):
         steering.drain(worker_row(queues=["a"]), SARA)
+    assert not Audit.objects.exists()
+
+
+def test_what_an_earlier_worker_of_the_name_was_asked_is_past() -> None:
+    """Beside one that is older than that."""
+    old, first = worker_row(["a"]), worker_row(["b"])
+    Worker.objects.filter(pk=first.pk).update(name="green@host")
+    first.refresh_from_db()
+    with connection.cursor() as cursor:
+        audit.steered(cursor, SARA, Verb.DRAIN, first.name, {"queues": ["b"]}, {"queues": []})
+    first.delete()
+    later = worker_row([])
+    later.name = "green@host"
+    assert steering.drained([old, later]) == {}
+
+
+def test_a_redis_that_goes_before_the_last_word_is_no_failure_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = worker_row(["a"])
+    monkeypatch.setattr(steering, "_ask", lambda *_: None)
+    monkeypatch.setattr(current_app.control, "shutdown", lambda **_: (_ for _ in ()).throw(OperationalError("gone")))
+    with pytest.raises(steering.NoAnswer):
+        steering.shut_down(worker, SARA)
+    assert not Audit.objects.exists()
+
+
+def test_a_redis_that_is_away_is_no_failure_of_the_page_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """kombu has an error of its own for what it cannot reach."""
+
+    def away(*_: Any, **__: Any) -> Any:
+        raise OperationalError("refused")
+
+    worker = worker_row(["a"])
+    for name in ("ping", "cancel_consumer", "inspect"):
+        monkeypatch.setattr(current_app.control, name, away)
+    assert steering.memory(worker) is None
+    for steer in (steering.drain, steering.shut_down):
+        with pytest.raises(steering.NoAnswer):
+            steer(worker, SARA)
     assert not Audit.objects.exists()
