@@ -1,5 +1,6 @@
 """What people ask of workers, through Celery's own remote control; recorded in the audit."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -79,10 +80,13 @@ def drained(workers: Sequence[Worker]) -> dict[str, list[str]]:
 
 
 def memory(worker: Worker) -> int | None:
-    """The most memory the process has had, in bytes; None when it does not answer or its system does not say."""
+    """The most memory the process has had, in bytes; None when it does not answer or its system does not say. Of a worker on another
+    system than this process's it may be wrong: what it says has no unit.
+    """
+    unit = 1 if sys.platform == "darwin" else 1024
     try:
         found = current_app.control.inspect(destination=[worker.name], timeout=TIMEOUT_S / 2).stats() or {}
-        return int(found[worker.name]["rusage"]["maxrss"]) * 1024
+        return int(found[worker.name]["rusage"]["maxrss"]) * unit
     except (KeyError, TypeError, ValueError):
         return None
     except _broker_errors():

@@ -1,5 +1,7 @@
 """A worker that answers for some of its queues only."""
 
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -137,6 +139,15 @@ def test_a_redis_that_goes_before_the_last_word_is_no_failure_of_the_page(monkey
     with pytest.raises(steering.NoAnswer):
         steering.shut_down(worker, SARA)
     assert not Audit.objects.exists()
+
+
+@pytest.mark.parametrize(("system", "said"), [("linux", 200_000), ("darwin", 204_800_000)])
+def test_the_memory_of_a_worker_is_in_bytes(monkeypatch: pytest.MonkeyPatch, system: str, said: int) -> None:
+    """Linux counts it in units of 1024, macOS in single ones."""
+    answer = {"blue@host": {"rusage": {"maxrss": said}}}
+    monkeypatch.setattr(current_app.control, "inspect", lambda **_: SimpleNamespace(stats=lambda: answer))
+    monkeypatch.setattr(sys, "platform", system)
+    assert steering.memory(worker_row(["a"])) == 204_800_000
 
 
 def test_a_redis_that_is_away_is_no_failure_of_the_page_either(monkeypatch: pytest.MonkeyPatch) -> None:
