@@ -48,21 +48,10 @@ def start(
     )  # fmt: skip
 
 
-@collisions.made_again
-def act(verb: Verb, ids: Sequence[int], by: Actor, *, entries: bool = False, **options: Any) -> Batch:
-    """The same without a pace or a trial, done when this returns if the numbers are few."""
-    alias = configuration().database
-    with transaction.atomic(using=alias):
-        batch = start(verb, ids, by, entries=entries, **options)
-        if batch.total <= AT_ONCE:
-            _whole(batch, alias)
-    return batch
-
-
-def draft(verb: Verb, ids: Sequence[int], by: Actor) -> Batch:
-    """Note exactly these jobs for a preview; `confirm` lets it begin."""
+def draft(verb: Verb, ids: Sequence[int], by: Actor, *, entries: bool = False) -> Batch:
+    """Note exactly these jobs, or entries, for a preview; `confirm` lets it begin."""
     return Batch.objects.using(configuration().database).create(
-        verb=verb.value, actor=by.name, source=by.source.value, ids=list(ids), total=len(ids), options={}, reasons={},
+        verb=verb.value, entries=entries, actor=by.name, source=by.source.value, ids=list(ids), total=len(ids), options={}, reasons={},
         state=BatchState.DRAFT.value,
     )  # fmt: skip
 
@@ -78,16 +67,10 @@ def confirm(pk: int, by: Actor, **options: Any) -> bool:
             return False
         batch.state, batch.options, batch.source = BatchState.RUNNING.value, options, by.source.value
         if batch.total <= AT_ONCE:
-            _whole(batch, alias)
-        else:
-            batch.save(using=alias, update_fields=_MOVED)
+            _turn(batch, batch.ids)
+            batch.state, batch.ended_at = BatchState.DONE.value, ClockTimestamp()
+        batch.save(using=alias, update_fields=_MOVED)
     return True
-
-
-def _whole(batch: Batch, alias: str) -> None:
-    _turn(batch, batch.ids)
-    batch.state, batch.ended_at = BatchState.DONE.value, ClockTimestamp()
-    batch.save(using=alias, update_fields=_MOVED)
 
 
 def stop(pk: int, by: Actor) -> bool:

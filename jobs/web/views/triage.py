@@ -137,7 +137,8 @@ def _go(
     if pace or trial:
         batch = batches.start(verb, ids, actor, entries=True, pace=pace, trial=trial, **options)
     else:
-        batch = batches.act(verb, ids, actor, entries=True, **options)
+        batch = batches.draft(verb, ids, actor, entries=True)
+        batches.confirm(batch.pk, actor, **options)
     return HttpResponseRedirect(reverse("jobs:batch", args=[batch.pk]))
 
 
