@@ -92,8 +92,9 @@ def _with_rows(transport: Any) -> Any:
     return type(transport.__name__, (transport,), {"Channel": Channel, "__module__": __name__})
 
 
-@cache
 def _hasty(connection: Any) -> Any:
+    """Not kept: kombu makes a class for each channel, which would live on in it with all its connections."""
+
     class Connection(connection):
         def connect(self) -> None:
             if is_stopping():
