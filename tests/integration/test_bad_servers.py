@@ -61,7 +61,7 @@ def test_a_bad_redis_address_is_one_line_too(own_environ: dict[str, str], words:
     assert "hidden" not in ended.stderr
 
 
-@pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL"])
+@pytest.mark.parametrize("variable", [pytest.param("DATABASE_URL", marks=pytest.mark.slow), "REDIS_URL"])
 def test_a_bad_address_ends_worker_and_web_server(own_environ: dict[str, str], variable: str) -> None:
     for command in (WORKER, ["gunicorn", "task_queue_project.wsgi", f"--bind=127.0.0.1:{free_port()}", "--no-control-socket"]):
         code, output = run(own_environ | {variable: "gopher://u:hidden@h"}, command)

@@ -35,7 +35,7 @@ def test_an_engine_connection_speaks_utf_8(monkeypatch: pytest.MonkeyPatch, enco
         found.close()
 
 
-@pytest.mark.parametrize("where", ["environment", "role"])
+@pytest.mark.parametrize("where", [pytest.param("environment", marks=pytest.mark.slow), "role"])
 def test_an_error_in_arabic_is_retried(tmp_path: Path, where: str) -> None:
     with connection.cursor() as cursor:
         if where == "role":

@@ -23,7 +23,9 @@ main()
 """
 
 
-@pytest.mark.parametrize("error", ["OSError(errno.EMFILE, 'Too many open files')", "WorkerShutdown(1)"])
+@pytest.mark.parametrize(
+    "error", ["OSError(errno.EMFILE, 'Too many open files')", pytest.param("WorkerShutdown(1)", marks=pytest.mark.slow)]
+)
 def test_one_that_gives_up_has_failed(error: str) -> None:
     program = [sys.executable, "-c", PROGRAM.format(error=error)]
     environ = environment(JOBS_LEADER_CHILD="False")

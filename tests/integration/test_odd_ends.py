@@ -12,19 +12,12 @@ from jobs import control, enqueue
 from jobs.domain.errors import TaskEnded, TaskExit
 from jobs.models import DeadLetterQueue, Job
 from tests.flows import GET, job_of, s, si, task
+from tests.standing import on
 from tests.taskapp.unreadable import UNREADABLE
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def _on(*slow: str) -> pytest.MarkDecorator:
-    """With one worker of each pool for all tests of this file; those of `slow` by `make test-slow`."""
-    pools = ["gevent", *(pytest.param(pool, marks=pytest.mark.slow) for pool in slow)]
-    return pytest.mark.parametrize("worker_of_module", pools, indirect=True)
-
-
-ON_TWO, ON_MOST, ON_ALL = _on("prefork"), _on("prefork", "threads"), _on("prefork", "threads", "solo")
+ON_TWO, ON_MOST, ON_ALL = on("prefork"), on("prefork", "threads"), on("prefork", "threads", "solo")
 
 
 @pytest.fixture(autouse=True)
