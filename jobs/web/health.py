@@ -160,7 +160,7 @@ def _dead_alerts(dead: int, new: int) -> list[Alert]:
         "%(number)s job failed for good and waits for a decision.", "%(number)s jobs failed for good and wait for a decision.", dead
     ) % {"number": at_most(dead, stats.NEWEST)}
     if new and dead == 1:
-        fact = f"{fact} {_('It failed in the last 10 minutes.')}"
+        fact += " " + _("It failed in the last 10 minutes.")
     elif new:  # one alone does not show that an error goes on
         more = ngettext("%(number)s of them in the last 10 minutes.", "%(number)s of them in the last 10 minutes: it goes on.", new)
         fact = f"{fact} {more % {'number': at_most(new, stats.NEWEST)}}"

@@ -53,7 +53,8 @@ class Command(base.Command):
 
         running = embedded.running(data_dir)
         for name, label in (("DATABASE_URL", "PostgreSQL"), ("REDIS_URL", "Redis")):
-            self.stdout.write(f"{label}: {running.get(name) or _('not running')}")
+            address = running.get(name) or _("not running")
+            self.stdout.write(f"{label}: {address}")
         if len(running) < 2:
             raise CommandError(_("not both servers run"))
 
