@@ -23,6 +23,7 @@ from jobs.store.sent import insert_sent
 
 logger = logging.getLogger("jobs.worker")
 LONGEST_ID: Final = 255
+_waits: Final = threading.BoundedSemaphore(4)  # for one each: a process that is killed has lost no more, and they keep no more sessions
 _put_off: Final = Complaint(logger, "a message of another program cannot become a row yet")
 # What the row says, and what only our own leader may say.
 _DERIVED: Final = frozenset(
@@ -40,7 +41,7 @@ class Refused(ValueError):
 def take_in(app: Any, message: Any) -> bool:
     """Insert the row of a message. False, with a line in the log, when it is none that can be run here.
 
-    The worker's loop waits neither for somebody who keeps a job of the same id locked nor for a trigger: a thread does then.
+    The worker's loop waits neither for somebody who keeps a job of the same id locked nor for a trigger: a thread does, unless four do.
     """
     try:
         new = row(app, message)
@@ -48,7 +49,10 @@ def take_in(app: Any, message: Any) -> bool:
         _refuse(error)
         return False
     if not _write(new, lambda change: unless_refused(unless_locked(change), _put_off.say)):
-        threading.Thread(target=_insist, args=(new,), daemon=True, name="jobs-foreign").start()
+        if _waits.acquire(blocking=False):
+            threading.Thread(target=_wait, args=(new,), daemon=True, name="jobs-foreign").start()
+        else:
+            _insist(new)
     return True
 
 
@@ -60,6 +64,13 @@ def _write(new: NewJob, careful: Callable[[Callable[[Any], Any]], Callable[[Any]
     elif done:
         logger.warning("task %s[%s] of another program has not ended yet: it is not run twice", new.task, new.task_id)
     return bool(done)
+
+
+def _wait(new: NewJob) -> None:
+    try:
+        _insist(new)
+    finally:
+        _waits.release()
 
 
 def _insist(new: NewJob) -> None:

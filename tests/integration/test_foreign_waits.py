@@ -88,3 +88,18 @@ def test_what_a_constraint_of_the_project_forbids_is_refused(caplog: pytest.LogC
         finally:
             cursor.execute("ALTER TABLE jobs_job DROP CONSTRAINT no_adding")
     assert not Job.objects.exists()
+
+
+def test_when_as_many_wait_as_may_the_loop_sees_to_the_next_one_itself(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is taken from Redis is in no row yet: a worker that is killed has lost it."""
+    monkeypatch.setattr(foreign, "_waits", threading.BoundedSemaphore(1))
+    foreign._waits.acquire()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE jobs_job ADD CONSTRAINT no_adding CHECK (task <> 't.add')")
+        try:
+            assert taken_in("forbidden")
+            assert "refused a message of another program: new row" in caplog.text, "before the loop goes on"
+        finally:
+            cursor.execute("ALTER TABLE jobs_job DROP CONSTRAINT no_adding")
