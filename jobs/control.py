@@ -177,6 +177,11 @@ def restore(ids: Iterable[int], by: str | Actor, *, reason: str = "") -> Report:
     return _revive(Verb.RESTORE, ids, by, interventions.restore, reason)
 
 
+def had_waited(job: Job) -> bool:
+    """Whether a job that was cancelled had been waiting till then, so that `restore` can put it back."""
+    return job.cancel_requested_at is None and job.worker is None and aware(job.run_at) < statuses.HELD
+
+
 def _revive(
     what: Verb,
     ids: Iterable[int],
@@ -190,8 +195,7 @@ def _revive(
             return _is(job)
         if arguments and not isinstance(job.kwargs, dict):
             return Refusal.UNREADABLE
-        waited = job.cancel_requested_at is None and job.worker is None and aware(job.run_at) < statuses.HELD
-        return Refusal.KEY_TAKEN if waited or what is not Verb.RESTORE else Refusal.NOT_WAITING
+        return Refusal.KEY_TAKEN if had_waited(job) or what is not Verb.RESTORE else Refusal.NOT_WAITING
 
     ids = numbers_of(ids)  # which are looked at once more each time
     for _tried in range(3):

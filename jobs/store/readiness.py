@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from jobs.domain.complaint import Complaint, first_line
 from jobs.store import locked, refused, sender, stats
+from jobs.store.collisions import code_of
 from jobs.store.outages import is_read_only
 
 _complaint: Final = Complaint(logging.getLogger(__name__), "PostgreSQL does not say whether jobs can run")
@@ -49,7 +50,7 @@ def _words(error: DatabaseError) -> str:
     """The server's own, without names: whoever asks has no account. Empty where it has said nothing."""
     if said := re.search(r"FATAL: +(.+)", str(error)):  # to a session that it does not begin; the driver has no code of that
         text = said[1]
-    elif isinstance(error, NotSupportedError) or getattr(error.__cause__, "pgcode", None) or getattr(error.__cause__, "sqlstate", None):
+    elif isinstance(error, NotSupportedError) or code_of(error):
         text = first_line(error)
     else:
         return ""

@@ -3,7 +3,7 @@
 import logging
 import secrets
 import sys
-from typing import Any, Final
+from typing import Final
 
 from django.core.exceptions import DisallowedHost
 from django.db import DatabaseError, InterfaceError, OperationalError
@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from jobs.domain.texts import printable
+from jobs.store.collisions import code_of
 
 logger = logging.getLogger(__name__)
 _NO_WRITES: Final = ("25006", "53", "58")  # read-only; no room on its disk or in its memory; what the disk says
@@ -38,6 +39,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _refuses_writes(error: BaseException | None) -> bool:
-    cause: Any = error.__cause__ if isinstance(error, DatabaseError) else None
-    code = getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None) or ""
-    return code.startswith(_NO_WRITES)
+    return isinstance(error, DatabaseError) and code_of(error).startswith(_NO_WRITES)

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from jobs import control
 from jobs.domain.moments import aware
 from jobs.domain.priority import FROM_HIGHEST
-from jobs.domain.statuses import ENDED, HELD, Status, can
+from jobs.domain.statuses import ENDED, Status, can
 from jobs.models import Audit, DeadLetterQueue, Job, Worker
 from jobs.models.attempt import unrecorded
 from jobs.models.audit import Verb
@@ -118,7 +118,7 @@ def _cancelled(job: Job, acts: Sequence[Audit]) -> str:
 
 def _can_restore(job: Job, acts: Sequence[Audit]) -> bool:
     """Whether a person cancelled it while it waited, and nobody has done anything to it since."""
-    waited = can("restore", job.status) and job.cancel_requested_at is None and job.worker is None and aware(job.run_at) < HELD
+    waited = can("restore", job.status) and control.had_waited(job)
     return waited and bool(acts) and acts[0].verb == Verb.CANCEL
 
 
