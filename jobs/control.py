@@ -13,7 +13,6 @@ from jobs import masking
 from jobs.conf import configuration
 from jobs.domain import own_failures, statuses
 from jobs.domain.actors import Actor, actor_of, text_of
-from jobs.domain.moments import aware
 from jobs.domain.numbers import numbers_of
 from jobs.domain.priority import is_priority
 from jobs.domain.texts import wrong_queue
@@ -177,11 +176,6 @@ def restore(ids: Iterable[int], by: str | Actor, *, reason: str = "") -> Report:
     return _revive(Verb.RESTORE, ids, by, interventions.restore, reason)
 
 
-def had_waited(job: Job) -> bool:
-    """Whether a job that was cancelled had been waiting till then, so that `restore` can put it back."""
-    return job.cancel_requested_at is None and job.worker is None and aware(job.run_at) < statuses.HELD
-
-
 def _revive(
     what: Verb,
     ids: Iterable[int],
@@ -195,7 +189,7 @@ def _revive(
             return _is(job)
         if arguments and not isinstance(job.kwargs, dict):
             return Refusal.UNREADABLE
-        return Refusal.KEY_TAKEN if had_waited(job) or what is not Verb.RESTORE else Refusal.NOT_WAITING
+        return Refusal.KEY_TAKEN if job.had_waited or what is not Verb.RESTORE else Refusal.NOT_WAITING
 
     ids = numbers_of(ids)  # which are looked at once more each time
     for _tried in range(3):

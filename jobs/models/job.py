@@ -147,6 +147,11 @@ class Job(models.Model):
         """What people see: queued, scheduled, retrying, replaced or the stored status."""
         return statuses.state_of(self.status, attempts=self.attempts, run_at=aware(self.run_at), now=aware(moments.tell()))
 
+    @property
+    def had_waited(self) -> bool:
+        """Whether this cancelled job was waiting till then, so that `restore` puts it back."""
+        return self.cancel_requested_at is None and self.worker is None and aware(self.run_at) < statuses.HELD
+
     def can(self, verb: str) -> bool:
         """Whether a verb of TRANSITIONS may be applied to the job as it was read."""
         return statuses.can(verb, self.status)

@@ -118,7 +118,7 @@ def _cancelled(job: Job, acts: Sequence[Audit]) -> str:
 
 def _can_restore(job: Job, acts: Sequence[Audit]) -> bool:
     """Whether a person cancelled it while it waited, and nobody has done anything to it since."""
-    waited = can("restore", job.status) and control.had_waited(job)
+    waited = can("restore", job.status) and job.had_waited
     return waited and bool(acts) and acts[0].verb == Verb.CANCEL
 
 
