@@ -71,11 +71,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Each file whole, in the order of `testpaths`: with the long ones first, none is left running when the others are done."""
+    """Each file whole, in the order of `testpaths`: with the long ones first, none is left running when the others are done.
+
+    Of a file the tests that share a worker come first, one after the other.
+    """
     places = [ROOT / path for path in config.getini("testpaths")]
 
-    def place(item: pytest.Item) -> tuple[int, Path]:
-        return next((number for number, folder in enumerate(places) if folder in item.path.parents), len(places)), item.path
+    def place(item: pytest.Item) -> tuple[int, Path, bool]:
+        number = next((number for number, folder in enumerate(places) if folder in item.path.parents), len(places))
+        return number, item.path, "worker_of_module" not in getattr(item, "fixturenames", ())
 
     items.sort(key=place)
 

@@ -6,16 +6,18 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from jobs.dev import embedded, processes, redis_server
-from tests import emptying
+from tests import standing
 from tests.own_redis import OwnRedis
+from tests.standing import Standing
 from tests.waiting import until
-from tests.workers import running_worker
 
 
 @pytest.fixture(autouse=True)
@@ -61,16 +63,31 @@ def own_redis(data_dir: Path) -> Iterator[OwnRedis]:
 @pytest.fixture(scope="module")
 def worker_of_module(
     request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    log = tmp_path_factory.mktemp("worker") / "log"
-    with django_db_blocker.unblock(), emptying.keeping("jobs_worker", "jobs_outage"), running_worker(log, pool=request.param):
-        yield request.param
+) -> Iterator[Standing]:
+    worker = Standing(tmp_path_factory.mktemp("worker") / "log", django_db_blocker, *request.param)
+    yield worker
+    worker.end()
 
 
 @pytest.fixture
-def standing_worker(worker_of_module: str, transactional_db: None) -> Iterator[str]:
-    """A worker that goes on through all tests of a module, and what they leave behind in it; its pool."""
+def standing_worker(worker_of_module: Standing, transactional_db: None) -> Iterator[str]:
+    """A worker that goes on through tests of a module, and what they leave behind in it; its pool. Jobs for later are dropped."""
     from jobs.models import Aftermath, Job  # when this file is read Django may not be set up
 
-    yield worker_of_module
-    until(lambda: not Job.objects.filter(finished_at=None).exists() and not Aftermath.objects.exists(), timeout=60)
+    worker_of_module.begin()
+    yield worker_of_module.pool
+    soon = Job.objects.filter(finished_at=None, run_at__lt=timezone.now() + timedelta(minutes=1))
+    until(lambda: not soon.exists() and not Aftermath.objects.exists(), timeout=60)
+
+
+@pytest.fixture
+def standing_log(worker_of_module: Standing) -> Path:
+    """What that worker has written, in this test and in those before it."""
+    return worker_of_module.log
+
+
+@pytest.fixture(autouse=True)
+def _none_stands(request: pytest.FixtureRequest) -> None:
+    """A test without the standing worker starts its own, or wants none."""
+    if "worker_of_module" not in request.fixturenames:
+        standing.end_all()

@@ -20,11 +20,13 @@ from jobs.models import Chord, ChordPart, DeadLetterQueue, Job, StoredResult
 from jobs.refusals import Refusal
 from jobs.store import broker, canvas, unfired
 from tests.flows import GET, job_of, s, si, task
+from tests.standing import on
 from tests.taskapp.flows import OutOfStock
 from tests.waiting import until
 from tests.workers import kill_group, running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
+ON_GEVENT = on()
 
 
 @pytest.fixture(autouse=True)
@@ -65,69 +67,69 @@ SHAPES: dict[str, tuple[Callable[[], Any], Any]] = {
 }
 
 
-def test_every_shape_of_a_canvas_gives_celerys_result(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log"):
-        sent = {name: make().apply_async() for name, (make, _) in SHAPES.items()}
-        found = {name: result.get(timeout=GET) for name, result in sent.items()}
-        assert found == {name: expected for name, (_, expected) in SHAPES.items()}
-        linked = task("same").apply_async((1,), link=[s("add_one"), si("same", 9)])
-        assert linked.get(timeout=GET) == 1
-        assert sorted(child.get(timeout=GET) for child in linked.children[0].results) == [2, 9]
-        until(lambda: not Job.objects.filter(finished_at=None).exists(), timeout=GET)
+@ON_GEVENT
+def test_every_shape_of_a_canvas_gives_celerys_result(standing_worker: str) -> None:
+    sent = {name: make().apply_async() for name, (make, _) in SHAPES.items()}
+    found = {name: result.get(timeout=GET) for name, result in sent.items()}
+    assert found == {name: expected for name, (_, expected) in SHAPES.items()}
+    linked = task("same").apply_async((1,), link=[s("add_one"), si("same", 9)])
+    assert linked.get(timeout=GET) == 1
+    assert sorted(child.get(timeout=GET) for child in linked.children[0].results) == [2, 9]
+    until(lambda: not Job.objects.filter(finished_at=None).exists(), timeout=GET)
     assert not Job.objects.exclude(status="completed").exists()
     assert not Chord.objects.filter(fired_at=None).exists()
     assert not ChordPart.objects.exists()
 
 
-def test_errors_reach_links_chains_and_chords_as_their_own_class(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log"):
-        alone = task("raises").apply_async(link_error=[s("note_old"), s("note_new")])
-        with pytest.raises(OutOfStock) as caught:
-            alone.get(timeout=GET)
-        assert (caught.value.item, caught.value.left) == ("pear", 3)
-        until(lambda: users("old") == [f"old {alone.id}"] and users("new") == ["new OutOfStock"], timeout=GET)
-        assert "in raises" in alone.traceback
+@ON_GEVENT
+def test_errors_reach_links_chains_and_chords_as_their_own_class(standing_worker: str) -> None:
+    alone = task("raises").apply_async(link_error=[s("note_old"), s("note_new")])
+    with pytest.raises(OutOfStock) as caught:
+        alone.get(timeout=GET)
+    assert (caught.value.item, caught.value.left) == ("pear", 3)
+    until(lambda: users("old") == [f"old {alone.id}"] and users("new") == ["new OutOfStock"], timeout=GET)
+    assert "in raises" in alone.traceback
 
-        told_of = task("retry_limited").apply_async(link_error=s("note_request"), shadow="sh", headers={"x": "y"}, priority=4)
-        with pytest.raises(OutOfStock):
-            told_of.get(timeout=GET)
-        said = AsyncResult(f"failed {told_of.id}").get(timeout=GET)
-        assert said.pop("hostname").startswith("celery@")
-        assert said == {
-            "retries": 2, "root_id": told_of.id, "correlation_id": told_of.id, "lang": "py", "timelimit": [None, None], "stamps": {},
-            "delivery_info": {"exchange": "", "routing_key": job_of(told_of).queue, "priority": 4, "redelivered": False},
-            "shadow": "sh", "x": "y", "args": [],
-        }  # fmt: skip
+    told_of = task("retry_limited").apply_async(link_error=s("note_request"), shadow="sh", headers={"x": "y"}, priority=4)
+    with pytest.raises(OutOfStock):
+        told_of.get(timeout=GET)
+    said = AsyncResult(f"failed {told_of.id}").get(timeout=GET)
+    assert said.pop("hostname").startswith("celery@")
+    assert said == {
+        "retries": 2, "root_id": told_of.id, "correlation_id": told_of.id, "lang": "py", "timelimit": [None, None], "stamps": {},
+        "delivery_info": {"exchange": "", "routing_key": job_of(told_of).queue, "priority": 4, "redelivered": False},
+        "shadow": "sh", "x": "y", "args": [],
+    }  # fmt: skip
 
-        before_group = (s("raises") | group(s("add_one"), s("add_one"))).apply_async()
-        found = before_group.get(timeout=GET, propagate=False)
-        assert [(type(error), error.item) for error in found] == [(OutOfStock, "pear")] * 2
-        with pytest.raises(OutOfStock):
-            before_group.get(timeout=GET)
+    before_group = (s("raises") | group(s("add_one"), s("add_one"))).apply_async()
+    found = before_group.get(timeout=GET, propagate=False)
+    assert [(type(error), error.item) for error in found] == [(OutOfStock, "pear")] * 2
+    with pytest.raises(OutOfStock):
+        before_group.get(timeout=GET)
 
-        stopped = chain(s("same", 1), s("raises"), s("add_one"), s("add_one")).apply_async()
-        with pytest.raises(OutOfStock):
-            stopped.get(timeout=GET)
-        assert stopped.state == "FAILURE"
-        assert not Job.objects.filter(task_id=stopped.id).exists()  # a link that never ran is no job
+    stopped = chain(s("same", 1), s("raises"), s("add_one"), s("add_one")).apply_async()
+    with pytest.raises(OutOfStock):
+        stopped.get(timeout=GET)
+    assert stopped.state == "FAILURE"
+    assert not Job.objects.filter(task_id=stopped.id).exists()  # a link that never ran is no job
 
-        body = s("total").on_error(s("note_new"))
-        failed = chord([s("same", 1), s("raises"), s("same", 3)], body).apply_async()
-        with pytest.raises(ChordError) as told:
-            failed.get(timeout=GET, follow_parents=False)
-        assert "OutOfStock" in str(told.value)
-        until(lambda: users("new") == ["new ChordError", "new OutOfStock"] or len(users("new")) == 2, timeout=GET)
-        unsent = group(s("add_one") | s("add_one"), chord([s("same", 1)], group(s("total"), s("total"))))  # of the header, never sent
-        for last in (unsent, s("add_one") | unsent, chord([s("same", 2)], unsent)):
-            behind = chord([s("raises") | last, s("same", 1)], s("total")).apply_async()
-            with pytest.raises(ChordError):
-                behind.get(timeout=GET, follow_parents=False)
+    body = s("total").on_error(s("note_new"))
+    failed = chord([s("same", 1), s("raises"), s("same", 3)], body).apply_async()
+    with pytest.raises(ChordError) as told:
+        failed.get(timeout=GET, follow_parents=False)
+    assert "OutOfStock" in str(told.value)
+    until(lambda: users("new") == ["new ChordError", "new OutOfStock"] or len(users("new")) == 2, timeout=GET)
+    unsent = group(s("add_one") | s("add_one"), chord([s("same", 1)], group(s("total"), s("total"))))  # of the header, never sent
+    for last in (unsent, s("add_one") | unsent, chord([s("same", 2)], unsent)):
+        behind = chord([s("raises") | last, s("same", 1)], s("total")).apply_async()
+        with pytest.raises(ChordError):
+            behind.get(timeout=GET, follow_parents=False)
 
-        held = task("replaced_by_failure").delay()
-        with pytest.raises(OutOfStock):
-            held.get(timeout=GET)
-        assert job_of(held).status == "failed"
-        assert DeadLetterQueue.objects.filter(job__task_id=held.id).count() == 1
+    held = task("replaced_by_failure").delay()
+    with pytest.raises(OutOfStock):
+        held.get(timeout=GET)
+    assert job_of(held).status == "failed"
+    assert DeadLetterQueue.objects.filter(job__task_id=held.id).count() == 1
     assert StoredResult.objects.filter(state="FAILURE").count() >= 3
 
 
@@ -164,33 +166,33 @@ def test_a_header_that_was_cancelled_is_not_deleted_before_its_chord_knows(tmp_p
     assert control.delete([header], by="sara").done == [header]
 
 
-def test_a_header_that_is_run_again_fires_its_chord(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log"):
-        result = chord([s("fails_once", 1), s("fails_once", 2), s("same", 3)], s("total")).apply_async()
-        with pytest.raises(ChordError):
-            result.get(timeout=GET, follow_parents=False)
-        header = [job_of(part).id for part in result.parent.results[:2]]
-        assert control.reprocess(header, by="somebody").done == sorted(header)
-        until(lambda: Job.objects.filter(task_id=result.id, status="completed").exists(), timeout=GET)
-        assert AsyncResult(result.id).get(timeout=GET) == 6
+@ON_GEVENT
+def test_a_header_that_is_run_again_fires_its_chord(standing_worker: str) -> None:
+    result = chord([s("fails_once", 1), s("fails_once", 2), s("same", 3)], s("total")).apply_async()
+    with pytest.raises(ChordError):
+        result.get(timeout=GET, follow_parents=False)
+    header = [job_of(part).id for part in result.parent.results[:2]]
+    assert control.reprocess(header, by="somebody").done == sorted(header)
+    until(lambda: Job.objects.filter(task_id=result.id, status="completed").exists(), timeout=GET)
+    assert AsyncResult(result.id).get(timeout=GET) == 6
 
-        bodies = chord([s("fails_once", 4), s("same", 5)], group(s("total"), s("total") | s("add_one"))).apply_async()
-        until(lambda: all(isinstance(body.result, OutOfStock) for body in bodies), timeout=GET)
-        assert control.reprocess([job_of(bodies.parent.results[0]).id], by="somebody").done
-        until(lambda: Job.objects.filter(task_id__in=[body.id for body in bodies], status="completed").count() == 2, timeout=GET)
-        assert bodies.get(timeout=GET) == [9, 10]
+    bodies = chord([s("fails_once", 4), s("same", 5)], group(s("total"), s("total") | s("add_one"))).apply_async()
+    until(lambda: all(isinstance(body.result, OutOfStock) for body in bodies), timeout=GET)
+    assert control.reprocess([job_of(bodies.parent.results[0]).id], by="somebody").done
+    until(lambda: Job.objects.filter(task_id__in=[body.id for body in bodies], status="completed").count() == 2, timeout=GET)
+    assert bodies.get(timeout=GET) == [9, 10]
 
 
-def test_the_same_chord_sent_again_runs_again(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log"):
-        frozen = chord([s("same", 1), s("same", 2)], s("total"))
-        frozen.freeze()
-        first = frozen.apply_async()
-        assert first.get(timeout=GET) == 3
-        before = job_of(first).runs
-        until(lambda: not Job.objects.filter(finished_at=None).exists(), timeout=GET)
-        frozen.apply_async()
-        until(lambda: Job.objects.filter(task_id=first.id, runs__gt=before, status="completed").exists(), timeout=GET)
+@ON_GEVENT
+def test_the_same_chord_sent_again_runs_again(standing_worker: str) -> None:
+    frozen = chord([s("same", 1), s("same", 2)], s("total"))
+    frozen.freeze()
+    first = frozen.apply_async()
+    assert first.get(timeout=GET) == 3
+    before = job_of(first).runs
+    until(lambda: not Job.objects.filter(finished_at=None).exists(), timeout=GET)
+    frozen.apply_async()
+    until(lambda: Job.objects.filter(task_id=first.id, runs__gt=before, status="completed").exists(), timeout=GET)
 
 
 def test_a_group_that_cannot_be_sent_whole_is_not_sent_at_all() -> None:
@@ -224,27 +226,26 @@ def test_chords_and_chains_survive_kill_9_and_an_emptied_redis(tmp_path: Path) -
     assert Chord.objects.filter(fired_at=None).count() == 0
 
 
-@pytest.mark.parametrize("pool", ["gevent", pytest.param("solo", marks=pytest.mark.slow)])
-def test_the_end_of_a_link_and_the_next_one_are_one_transaction(tmp_path: Path, pool: str) -> None:
+@on("solo")
+def test_the_end_of_a_link_and_the_next_one_are_one_transaction(standing_worker: str, standing_log: Path) -> None:
     """`xmin` is the transaction that wrote a row as it is; the second link is not due yet, so nobody has touched it since."""
-    with running_worker(tmp_path / "log", pool=pool):
-        first = s("same", 1).apply_async(link=s("add_one").set(countdown=3600, priority=8))
-        chained = chain(s("same", 1), s("add_one").set(countdown=3600)).apply_async()
-        assert (first.get(timeout=GET), chained.parent.get(timeout=GET)) == (1, 1)
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT xmin::text, string_agg(status, ' ' ORDER BY id) FROM jobs_job GROUP BY 1")
-            assert [statuses for _, statuses in cursor.fetchall()] == ["completed pending"] * 2
-        assert sorted(Job.objects.filter(status="pending").values_list("priority", "args")) == [(5, [1]), (8, [1])]
-    assert b"late and was refused" not in (tmp_path / "log").read_bytes()
+    first = s("same", 1).apply_async(link=s("add_one").set(countdown=3600, priority=8))
+    chained = chain(s("same", 1), s("add_one").set(countdown=3600)).apply_async()
+    assert (first.get(timeout=GET), chained.parent.get(timeout=GET)) == (1, 1)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT xmin::text, string_agg(status, ' ' ORDER BY id) FROM jobs_job GROUP BY 1")
+        assert [statuses for _, statuses in cursor.fetchall()] == ["completed pending"] * 2
+    assert sorted(Job.objects.filter(status="pending").values_list("priority", "args")) == [(5, [1]), (8, [1])]
+    assert b"late and was refused" not in standing_log.read_bytes()
 
 
-def test_what_canvas_keeps_is_pruned_when_it_is_old(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log"):
-        sent = chord([s("same", 1), s("raises")], s("total")).apply_async()
-        sent.parent.save()
-        with pytest.raises(ChordError):
-            sent.get(timeout=GET, follow_parents=False)
-    waiting = chord([s("same", 1), s("same", 2)], s("total")).apply_async()
+@ON_GEVENT
+def test_what_canvas_keeps_is_pruned_when_it_is_old(standing_worker: str) -> None:
+    sent = chord([s("same", 1), s("raises")], s("total")).apply_async()
+    sent.parent.save()
+    with pytest.raises(ChordError):
+        sent.get(timeout=GET, follow_parents=False)
+    waiting = chord([s("same", n).set(countdown=3600) for n in (1, 2)], s("total")).apply_async()
     with connection.cursor() as cursor:
         assert canvas.prune(cursor, 3600) == 0
         assert canvas.prune(cursor, 0) == 1  # the body's error; the header may be run again

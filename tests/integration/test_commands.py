@@ -23,11 +23,13 @@ from jobs.store.locks import LEADER, WORKER_CLASS
 from jobs.verification import priority, workers
 from jobs.verification.rules import Run
 from tests.browser.scene import played
+from tests.standing import on
 from tests.workers import running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BROKEN: dict[str, Any] = {"EXTRA_INSTALLED_APPS": "tests.taskapp,tests.brokenapp"}
 FAST: dict[str, Any] = {"JOBS_RETRY_BACKOFF": "0.2"}
+ON_GEVENT = on(**FAST)
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +44,9 @@ def run(command: str, *args: str, **options: Any) -> str:
     return out.getvalue()
 
 
-def test_priorities_and_slots_pass_on_a_good_worker(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log"):
-        output = run("test_priority_concurrency", count=20, sleep=0.3)
+@ON_GEVENT
+def test_priorities_and_slots_pass_on_a_good_worker(standing_worker: str) -> None:
+    output = run("test_priority_concurrency", count=20, sleep=0.3)
     assert "at most 4 at once" in output
     assert "inversions: 0" in output
 
@@ -73,9 +75,9 @@ def test_a_run_that_was_lost_with_a_worker_is_no_busy_slot_of_the_next_one_of_th
     assert [run.started_at for run in priority.other_runs([own])] == [now - timedelta(seconds=2)]
 
 
-def test_dead_letters_pass_on_a_good_worker(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log", **FAST):
-        assert "passed" in run("test_dead_letter_queue", timeout=60)
+@ON_GEVENT
+def test_dead_letters_pass_on_a_good_worker(standing_worker: str) -> None:
+    assert "passed" in run("test_dead_letter_queue", timeout=60)
     assert set(DeadLetterQueue.objects.values_list("resolution", flat=True)) == {"reprocessed", "resolved"}
 
 
@@ -165,11 +167,11 @@ def test_enqueue_prints_the_numbers() -> None:
     assert {(job.priority, job.name, job.queue, job.state.value) for job in jobs} == {(9, "a", "q", "scheduled")}
 
 
-def test_enqueue_waits_for_the_end(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log"):
-        run("enqueue", "jobs.tasks.sleep", "--args=[0]", "--count=2", "--wait")
-        with pytest.raises(CommandError, match="Failed: DeliberateFailure: no paper"):
-            run("enqueue", "jobs.tasks.fail", '--args=["no paper"]', "--max_retries=0", "--wait")
+@ON_GEVENT
+def test_enqueue_waits_for_the_end(standing_worker: str) -> None:
+    run("enqueue", "jobs.tasks.sleep", "--args=[0]", "--count=2", "--wait")
+    with pytest.raises(CommandError, match="Failed: DeliberateFailure: no paper"):
+        run("enqueue", "jobs.tasks.fail", '--args=["no paper"]', "--max_retries=0", "--wait")
 
 
 @pytest.mark.parametrize(

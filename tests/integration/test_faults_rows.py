@@ -15,10 +15,12 @@ from jobs.models import DeadLetterQueue, Job
 from jobs.store import transitions
 from jobs.store.transitions import Failure, Run
 from tests.rows import job_in, open_gate
+from tests.standing import on
 from tests.waiting import until
 from tests.workers import running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
+ON_GEVENT = on()
 DEEP = "[" * 3000 + "]" * 3000
 BAD = {  # columns of a plain INSERT: what its dead letter says
     ("args", '{"x": 1, "y": 2}'): "The positional arguments must be a list.",
@@ -84,20 +86,20 @@ def test_the_reason_is_translated(tmp_path: Path) -> None:
         assert "يجب أن تكون المدخلات الموضعية قائمة." in own_failures.said(DeadLetterQueue.objects.get(job=job).message)
 
 
-def test_a_locked_row_holds_up_no_other_job(tmp_path: Path) -> None:
+@ON_GEVENT
+def test_a_locked_row_holds_up_no_other_job(standing_worker: str) -> None:
     """A stray transaction keeps one waiting and one running row locked while sixty others run."""
-    with running_worker(tmp_path / "log"):
-        runs = enqueue("t.gate", args=["locked"], priority=9).id
-        until(lambda: Job.objects.get(id=runs).status == "running", timeout=20)
-        with transaction.atomic():
-            waits = in_another_session(lambda: enqueue("t.add", args=[1, 2], priority=9, delay=3).id)
-            list(Job.objects.select_for_update().filter(id__in=[runs, waits]))
-            open_gate("locked")  # now its body ends
-            others = in_another_session(lambda: enqueue_many("t.nap", [((0.05,), {})] * 60))
-            until(lambda: Job.objects.filter(id__in=others, status="completed").count() == 60, timeout=40)
-            until(lambda: db_now_is_after(waits), timeout=20)
-            assert set(Job.objects.filter(id__in=[runs, waits]).values_list("status", flat=True)) == {"running", "pending"}
-        until(lambda: Job.objects.filter(id__in=[runs, waits], status="completed").count() == 2, timeout=20)
+    runs = enqueue("t.gate", args=["locked"], priority=9).id
+    until(lambda: Job.objects.get(id=runs).status == "running", timeout=20)
+    with transaction.atomic():
+        waits = in_another_session(lambda: enqueue("t.add", args=[1, 2], priority=9, delay=3).id)
+        list(Job.objects.select_for_update().filter(id__in=[runs, waits]))
+        open_gate("locked")  # now its body ends
+        others = in_another_session(lambda: enqueue_many("t.nap", [((0.05,), {})] * 60))
+        until(lambda: Job.objects.filter(id__in=others, status="completed").count() == 60, timeout=40)
+        until(lambda: db_now_is_after(waits), timeout=20)
+        assert set(Job.objects.filter(id__in=[runs, waits]).values_list("status", flat=True)) == {"running", "pending"}
+    until(lambda: Job.objects.filter(id__in=[runs, waits], status="completed").count() == 2, timeout=20)
     assert set(Job.objects.values_list("runs", flat=True)) == {1}
 
 
@@ -123,14 +125,14 @@ def in_another_session(work):  # type: ignore[no-untyped-def]
     return found[0]
 
 
-def test_cancel_racing_complete_has_one_winner(tmp_path: Path) -> None:
+@ON_GEVENT
+def test_cancel_racing_complete_has_one_winner(standing_worker: str) -> None:
     """Jobs are cancelled at the very time they complete; a completed one stays completed, a cancelled one has no result."""
-    with running_worker(tmp_path / "log"):
-        ids = enqueue_many("t.nap_and_add", [((0.03, n), {}) for n in range(150)])
-        asked = set()
-        while Job.objects.filter(id__in=ids, finished_at__isnull=True).exists():
-            some = list(Job.objects.filter(id__in=ids, status="running").values_list("id", flat=True))
-            asked |= set(control.cancel(some, "sara").done)
+    ids = enqueue_many("t.nap_and_add", [((0.03, n), {}) for n in range(150)])
+    asked = set()
+    while Job.objects.filter(id__in=ids, finished_at__isnull=True).exists():
+        some = list(Job.objects.filter(id__in=ids, status="running").values_list("id", flat=True))
+        asked |= set(control.cancel(some, "sara").done)
     jobs = list(Job.objects.filter(id__in=ids))
     for job in jobs:
         assert (job.status, job.result is not None) in (("completed", True), ("cancelled", False))
@@ -156,16 +158,16 @@ def test_the_page_says_which_of_the_two_won(admin_client: Client) -> None:
         assert sentence in page
 
 
-def test_a_running_job_is_stopped_within_two_seconds(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log"):
-        ids = enqueue_many("t.nap", [((60,), {})] * 4)
-        until(lambda: Job.objects.filter(id__in=ids, status="running").count() == 4, timeout=20)
-        assert control.cancel(ids, "sara").done == sorted(ids)
-        until(lambda: Job.objects.filter(id__in=ids, status="cancelled").count() == 4, timeout=10)
-        jobs = Job.objects.filter(id__in=ids)
-        assert max((job.finished_at - job.cancel_requested_at).total_seconds() for job in jobs) < 2 * 2  # a loaded machine: twice
-        after = enqueue("t.add", args=[1, 2]).id
-        until(lambda: Job.objects.get(id=after).status == "completed", timeout=10)
+@ON_GEVENT
+def test_a_running_job_is_stopped_within_two_seconds(standing_worker: str) -> None:
+    ids = enqueue_many("t.nap", [((60,), {})] * 4)
+    until(lambda: Job.objects.filter(id__in=ids, status="running").count() == 4, timeout=20)
+    assert control.cancel(ids, "sara").done == sorted(ids)
+    until(lambda: Job.objects.filter(id__in=ids, status="cancelled").count() == 4, timeout=10)
+    jobs = Job.objects.filter(id__in=ids)
+    assert max((job.finished_at - job.cancel_requested_at).total_seconds() for job in jobs) < 2 * 2  # a loaded machine: twice
+    after = enqueue("t.add", args=[1, 2]).id
+    until(lambda: Job.objects.get(id=after).status == "completed", timeout=10)
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,13 @@ from jobs.models import Attempt, Job
 from jobs.store import broker
 from jobs.worker import foreign
 from tests.rows import open_gate
+from tests.standing import on
 from tests.waiting import until
 from tests.workers import ROOT, environment, running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ACCEPT = {"JOBS_ACCEPT_FOREIGN": "True"}
+ON_GEVENT = on(**ACCEPT)
 
 
 @pytest.fixture
@@ -43,25 +45,24 @@ def jobs(number: int) -> list[Job]:
     return list(Job.objects.order_by("id"))
 
 
-@pytest.mark.parametrize("pool", ["gevent", pytest.param("solo", marks=pytest.mark.slow)])
-def test_messages_of_another_program_run_as_jobs(tmp_path: Path, other: Any, pool: str) -> None:
+@on("solo", **ACCEPT)
+def test_messages_of_another_program_run_as_jobs(standing_worker: str, other: Any) -> None:
     eta = datetime.now(UTC) + timedelta(seconds=1)
-    with running_worker(tmp_path / "log", pool=pool, **ACCEPT):
-        sent = [
-            other.send_task("t.add", (1, 2)),
-            other.send_task("t.add", kwargs={"x": 3, "y": 4}, priority=7, task_id="an-id-of-one-s-own"),
-            other.send_task("t.add", (5, 6), eta=eta),
-        ]
-        other.conf.task_protocol = 1
-        del other.amqp
-        sent.append(other.send_task("t.add", (7, 8)))
-        found = {job.task_id: job for job in jobs(4)}
-        assert [found[result.id].result for result in sent] == [3, 7, 11, 15]
-        assert [found[result.id].priority for result in sent] == [5, 7, 5, 5]
-        late = found[sent[2].id]
-        assert abs((late.run_at - eta).total_seconds()) < 0.01
-        assert late.started_at >= late.run_at
-        assert all(job.created_at <= job.started_at and job.runs == 1 for job in found.values())
+    sent = [
+        other.send_task("t.add", (1, 2)),
+        other.send_task("t.add", kwargs={"x": 3, "y": 4}, priority=7, task_id="an-id-of-one-s-own"),
+        other.send_task("t.add", (5, 6), eta=eta),
+    ]
+    other.conf.task_protocol = 1
+    del other.amqp
+    sent.append(other.send_task("t.add", (7, 8)))
+    found = {job.task_id: job for job in jobs(4)}
+    assert [found[result.id].result for result in sent] == [3, 7, 11, 15]
+    assert [found[result.id].priority for result in sent] == [5, 7, 5, 5]
+    late = found[sent[2].id]
+    assert abs((late.run_at - eta).total_seconds()) < 0.01
+    assert late.started_at >= late.run_at
+    assert all(job.created_at <= job.started_at and job.runs == 1 for job in found.values())
 
 
 def test_what_cannot_be_run_is_refused_and_the_rest_goes_on(tmp_path: Path, other: Any) -> None:
@@ -97,17 +98,17 @@ def test_what_cannot_be_run_is_refused_and_the_rest_goes_on(tmp_path: Path, othe
         assert "Traceback" not in log.read_text()
 
 
-def test_a_failure_and_a_second_message_with_the_same_id(tmp_path: Path, other: Any) -> None:
-    with running_worker(tmp_path / "log", **ACCEPT):
-        other.send_task("t.gate", ("foreign",), task_id="one")
-        until(lambda: Job.objects.filter(task_id="one", status="running").exists(), timeout=20)
-        other.send_task("t.gate", ("foreign",), task_id="one")
-        other.send_task("jobs.tasks.fail")
-        until(lambda: "is not run twice" in (tmp_path / "log").read_text(), timeout=20)
-        open_gate("foreign")
-        first, failed = jobs(2)
-        assert (first.status, first.runs, failed.status) == ("completed", 1, "failed")
-        assert Attempt.objects.filter(job=failed).count() == 1
+@ON_GEVENT
+def test_a_failure_and_a_second_message_with_the_same_id(standing_worker: str, other: Any, standing_log: Path) -> None:
+    other.send_task("t.gate", ("foreign",), task_id="one")
+    until(lambda: Job.objects.filter(task_id="one", status="running").exists(), timeout=20)
+    other.send_task("t.gate", ("foreign",), task_id="one")
+    other.send_task("jobs.tasks.fail")
+    until(lambda: "is not run twice" in standing_log.read_text(), timeout=20)
+    open_gate("foreign")
+    first, failed = jobs(2)
+    assert (first.status, first.runs, failed.status) == ("completed", 1, "failed")
+    assert Attempt.objects.filter(job=failed).count() == 1
 
 
 def test_any_number_that_a_task_may_have_with_celery_is_taken_in(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,12 +153,12 @@ def test_the_sql_of_the_guide_is_an_enqueue() -> None:
     assert named <= {field.column for field in Job._meta.concrete_fields}
 
 
+@ON_GEVENT
 @pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not installed")
-def test_the_line_for_psql_in_the_guide_runs(tmp_path: Path) -> None:
+def test_the_line_for_psql_in_the_guide_runs(standing_worker: str) -> None:
     guide = (ROOT / "docs" / "any-language.md").read_text("utf-8")
     (line,) = re.findall(r"`(psql [^`]+)`", guide)
     done = subprocess.run(["sh", "-c", line], env=environment(), capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "INSERT 0 1"), done.stderr
-    with running_worker(tmp_path / "log"):
-        (job,) = jobs(1)
+    (job,) = jobs(1)
     assert (job.task, job.kwargs, job.status, job.max_retries) == ("jobs.tasks.sleep", {"seconds": 1}, "completed", 3)

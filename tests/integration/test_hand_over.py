@@ -33,10 +33,12 @@ from jobs.worker.registration import Registration
 from tests.flows import GET, s, task
 from tests.integration.test_faults_workers import database_behind_a_proxy, is_lock, short_path  # noqa: F401
 from tests.rows import open_gate
+from tests.standing import on
 from tests.waiting import until
 from tests.workers import kill_group, running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
+ON_GEVENT, ON_ONE_SLOT = on(JOBS_RETRY_BACKOFF="0.1"), on(slots=1)
 HANDED = Q(started_at=F("created_at"))  # of a row that is as it was inserted, but for its end
 
 
@@ -59,19 +61,18 @@ def slow(count: int, seconds: float) -> Any:
     return chain(s("slow_one", 0, seconds=seconds), *[s("slow_one", seconds=seconds)] * (count - 1))
 
 
-def test_a_link_begins_where_the_one_before_has_ended(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with running_worker(log):
-        result = slow(30, 0).apply_async()
-        assert result.get(timeout=GET) == 30
-        jobs = jobs_of(result)
+@ON_GEVENT
+def test_a_link_begins_where_the_one_before_has_ended(standing_worker: str, standing_log: Path) -> None:
+    result = slow(30, 0).apply_async()
+    assert result.get(timeout=GET) == 30
+    jobs = jobs_of(result)
     assert [(job.status, job.runs, job.attempts, job.losses, job.result) for job in jobs] == [
         ("completed", 1, 1, 0, n + 1) for n in range(30)
     ]
     assert len({job.worker for job in jobs}) == 1
     handed = [after.started_at == before.finished_at for before, after in pairwise(jobs)]
     assert any(handed), "all, but where a look takes long the next ones wait for the leader"
-    text = log.read_text()
+    text = standing_log.read_text()
     for job in jobs:  # Celery has taken each of them as it takes any other
         assert len(re.findall(rf"Task t\.slow_one\[{job.task_id}\] received", text)) == 1
         assert len(re.findall(rf"Task t\.slow_one\[{job.task_id}\] succeeded", text)) == 1
@@ -86,31 +87,32 @@ def test_other_pools_hand_nothing_on(tmp_path: Path, pool: str) -> None:
     assert not Job.objects.filter(HANDED).exists()
 
 
-def test_what_outranks_a_link_goes_before_it(tmp_path: Path) -> None:
+@ON_ONE_SLOT
+def test_what_outranks_a_link_goes_before_it(standing_worker: str) -> None:
     """One slot: the higher priority and the older job of the same go first; the lower one waits until the chain has ended.
 
     They last long enough for the leader to hear of the link: a slot takes what lies in Redis at that moment.
     """
-    with running_worker(tmp_path / "log", slots=1):
-        result = slow(3, 1.0).apply_async()
-        until(lambda: Job.objects.filter(status="running").exists(), timeout=GET)
-        low, same, high = (enqueue("t.nap", args=[0.5], priority=priority).id for priority in (4, 5, 6))
-        assert result.get(timeout=GET) == 3
-        until(lambda: not Job.objects.filter(finished_at=None).exists(), timeout=GET)
-        first, second, third = (job.id for job in jobs_of(result))
-        order = list(Job.objects.order_by("started_at").values_list("id", flat=True))
+    result = slow(3, 1.0).apply_async()
+    until(lambda: Job.objects.filter(status="running").exists(), timeout=GET)
+    low, same, high = (enqueue("t.nap", args=[0.5], priority=priority).id for priority in (4, 5, 6))
+    assert result.get(timeout=GET) == 3
+    until(lambda: not Job.objects.filter(finished_at=None).exists(), timeout=GET)
+    first, second, third = (job.id for job in jobs_of(result))
+    order = list(Job.objects.order_by("started_at").values_list("id", flat=True))
     assert order == [first, high, same, second, third, low]
     assert not Job.objects.filter(HANDED, id=second).exists()
     assert Job.objects.filter(HANDED, id=third).exists()
 
 
-def test_what_is_not_due_or_in_another_queue_is_passed_by(tmp_path: Path) -> None:
+@ON_ONE_SLOT
+def test_what_is_not_due_or_in_another_queue_is_passed_by(standing_worker: str) -> None:
     enqueue("t.add", args=[1, 2], priority=9, delay=3600)
     enqueue("t.add", args=[1, 2], priority=9, queue="elsewhere")
-    with running_worker(tmp_path / "log", slots=1):
-        result = slow(5, 0.1).apply_async()
-        assert result.get(timeout=GET) == 5
+    result = slow(5, 0.1).apply_async()
+    assert result.get(timeout=GET) == 5
     assert Job.objects.filter(HANDED).exists(), "all four, but where a look takes long the next ones wait for the leader"
+    Job.objects.filter(queue="elsewhere").delete()
 
 
 @pytest.mark.slow
@@ -130,21 +132,21 @@ def test_links_for_a_later_time_another_queue_or_their_turn_wait(tmp_path: Path)
     assert Job.objects.filter(HANDED, task_id=here.id, queue="second", priority=8).exists()
 
 
-def test_never_a_fifth_body_and_never_a_fifth_row(tmp_path: Path) -> None:
+@ON_GEVENT
+def test_never_a_fifth_body_and_never_a_fifth_row(standing_worker: str) -> None:
     """Twelve chains among jobs of all priorities, counted in the process and, at any moment, in the rows."""
-    with running_worker(tmp_path / "log"):
-        count = s("counted", seconds=0.002)
-        chains = [chain(s("counted", 0, seconds=0.002), *[count] * 24).set(priority=n % 10).apply_async() for n in range(12)]
-        for n in range(20):
-            enqueue_many("t.counted", [((0, 0.002), {})] * 10, priorities=[(n + m) % 10 for m in range(10)])
-        seen: list[int] = []
+    count = s("counted", seconds=0.002)
+    chains = [chain(s("counted", 0, seconds=0.002), *[count] * 24).set(priority=n % 10).apply_async() for n in range(12)]
+    for n in range(20):
+        enqueue_many("t.counted", [((0, 0.002), {})] * 10, priorities=[(n + m) % 10 for m in range(10)])
+    seen: list[int] = []
 
-        def over() -> bool:
-            seen.append(Job.objects.filter(status="running").count())
-            return not Job.objects.filter(finished_at=None).exists() and Job.objects.count() == 12 * 25 + 200
+    def over() -> bool:
+        seen.append(Job.objects.filter(status="running").count())
+        return not Job.objects.filter(finished_at=None).exists() and Job.objects.count() == 12 * 25 + 200
 
-        until(over, timeout=60, every=0.003)
-        assert max(result.get(timeout=GET) for result in chains) <= 4
+    until(over, timeout=60, every=0.003)
+    assert max(result.get(timeout=GET) for result in chains) <= 4
     jobs = list(Job.objects.all())
     assert {(job.status, job.runs, job.losses) for job in jobs} == {("completed", 1, 0)}
     assert max(job.result for job in jobs) == 4
@@ -246,20 +248,20 @@ def test_a_link_whose_answer_is_lost_is_found_and_run(tmp_path: Path, short_path
     assert b"late and was refused" not in (tmp_path / "log").read_bytes()
 
 
-def test_a_locked_row_hands_nothing_on(tmp_path: Path) -> None:
+@ON_ONE_SLOT
+def test_a_locked_row_hands_nothing_on(standing_worker: str) -> None:
     """What came while the end of the link waited for the lock was not seen by its statement."""
-    with running_worker(tmp_path / "log", slots=1):
-        result = chain(s("gate", "locked"), s("slow_one")).apply_async()
-        first = until(lambda: Job.objects.filter(status="running").first(), timeout=GET)
-        assert first is not None
-        with transaction.atomic():
-            Job.objects.select_for_update().get(id=first.id)
-            open_gate("locked")  # now its body ends
-            waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'jobs-engine%'"
-            until(lambda: _ask("SELECT pg_stat_clear_snapshot(); " + waits), timeout=GET)
-            stays = threading.Event()
-            stays.wait(2 * links.STALE_S)
-        assert result.get(timeout=GET) == 1
+    result = chain(s("gate", "locked"), s("slow_one")).apply_async()
+    first = until(lambda: Job.objects.filter(status="running").first(), timeout=GET)
+    assert first is not None
+    with transaction.atomic():
+        Job.objects.select_for_update().get(id=first.id)
+        open_gate("locked")  # now its body ends
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'jobs-engine%'"
+        until(lambda: _ask("SELECT pg_stat_clear_snapshot(); " + waits), timeout=GET)
+        stays = threading.Event()
+        stays.wait(2 * links.STALE_S)
+    assert result.get(timeout=GET) == 1
     assert not Job.objects.filter(HANDED).exists()
 
 
@@ -269,25 +271,25 @@ def _ask(sql: str) -> Any:
         return cursor.fetchone()[0]
 
 
-def test_a_link_that_was_handed_on_can_be_cancelled(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log"):
-        result = chain(s("slow_one", 0, seconds=0.2), s("slow_one", seconds=60), s("slow_one")).apply_async()
-        second = until(lambda: Job.objects.filter(HANDED, status="running").first(), timeout=GET)
-        assert second is not None
-        assert control.cancel([second.id], by="sara").done == [second.id]
-        until(lambda: Job.objects.get(id=second.id).status == "cancelled", timeout=GET)
-        assert enqueue("t.add", args=[1, 2]).id  # the slot is free again
-        until(lambda: Job.objects.filter(task="t.add", status="completed").exists(), timeout=GET)
+@ON_GEVENT
+def test_a_link_that_was_handed_on_can_be_cancelled(standing_worker: str) -> None:
+    result = chain(s("slow_one", 0, seconds=0.2), s("slow_one", seconds=60), s("slow_one")).apply_async()
+    second = until(lambda: Job.objects.filter(HANDED, status="running").first(), timeout=GET)
+    assert second is not None
+    assert control.cancel([second.id], by="sara").done == [second.id]
+    until(lambda: Job.objects.get(id=second.id).status == "cancelled", timeout=GET)
+    assert enqueue("t.add", args=[1, 2]).id  # the slot is free again
+    until(lambda: Job.objects.filter(task="t.add", status="completed").exists(), timeout=GET)
     assert not Job.objects.filter(task_id=result.id).exists()
     assert Attempt.objects.get(job=second).outcome == "cancelled"
 
 
-def test_a_link_that_fails_is_retried_and_buried_as_any_other(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log", JOBS_RETRY_BACKOFF="0.1"):
-        again = chain(s("same", 1), task("retry_inside").si(), s("add_one")).apply_async()
-        failed = chain(s("same", 1), s("raises"), s("add_one")).apply_async()
-        assert again.get(timeout=GET) == 3
-        until(lambda: DeadLetterQueue.objects.exists(), timeout=GET)
+@ON_GEVENT
+def test_a_link_that_fails_is_retried_and_buried_as_any_other(standing_worker: str) -> None:
+    again = chain(s("same", 1), task("retry_inside").si(), s("add_one")).apply_async()
+    failed = chain(s("same", 1), s("raises"), s("add_one")).apply_async()
+    assert again.get(timeout=GET) == 3
+    until(lambda: DeadLetterQueue.objects.exists(), timeout=GET)
     middle = jobs_of(again)[1]
     assert (middle.status, middle.runs, middle.attempts) == ("completed", 3, 3)
     assert DeadLetterQueue.objects.get().job.task_id == failed.parent.id

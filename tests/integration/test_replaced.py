@@ -19,11 +19,13 @@ from jobs.store import engine, replaced, transitions
 from jobs.store.transitions import Run
 from tests.flows import GET, job_of, s, si, task
 from tests.rows import job_in, open_gate
+from tests.standing import on
 from tests.taskapp.replacing import SHAPES
 from tests.waiting import until
 from tests.workers import running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
+ON_GEVENT = on()
 CANCELLED = {"expired", "revoked", "ignored", "chord in a chain"}
 NEVER_TOLD = {"elsewhere"}
 
@@ -47,47 +49,46 @@ def open_jobs() -> list[tuple[str, str, str]]:
     return list(Job.objects.filter(finished_at=None).values_list("task", "status", "args"))
 
 
-@pytest.mark.parametrize("pool", ["gevent", pytest.param("prefork", marks=pytest.mark.slow)])
-def test_a_replaced_job_ends_with_what_it_was_replaced_by(tmp_path: Path, pool: str) -> None:
-    with running_worker(tmp_path / "log", pool=pool):
-        kinds = SHAPES.keys() - NEVER_TOLD
-        alone = {kind: task("replaced_oddly").delay(kind) for kind in kinds}
-        within = {kind: chain(si("replaced_oddly", kind), s("same"), s("add_one")).delay() for kind in kinds}
-        headers = {kind: chord([si("replaced_oddly", kind), si("same", 1)], s("total")).delay() for kind in kinds}
-        first = {kind: within[kind].parent.parent for kind in kinds}
-        waiting = [f"waits {result.id}" for some in (alone, first) for kind, result in some.items() if "revoked" in kind]
-        waiting += [f"waits {result.parent[0].id}" for kind, result in headers.items() if "revoked" in kind]
-        until(lambda: Job.objects.filter(task_id__in=waiting).count() == len(waiting), timeout=GET)
-        for id in waiting:
-            AsyncResult(id).revoke()
-        with suppress(AssertionError):  # what is left says more
-            until(lambda: not open_jobs(), timeout=GET)
-        assert open_jobs() == []
-        until(lambda: not Aftermath.objects.exists(), timeout=GET)
-        for results in (alone, first, {kind: result.parent[0] for kind, result in headers.items()}):
-            found = {kind: job_of(result).status for kind, result in results.items()}
-            assert found == {kind: "cancelled" if kind in CANCELLED else "failed" for kind in kinds}
-        for kind in kinds:
-            with pytest.raises(Exception, match=r"(?s)."):
-                within[kind].get(timeout=GET)
-            assert headers[kind].parent[0].ready()
-            until(lambda kind=kind: AsyncResult(headers[kind].id).state == "FAILURE", timeout=GET, what=kind)  # type: ignore[misc]
-    assert b"cannot be told" not in (tmp_path / "log").read_bytes()
+@on("prefork")
+def test_a_replaced_job_ends_with_what_it_was_replaced_by(standing_worker: str, standing_log: Path) -> None:
+    kinds = SHAPES.keys() - NEVER_TOLD
+    alone = {kind: task("replaced_oddly").delay(kind) for kind in kinds}
+    within = {kind: chain(si("replaced_oddly", kind), s("same"), s("add_one")).delay() for kind in kinds}
+    headers = {kind: chord([si("replaced_oddly", kind), si("same", 1)], s("total")).delay() for kind in kinds}
+    first = {kind: within[kind].parent.parent for kind in kinds}
+    waiting = [f"waits {result.id}" for some in (alone, first) for kind, result in some.items() if "revoked" in kind]
+    waiting += [f"waits {result.parent[0].id}" for kind, result in headers.items() if "revoked" in kind]
+    until(lambda: Job.objects.filter(task_id__in=waiting).count() == len(waiting), timeout=GET)
+    for id in waiting:
+        AsyncResult(id).revoke()
+    with suppress(AssertionError):  # what is left says more
+        until(lambda: not open_jobs(), timeout=GET)
+    assert open_jobs() == []
+    until(lambda: not Aftermath.objects.exists(), timeout=GET)
+    for results in (alone, first, {kind: result.parent[0] for kind, result in headers.items()}):
+        found = {kind: job_of(result).status for kind, result in results.items()}
+        assert found == {kind: "cancelled" if kind in CANCELLED else "failed" for kind in kinds}
+    for kind in kinds:
+        with pytest.raises(Exception, match=r"(?s)."):
+            within[kind].get(timeout=GET)
+        assert headers[kind].parent[0].ready()
+        until(lambda kind=kind: AsyncResult(headers[kind].id).state == "FAILURE", timeout=GET, what=kind)  # type: ignore[misc]
+    assert b"cannot be told" not in standing_log.read_bytes()
     assert DeadLetterQueue.objects.filter(job__task="t.replaced_oddly").count() == 3 * (
         len(kinds - CANCELLED) + 1
     )  # "replaced again" is two
 
 
-def test_a_job_replaced_by_chunks_ends_with_their_results(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log"):
-        assert task("replaced_by_chunks").delay().get(timeout=GET) == [[2, 4], [6]]
-        assert chain(s("replaced_by_chunks"), s("same")).delay().get(timeout=GET) == [[2, 4], [6]]
+@ON_GEVENT
+def test_a_job_replaced_by_chunks_ends_with_their_results(standing_worker: str) -> None:
+    assert task("replaced_by_chunks").delay().get(timeout=GET) == [[2, 4], [6]]
+    assert chain(s("replaced_by_chunks"), s("same")).delay().get(timeout=GET) == [[2, 4], [6]]
 
 
-def test_one_that_was_asked_to_stop_is_cancelled_and_not_replaced(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log"):
-        asked = [task("asked_and_replaced").delay(by_a_chain=by_a_chain) for by_a_chain in (False, True)]
-        until(lambda: not open_jobs(), timeout=GET)
+@ON_GEVENT
+def test_one_that_was_asked_to_stop_is_cancelled_and_not_replaced(standing_worker: str) -> None:
+    asked = [task("asked_and_replaced").delay(by_a_chain=by_a_chain) for by_a_chain in (False, True)]
+    until(lambda: not open_jobs(), timeout=GET)
     for result in asked:
         found = job_of(result)
         assert (found.status, found.task, found.cancel_requested_by) == ("cancelled", "t.asked_and_replaced", "sara")

@@ -16,14 +16,16 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from jobs.domain.errors import NotCommitted
-from jobs.models import Attempt, DeadLetterQueue, Job, StoredResult
+from jobs.models import Attempt, DeadLetterQueue, Job, StoredResult, Worker
 from tests.flows import GET, job_of, s, si, task
 from tests.rows import job_in, open_gate
+from tests.standing import on
 from tests.taskapp.flows import OutOfStock
 from tests.waiting import until
 from tests.workers import running_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
+ON_GEVENT = on()
 
 
 @pytest.fixture(autouse=True)
@@ -77,77 +79,77 @@ def test_a_state_that_is_no_text_is_kept(state: int | None) -> None:
     assert waits.state == state
 
 
-def test_states_and_values_come_from_the_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@ON_GEVENT
+def test_states_and_values_come_from_the_row(standing_worker: str, monkeypatch: pytest.MonkeyPatch) -> None:
     waits = task("same").apply_async((1,), countdown=3600)
     assert (waits.state, waits.result, waits.ready()) == ("PENDING", None, False)
     assert AsyncResult("nobody knows it").state == "PENDING"
     messages: list[str] = []
-    with running_worker(tmp_path / "log") as worker:
-        reporting = task("reports").delay()
-        until(lambda: reporting.state == "LOADING", timeout=GET)
-        assert reporting.info == {"current": 1, "total": 4}
-        assert job_of(reporting).progress["fraction"] == 0.25
-        listener = threading.Thread(target=_listen, args=(reporting.id, messages))
-        listener.start()
-        until(lambda: messages, timeout=GET)
-        get_user_model().objects.create(username="go on")
-        assert reporting.get(timeout=GET) == "done"
-        listener.join(GET)
-        assert messages[-1] == "SUCCESS"
-        assert "LOADING" in messages
+    reporting = task("reports").delay()
+    until(lambda: reporting.state == "LOADING", timeout=GET)
+    assert reporting.info == {"current": 1, "total": 4}
+    assert job_of(reporting).progress["fraction"] == 0.25
+    listener = threading.Thread(target=_listen, args=(reporting.id, messages))
+    listener.start()
+    until(lambda: messages, timeout=GET)
+    get_user_model().objects.create(username="go on")
+    assert reporting.get(timeout=GET) == "done"
+    listener.join(GET)
+    assert messages[-1] == "SUCCESS"
+    assert "LOADING" in messages
 
-        nap, unasked = task("gate").delay("seen"), task("gate").apply_async(("seen",), ignore_result=True)
-        until(lambda: (job_of(nap).status, job_of(unasked).status) == ("running", "running"), timeout=GET)
-        assert nap.state == "PENDING"
-        with monkeypatch.context() as patch:
-            patch.setitem(current_app.conf, "task_track_started", True)
-            assert (nap.state, nap.info["pid"], "@" in nap.info["hostname"]) == ("STARTED", worker.pid, True)
-            assert AsyncResult(unasked.id).state == "PENDING"
-        open_gate("seen")
-        assert nap.get(timeout=GET) == 0
-        assert nap.successful()
+    nap, unasked = task("gate").delay("seen"), task("gate").apply_async(("seen",), ignore_result=True)
+    until(lambda: (job_of(nap).status, job_of(unasked).status) == ("running", "running"), timeout=GET)
+    assert nap.state == "PENDING"
+    with monkeypatch.context() as patch:
+        patch.setitem(current_app.conf, "task_track_started", True)
+        assert (nap.state, nap.info["pid"], "@" in nap.info["hostname"]) == ("STARTED", Worker.objects.get(parent=None).pid, True)
+        assert AsyncResult(unasked.id).state == "PENDING"
+    open_gate("seen")
+    assert nap.get(timeout=GET) == 0
+    assert nap.successful()
 
-        retried = task("retry_limited").delay()
-        with pytest.raises(OutOfStock) as caught:
-            retried.get(timeout=GET)
-        assert caught.value.args == ("fig", 2)
-        assert isinstance(retried.result, OutOfStock)
-        assert "OutOfStock" in retried.traceback
-        assert retried.failed()
-        assert retried.get(timeout=1, propagate=False).item == "fig"
+    retried = task("retry_limited").delay()
+    with pytest.raises(OutOfStock) as caught:
+        retried.get(timeout=GET)
+    assert caught.value.args == ("fig", 2)
+    assert isinstance(retried.result, OutOfStock)
+    assert "OutOfStock" in retried.traceback
+    assert retried.failed()
+    assert retried.get(timeout=1, propagate=False).item == "fig"
 
-        again, unasked, later = task("again").delay(1), task("again").apply_async((1,), ignore_result=True), task("retry_later").delay()
-        assert again.get(timeout=GET)[0] == 9
-        assert (again.children, again.traceback) == ([], None)
-        assert [child for child, _ in again.collect()] == [again]
-        until(lambda: job_of(unasked).status == "completed", timeout=GET)
-        unasked = AsyncResult(unasked.id)
-        assert (unasked.state, unasked.result, unasked.traceback, unasked.children) == ("PENDING", None, None, None)
-        until(lambda: later.state == "RETRY", timeout=GET)
-        assert (later.children, "retry_later" in later.traceback) == ([], True)
-        later.revoke()
-        assert later.state == "REVOKED"
-        with pytest.raises(TaskRevokedError, match=r"^revoked$"):
-            later.get(timeout=GET)
+    again, unasked, later = task("again").delay(1), task("again").apply_async((1,), ignore_result=True), task("retry_later").delay()
+    assert again.get(timeout=GET)[0] == 9
+    assert (again.children, again.traceback) == ([], None)
+    assert [child for child, _ in again.collect()] == [again]
+    until(lambda: job_of(unasked).status == "completed", timeout=GET)
+    unasked = AsyncResult(unasked.id)
+    assert (unasked.state, unasked.result, unasked.traceback, unasked.children) == ("PENDING", None, None, None)
+    until(lambda: later.state == "RETRY", timeout=GET)
+    assert (later.children, "retry_later" in later.traceback) == ([], True)
+    later.revoke()
+    assert later.state == "REVOKED"
+    with pytest.raises(TaskRevokedError, match=r"^revoked$"):
+        later.get(timeout=GET)
 
-        sending = task("sends").delay()
-        assert sending.get(timeout=GET) is None
-        assert [child.get(timeout=GET) for child in sending.children] == [1, 2]
+    sending = task("sends").delay()
+    assert sending.get(timeout=GET) is None
+    assert [child.get(timeout=GET) for child in sending.children] == [1, 2]
 
-        silent = task("silent").apply_async(link=s("add_one"))
-        until(lambda: job_of(silent).status == "completed", timeout=GET)
-        assert (AsyncResult(silent.id).state, AsyncResult(silent.id).children, job_of(silent).result) == ("PENDING", None, None)
+    silent = task("silent").apply_async(link=s("add_one"))
+    until(lambda: job_of(silent).status == "completed", timeout=GET)
+    assert (AsyncResult(silent.id).state, AsyncResult(silent.id).children, job_of(silent).result) == ("PENDING", None, None)
 
-        ignoring = task("ignores").delay()
-        until(lambda: ignoring.state == "SKIPPED", timeout=GET)
-        assert ignoring.info == {"why": "nothing to do"}
+    ignoring = task("ignores").delay()
+    until(lambda: ignoring.state == "SKIPPED", timeout=GET)
+    assert ignoring.info == {"why": "nothing to do"}
 
-        forgotten = task("same").delay(5)
-        assert forgotten.get(timeout=GET) == 5
-        forgotten.forget()
-        assert AsyncResult(forgotten.id).state == "PENDING"
-        with pytest.raises(TimeoutError):
-            waits.get(timeout=0.2)
+    forgotten = task("same").delay(5)
+    assert forgotten.get(timeout=GET) == 5
+    forgotten.forget()
+    assert AsyncResult(forgotten.id).state == "PENDING"
+    with pytest.raises(TimeoutError):
+        waits.get(timeout=0.2)
 
 
 def _listen(task_id: str, messages: list[str]) -> None:
@@ -168,37 +170,37 @@ def test_retry_state_shows_the_error(tmp_path: Path) -> None:
         assert isinstance(result.info, OutOfStock)
 
 
-def test_waiting_ends_with_the_job_and_not_with_a_poll(tmp_path: Path) -> None:
+@ON_GEVENT
+def test_waiting_ends_with_the_job_and_not_with_a_poll(standing_worker: str) -> None:
     """By the database's clock, from the recorded end of the job to the moment the waiter knows."""
     late = []
-    with running_worker(tmp_path / "log"):
-        assert task("same").delay(0).get(timeout=GET) == 0
-        for _ in range(30):
-            result = task("nap").delay(0.1)
-            result.get(timeout=GET)
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT extract(epoch FROM clock_timestamp() - finished_at) FROM jobs_job WHERE task_id = %s", [result.id])
-                late.append(float(cursor.fetchone()[0]))
+    assert task("same").delay(0).get(timeout=GET) == 0
+    for _ in range(30):
+        result = task("nap").delay(0.1)
+        result.get(timeout=GET)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT extract(epoch FROM clock_timestamp() - finished_at) FROM jobs_job WHERE task_id = %s", [result.id])
+            late.append(float(cursor.fetchone()[0]))
     assert statistics.median(late) < 0.05, late  # an idle machine: 2 ms
 
 
-def test_groups_join_save_and_restore(tmp_path: Path) -> None:
-    with running_worker(tmp_path / "log"):
-        sent = group(s("same", n) for n in range(20)).apply_async()
-        sent.save()
-        again = GroupResult.restore(sent.id)
-        assert again.get(timeout=GET) == list(range(20))
-        assert sorted(meta["result"] for _, meta in sent.iter_native(timeout=GET)) == list(range(20))
-        assert (again.completed_count(), again.successful()) == (20, True)
-        again.delete()
-        assert GroupResult.restore(sent.id) is None
-        failing = group(s("same", 1), s("raises")).apply_async()
-        with pytest.raises(OutOfStock):
-            failing.get(timeout=GET)
-        until(lambda: failing.ready(), timeout=GET)
-        assert failing.failed()
-        with pytest.raises(TimeoutError):
-            group(s("same", 1).set(countdown=900), s("same", 2)).apply_async().get(timeout=0.3)
+@ON_GEVENT
+def test_groups_join_save_and_restore(standing_worker: str) -> None:
+    sent = group(s("same", n) for n in range(20)).apply_async()
+    sent.save()
+    again = GroupResult.restore(sent.id)
+    assert again.get(timeout=GET) == list(range(20))
+    assert sorted(meta["result"] for _, meta in sent.iter_native(timeout=GET)) == list(range(20))
+    assert (again.completed_count(), again.successful()) == (20, True)
+    again.delete()
+    assert GroupResult.restore(sent.id) is None
+    failing = group(s("same", 1), s("raises")).apply_async()
+    with pytest.raises(OutOfStock):
+        failing.get(timeout=GET)
+    until(lambda: failing.ready(), timeout=GET)
+    assert failing.failed()
+    with pytest.raises(TimeoutError):
+        group(s("same", 1).set(countdown=900), s("same", 2)).apply_async().get(timeout=0.3)
 
 
 def test_revocations_are_kept_without_a_worker(tmp_path: Path) -> None:
