@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
         os.environ.pop("DJANGO_SETTINGS_MODULE", None)  # or they would read the settings before this function has named the servers
         return
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; programs of the tests are to hear Ctrl-C
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith(("JOBS_", "EMAIL_", "DJANGO_", "PG"))]:
         del os.environ[name]  # a developer's own settings do not change what the tests see
     data_dir = Path(tempfile.mkdtemp(prefix="jobs-test-"))
