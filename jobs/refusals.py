@@ -3,11 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
-
-from jobs.domain.statuses import Status
-from jobs.models.job import STATUS_LABELS
+from django.utils.translation import ngettext_lazy
 
 
 class Refusal(StrEnum):
@@ -33,18 +29,57 @@ class Refusal(StrEnum):
 
 
 _TEXTS: Final = {
-    Refusal.MISSING: gettext_lazy("There is no such job."),
-    Refusal.KEY_TAKEN: gettext_lazy("Another job with the same unique key has not ended."),
-    Refusal.FOLLOWED: gettext_lazy("Other jobs follow from it (a link, a chain or a chord)."),
-    Refusal.OPEN_ENTRY: gettext_lazy("It has an open dead letter: reprocess or resolve it first."),
-    Refusal.UNTOLD: gettext_lazy("No worker has told those who wait for its end yet (a chord, an errback); it can be deleted afterwards."),
-    Refusal.REFERRED: gettext_lazy("A row of another table refers to it: delete that one first."),
-    Refusal.NOT_OPEN: gettext_lazy("It is not open any more."),
-    Refusal.NOT_RESOLVED: gettext_lazy("It is not resolved any more, or its job did not stay failed."),
-    Refusal.UNREADABLE: gettext_lazy("Its named arguments cannot be read, so none of them can be replaced."),
-    Refusal.CHANGED: gettext_lazy("It went on, or somebody changed it since."),
-    Refusal.ASKED: gettext_lazy("It was running: it was asked to stop, and may still complete."),
-    Refusal.NOT_WAITING: gettext_lazy("It was not waiting for its turn when it was cancelled."),
+    Refusal.IS_PENDING: ngettext_lazy("It is pending.", "They are pending.", "number"),
+    Refusal.IS_RUNNING: ngettext_lazy("It is running.", "They are running.", "number"),
+    Refusal.IS_COMPLETED: ngettext_lazy("It has completed.", "They have completed.", "number"),
+    Refusal.IS_FAILED: ngettext_lazy("It has failed.", "They have failed.", "number"),
+    Refusal.IS_CANCELLED: ngettext_lazy("It was cancelled.", "They were cancelled.", "number"),
+    Refusal.MISSING: ngettext_lazy("It does not exist.", "They do not exist.", "number"),
+    Refusal.KEY_TAKEN: ngettext_lazy(
+        "Another job with the same unique key has not ended.", "Other jobs with the same unique keys have not ended.", "number"
+    ),
+    Refusal.FOLLOWED: ngettext_lazy(
+        "Other jobs depend on it (a link, a chain or a chord).", "Other jobs depend on them (a link, a chain or a chord).", "number"
+    ),
+    Refusal.OPEN_ENTRY: ngettext_lazy(
+        "It has an open dead-letter entry: reprocess or resolve that first.",
+        "They have open dead-letter entries: reprocess or resolve those first.",
+        "number",
+    ),
+    Refusal.UNTOLD: ngettext_lazy(
+        "What waits for its end (a chord, an errback) has not been told yet; it can be deleted afterwards.",
+        "What waits for their end (a chord, an errback) has not been told yet; they can be deleted afterwards.",
+        "number",
+    ),
+    Refusal.REFERRED: ngettext_lazy(
+        "A row of another table refers to it: delete that row first.",
+        "Rows of other tables refer to them: delete those rows first.",
+        "number",
+    ),
+    Refusal.NOT_OPEN: ngettext_lazy("It is no longer open.", "They are no longer open.", "number"),
+    Refusal.NOT_RESOLVED: ngettext_lazy(
+        "It is no longer resolved, or its job is no longer failed.",
+        "They are no longer resolved, or their jobs are no longer failed.",
+        "number",
+    ),
+    Refusal.UNREADABLE: ngettext_lazy(
+        "Its named arguments cannot be read, so none of them can be replaced.",
+        "Their named arguments cannot be read, so none of them can be replaced.",
+        "number",
+    ),
+    Refusal.CHANGED: ngettext_lazy(
+        "It has moved on, or somebody has changed it since.", "They have moved on, or somebody has changed them since.", "number"
+    ),
+    Refusal.ASKED: ngettext_lazy(
+        "It was running: it was asked to stop, and may still complete.",
+        "They were running: they were asked to stop, and may still complete.",
+        "number",
+    ),
+    Refusal.NOT_WAITING: ngettext_lazy(
+        "It was not waiting for its turn when it was cancelled.",
+        "They were not waiting for their turn when they were cancelled.",
+        "number",
+    ),
 }
 
 
@@ -53,11 +88,6 @@ def of_status(status: str) -> Refusal:
     return Refusal(f"is {status}")
 
 
-def said(reason: str) -> str:
-    """The sentence, in the language of now; what an earlier version stored is a sentence already."""
-    if reason not in set(Refusal):
-        return reason
-    found = Refusal(reason)
-    if found in _TEXTS:
-        return str(_TEXTS[found])
-    return _("It is %(status)s.") % {"status": STATUS_LABELS[Status(found.removeprefix("is "))]}
+def said(reason: str, number: int = 1) -> str:
+    """The sentence about `number` jobs or entries, in the language of now; what an earlier version stored is a sentence already."""
+    return _TEXTS[Refusal(reason)] % {"number": number} if reason in set(Refusal) else reason

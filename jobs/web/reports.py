@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from jobs.conf import notice_recipients
 from jobs.domain.actors import Actor, Source
 from jobs.models import DeadLetterQueue
-from jobs.refusals import Refusal, said
+from jobs.refusals import said
 from jobs.store import stats
 from jobs.web.labels import listed, ltr
 
@@ -87,27 +87,19 @@ def refused_texts(report: Report, *, entries: bool = False) -> list[str]:
     for reason, number in Counter(report.refused.values()).most_common():
         ids = [id for id, other in report.refused.items() if other == reason]
         if entries:
-            sentence = _entries_left(reason, number)
             which = {"jobs": _jobs(list(dict.fromkeys(jobs[id] for id in ids if id in jobs)))}
-        else:
             sentence = ngettext(
-                "%(number)s was left as it is (%(names)s): %(reason)s", "%(number)s were left as they are (%(names)s): %(reason)s", number
+                "%(number)s entry was left as it is%(jobs)s. %(reason)s",
+                "%(number)s entries were left as they are%(jobs)s. %(reason)s",
+                number,
             )
+        else:
             which = {"names": _names(ids)}
-        texts.append(sentence % {"number": f"{number:,}", "reason": said(reason), **which})
+            sentence = ngettext(
+                "Job %(names)s was left as it is. %(reason)s", "%(number)s jobs were left as they are (%(names)s). %(reason)s", number
+            )
+        texts.append(sentence % {"number": f"{number:,}", "reason": said(reason, number), **which})
     return texts
-
-
-def _entries_left(reason: str, number: int) -> str:
-    if reason == Refusal.NOT_OPEN:  # of the entries themselves; the other reasons are of their jobs
-        return ngettext(
-            "%(number)s entry was left as it is%(jobs)s: it is not open any more.",
-            "%(number)s entries were left as they are%(jobs)s: they are not open any more.",
-            number,
-        )
-    return ngettext(
-        "%(number)s entry was left as it is%(jobs)s: %(reason)s", "%(number)s entries were left as they are%(jobs)s: %(reason)s", number
-    )
 
 
 def _jobs(numbers: Sequence[int]) -> str:

@@ -263,9 +263,9 @@ def _word(key: str, value: Any) -> str:
 
 
 @register.filter
-def refusal(reason: str) -> str:
-    """Why a job was left as it is."""
-    return refusals.said(reason)
+def refusal(reason: str, number: int) -> str:
+    """Why so many jobs were left as they are."""
+    return refusals.said(reason, number)
 
 
 @register.filter

@@ -214,7 +214,7 @@ def test_the_admin_sends_the_notice_again(outbox: Callable[[], int], settings: A
         chosen = {"action": "notify_entries", "_selected_action": [first.id, second.id]}
         page = client.post("/admin/jobs/deadletterqueue/", chosen, follow=True, headers={"accept-language": "en"}).content.decode()
         assert "The notice for 1 entry goes out now." in page
-        assert f"1 entry was left as it is (job {second.job_id}): it is not open any more." in page
+        assert f"1 entry was left as it is (job {second.job_id}). It is no longer open." in page
         assert outbox() == 1
     assert len(inbox.mails) == 2
     assert all(mail[1]["To"] == ", ".join(ADMINS) for mail in inbox.mails)

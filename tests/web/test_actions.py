@@ -69,17 +69,17 @@ def test_the_admin_reprocesses_and_says_why_it_left_the_others(staff: Client) ->
     jobs = [job_in("failed"), job_in("cancelled"), job_in("completed")]
     page = act(staff, JOBS, "reprocess_jobs", [job.id for job in jobs])
     assert "2 jobs will run again" in page
-    assert "1 was left as it is" in page
+    assert "was left as it is" in page
     assert statuses() == ["pending", "pending", "completed"]
 
 
 @pytest.mark.parametrize(
     ("number", "english", "arabic"),
     [
-        (1, "1 entry was left as it is (job {}): it is not open any more.", "تُرك سجل واحد كما هو (المهمة {}): لم يعد مفتوحًا."),
-        (2, "2 entries were left as they are (jobs {}): they are not", "تُرك سجلان كما هما (المهمتان {}): لم يعودا مفتوحين."),
-        (3, "3 entries were left as they are (jobs {}): they are not", "تُركت 3 سجلات كما هي (المهام {}): لم تعد مفتوحة."),
-        (11, "11 entries were left as they are (jobs {} …): they are not", "تُرك 11 سجلًا كما هي (المهام {} …): لم تعد مفتوحة."),
+        (1, "1 entry was left as it is (job {}). It is no longer open.", "تُرك سجل واحد كما هو (المهمة {}). لم يعد مفتوحًا."),
+        (2, "2 entries were left as they are (jobs {}). They are no longer open.", "تُرك سجلان كما هما (المهمتان {}). لم يعودا مفتوحين."),
+        (3, "3 entries were left as they are (jobs {}). They are no longer open.", "تُركت 3 سجلات كما هي (المهام {}). لم تعد مفتوحة."),
+        (11, "11 entries were left as they are (jobs {} …). They are no longer open.", "تُرك 11 سجلًا كما هي (المهام {} …). لم تعد مفتوحة."),
     ],
 )
 def test_entries_that_were_left_are_named_by_their_jobs(staff: Client, number: int, english: str, arabic: str) -> None:
@@ -101,11 +101,11 @@ def test_an_entry_whose_job_cannot_run_again_says_which_job(staff: Client) -> No
     enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, unique_key="one")
     entry = DeadLetterQueue.objects.get()
     page = staff.post("/jobs/dead-letters/reprocess/", {"entry": entry.id}, follow=True).content.decode()
-    assert f"1 entry was left as it is (job {job.id}): Another job with the same unique key has not ended." in page
+    assert f"1 entry was left as it is (job {job.id}). Another job with the same unique key has not ended." in page
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM jobs_deadletterqueue")
     page = staff.post("/jobs/dead-letters/act/", {"action": "resolve", "entry": entry.id}, follow=True).content.decode()
-    assert "1 entry was left as it is: it is not open any more." in page
+    assert "1 entry was left as it is. It is no longer open." in page
 
 
 def test_a_reason_goes_into_the_audit_and_onto_the_page_of_the_job(staff: Client) -> None:
@@ -208,7 +208,7 @@ def test_the_admin_turns_completed_jobs_into_failed_ones(staff: Client) -> None:
 def test_the_admin_deletes_only_what_may_go(staff: Client) -> None:
     jobs = [job_in("completed"), job_in("failed"), job_in("running")]
     page = act(staff, JOBS, "delete_jobs", [job.id for job in jobs], confirmed="1")
-    assert "open dead letter" in page
+    assert "open dead-letter entry" in page
     assert statuses() == ["failed", "running"]
     staff.post(f"{JOBS}{jobs[2].id}/delete/", {"post": "yes"})
     assert Job.objects.filter(id=jobs[2].id).exists()
@@ -267,7 +267,7 @@ def test_the_admin_changes_priority_and_queue(staff: Client, action: str, field:
     assert not Audit.objects.exists()
     page = act(staff, JOBS, action, ids, confirmed="1", reason="the customer waits", **{field: good})
     assert str(getattr(Job.objects.get(id=waiting.id), field)) == good
-    assert f"1 was left as it is ({ended.id})" in page
+    assert f"Job {ended.id} was left as it is" in page
     record = Audit.objects.get()
     assert (record.job, record.source, record.note) == (waiting.id, "admin", "the customer waits")
 

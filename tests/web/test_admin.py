@@ -23,7 +23,7 @@ def test_to_delete_a_job_with_an_open_dead_letter_is_refused_for_the_true_reason
     job = job_in("failed")
     assert "permission" not in sara.get(f"{JOBS}{job.pk}/delete/").content.decode()
     answer = sara.post(f"{JOBS}{job.pk}/delete/", {"post": "yes"}, follow=True).content.decode()
-    assert "It has an open dead letter: reprocess or resolve it first." in answer
+    assert "It has an open dead-letter entry: reprocess or resolve that first." in answer
     dead_letters.resolve([DeadLetterQueue.objects.get().pk], by="sara", note="")
     assert "permission" not in sara.get(f"{JOBS}{job.pk}/delete/").content.decode()
     sara.post(f"{JOBS}{job.pk}/delete/", {"post": "yes"})

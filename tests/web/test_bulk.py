@@ -43,7 +43,7 @@ def test_the_preview_says_how_many_and_changes_nothing(staff: Client) -> None:
     batch = previewed(staff, "cancel", job=[job.id for job in jobs])
     content = staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
     assert "2 jobs will be changed" in content
-    assert "1 job stays as it is: It is Completed." in content
+    assert "1 job stays as it is. It has completed." in content
     batches.go_on()
     assert statuses() == ["pending", "pending", "completed"]
     assert not Audit.objects.exists()

@@ -16,8 +16,8 @@ from tests.rows import inserted, job_in
 pytestmark = pytest.mark.django_db
 SARA = Actor(name="sara", source=Source.PAGE)
 STATUSES = ["pending", "running", "completed", "failed", "cancelled"]
-OPEN = "It has an open dead letter: reprocess or resolve it first."
-TAKEN = "Another job with the same unique key has not ended."
+OPEN = "They have open dead-letter entries: reprocess or resolve those first."
+TAKEN = "Other jobs with the same unique keys have not ended."
 
 
 def page_of(client: Client, draft: Batch) -> str:
@@ -28,7 +28,7 @@ def test_jobs_with_an_open_dead_letter_are_not_promised_to_be_deleted(sara: Clie
     failed = [job_in("failed").pk, job_in("failed").pk]
     content = page_of(sara, batches.draft(Verb.DELETE, failed, SARA))
     assert "0 jobs will be deleted" in content
-    assert f"2 jobs stay as they are: {OPEN}" in content
+    assert f"2 jobs stay as they are. {OPEN}" in content
     for words in ('<button class="btn btn-l', "What will happen", 'name="reason"'):
         assert words not in content, "nothing will"
     content = page_of(sara, batches.draft(Verb.DELETE, [*failed, job_in("completed").pk], SARA))
@@ -61,7 +61,7 @@ def test_jobs_whose_key_is_taken_are_not_promised_to_run_again(sara: Client) -> 
     enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, unique_key="a")
     content = page_of(sara, batches.draft(Verb.REPROCESS, [job.pk for job in jobs], SARA))
     assert "1 job will be changed" in content
-    assert f"2 jobs stay as they are: {TAKEN}" in content
+    assert f"2 jobs stay as they are. {TAKEN}" in content
 
 
 @pytest.mark.parametrize("verb", list(PERMISSIONS))

@@ -24,7 +24,7 @@ def test_a_cancelling_by_mistake_is_taken_back_with_its_time(sara: Client) -> No
     assert ("1 job is put back as it was." in page, 'id="restore"' in page) == (True, False)
     assert Job.objects.filter(pk=job.pk).values().get() == before
     assert Audit.objects.values_list("verb", "note").latest("id") == ("restore", "the wrong one")
-    assert "1 was left as it is" in sara.post(f"/jobs/{job.pk}/restore/", follow=True).content.decode()
+    assert f"Job {job.pk} was left as it is" in sara.post(f"/jobs/{job.pk}/restore/", follow=True).content.decode()
     sara.post(JOBS, {"action": "cancel_jobs", "_selected_action": [job.pk]})
     sara.post(JOBS, {"action": "restore_jobs", "_selected_action": [job.pk]})
     assert Job.objects.filter(pk=job.pk).values().get() == before
@@ -74,7 +74,7 @@ def test_an_entry_whose_job_went_on_stays_resolved(sara: Client) -> None:
         assert transitions.claim(cursor, run, task_id=job.task_id, worker=1, queue=job.queue, priority=job.priority)
         assert transitions.bury(cursor, run, Failure(error_class="ValueError", message="no"), task=job.task)
     page = sara.post("/jobs/dead-letters/act/", {"action": "reopen", "entry": [entry]}, follow=True).content.decode()
-    assert f"1 entry was left as it is (job {job.pk}): It is not resolved any more, or its job did not stay failed." in page
+    assert f"1 entry was left as it is (job {job.pk}). It is no longer resolved, or its job is no longer failed." in page
     newer = DeadLetterQueue.objects.latest("pk").pk
     dead_letters.resolve([newer], by="omar")
     assert dead_letters.reopen([entry, newer], by="omar").done == [newer]

@@ -192,7 +192,7 @@ def test_each_reader_sees_reasons_and_remarks_in_his_language(admin_client: Clie
         batch = done(Verb.CANCEL, [job_in("pending").id, job_in("completed").id])
         assert batches.undo(batch.pk, SARA)
     back = Batch.objects.latest("id")
-    for language, reason, remark in (("en", "It is Completed", "Takes back act"), ("ar", "مكتملة", "تراجع عن الإجراء")):
+    for language, reason, remark in (("en", "It has completed.", "Takes back act"), ("ar", "اكتملت.", "تراجع عن الإجراء")):
         admin_client.cookies["django_language"] = language
         assert reason.lower() in admin_client.get(f"/jobs/batches/{batch.pk}/").content.decode().lower()
         assert remark in admin_client.get(f"/jobs/batches/{back.pk}/").content.decode()
