@@ -151,13 +151,13 @@ def remark_text(batch: Batch) -> str:
         case "stopped by":
             return _("Stopped by %(name)s.") % {"name": value}
         case "takes back":
-            return _("Takes back act %(number)s.") % {"number": value}
+            return _("Undoes bulk action %(number)s.") % {"number": value}
         case "may not":
-            return _("Stopped: %(name)s may not do this any more.") % {"name": value}
+            return _("Stopped: %(name)s no longer has permission to do this.") % {"name": value}
         case "trial failed" if batch.place >= batch.total:
-            return _("The trial, job %(number)s, did not complete.") % {"number": value}
+            return _("The trial (job %(number)s) did not complete.") % {"number": value}
         case "trial failed":
-            return _("The trial, job %(number)s, did not complete: the others stay as they are.") % {"number": value}
+            return _("The trial (job %(number)s) did not complete: the others stay as they are.") % {"number": value}
     return batch.remark
 
 

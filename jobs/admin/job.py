@@ -116,7 +116,7 @@ class JobAdmin(ListAdmin):
             return queryset, False
         found = JobFilter({"q": search_term}).find(queryset)
         if found.behind:
-            text = _("The words of the newest jobs are still being indexed; search again in a moment.")
+            text = _("The newest jobs are still being indexed; search again in a moment.")
             self.message_user(request, text, messages.INFO)
         return found.rows, False
 
@@ -219,7 +219,7 @@ class JobAdmin(ListAdmin):
     def cancel_jobs(self, request: HttpRequest, rows: Rows) -> None:
         say(request, "cancel", control.cancel(ids(rows), by=admin_actor(request), reason=reason_of(request)))
 
-    @admin.action(description=_("Take the cancelling back"), permissions=["control"])
+    @admin.action(description=_("Undo the cancellation"), permissions=["control"])
     def restore_jobs(self, request: HttpRequest, rows: Rows) -> None:
         say(request, "restore", control.restore(ids(rows), by=admin_actor(request), reason=reason_of(request)))
 

@@ -77,7 +77,7 @@ class ListAdmin(admin.ModelAdmin):
         try:
             return super().response_action(request, queryset, *place, **named)
         except TooMany:
-            text = _("These are more than %(number)s jobs: narrow the filters.") % {"number": f"{batches.MOST:,}"}
+            text = _("More than %(number)s jobs match: narrow the filters.") % {"number": f"{batches.MOST:,}"}
             self.message_user(request, text, messages.WARNING)
             return HttpResponseRedirect(request.get_full_path())
 

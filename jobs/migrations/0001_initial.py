@@ -209,7 +209,7 @@ class Migration(migrations.Migration):
                 ("worker", models.TextField(db_default="", verbose_name="worker")),
                 ("started_at", models.DateTimeField(null=True, verbose_name="started at")),
                 ("finished_at", models.DateTimeField(verbose_name="finished at")),
-                ("delay", models.FloatField(null=True, verbose_name="pause in seconds before the next attempt")),
+                ("delay", models.FloatField(null=True, verbose_name="delay in seconds before the next attempt")),
                 (
                     "job",
                     models.ForeignKey(

@@ -49,11 +49,11 @@ class Migration(migrations.Migration):
                 (
                     "state",
                     models.TextField(
-                        choices=[("trial", "waits for the trial"), ("running", "goes on"), ("done", "done"), ("stopped", "stopped")],
+                        choices=[("trial", "waiting for the trial"), ("running", "in progress"), ("done", "done"), ("stopped", "stopped")],
                         verbose_name="state",
                     ),
                 ),
-                ("place", models.IntegerField(db_default=0, verbose_name="had their turn")),
+                ("place", models.IntegerField(db_default=0, verbose_name="processed")),
                 ("done", models.IntegerField(db_default=0, verbose_name="done")),
                 ("reasons", jobs.models.json_text.JSONTextField(verbose_name="left as they were")),
                 ("remark", models.TextField(db_default="", verbose_name="remark")),
@@ -62,8 +62,8 @@ class Migration(migrations.Migration):
                 ("ended_at", models.DateTimeField(null=True, verbose_name="finished at")),
             ],
             options={
-                "verbose_name": "batch",
-                "verbose_name_plural": "batches",
+                "verbose_name": "bulk action",
+                "verbose_name_plural": "bulk actions",
                 "ordering": ["-id"],
                 "default_permissions": [],
                 "indexes": [models.Index(condition=models.Q(("state__in", ["trial", "running"])), fields=["id"], name="jobs_batch_active")],

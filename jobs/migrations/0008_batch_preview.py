@@ -18,9 +18,9 @@ class Migration(migrations.Migration):
             name="state",
             field=models.TextField(
                 choices=[
-                    ("draft", "a preview"),
-                    ("trial", "waits for the trial"),
-                    ("running", "goes on"),
+                    ("draft", "preview"),
+                    ("trial", "waiting for the trial"),
+                    ("running", "in progress"),
                     ("done", "done"),
                     ("stopped", "stopped"),
                 ],

@@ -9,6 +9,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="audit",
             name="batch",
-            field=models.BigIntegerField(null=True, verbose_name="batch"),
+            field=models.BigIntegerField(null=True, verbose_name="bulk action"),
         ),
     ]

@@ -32,7 +32,7 @@ class Attempt(models.Model):
     worker = models.TextField(_("worker"), db_default="")  # name@host, for people
     started_at = models.DateTimeField(_("started at"), null=True)
     finished_at = models.DateTimeField(_("finished at"))
-    delay = models.FloatField(_("pause in seconds before the next attempt"), null=True)
+    delay = models.FloatField(_("delay in seconds before the next attempt"), null=True)
 
     class Meta:
         verbose_name = _("attempt")

@@ -49,11 +49,11 @@ VERB_LABELS = {
     Verb.DRAIN: pgettext_lazy("audit", "worker drained"),
     Verb.RESUME: pgettext_lazy("audit", "worker resumed"),
     Verb.SHUTDOWN: pgettext_lazy("audit", "worker shut down"),
-    Verb.RESTORE: pgettext_lazy("audit", "cancelling taken back"),
+    Verb.RESTORE: pgettext_lazy("audit", "cancellation undone"),
     Verb.OWN: pgettext_lazy("audit", "owner changed"),
     Verb.SNOOZE: pgettext_lazy("audit", "notices snoozed"),
     Verb.WAKE: pgettext_lazy("audit", "snooze ended"),
-    Verb.STOP: pgettext_lazy("audit", "act on many jobs stopped"),
+    Verb.STOP: pgettext_lazy("audit", "bulk action stopped"),
     Verb.REOPEN: pgettext_lazy("audit", "opened again"),
 }
 SOURCE_LABELS = {
@@ -79,7 +79,7 @@ class Audit(models.Model):
     before = JSONTextField(_("before"))
     after = JSONTextField(_("after"))
     note = models.TextField(_("note"), db_default="")
-    batch = models.BigIntegerField(_("batch"), null=True)  # the act on many jobs that did it; a number, for the act goes earlier
+    batch = models.BigIntegerField(_("bulk action"), null=True)  # the act on many jobs that did it; a number, for the act goes earlier
 
     class Meta:
         verbose_name = _("audit record")

@@ -24,9 +24,9 @@ class BatchState(StrEnum):
 
 
 BATCH_LABELS = {
-    BatchState.DRAFT: pgettext_lazy("batch", "a preview"),
-    BatchState.TRIAL: pgettext_lazy("batch", "waits for the trial"),
-    BatchState.RUNNING: pgettext_lazy("batch", "goes on"),
+    BatchState.DRAFT: pgettext_lazy("batch", "preview"),
+    BatchState.TRIAL: pgettext_lazy("batch", "waiting for the trial"),
+    BatchState.RUNNING: pgettext_lazy("batch", "in progress"),
     BatchState.DONE: pgettext_lazy("batch", "done"),
     BatchState.STOPPED: pgettext_lazy("batch", "stopped"),
 }
@@ -46,7 +46,7 @@ class Batch(models.Model):
     pace = models.IntegerField(_("per second"), null=True)  # None: as fast as it goes
     trial_job = models.BigIntegerField(_("trial"), null=True)
     state = models.TextField(_("state"), choices=[(state.value, text) for state, text in BATCH_LABELS.items()])
-    place = models.IntegerField(_("had their turn"), db_default=0)
+    place = models.IntegerField(_("processed"), db_default=0)
     done = models.IntegerField(_("done"), db_default=0)
     reasons = JSONTextField(_("left as they were"))
     remark = models.TextField(_("remark"), db_default="")
@@ -55,8 +55,8 @@ class Batch(models.Model):
     ended_at = models.DateTimeField(_("finished at"), null=True)
 
     class Meta:
-        verbose_name = _("batch")
-        verbose_name_plural = _("batches")
+        verbose_name = _("bulk action")
+        verbose_name_plural = _("bulk actions")
         ordering: ClassVar = ["-id"]
         default_permissions: ClassVar = []
         constraints: ClassVar = [

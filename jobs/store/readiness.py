@@ -38,7 +38,7 @@ def reasons() -> list[str]:
         elif answers and refusal:
             found.append(_("Redis takes no messages: %(reason)s") % {"reason": refusal.reason})
         elif answers and sender.is_elsewhere():
-            found.append(_("The leader sends jobs through another Redis than this process knows: compare REDIS_URL and JOBS_KEY_PREFIX."))
+            found.append(_("The leader sends jobs through a different Redis from this process: compare REDIS_URL and JOBS_KEY_PREFIX."))
     except DatabaseError as error:
         _complaint.say(error)
         words = _words(error)

@@ -50,7 +50,7 @@ def needs(permission: str, *, kept: Mapping[str, Any] = SEEN) -> Callable[[View]
 
 def send_again(request: HttpRequest, *login: Any) -> HttpResponseRedirect:
     """From a form that was sent after the login had ended to the login, then to the form's page, which says that nothing was done."""
-    text = _("Your login had ended before the form was sent: nothing was changed. Send it again.")
+    text = _("You had been logged out before the form was sent: nothing was changed. Send it again.")
     messages.warning(request, text, extra_tags="send-again")  # the page fills in what was typed
     return redirect_to_login(page_address(request), *login)
 

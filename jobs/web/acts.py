@@ -52,5 +52,5 @@ def _text(verb: Verb, number: int) -> str:
         case Verb.RESOLVE:
             return ngettext("Mark %(number)s entry as resolved", "Mark %(number)s entries as resolved", number)
         case Verb.RESTORE:
-            return ngettext("Let %(number)s cancelled job wait again", "Let %(number)s cancelled jobs wait again", number)
+            return ngettext("Restore %(number)s cancelled job", "Restore %(number)s cancelled jobs", number)
     raise ValueError(verb)

@@ -79,7 +79,7 @@ def fill(form: ArgumentsForm, old: Given, task: str) -> None:
     def cleaned() -> dict[str, Any]:
         data = clean()
         if recipients.moved(task, old.values, data):
-            text = _("The hidden values (%(mask)s) were meant for another address: write them out, or take them away.") % {"mask": MASK}
+            text = _("The hidden values (%(mask)s) were meant for another address: type them in full, or remove them.") % {"mask": MASK}
             for name in form.kept:
                 form.add_error(name, ValidationError(text, code="moved"))
         return data
@@ -90,7 +90,7 @@ def fill(form: ArgumentsForm, old: Given, task: str) -> None:
 def _hide(field: forms.Field) -> None:
     if not isinstance(field.widget, forms.Textarea):
         field.widget = forms.TextInput(attrs={"dir": "ltr", "autocomplete": "off"})  # of a number or a tick too: it shows the mask
-    field.help_text = _("Hidden values (%(mask)s) stay as they are unless you write over them.") % {"mask": MASK}
+    field.help_text = _("Hidden values (%(mask)s) stay as they are unless you overwrite them.") % {"mask": MASK}
 
 
 def _keep(form: ArgumentsForm, name: str, value: Any, hidden: bool) -> None:
@@ -107,7 +107,7 @@ def _keep(form: ArgumentsForm, name: str, value: Any, hidden: bool) -> None:
         new = _restored(written, shown, value)
         form.kept |= {name} if hidden and new != written else set()
         if hidden and MASK in json.dumps(new, default=str):
-            raise ValidationError(_("A hidden value was moved: write it out."), code="hidden")
+            raise ValidationError(_("A hidden value was moved: type it in full."), code="hidden")
         return new
 
     field.clean = cleaned  # type: ignore[method-assign, assignment]

@@ -73,7 +73,7 @@ class ArgumentsForm(forms.Form):
         items, extra = given.pop(many, []), given.pop(rest, {})
         taken = sorted(set(extra) & {p.name for p in parameters if p.kind not in (*_STARS, p.POSITIONAL_ONLY)})
         if taken:
-            self.add_error(rest, _("These have a field of their own: %(names)s") % {"names": listed(map(ltr, taken))})
+            self.add_error(rest, _("These have fields of their own: %(names)s") % {"names": listed(map(ltr, taken))})
             return
         places = [p for p in parameters if p.kind in _POSITIONAL]
         placed = [at for at, p in enumerate(places) if items or (p.kind is p.POSITIONAL_ONLY and p.name in given)]

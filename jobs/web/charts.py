@@ -56,7 +56,7 @@ class Chart:
 
 def charts(history: History) -> tuple[Chart, ...]:
     """Throughput, waiting time and run time of the period."""
-    return (_ended(history), _seconds(history, "wait", _("Waiting before the start"), history.wait), _run(history))
+    return (_ended(history), _seconds(history, "wait", _("Time to start"), history.wait), _run(history))
 
 
 def _run(history: History) -> Chart:
@@ -84,7 +84,7 @@ def _ended(history: History) -> Chart:
     completed, failed = sum(step.completed for step in steps), sum(step.failed for step in steps)
     return Chart(
         id="ended",
-        title=_("Ended in each minute") if history.seconds == 60 else _("Ended in each %(time)s") % {"time": span(history.seconds)},
+        title=_("Ended per minute") if history.seconds == 60 else _("Ended per %(time)s") % {"time": span(history.seconds)},
         summary=_("%(completed)s completed and %(failed)s failed.") % {"completed": f"{completed:,}", "failed": f"{failed:,}"},
         bars=tuple(bars),
         zero=_at(zero),
@@ -102,7 +102,7 @@ def _seconds(history: History, what: str, title: str, whole: Times) -> Chart:
     unit = _unit(lambda unit: top / unit <= LINES, whole=not top)
     half, most = seconds(whole.half), seconds(whole.most)
     if whole.half is None:
-        summary = _("Nothing completed in this time.")
+        summary = _("Nothing completed in this period.")
     else:
         summary = _("Half take at most %(half)s, 95%% at most %(most)s.") % {"half": half, "most": most}
     return Chart(

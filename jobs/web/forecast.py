@@ -40,11 +40,11 @@ def _given(form: JobForm, name: str) -> str:
 
 def _waits(queue: str) -> str:
     if not any(queue in worker.queues for worker in stats.live_workers()):
-        return _("When it is due it waits in %(queue)s, which no worker serves now.") % {"queue": ltr(queue)}
+        return _("When it is due, it waits in %(queue)s, which no worker is serving now.") % {"queue": ltr(queue)}
     number = queues.waiting(queue)
     text = ngettext(
-        "When it is due it waits in %(queue)s, where %(number)s job waits now; higher priorities go first.",
-        "When it is due it waits in %(queue)s, where %(number)s jobs wait now; higher priorities go first.",
+        "When it is due, it waits in %(queue)s, where %(number)s job is waiting now; higher priorities run first.",
+        "When it is due, it waits in %(queue)s, where %(number)s jobs are waiting now; higher priorities run first.",
         number,
     )
     return text % {"queue": ltr(queue), "number": at_most(number, queues.MOST)}
@@ -52,15 +52,15 @@ def _waits(queue: str) -> str:
 
 def _retried(retries: int) -> str:
     if not retries and not notice_recipients():
-        return _("When it fails, it goes to the dead letter queue; nobody gets a notice, because the setting ADMIN_EMAILS is empty.")
+        return _("If it fails, it goes to the dead letter queue; nobody is notified, because ADMIN_EMAILS is empty.")
     if not retries:
-        return _("When it fails, it goes to the dead letter queue, and a notice is mailed.")
+        return _("If it fails, it goes to the dead letter queue, and a notice is emailed.")
     conf = configuration()
     pauses = [span(min(conf.retry_backoff * 2**number, conf.retry_backoff_max)) for number in range(min(retries, SHOWN))]
     listed = _(", then ").join(pauses) + (" …" if retries > SHOWN else "")
     text = ngettext(
-        "When it fails, it is tried again up to %(number)d time, after about %(pauses)s; then it goes to the dead letter queue.",
-        "When it fails, it is tried again up to %(number)d times, after about %(pauses)s; then it goes to the dead letter queue.",
+        "If it fails, it is retried up to %(number)d time, after about %(pauses)s; then it goes to the dead letter queue.",
+        "If it fails, it is retried up to %(number)d times, after about %(pauses)s; then it goes to the dead letter queue.",
         retries,
     )
     return text % {"number": retries, "pauses": listed}

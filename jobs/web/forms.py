@@ -29,7 +29,7 @@ AT_WIDGET = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetim
 def not_past(moment: datetime | None) -> datetime | None:
     """The moment itself. Raises ValidationError when it lies more than a minute back, or further ahead than a job can wait."""
     if moment is not None and moment.year >= LATEST.year:
-        raise ValidationError(_("At most until the year %(last)d."), code="late", params={"last": LATEST.year - 1})
+        raise ValidationError(_("No later than the year %(last)d."), code="late", params={"last": LATEST.year - 1})
     if moment is not None and moment < aware(clock.reckoned()) - timedelta(minutes=1):
         raise ValidationError(_("This time is in the past."), code="past")
     return moment
@@ -39,7 +39,7 @@ class ReasonForm(forms.Form):
     """Why somebody does something, if he says so."""
 
     reason = forms.CharField(
-        label=_("Reason"), required=False, max_length=audit.NOTE, help_text=_("If you want to say why: the audit keeps it."),
+        label=_("Reason"), required=False, max_length=audit.NOTE, help_text=_("Optional; the audit keeps it."),
         widget=forms.TextInput(attrs={"dir": "auto"}),
     )  # fmt: skip
 
@@ -57,7 +57,7 @@ class JobForm(PriorityForm):
     """How a new job is called, when and where it runs; its arguments have a form of their own."""
 
     name = forms.CharField(
-        label=_("Name"), required=False, max_length=NAME_LENGTH, help_text=_("What people will look for later."),
+        label=_("Name"), required=False, max_length=NAME_LENGTH, help_text=_("What people will search for later."),
         widget=forms.TextInput(attrs={"dir": "auto"}),
     )  # fmt: skip
     max_retries = forms.IntegerField(label=_("Retries"), min_value=0, max_value=MAX_RETRIES)
@@ -71,13 +71,17 @@ class JobForm(PriorityForm):
     timeout = forms.IntegerField(label=_("Time limit"), required=False, min_value=1, max_value=MOST)
     unique_key = forms.CharField(
         label=_("Unique key"), required=False, max_length=NAME_LENGTH, widget=forms.TextInput(attrs={"dir": "auto"}),
-        help_text=_("While a job with it has not ended, no other is made."),
+        help_text=_("While a job with this key has not ended, no other is created."),
     )  # fmt: skip
     token = forms.UUIDField(widget=forms.HiddenInput)
 
     def limited(self, usual: int | None) -> "JobForm":
         """Itself, saying which time limit counts where none is filled in."""
-        text = _("Seconds for each run. Empty: as usual, %(usual)s.") if usual else _("Seconds for each run. Empty: as usual, none.")
+        text = (
+            _("Seconds for each run. If empty, the default: %(usual)s.")
+            if usual
+            else _("Seconds for each run. If empty, the default: none.")
+        )
         self.fields["timeout"].help_text = text % {"usual": span(usual or 0)}
         return self
 
@@ -88,7 +92,7 @@ class JobForm(PriorityForm):
             self.add_error(chosen, _("This field is required."))
         for other in {"after", "at"} - {chosen}:  # or a delay that was typed would be ignored
             if data.get(other) is not None:
-                self.add_error(other, _("This is filled in, but another time is chosen: choose this one, or empty the field."))
+                self.add_error(other, _("This is filled in, but another time is selected: select this one, or clear the field."))
         if chosen == "after" and (data.get("after") or 0) * (data.get("unit") or 1) > YEAR:
             self.add_error("after", _("At most a year ahead."))
         if chosen == "at" and data.get("at"):
@@ -126,7 +130,7 @@ def paced(pace: str, total: int) -> str:
     """A pace and how long `total` jobs take with it until all are due."""
     if not pace or total < 2:
         return str(PACES[pace])
-    return str(_("%(pace)s: %(time)s in all")) % {"pace": str(PACES[pace]), "time": span(max(total / int(pace), 1))}
+    return str(_("%(pace)s: %(time)s in total")) % {"pace": str(PACES[pace]), "time": span(max(total / int(pace), 1))}
 
 
 class ReprocessForm(ReasonForm):
@@ -136,12 +140,12 @@ class ReprocessForm(ReasonForm):
     value = JSONField(label=_("New value"), required=False, widget=forms.TextInput(attrs={"dir": "ltr"}))
     priority = forms.TypedChoiceField(label=_("Priority"), required=False, coerce=int, empty_value=None)
     pace = forms.TypedChoiceField(label=_("Pace"), required=False, coerce=int, empty_value=None, choices=list(PACES.items()))
-    trial = forms.BooleanField(label=_("One as a trial first; the others when it has completed"), required=False)
+    trial = forms.BooleanField(label=_("Run one as a trial first; the others when it has completed"), required=False)
 
     def __init__(self, data: Any, *, names: Sequence[str], total: int) -> None:
         super().__init__(data)
         self.fields["pace"].choices = [(pace, paced(pace, total)) for pace in PACES]  # type: ignore[attr-defined]
-        as_now = ("", _("as it is"))
+        as_now = ("", _("unchanged"))
         self.fields["argument"].choices = [as_now, *((name, name) for name in names)]  # type: ignore[attr-defined]
         self.fields["priority"].choices = [as_now, *((str(n), str(n)) for n in priority.FROM_HIGHEST)]  # type: ignore[attr-defined]
 
@@ -150,7 +154,7 @@ class ReprocessForm(ReasonForm):
         if data.get("argument") and "value" not in self.errors and not typed:
             self.add_error("value", _("This field is required."))
         if typed and data.get("argument") == "":  # or what was typed would be ignored
-            self.add_error("argument", _("Choose the argument that you want to change, or empty the value."))
+            self.add_error("argument", _("Select the argument you want to change, or clear the value."))
         return data
 
 

@@ -66,7 +66,7 @@ class Health:
         if not self.alerts:
             return _("All is well")
         number = len(self.alerts)
-        return ngettext("%(number)d matter needs you", "%(number)d matters need you", number) % {"number": number}
+        return ngettext("%(number)d issue needs attention", "%(number)d issues need attention", number) % {"number": number}
 
 
 def look(workers: Sequence[WorkerLine], queues: Sequence[QueueLine]) -> Health:
@@ -94,34 +94,36 @@ def part_alerts(
     found = []
     if read_only:
         advice = _(
-            "Have DATABASE_URL name the primary, or let it take writes again (default_transaction_read_only); jobs go on by themselves."
+            "Point DATABASE_URL at the primary, or allow writes again (default_transaction_read_only); jobs then continue by themselves."
         )
         found.append(Alert(bad=True, fact=_("PostgreSQL takes no writes now (read-only)."), advice=advice))
     elif writes:
-        advice = _("Give PostgreSQL room on its disk, or what else it says is missing; what has ended is kept until it takes it.")
-        found.append(_refusal_alert(_("PostgreSQL has refused what workers write since %(time)s: %(reason)s"), writes, advice))
+        advice = _(
+            "Free disk space for PostgreSQL, or whatever it says is missing; the outcomes of ended jobs are kept until it accepts them."
+        )
+        found.append(_refusal_alert(_("PostgreSQL has been refusing what workers write since %(time)s: %(reason)s"), writes, advice))
     if not redis:
-        advice = _("Start Redis again; accepted jobs are safe in PostgreSQL and go on by themselves.")
+        advice = _("Start Redis again; accepted jobs are safe in PostgreSQL and continue by themselves.")
         since = outages.since(outages.REDIS)
-        fact = _("Redis has been away since %(time)s.") if since else _("Redis does not answer.")
+        fact = _("Redis has been unreachable since %(time)s.") if since else _("Redis does not answer.")
         found.append(Alert(bad=True, fact=fact, since=since, advice=advice))
     elif refusal:
-        advice = _("Give Redis more memory, room on its disk, or its rank as primary, as it says; accepted jobs are safe in PostgreSQL.")
-        found.append(_refusal_alert(_("Redis has taken no messages since %(time)s: %(reason)s"), refusal, advice))
+        advice = _("Give Redis what it asks for: more memory, disk space, or its role as primary. Accepted jobs are safe in PostgreSQL.")
+        found.append(_refusal_alert(_("Redis has accepted no messages since %(time)s: %(reason)s"), refusal, advice))
     if not workers:
         advice = _("Start one: %(command)s") % {
             "command": ltr(
                 f"celery -A {option(current_app._get_current_object())} worker -P gevent --concurrency=4 --prefetch-multiplier=1"
             )
         }
-        found.append(Alert(bad=True, fact=_("No worker is up, so no job runs."), advice=advice))
+        found.append(Alert(bad=True, fact=_("No worker is up, so no jobs run."), advice=advice))
     for name, number in Counter(line.worker.name for line in workers).items():
         if number > 1:
-            fact = _("%(number)d workers are named “%(name)s”: what one of them is told (drain, resume, shut down), all of them do.")
-            advice = _("Start each with a name of its own: %(option)s") % {"option": ltr("-n mail@%h")}
+            fact = _("%(number)d workers share the name “%(name)s”: telling one of them to drain, resume or shut down tells them all.")
+            advice = _("Give each a name of its own: %(option)s") % {"option": ltr("-n mail@%h")}
             found.append(Alert(bad=False, fact=fact % {"number": number, "name": ltr(name)}, advice=advice))
     if workers and not leader:
-        advice = _("It comes along with each worker. Start one more, or: %(command)s") % {"command": ltr("python manage.py dispatch")}
+        advice = _("Each worker starts one. Start another worker, or run: %(command)s") % {"command": ltr("python manage.py dispatch")}
         found.append(Alert(bad=True, fact=_("No leader is up: waiting jobs are not handed to workers."), advice=advice))
     return found
 
@@ -130,8 +132,8 @@ def elsewhere_alerts(ask: bool) -> list[Alert]:
     """That the leader sends through another Redis; `ask`: there is one, and this one answers."""
     if not ask or not sender.is_elsewhere():
         return []
-    fact = _("The leader sends jobs through another Redis than these pages know.")
-    advice = _("Compare REDIS_URL and JOBS_KEY_PREFIX of workers, leaders and pages: where they differ, no job comes to the workers.")
+    fact = _("The leader sends jobs through a different Redis from these pages.")
+    advice = _("Compare REDIS_URL and JOBS_KEY_PREFIX of workers, leaders and pages: where they differ, no job reaches the workers.")
     return [Alert(bad=True, fact=fact, advice=advice)]
 
 
@@ -144,13 +146,13 @@ def _migration_alerts() -> list[Alert]:
     try:
         missing = stats.migrations_missing()
     except ProgrammingError:
-        fact = _("PostgreSQL does not say which migrations it has: its role of this site may not read their table.")
+        fact = _("Cannot tell which migrations are applied: the database role of this site may not read their table.")
         advice = _("Run: %(command)s") % {"command": ltr("GRANT SELECT ON django_migrations TO …")}
         return [Alert(bad=False, fact=fact, advice=advice)]
     if not missing:
         return []
     advice = _("Run: %(command)s") % {"command": ltr("python manage.py migrate")}
-    return [Alert(bad=True, fact=_("The database lacks migrations of this version."), advice=advice)]
+    return [Alert(bad=True, fact=_("The database is missing migrations of this version."), advice=advice)]
 
 
 def _dead_alerts(dead: int, new: int) -> list[Alert]:
@@ -162,9 +164,11 @@ def _dead_alerts(dead: int, new: int) -> list[Alert]:
     if new and dead == 1:
         fact += " " + _("It failed in the last 10 minutes.")
     elif new:  # one alone does not show that an error goes on
-        more = ngettext("%(number)s of them in the last 10 minutes.", "%(number)s of them in the last 10 minutes: it goes on.", new)
+        more = ngettext(
+            "%(number)s of them in the last 10 minutes.", "%(number)s of them in the last 10 minutes: it is still happening.", new
+        )
         fact = f"{fact} {more % {'number': at_most(new, stats.NEWEST)}}"
-    advice = _("Read the error, mend its cause, then reprocess the jobs or mark them as resolved.")
+    advice = _("Read the error, fix its cause, then reprocess the jobs or mark them as resolved.")
     return [Alert(bad=True, fact=fact, advice=advice, url=reverse("jobs:dead_letters"), link=_("Show the dead letters"))]
 
 
@@ -192,7 +196,7 @@ def _told(
 
 
 def _unserved_alert(line: QueueLine) -> Alert:
-    fact = _("Nobody serves the queue “%(queue)s”, and jobs wait in it.") % {"queue": ltr(line.name)}
+    fact = _("No worker serves the queue “%(queue)s”, and jobs are waiting in it.") % {"queue": ltr(line.name)}
     advice = _("Start a worker for it: add %(option)s to its command.") % {"option": ltr(f"-Q {shlex.quote(line.name)}")}
     return Alert(bad=False, fact=fact, advice=advice, url=_jobs_of(line), link=_("Show its jobs"))
 
@@ -200,11 +204,11 @@ def _unserved_alert(line: QueueLine) -> Alert:
 def _many_unserved(lines: Sequence[QueueLine]) -> Alert:
     number = len(lines)
     fact = ngettext(
-        "Nobody serves %(number)d queue, and jobs wait in it: %(queues)s",
-        "Nobody serves %(number)d queues, and jobs wait in them: %(queues)s",
+        "No worker serves %(number)d queue in which jobs are waiting: %(queues)s",
+        "No worker serves %(number)d queues in which jobs are waiting: %(queues)s",
         number,
     )
-    advice = _("Start workers for them: %(option)s and their names, with commas between them, tell a worker which queues it serves.")
+    advice = _("Start workers for them: %(option)s with a comma-separated list of names tells a worker which queues to serve.")
     words = {"number": number, "queues": _first(lines)}
     return Alert(bad=False, fact=fact % words, advice=advice % {"option": ltr("-Q")}, url=reverse("jobs:queues"), link=_("Show the queues"))
 
@@ -232,17 +236,17 @@ def _drained_alert(lines: Sequence[QueueLine], off: dict[str, list[str]]) -> Ale
     names = list(dict.fromkeys(name for line in lines for name in off[line.name]))
     if len(lines) == 1:
         fact = ngettext(
-            "The worker of the queue “%(queue)s” is drained, and jobs wait in it.",
-            "The workers of the queue “%(queue)s” are drained, and jobs wait in it.",
+            "The worker of the queue “%(queue)s” is drained, and jobs are waiting in it.",
+            "The workers of the queue “%(queue)s” are drained, and jobs are waiting in it.",
             len(names),
         ) % {"queue": ltr(lines[0].name)}
     else:
         fact = ngettext(
-            "The workers of %(number)d queue are drained, and jobs wait in it: %(queues)s",
-            "The workers of %(number)d queues are drained, and jobs wait in them: %(queues)s",
+            "The workers of %(number)d queue are drained, and jobs are waiting in it: %(queues)s",
+            "The workers of %(number)d queues are drained, and jobs are waiting in them: %(queues)s",
             len(lines),
         ) % {"number": len(lines), "queues": _first(lines)}
-    advice = ngettext("Let it go on: resume %(workers)s.", "Let them go on: resume %(workers)s.", len(names))
+    advice = ngettext("To continue, resume it: %(workers)s.", "To continue, resume them: %(workers)s.", len(names))
     advice %= {"workers": listed(map(ltr, names[:FEW])) + (" …" if len(names) > FEW else "")}
     return Alert(bad=False, fact=fact, advice=advice.replace("….", "…"), url=reverse("jobs:workers"), link=_("Show the workers"))
 

@@ -38,7 +38,11 @@ def slot_meter(job: Any, usual: Mapping[str, float]) -> SafeString | str:
     if whole is None:
         return ""
     took = _took(job)
-    text = _("%(took)s of %(whole)s that 95%% of its kind take") if job.task in usual else _("%(took)s of its limit, %(whole)s")
+    text = (
+        _("%(took)s of the %(whole)s within which 95%% of its kind complete")
+        if job.task in usual
+        else _("%(took)s of its time limit, %(whole)s")
+    )
     text %= {"took": span(took), "whole": span(whole)}
     value = f"{min(took / whole, 1.0):.3f}"
     return format_html('<meter value="{}" title="{}" aria-label="{}">{}</meter>', value, text, text, text)

@@ -52,11 +52,11 @@ def relations(job: Job) -> list[Relation]:
     gone, later = _("no longer kept"), _("not sent yet")
     all = [
         of(_("Sent by"), {parent: parent} if parent else {}, gone),
-        of(_("The whole began with"), {root: root} if root else {}, gone),
+        of(_("The workflow began with"), {root: root} if root else {}, gone),
         Relation(title=_("In its group"), jobs=found.group, missing=[]),
-        of(_("It has sent"), {id: id for id in sent if id not in follows}, gone),
-        of(_("What follows"), follows, later),
-        Relation(title=_("The newest of this task"), jobs=found.task, missing=[]),
+        of(_("Jobs it sent"), {id: id for id in sent if id not in follows}, gone),
+        of(_("What runs next"), follows, later),
+        Relation(title=_("Newest jobs of this task"), jobs=found.task, missing=[]),
     ]
     return [one for one in all if one.jobs or one.missing]
 

@@ -39,12 +39,12 @@ def done_text(action: str, number: int) -> str:
             text = ngettext("%(number)s job was cancelled.", "%(number)s jobs were cancelled.", number)
         case "ask":
             text = ngettext(
-                "Cancelling was asked for %(number)s running job; it may still complete.",
-                "Cancelling was asked for %(number)s running jobs; they may still complete.",
+                "%(number)s running job was asked to stop; it may still complete.",
+                "%(number)s running jobs were asked to stop; they may still complete.",
                 number,
             )
         case "restore":
-            text = ngettext("%(number)s job is put back as it was.", "%(number)s jobs are put back as they were.", number)
+            text = ngettext("%(number)s job was put back as it was.", "%(number)s jobs were put back as they were.", number)
         case "reprocess":
             text = ngettext("%(number)s job will run again.", "%(number)s jobs will run again.", number)
         case "priority":
@@ -62,7 +62,9 @@ def done_text(action: str, number: int) -> str:
         case "reopen":
             text = ngettext("%(number)s entry is open again.", "%(number)s entries are open again.", number)
         case "notify":
-            text = ngettext("The notice for %(number)s entry goes out now.", "The notices for %(number)s entries go out now.", number)
+            text = ngettext(
+                "The notice for %(number)s entry is being sent now.", "The notices for %(number)s entries are being sent now.", number
+            )
         case _:
             raise ValueError(action)
     return text % {"number": f"{number:,}"}
@@ -71,9 +73,10 @@ def done_text(action: str, number: int) -> str:
 def nobody_text(number: int) -> str:
     """A sentence that says that the notices of so many entries reach nobody, and how that changes."""
     text = ngettext(
-        "Nobody gets the notice for %(number)s entry: ADMIN_EMAILS is empty. Name addresses there, restart the workers, send it again.",
-        "Nobody gets the notices for %(number)s entries: ADMIN_EMAILS is empty."
-        " Name addresses there, restart the workers, send them again.",
+        "Nobody receives the notice for %(number)s entry: ADMIN_EMAILS is empty."
+        " Add addresses to it, restart the workers, then send it again.",
+        "Nobody receives the notices for %(number)s entries: ADMIN_EMAILS is empty."
+        " Add addresses to it, restart the workers, then send them again.",
         number,
     )
     return text % {"number": f"{number:,}"}
@@ -138,7 +141,7 @@ def say(request: HttpRequest, action: str, report: Report, *, entries: bool = Fa
 def warn_of_queue(request: HttpRequest, queue: str) -> None:
     """Say on the next page when no worker serves the queue that jobs were moved to."""
     if not any(queue in worker.queues for worker in stats.live_workers()):
-        text = _("No worker serves the queue “%(queue)s” now: jobs wait in it until one does.")
+        text = _("No worker is serving the queue “%(queue)s” now: jobs wait in it until one does.")
         messages.warning(request, text % {"queue": ltr(queue)})
 
 
@@ -147,14 +150,14 @@ def say_groups(request: HttpRequest, action: str, done: Sequence[str]) -> None:
     number = len(done)
     match action:
         case "own":
-            text = ngettext("You look after %(number)s error now.", "You look after %(number)s errors now.", number)
+            text = ngettext("You are now the owner of %(number)s error.", "You are now the owner of %(number)s errors.", number)
         case "snooze":
             text = ngettext("The notices of %(number)s error are snoozed.", "The notices of %(number)s errors are snoozed.", number)
         case "wake":
-            text = ngettext("The notices of %(number)s error go out again.", "The notices of %(number)s errors go out again.", number)
+            text = ngettext("The notices of %(number)s error are sent again.", "The notices of %(number)s errors are sent again.", number)
         case _:
             raise ValueError(action)
     if done:
         messages.success(request, text % {"number": f"{number:,}"})
     else:
-        messages.warning(request, _("Nothing had to be changed."))
+        messages.warning(request, _("No changes were needed."))

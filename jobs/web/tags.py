@@ -228,7 +228,7 @@ def changes(act: Any) -> list[dict[str, Any]]:
         "status": _("State"),
         "priority": _("Priority"),
         "queue": _("Queue"),
-        "cancel asked": _("Cancelling asked"),
+        "cancel asked": _("Cancellation requested"),
         "entry": _("Entry"),
         "queues": _("Queues"),
         "job": _("Job"),
@@ -249,7 +249,7 @@ def changes(act: Any) -> list[dict[str, Any]]:
 
 def _word(key: str, value: Any) -> str:
     if value is None:
-        return _("go out") if key == "snoozed until" else ""
+        return _("are sent") if key == "snoozed until" else ""
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if key == "snoozed until":
@@ -271,7 +271,7 @@ def refusal(reason: str, number: int) -> str:
 @register.filter
 def notice_error(text: str) -> str:
     """Why no notice went out."""
-    return _("no notice: ADMIN_EMAILS names nobody") if text == "no ADMIN_EMAILS" else first_line(text)
+    return _("no notice: ADMIN_EMAILS is empty") if text == "no ADMIN_EMAILS" else first_line(text)
 
 
 @register.filter

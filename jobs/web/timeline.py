@@ -37,7 +37,7 @@ LABELS: Final[dict[Kind, Promise]] = {
     Kind.WAIT: pgettext_lazy("timeline", "waiting"),
     Kind.PAUSE: pgettext_lazy("timeline", "not due yet"),
     Kind.REST: pgettext_lazy("timeline", "had ended"),
-    Kind.GONE: pgettext_lazy("timeline", "without records"),
+    Kind.GONE: pgettext_lazy("timeline", "details not kept"),
     Kind.RUN: pgettext_lazy("timeline", "running"),
     Kind.GOOD: pgettext_lazy("timeline", "a run that completed"),
     Kind.BAD: pgettext_lazy("timeline", "a run that did not complete"),

@@ -32,7 +32,7 @@ def shown(job: Job, name: str) -> Shown:
 
 def _note(name: str, part: cut.Part) -> str:
     text = _("Only the beginning is shown: %(shown)s of %(all)s characters.") % {"shown": f"{cut.SHOWN:,}", "all": f"{part.length:,}"}
-    return text + " " + _("The list of jobs, downloaded, has all of it.") if name in DOWNLOADED else text
+    return text + " " + _("Download the list of jobs to get all of it.") if name in DOWNLOADED else text
 
 
 def _masked(job: Job, name: str, part: cut.Part) -> Any:

@@ -55,26 +55,26 @@ def _sentence(job: Job, facts: Obstacles, place: int | None, refusal: Refusal | 
         when = {"time": span(due_in), "clock": clock_time(job.run_at, seconds=True)}
         if job.state is State.RETRYING:
             return _retry(job, when), _then(facts)
-        return _("It waits for its time, %(clock)s: in %(time)s.") % when, _then(facts)
+        return _("It is scheduled for %(clock)s, in %(time)s.") % when, _then(facts)
     if place is None:
-        safe = _("It is safe in PostgreSQL and goes on when Redis is back.")
+        safe = _("It is safe in PostgreSQL and continues when Redis is back.")
         if since := outages.since(outages.REDIS):
-            return _("Redis has been away since %(time)s, so no job is handed to a worker.") % {"time": clock_time(since)}, safe
+            return _("Redis has been unreachable since %(time)s, so no job is handed to a worker.") % {"time": clock_time(since)}, safe
         return _("Redis does not answer, so no job is handed to a worker."), safe
     if refusal:
         said = {"time": clock_time(refusal.since), "reason": ltr(refusal.reason)}
-        return _("Redis has taken no messages since %(time)s, so no job is handed to a worker: %(reason)s") % said, _(
-            "It is safe in PostgreSQL and goes on when Redis takes messages again."
+        return _("Redis has accepted no messages since %(time)s, so no job is handed to a worker: %(reason)s") % said, _(
+            "It is safe in PostgreSQL and continues when Redis accepts messages again."
         )
     if not facts.any_worker:
-        return _("No worker is up, so no job runs."), ""
+        return _("No worker is up, so no jobs run."), ""
     if not facts.leader:
         return _("No leader is up: waiting jobs are not handed to workers."), ""
     if not facts.workers:
         return _("No live worker serves its queue, %(queue)s.") % {"queue": ltr(visible(job.queue))}, ""
     if not facts.known:
         return _("No worker of its queue has the task %(task)s.") % {"task": ltr(visible(job.task))}, _(
-            "A job that no worker knows for a minute fails for good."
+            "A job whose task no worker knows for a minute fails for good."
         )
     if facts.suspects:
         return _("It lost its worker twice, so it runs only when no other such job does."), ""
@@ -94,7 +94,7 @@ def _retry(job: Job, when: dict[str, str]) -> str:
 def _lone(job: Job, lone: Job) -> str:
     """It may kill its worker: this one itself, or the one that this one waits for."""
     if lone.pk == job.pk:
-        return _("It lost its worker twice, so it waits for the jobs that run on its worker to end, at most %(time)s.") % {
+        return _("It lost its worker twice, so it waits for the jobs running on its worker to end, at most %(time)s.") % {
             "time": span(locks.NEIGHBOURS_S)
         }
     return _("It waits for job %(number)d, which lost its worker twice and runs alone, at most %(time)s.") % {
@@ -109,17 +109,17 @@ def _turn(facts: Obstacles, place: int) -> tuple[str, str]:
     if len(facts.busy) >= facts.slots:
         return _("It is next, as soon as a slot is free."), _taken(facts)
     if place:
-        return _("Its message lies in Redis at place %(place)d of its lane; a worker takes it now.") % {"place": place}, ""
+        return _("Its message is in Redis at place %(place)d of its lane; a worker is about to take it.") % {"place": place}, ""
     return _("A slot is free: it starts now."), ""
 
 
 def _ahead(facts: Obstacles) -> str:
     number = facts.ahead
     if number > MOST:
-        return _("More than %(number)s jobs go before it.") % {"number": f"{MOST:,}"}
+        return _("More than %(number)s jobs are ahead of it.") % {"number": f"{MOST:,}"}
     if facts.seconds is None:
-        return ngettext("%(number)s job goes before it.", "%(number)s jobs go before it.", number) % {"number": f"{number:,}"}
-    text = ngettext("%(number)s job goes before it, about %(time)s.", "%(number)s jobs go before it, about %(time)s.", number)
+        return ngettext("%(number)s job is ahead of it.", "%(number)s jobs are ahead of it.", number) % {"number": f"{number:,}"}
+    text = ngettext("%(number)s job is ahead of it, about %(time)s.", "%(number)s jobs are ahead of it, about %(time)s.", number)
     return text % {"number": f"{number:,}", "time": span(facts.seconds)}
 
 
@@ -128,7 +128,7 @@ def _then(facts: Obstacles) -> str:
     if not facts.ahead or facts.ahead > MOST:
         return ""
     text = ngettext(
-        "Were it due now, %(number)s job would go before it.", "Were it due now, %(number)s jobs would go before it.", facts.ahead
+        "If it were due now, %(number)s job would be ahead of it.", "If it were due now, %(number)s jobs would be ahead of it.", facts.ahead
     )
     return text % {"number": f"{facts.ahead:,}"}
 
@@ -140,8 +140,8 @@ def _taken(facts: Obstacles) -> str:
         return ""
     longest = (reckoned() - busy[0].started_at).total_seconds()
     text = ngettext(
-        "The only slot is taken by %(name)s, for %(time)s.",
-        "All %(number)d slots are taken; %(name)s runs longest, for %(time)s.",
+        "The only slot has been taken by %(name)s for %(time)s.",
+        "All %(number)d slots are taken; %(name)s has been running longest, for %(time)s.",
         facts.slots,
     )
     return text % {"number": facts.slots, "name": f"\u2068{visible(label(busy[0]))}\u2069", "time": span(longest)}
@@ -150,7 +150,7 @@ def _taken(facts: Obstacles) -> str:
 def _redis(place: int | None, refusal: Refusal | None) -> Gate:
     if place is None:
         return Gate(open=False, text=_("Redis does not answer"))
-    return Gate(open=refusal is None, text=_("Redis answers") if refusal is None else _("Redis takes no messages"))
+    return Gate(open=refusal is None, text=_("Redis answers") if refusal is None else _("Redis is not accepting messages"))
 
 
 def _gates(job: Job, facts: Obstacles, redis: Gate, due_in: float) -> list[Gate]:
@@ -173,7 +173,7 @@ def _gates(job: Job, facts: Obstacles, redis: Gate, due_in: float) -> list[Gate]
         *_company(job, facts.lone),
         Gate(
             open=not facts.ahead,
-            text=_ahead(facts) if facts.ahead else _("Nothing goes before it"),
+            text=_ahead(facts) if facts.ahead else _("Nothing is ahead of it"),
         ),
         Gate(open=free > 0, text=_("Free slots: %(free)d of %(slots)d") % {"free": max(free, 0), "slots": facts.slots}),
     ]
@@ -185,14 +185,14 @@ def _company(job: Job, lone: Job | None) -> list[Gate]:
     return [
         Gate(
             open=False,
-            text=_("The jobs that run on its worker have not ended")
+            text=_("The jobs running on its worker have not ended")
             if lone.pk == job.pk
-            else _("Nothing starts beside job %(number)d now") % {"number": lone.pk},
+            else _("Nothing starts alongside job %(number)d now") % {"number": lone.pk},
         )
     ]
 
 
 def _due(facts: Obstacles, due_in: float) -> Gate:
     if facts.replaced:
-        return Gate(open=False, text=_("The tasks that it was replaced by have not ended"))
+        return Gate(open=False, text=_("The tasks that replaced it have not ended"))
     return Gate(open=due_in <= 0, text=pgettext("gate", "Due") if due_in <= 0 else _("Due in %(time)s") % {"time": span(due_in)})

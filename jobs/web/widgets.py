@@ -87,8 +87,8 @@ class JSONField(forms.JSONField):
 
     default_error_messages = {
         "invalid": _("This is not valid JSON."),
-        "deep": _("Lists and objects within one another: at most %(limit)d levels."),
-        "number": _("A number in this is too large, or none that JSON knows."),
+        "deep": _("Lists and objects can be nested at most %(limit)d levels deep."),
+        "number": _("This has a number that is too large, or that JSON does not allow."),
         "half": _("This has half a character: an escape like \\ud800 needs its other half."),
     }
 

@@ -284,7 +284,7 @@ def test_jobs_speaks_to_people_in_their_language() -> None:
         Job.objects.filter(status="pending").update(run_at=made, created_at=made)
         shown = run("jobs")
     assert "منذ يومين و6 س" in shown
-    assert re.findall("لا أحد يخدم قائمة الانتظار «(.*)»", shown) == ["nobody-serves-this-queue"]
+    assert re.findall("لا يخدم أي عامل قائمة الانتظار «(.*)»", shown) == ["nobody-serves-this-queue"]
     assert "من 4 خانات مشغولة" in shown
     assert re.search("مكتملة [0-9]+، ", shown)
 

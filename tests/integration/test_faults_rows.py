@@ -142,7 +142,7 @@ def test_cancel_racing_complete_has_one_winner(standing_worker: str) -> None:
 
 
 def test_the_page_says_which_of_the_two_won(admin_client: Client) -> None:
-    for end, sentence in (("completed", "but it ran to its end before"), ("cancelled", "\u2068sara\u2069 cancelled it.")):
+    for end, sentence in (("completed", "but it completed first"), ("cancelled", "\u2068sara\u2069 cancelled it.")):
         job = job_in("running")
         assert control.cancel([job.id], "sara").done == [job.id]
         run = Run(id=job.id, runs=1)

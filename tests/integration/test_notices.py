@@ -213,7 +213,7 @@ def test_the_admin_sends_the_notice_again(outbox: Callable[[], int], settings: A
         assert outbox() == 0
         chosen = {"action": "notify_entries", "_selected_action": [first.id, second.id]}
         page = client.post("/admin/jobs/deadletterqueue/", chosen, follow=True, headers={"accept-language": "en"}).content.decode()
-        assert "The notice for 1 entry goes out now." in page
+        assert "The notice for 1 entry is being sent now." in page
         assert f"1 entry was left as it is (job {second.job_id}). It is no longer open." in page
         assert outbox() == 1
     assert len(inbox.mails) == 2

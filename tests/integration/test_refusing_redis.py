@@ -70,7 +70,7 @@ def test_a_redis_that_takes_no_messages_is_told_of_on_every_page(
             refusal = until(lambda: stats.leader_and_refusal()[1], what="the leader notes it")
             assert says in refusal.reason
             with translation.override("en"):
-                assert readiness.reasons() == [f"Redis takes no messages: {refusal.reason}"]
+                assert readiness.reasons() == [f"Redis is not accepting messages: {refusal.reason}"]
             assert abs((now() - refusal.since).total_seconds()) < 30
         complete_once([id])
         until(lambda: readiness.reasons() == [], what="it is noted that Redis takes them again")

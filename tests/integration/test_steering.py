@@ -26,7 +26,7 @@ def test_a_worker_is_drained_resumed_and_shut_down(client: Client, tmp_path: Pat
         worker = until(lambda: Worker.objects.filter(parent=None).first(), timeout=30)
         assert worker is not None
         page = f"/jobs/workers/{worker.pk}/"
-        until(lambda: b"it did not say" not in client.get(page).content, timeout=60, what="it answers remote control")
+        until(lambda: b"not reported" not in client.get(page).content, timeout=60, what="it answers remote control")
         running = enqueue("jobs.tasks.sleep", kwargs={"seconds": 2})
         until(lambda: status(running) == "running", timeout=30)
         assert client.post(f"{page}drain/", {"reason": "x" * 2001}).status_code == 422

@@ -136,8 +136,8 @@ def test_a_reason_that_is_too_long_changes_nothing(staff: Client) -> None:
 
 def test_each_end_by_cancelling_is_told_apart(staff: Client) -> None:
     for error, sentence in (
-        ("Revoked: expired", "It expired before it began."),
-        ("Revoked: revoked", "Code revoked it."),
+        ("Revoked: expired", "It expired before it started."),
+        ("Revoked: revoked", "It was revoked by code."),
         ("", "It was cancelled."),
     ):
         job = job_in("pending")
@@ -183,17 +183,17 @@ def test_the_admin_cancels(staff: Client) -> None:
 def test_cancelling_that_is_only_asked_for_is_said_so(staff: Client) -> None:
     waits, runs = [job_in("pending").id for _ in range(2)], [job_in("running").id for _ in range(2)]
     page = staff.post(f"/jobs/{runs[0]}/cancel/", follow=True).content.decode()
-    assert "Cancelling was asked for 1 running job; it may still complete." in page
+    assert "1 running job was asked to stop; it may still complete." in page
     assert "1 job was cancelled" not in page
     page = act(staff, JOBS, "cancel_jobs", [*waits, *runs])
     assert "2 jobs were cancelled." in page
-    assert "Cancelling was asked for 2 running jobs; they may still complete." in page
+    assert "2 running jobs were asked to stop; they may still complete." in page
     staff.cookies["django_language"] = "ar"
     page = staff.post(f"/jobs/{runs[1]}/cancel/", follow=True).content.decode()
-    assert "طُلب إلغاء مهمة واحدة قيد التنفيذ؛ وقد تكتمل رغم ذلك." in page
+    assert "طُلب إيقاف مهمة واحدة قيد التنفيذ؛ وقد تكتمل رغم ذلك." in page
     page = staff.post(f"/jobs/{job_in('pending').id}/cancel/", follow=True).content.decode()
     assert "أُلغيت مهمة واحدة." in page
-    assert "طُلب إلغاء" not in page
+    assert "طُلب إيقاف" not in page
 
 
 def test_the_admin_turns_completed_jobs_into_failed_ones(staff: Client) -> None:
@@ -275,10 +275,10 @@ def test_the_admin_changes_priority_and_queue(staff: Client, action: str, field:
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        ("pending", "it is kept when the job completes."),
-        ("failed", "the job did not complete."),
-        ("cancelled", "the job did not complete."),
+        ("pending", "No result yet: it is stored when the job completes."),
+        ("failed", "No result: the job did not complete."),
+        ("cancelled", "No result: the job did not complete."),
     ],
 )
 def test_a_result_is_awaited_only_while_it_may_come(sara: Client, status: str, said: str) -> None:
-    assert f"No result: {said}" in sara.get(f"/jobs/{job_in(status).pk}/").content.decode()
+    assert said in sara.get(f"/jobs/{job_in(status).pk}/").content.decode()

@@ -110,8 +110,8 @@ def test_a_question_says_how_many_rows_it_is_about_and_not_only_those_that_it_sh
     jobs = [job_in("completed").pk for _ in range(53)]
     asked = {"action": "delete_jobs", "_selected_action": jobs[:2]}
     page = text(sara.post(JOBS, {**asked, "select_across": "1"}).content.decode())
-    assert "and 3 more: 53 in all" in page
-    assert "Deleted jobs do not come back." in page
+    assert "and 3 more (53 in total)" in page
+    assert "Deleted jobs cannot be restored." in page
     page = text(sara.post(JOBS, asked).content.decode())
     assert "in all" not in page
     assert "Home › Jobs › Jobs › Delete these jobs?" in page.replace("&rsaquo;", "›")
@@ -141,7 +141,7 @@ def test_an_action_is_for_no_more_jobs_than_an_act_of_the_desk(
     jobs = [job_in("pending", priority=1).pk for _ in range(3)]
     form = {**confirmed, "_selected_action": jobs[0], "select_across": "1"}
     answer = sara.post(JOBS, form, follow=True)
-    assert [str(message) for message in answer.context["messages"]] == ["These are more than 2 jobs: narrow the filters."]
+    assert [str(message) for message in answer.context["messages"]] == ["More than 2 jobs match: narrow the filters."]
     assert set(Job.objects.values_list("status", "priority")) == {("pending", 1)}
     control.delete(control.cancel(jobs[:1], "omar").done, "omar")
     sara.post(JOBS, {**form, "_selected_action": jobs[1]})
@@ -186,7 +186,7 @@ def test_jobs_are_found_as_the_desk_finds_them(sara: Client, indexed: bool) -> N
 
 def test_a_search_that_has_not_seen_all_jobs_says_so(sara: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     job_in("pending")
-    said = "The words of the newest jobs are still being indexed"
+    said = "The newest jobs are still being indexed"
     assert said not in sara.get("/admin/jobs/job/?q=sleep").content.decode()
     monkeypatch.setattr(search, "UNINDEXED", 1)
     assert said in sara.get("/admin/jobs/job/?q=sleep").content.decode()

@@ -67,8 +67,8 @@ def test_what_was_done_to_an_act_leads_to_it(arabic: Client) -> None:
     act = batches.start(Verb.CANCEL, [job_in("pending").pk], SARA, pace=1)
     assert batches.stop(act.pk, SARA)
     page = text(arabic, "/jobs/audit/")
-    assert f'href="/jobs/batches/{act.pk}/">الإجراء رقم {act.pk}</a>' in page
-    assert "أوقف إجراءً على مهام كثيرة" in page
+    assert f'href="/jobs/batches/{act.pk}/">الإجراء الجماعي {act.pk}</a>' in page
+    assert "أوقف إجراءً جماعيًا" in page
 
 
 def test_an_argument_that_is_kept_is_without_change(arabic: Client) -> None:

@@ -17,8 +17,8 @@ ADD = {
     "attempt_set-TOTAL_FORMS": "0", "attempt_set-INITIAL_FORMS": "0",
 }  # fmt: skip
 TOO_MUCH = {  # JSON that Python does not read, or does not write again
-    "9" * 5_000: ("A number in this is too large", "عدد كبير جدًا"), '{"a": 1e400}': ("A number in this is too large", "عدد كبير جدًا"),
-    "[NaN]": ("none that JSON knows", "لا تعرفها صيغة JSON"), "[" * 100_000: ("at most 200 levels", "لمستوياتها 200"),
+    "9" * 5_000: ("number that is too large", "عدد كبير جدًا"), '{"a": 1e400}': ("This has a number that is too large", "عدد كبير جدًا"),
+    "[NaN]": ("that JSON does not allow", "لا تسمح به صيغة JSON"), "[" * 100_000: ("at most 200 levels", "لمستوياتها 200"),
     '{"a":' * 900 + "1" + "}" * 900: ("at most 200 levels", "لمستوياتها 200"),
     "[" * 201 + "]" * 201: ("at most 200 levels", "لمستوياتها 200"),
     '["\\ud800"]': ("half a character", "نصف محرف"), "[1": ("not valid JSON", "JSON صالحًا"),

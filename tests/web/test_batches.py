@@ -1,4 +1,4 @@
-"""Acts on many jobs go on in the background: exactly the set asked for, at the pace asked for, after the trial."""
+"""Bulk actions go on in the background: exactly the set asked for, at the pace asked for, after the trial."""
 
 import re
 import threading
@@ -119,7 +119,7 @@ def test_a_trial_of_one_job_says_nothing_of_others() -> None:
     finish()
     batch.refresh_from_db()
     with translation.override("en"):
-        assert batches.remark_text(batch) == f"The trial, job {job.id}, did not complete."
+        assert batches.remark_text(batch) == f"The trial (job {job.id}) did not complete."
 
 
 def test_a_trial_that_fails_stops_the_rest() -> None:
@@ -131,7 +131,7 @@ def test_a_trial_that_fails_stops_the_rest() -> None:
     batch.refresh_from_db()
     assert (batch.state, batch.done) == (BatchState.STOPPED, 1)
     with translation.override("en"):
-        assert batches.remark_text(batch) == f"The trial, job {jobs[0]}, did not complete: the others stay as they are."
+        assert batches.remark_text(batch) == f"The trial (job {jobs[0]}) did not complete: the others stay as they are."
     assert list(Job.objects.values_list("status", flat=True)) == ["failed"] * 3
 
 
@@ -205,10 +205,10 @@ def test_an_act_ends_with_the_rights_of_who_began_it(sara: Client, verb: Verb, l
         assert (batch.state, batch.place) == (BatchState.RUNNING, 2)
         return
     assert (batch.state, batch.place, batch.ended_at is not None) == (BatchState.STOPPED, 1, True)
-    assert "Stopped: omar may not do this any more." in sara.get(f"/jobs/batches/{batch.pk}/").content.decode()
+    assert "Stopped: omar no longer has permission to do this." in sara.get(f"/jobs/batches/{batch.pk}/").content.decode()
     act = Audit.objects.get(verb="stop")
     assert (act.actor, act.name, "omar" in act.note) == ("leader", str(batch.pk), True)
-    assert "act on many jobs stopped" in sara.get("/jobs/audit/?verb=stop").content.decode()
+    assert "bulk action stopped" in sara.get("/jobs/audit/?verb=stop").content.decode()
 
 
 def test_a_trial_waits_for_nobody_who_may_not_go_on() -> None:
@@ -270,10 +270,10 @@ def test_a_preview_has_nothing_to_stop(sara: Client) -> None:
     batch = batches.draft(Verb.CANCEL, [job_in("pending").id], SARA)
     page = sara.post(f"/jobs/batches/{batch.pk}/stop/", follow=True).content.decode()
     assert "This is only a preview: there is nothing to stop." in page
-    assert "ended already" not in page
+    assert "already ended" not in page
     assert batches.confirm(batch.pk, SARA)
     page = sara.post(f"/jobs/batches/{batch.pk}/stop/", follow=True).content.decode()
-    assert "It had ended already." in page
+    assert "It had already ended." in page
 
 
 @pytest.mark.parametrize("kwargs", ["[1]", '"x"', '{"a": ' + "[" * 5_000 + "]" * 5_000 + "}", '{"a": ' + "9" * 5_000 + "}"])

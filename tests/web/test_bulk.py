@@ -146,7 +146,7 @@ def test_a_preview_belongs_to_who_made_it(staff: Client) -> None:
 @pytest.mark.parametrize("fields", [{}, {"verb": "explode", "job": "1"}, {"verb": "fail", "job": "1"}])
 def test_nonsense_is_refused(staff: Client, fields: dict[str, str]) -> None:
     answer = staff.post("/jobs/bulk/", fields)
-    assert (answer.status_code, "<h1>This request cannot be read</h1>" in answer.content.decode()) == (400, True)
+    assert (answer.status_code, "<h1>This request could not be read</h1>" in answer.content.decode()) == (400, True)
     assert staff.post("/jobs/bulk/", {"verb": "cancel", "job": "many"}).status_code == 302
     assert not Batch.objects.exists()
 
@@ -206,7 +206,7 @@ def test_more_than_a_batch_may_hold_is_refused(staff: Client, monkeypatch: pytes
     for _ in range(3):
         job_in("pending")
     answer = staff.post("/jobs/bulk/", {"verb": "cancel", "all": "1"}, follow=True)
-    assert "more than 2 jobs" in answer.content.decode()
+    assert "More than 2 jobs match" in answer.content.decode()
     assert not Batch.objects.exists()
 
 
@@ -265,7 +265,7 @@ def test_a_preview_says_when_there_is_nothing_to_do_or_somebody_else_has_to_do_i
     batch = previewed(staff, "cancel", job=[job_in("pending").id])
     Batch.objects.filter(pk=batch.pk).update(actor="omar")
     content = staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
-    assert "Only <bdi>omar</bdi>, who chose these jobs, can confirm it." in content
+    assert "Only <bdi>omar</bdi>, who selected these jobs, can confirm this." in content
     assert '<button class="btn btn-l' not in content
     assert "This is not your preview" in staff.post(f"/jobs/batches/{batch.pk}/confirm/", follow=True).content.decode()
     assert Job.objects.filter(status="cancelled").count() == 0

@@ -90,7 +90,7 @@ def test_what_was_confirmed_is_no_preview_any_more(sara: Client) -> None:
     sara.post(confirm, {"priority": "7"})
     answer = sara.post(confirm, {"priority": "77"}, follow=True)
     assert (answer.status_code, "nothing has been changed yet" in answer.content.decode()) == (200, False)
-    assert "it was confirmed before" in answer.content.decode()
+    assert "it has already been confirmed" in answer.content.decode()
     assert Job.objects.get().priority == 7
 
 
@@ -110,5 +110,5 @@ def test_a_move_to_a_queue_that_nobody_serves_says_so(sara: Client, worker: int,
     chosen = {"action": "move_jobs", "_selected_action": job, "confirmed": "1", "queue": queue}
     for address, form in ((f"/jobs/batches/{draft.pk}/confirm/", {"queue": queue}), ("/admin/jobs/job/", chosen)):
         content = sara.post(address, form, follow=True, headers={"accept-language": "en"}).content.decode()
-        assert ("No worker serves the queue “\u2066slow\u2069” now" in content) == warned, address
+        assert ("No worker is serving the queue “\u2066slow\u2069” now" in content) == warned, address
     assert Job.objects.get().queue == queue

@@ -155,4 +155,4 @@ def test_the_headline_says_that_failures_go_on(client: Client) -> None:
                SELECT id, 'E', 'f', 1, now() - (row_number() OVER () - 1) * interval '8 minutes' FROM j"""
         )
     content = client.get("/").content.decode()
-    assert "3 jobs failed for good and wait for a decision. 2 of them in the last 10 minutes: it goes on." in content
+    assert "3 jobs failed for good and wait for a decision. 2 of them in the last 10 minutes: it is still happening." in content

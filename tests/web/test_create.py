@@ -48,7 +48,7 @@ def test_what_will_happen_is_not_said_of_a_value_that_is_refused(staff: Client) 
     page = unescape(answer.content.decode())
     assert answer.status_code == 422
     assert "it waits in \u2066celery\u2069" in page
-    assert "it is tried again up to 3 times" in page
+    assert "it is retried up to 3 times" in page
     assert 'queue="celery",\n    priority=5,' in page
 
 
@@ -153,16 +153,16 @@ def test_the_page_says_what_will_happen(staff: Client) -> None:
     staff.cookies["django_language"] = "en"
     page = staff.get("/jobs/create/?task=jobs.tasks.sleep").content.decode()
     for text in (
-        "Sleep for a number of seconds", "which no worker serves now", "tried again up to 3 times, after about 1 s, then 2 s, then 4 s",
+        "Sleep for a number of seconds", "which no worker is serving now", "retried up to 3 times, after about 1 s, then 2 s, then 4 s",
         'kwargs={&quot;seconds&quot;: …}', 'Seconds <bdi class="type" dir="ltr">seconds</bdi>',
     ):  # fmt: skip
         assert text in page, text
     refused = post(staff, max_retries="0", queue="elsewhere", when="at", at="soon", **{"argument-seconds": "soon"}).content.decode()
     assert "goes to the dead letter queue" in refused
-    assert "When it is due it waits in \u2066elsewhere\u2069" in refused, "not now: a time was chosen"
+    assert "When it is due, it waits in \u2066elsewhere\u2069" in refused, "not now: a time was chosen"
 
 
-@pytest.mark.parametrize(("most", "said"), [(2, "where 2 jobs wait"), (1, "where over 1 jobs wait")])
+@pytest.mark.parametrize(("most", "said"), [(2, "where 2 jobs are waiting"), (1, "where over 1 jobs are waiting")])
 def test_the_page_says_how_many_wait_now(staff: Client, worker: int, monkeypatch: pytest.MonkeyPatch, most: int, said: str) -> None:
     staff.cookies["django_language"] = "en"
     monkeypatch.setattr(queues, "MOST", most)
@@ -197,7 +197,7 @@ def test_each_argument_has_a_name_for_people(staff: Client) -> None:
         assert f"{name} <bdi" in page, name
 
 
-@pytest.mark.parametrize(("language", "said"), [("ar", "حقلان يحتاجان إلى تعديل"), ("en", "2 fields need a change")])
+@pytest.mark.parametrize(("language", "said"), [("ar", "حقلان يحتاجان إلى تعديل"), ("en", "2 fields need correcting")])
 def test_what_is_wrong_stands_at_the_top_and_leads_to_its_field(staff: Client, language: str, said: str) -> None:
     staff.cookies["django_language"] = language
     page = post(staff, **{"argument-seconds": "many", "max_retries": "-1"}).content.decode()

@@ -24,11 +24,11 @@ def test_left_empty_they_are_as_usual_and_the_form_says_what_that_is(sara: Clien
     settings.JOBS_DEFAULT_TIMEOUT = 7200
     page = sara.get("/jobs/create/?task=jobs.tasks.sleep").content.decode()
     assert MORE.format("") in page
-    assert "Seconds for each run. Empty: as usual, 2 h." in page
+    assert "Seconds for each run. If empty, the default: 2 h." in page
     assert post(sara, timeout="", unique_key="").status_code == 302
     assert Job.objects.values_list("timeout", "unique_key").get() == (7200, None)
     monkeypatch.setattr(current_app.tasks["jobs.tasks.sleep"], "timeout", 30)
-    assert "Empty: as usual, 30 s." in sara.get("/jobs/create/?task=jobs.tasks.sleep").content.decode()
+    assert "If empty, the default: 30 s." in sara.get("/jobs/create/?task=jobs.tasks.sleep").content.decode()
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_key_whose_job_has_not_ended_makes_no_other_job_in_silence(sara: Clien
 def test_run_again_it_keeps_the_limit_of_the_job_but_not_its_key(sara: Client) -> None:
     old = job_in("failed", timeout=50, unique_key="nightly")
     page = sara.get(f"/jobs/create/?from={old.pk}")
-    assert "Empty: as usual, 50 s." in page.content.decode()
+    assert "If empty, the default: 50 s." in page.content.decode()
     fields = {"token": page.context["form"]["token"].value(), "argument-seconds": "0", "priority": "5", "max_retries": "3", "when": "now"}
     assert sara.post(f"/jobs/create/?from={old.pk}", {**fields, "queue": "celery"}).status_code == 302
     assert Job.objects.values_list("timeout", "unique_key").latest("pk") == (50, None)

@@ -123,11 +123,13 @@ def test_a_busy_system_is_looked_at_for_a_shorter_time() -> None:
 def test_a_slot_says_how_far_its_job_is(page: Any, worker: int) -> None:
     short, long = claimed(worker, ago=60, timeout=600), claimed(worker, ago=5_400, timeout=None)
     text = page()
-    assert re.search(r'<meter value="0\.1\d\d" title="1 min( and \d+ s)? of its limit, 10 min"', text)
+    assert re.search(r'<meter value="0\.1\d\d" title="1 min( and \d+ s)? of its time limit, 10 min"', text)
     assert text.count("<meter") == 1, "the other has no limit, and nobody knows its kind"
     ended(types.ENOUGH, run=240)
     text = page()
-    assert re.search(rf'<a class="slot" id="slot-{short.id}".*?<meter value="0\.2\d\d" title="1 min[^"]* of 4 min that 95%', text)
+    assert re.search(
+        rf'<a class="slot" id="slot-{short.id}".*?<meter value="0\.2\d\d" title="1 min[^"]* of the 4 min within which 95%', text
+    )
     assert re.search(rf'<a class="slot slot-long" id="slot-{long.id}".*?longer than usual:.*?<meter value="1\.000"', text)
     for address in ("/jobs/workers/", f"/jobs/workers/{worker}/"):
         assert page(address).count("<meter") == 2
@@ -148,7 +150,7 @@ def test_it_says_since_when_redis_is_away(page: Any, monkeypatch: pytest.MonkeyP
     assert "<strong>Redis does not answer.</strong>" in page()
     with connection.cursor() as cursor:
         outages.note(cursor, outages.REDIS, 300)
-    assert re.search(r"<strong>Redis has been away since (\d+ \w+ )?\d\d:\d\d\.</strong>", page())
+    assert re.search(r"<strong>Redis has been unreachable since (\d+ \w+ )?\d\d:\d\d\.</strong>", page())
 
 
 def test_it_says_that_redis_takes_no_messages(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +158,9 @@ def test_it_says_that_redis_takes_no_messages(page: Any, monkeypatch: pytest.Mon
     with connection.cursor() as cursor:
         outages.note(cursor, f"{outages.REFUSING}used memory > 90%.", 300)
     text = page()
-    assert re.search(r"<strong>Redis has taken no messages since (\d+ \w+ )?\d\d:\d\d: \u2066used memory &gt; 90%\.\u2069</strong>", text)
+    assert re.search(
+        r"<strong>Redis has accepted no messages since (\d+ \w+ )?\d\d:\d\d: \u2066used memory &gt; 90%\.\u2069</strong>", text
+    )
     assert re.search(r"s-failed[^<]*(<[^>]*>\s*)*<bdi>Redis</bdi>", text)
 
 
@@ -170,7 +174,7 @@ def test_each_reader_has_the_time_of_his_own_zone(client: Client, monkeypatch: p
     found = []
     for zone in ("Asia/Riyadh", "Asia/Kolkata"):
         client.cookies["timezone"] = zone
-        said = re.search(r"away since .*?\d\d:(\d\d)", client.get("/", headers={"HX-Request": "true"}).content.decode())
+        said = re.search(r"unreachable since .*?\d\d:(\d\d)", client.get("/", headers={"HX-Request": "true"}).content.decode())
         assert said
         found.append(int(said[1]))
     assert (found[0] - found[1]) % 60 == 30
@@ -201,9 +205,9 @@ def test_all_is_well(page: Any, worker: int, leader: None) -> None:
 def test_no_worker_and_what_to_do(page: Any, leader: None) -> None:
     for address in ("/", "/jobs/workers/"):
         ((fact, remedy),) = alerts(page(address))
-        assert fact == "No worker is up, so no job runs."
+        assert fact == "No worker is up, so no jobs run."
         assert "celery -A task_queue_project worker -P gevent" in remedy
-    assert "1 matter needs you" in page()
+    assert "1 issue needs attention" in page()
 
 
 def test_no_leader_and_what_to_do(page: Any, worker: int) -> None:
@@ -216,7 +220,7 @@ def test_no_leader_and_what_to_do(page: Any, worker: int) -> None:
 def test_missing_migrations_and_what_to_do(page: Any, worker: int, leader: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stats, "migrations_missing", lambda: True)
     ((fact, remedy),) = alerts(page())
-    assert fact == "The database lacks migrations of this version."
+    assert fact == "The database is missing migrations of this version."
     assert "python manage.py migrate" in remedy
 
 
@@ -228,9 +232,9 @@ def test_a_slow_queue_and_one_that_nobody_serves(page: Any, worker: int, leader:
     for address in ("/", "/jobs/queues/"):
         unserved, slow = alerts(page(address))
         assert re.search("is slow: its oldest job has been waiting for 5:0", slow[0])
-        assert "Nobody serves the queue" in unserved[0]
+        assert "No worker serves the queue" in unserved[0]
         assert "-Q nobody" in unserved[1]
-    assert "2 jobs wait. The oldest has been due for 5 min" in page("/jobs/queues/")
+    assert "2 jobs are waiting. The oldest has been due for 5 min" in page("/jobs/queues/")
     with connection.cursor() as cursor:
         cursor.execute("UPDATE jobs_job SET run_at = now() - interval '200 s' WHERE name = 'old'")
     assert len(alerts(page())) == 1

@@ -82,7 +82,7 @@ def test_a_resolved_error_that_fails_again_came_back(staff: Client) -> None:
     failed("disk full")
     assert letters.groups(letters.entries(), 10).lines[0].came_back
     assert b"came back" in staff.get("/jobs/dead-letters/").content
-    assert b"failed again since" in staff.get(f"/jobs/dead-letters/group/{first.fingerprint}/").content
+    assert b"has occurred again since" in staff.get(f"/jobs/dead-letters/group/{first.fingerprint}/").content
 
 
 def test_an_older_entry_that_is_still_open_did_not_come_back() -> None:
@@ -124,7 +124,7 @@ def test_what_does_not_fit_is_an_error_on_its_field(staff: Client, wrong: dict[s
 def test_a_value_for_no_argument_says_where_to_choose_one(staff: Client) -> None:
     failed("disk full", seconds=5)
     answer = staff.post("/jobs/dead-letters/reprocess/", {**preview(staff, "reprocess", "q=disk"), "argument": "", "value": '"EUR"'})
-    assert answer.context["form"].errors == {"argument": ["Choose the argument that you want to change, or empty the value."]}
+    assert answer.context["form"].errors == {"argument": ["Select the argument you want to change, or clear the value."]}
     assert 'value="&quot;EUR&quot;"' in answer.content.decode(), "what was typed is still there"
 
 
@@ -243,8 +243,8 @@ def test_the_page_begins_with_a_sentence_about_how_many_problems_there_are(staff
     assert "of one kind of error" in staff.get("/jobs/dead-letters/").content.decode()
     failed("disk full")
     page = staff.get("/jobs/dead-letters/").content.decode()
-    assert "4 open entries of 2 kinds of errors; <a" in page
-    assert "the most frequent one</a> has 75% of them." in page
+    assert "4 open entries of 2 kinds of error; <a" in page
+    assert "the most frequent one</a> accounts for 75% of them." in page
 
 
 def test_groups_of_each_state_are_shown_with_the_note_they_were_closed_with(staff: Client) -> None:
@@ -267,7 +267,7 @@ def test_the_preview_warns_of_an_error_that_goes_on_and_says_how_long_each_pace_
         failed(f"order {number} has no price")
     page = staff.get("/jobs/dead-letters/reprocess/?q=price").content.decode()
     assert "20 of them failed in the last 10 minutes" in page
-    assert "10 per second: 2 s in all" in page
+    assert "10 per second: 2 s in total" in page
     assert ">all at once</option>" in page
     with connection.cursor() as cursor:
         cursor.execute("UPDATE jobs_deadletterqueue SET failed_at = failed_at - interval '11 minutes'")

@@ -50,7 +50,7 @@ def test_the_slots_of_a_drained_worker_are_closed(sara: Client, worker: int, lea
 def test_whoever_shuts_it_down_reads_how_long_jobs_have(sara: Client, worker: int, settings: Any) -> None:
     settings.JOBS_SHUTDOWN_GRACE = 70.0
     text = sara.get(f"/jobs/workers/{worker}/shutdown/").content.decode()
-    assert "What has not ended 1 min and 10 s later is given back" in text
+    assert "Jobs that have not ended after 1 min and 10 s are released" in text
 
 
 def test_what_still_runs_in_it_keeps_its_slot(sara: Client, worker: int, leader: None) -> None:
@@ -67,15 +67,15 @@ def test_a_queue_whose_workers_are_drained_says_so(sara: Client, worker: int, le
     drain(worker)
     for address in ("/", "/jobs/queues/"):
         [(fact, remedy, place)] = alerts(sara, address)
-        assert fact == "The worker of the queue “\u2066celery\u2069” is drained, and jobs wait in it."
-        assert (remedy, place) == ("Let it go on: resume \u2066w@host\u2069.", "/jobs/workers/")
+        assert fact == "The worker of the queue “\u2066celery\u2069” is drained, and jobs are waiting in it."
+        assert (remedy, place) == ("To continue, resume it: \u2066w@host\u2069.", "/jobs/workers/")
 
 
 def test_a_queue_that_it_did_not_serve_needs_another_worker(sara: Client, worker: int, leader: None) -> None:
     enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, queue="قائمة عربية")
     drain(worker)
     [(fact, remedy, _)] = alerts(sara, "/")
-    assert "Nobody serves the queue" in fact
+    assert "No worker serves the queue" in fact
     option = re.search("\u2066(.*)\u2069", remedy)
     assert option
     assert shlex.split(option[1]) == ["-Q", "قائمة عربية"]
@@ -91,7 +91,7 @@ def test_workers_of_one_name_are_told_of(sara: Client, worker: int, leader: None
         with life.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s, %s)", [WORKER_CLASS, row.pk])
         ((fact, remedy, _link),) = alerts(sara, address)
-        assert "2 workers are named “w@host”" in fact.replace("\u2066", "").replace("\u2069", "")
+        assert "2 workers share the name “w@host”" in fact.replace("\u2066", "").replace("\u2069", "")
         assert "-n mail@%h" in remedy
         Worker.objects.filter(pk=row.pk).update(name="x@host")
         cache.clear()

@@ -40,7 +40,7 @@ def test_an_account_that_may_decide_becomes_the_owner(staff: Client, entry: Dead
     omar = get_user_model().objects.create_user("omar", "", "x")
     omar.user_permissions.add(Permission.objects.get(codename="triage_deadletterqueue"))
     get_user_model().objects.create_user("guest", "", "x")
-    assert b"I look after it" in staff.get(address(entry)).content
+    assert b"Assign it to me" in staff.get(address(entry)).content
     assert staff.post(address(entry, "owner/"), {"owner": "omar"}).status_code == 302
     assert letters.groups(letters.entries(), 5).lines[0].owner == "omar"
     for page in ("/", "/jobs/dead-letters/", address(entry), LETTERS, f"{LETTERS}{entry.pk}/change/"):
@@ -136,7 +136,7 @@ def act(client: Client, name: str, entry: DeadLetterQueue, **more: Any) -> Any:
 
 
 def test_the_admin_does_the_same(staff: Client, entry: DeadLetterQueue) -> None:
-    assert "You look after 1 error now." in act(staff, "own_groups", entry).content.decode()
+    assert "You are now the owner of 1 error." in act(staff, "own_groups", entry).content.decode()
     assert ErrorGroup.objects.get().owner == "sara"
     asked = act(staff, "snooze_groups", entry).content.decode()
     assert 'name="until_when"' in asked
@@ -145,8 +145,8 @@ def test_the_admin_does_the_same(staff: Client, entry: DeadLetterQueue) -> None:
     assert "This time is in the past." in wrong.content.decode()
     assert "are snoozed" in act(staff, "snooze_groups", entry, confirmed="1", until_when="4").content.decode()
     assert ErrorGroup.objects.get().snoozed_until is not None
-    assert "go out again" in act(staff, "wake_groups", entry).content.decode()
-    assert "Nothing had to be changed." in act(staff, "wake_groups", entry).content.decode()
+    assert "are sent again" in act(staff, "wake_groups", entry).content.decode()
+    assert "No changes were needed." in act(staff, "wake_groups", entry).content.decode()
     assert set(Audit.objects.values_list("verb", "source")) == {("own", "admin"), ("snooze", "admin"), ("wake", "admin")}
 
 

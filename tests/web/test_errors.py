@@ -59,7 +59,7 @@ def test_an_address_writes_no_lines_of_its_own_into_the_log(staff: Client, monke
     assert "group/x\\nCRITICAL all is lost/" in said
 
 
-@pytest.mark.parametrize(("language", "words"), [("ar", "لا يقبل PostgreSQL الكتابة الآن."), ("en", "PostgreSQL takes no writes now.")])
+@pytest.mark.parametrize(("language", "words"), [("ar", "لا يقبل PostgreSQL الكتابة الآن."), ("en", "PostgreSQL is not accepting writes.")])
 def test_a_form_that_a_read_only_database_does_not_take_says_so(staff: Client, language: str, words: str) -> None:
     staff.cookies["django_language"] = language
     job = job_in("pending")
@@ -71,11 +71,11 @@ def test_a_form_that_a_read_only_database_does_not_take_says_so(staff: Client, l
     content = answer.content.decode()
     assert answer.status_code == 503
     assert f"<h1>{words}</h1>" in content
-    assert {"en": "Go back in the browser", "ar": "ارجع في المتصفح"}[language] in content
+    assert {"en": "Go back in your browser", "ar": "ارجع في المتصفح"}[language] in content
     assert Job.objects.get().priority != 7
 
 
-@pytest.mark.parametrize(("language", "words"), [("ar", "هذا النموذج لم يعد صالحًا"), ("en", "This form is out of date")])
+@pytest.mark.parametrize(("language", "words"), [("ar", "انتهت صلاحية هذا النموذج"), ("en", "This form has expired")])
 def test_a_form_of_an_earlier_login_says_so_and_leads_to_a_new_one(language: str, words: str) -> None:
     sara = get_user_model().objects.create_superuser("sara", "", "x")
     browser = Client(enforce_csrf_checks=True)
@@ -103,15 +103,15 @@ def test_a_login_without_cookies_says_so() -> None:
     for door in ("/accounts/login/", "/admin/login/"):
         answer = strict.post(door, {"username": "sara", "password": "x"})
         assert answer.status_code == 403
-        assert "the browser keeps no cookies" in answer.content.decode()
+        assert "the browser does not keep cookies" in answer.content.decode()
 
 
 @pytest.mark.parametrize(
     ("address", "words", "way"),
     [
-        ("/jobs/workers/1/", "the worker has ended", "/jobs/workers/"),
-        ("/jobs/workers/1/drain/", "the worker has ended", "/jobs/workers/"),
-        ("/jobs/batches/1/", "the act on many jobs ended long ago", "/jobs/batches/"),
+        ("/jobs/workers/1/", "the worker has stopped", "/jobs/workers/"),
+        ("/jobs/workers/1/drain/", "the worker has stopped", "/jobs/workers/"),
+        ("/jobs/batches/1/", "the bulk action ended long ago", "/jobs/batches/"),
         ("/jobs/dead-letters/group/0123/", "all jobs with this error were pruned", "/jobs/dead-letters/"),
         ("/jobs/1/", "the job ended long ago and was pruned", "/jobs/"),
         ("post /jobs/1/restore/", "the job ended long ago and was pruned", "/jobs/"),
@@ -133,7 +133,7 @@ def test_what_is_not_there_says_what_may_have_become_of_it(sara: Client, address
 def test_an_act_on_a_worker_that_has_ended_says_so(sara: Client) -> None:
     answer = sara.post("/jobs/workers/1/shutdown/", {"reason": ""})
     assert answer.status_code == 404
-    assert "the worker has ended" in answer.content.decode()
+    assert "the worker has stopped" in answer.content.decode()
 
 
 def test_an_account_without_rights_is_shown_nothing_that_it_may_not_see(client: Client) -> None:
@@ -163,7 +163,9 @@ def test_a_refusal_of_the_admin_says_the_zone_and_the_version(client: Client) ->
     assert f"jobs {__version__}" in answer.content.decode()
 
 
-@pytest.mark.parametrize(("language", "words"), [("ar", "لا يقبل هذا العنوان طلبًا كهذا"), ("en", "This address takes no such request")])
+@pytest.mark.parametrize(
+    ("language", "words"), [("ar", "لا يقبل هذا العنوان طلبًا كهذا"), ("en", "This address does not accept that request")]
+)
 def test_what_an_address_does_not_take_is_refused_by_a_page(staff: Client, language: str, words: str) -> None:
     staff.cookies["django_language"] = language
     for method, address in (("post", "/jobs/types/"), ("put", "/jobs/create/"), ("delete", "/jobs/1/cancel/")):

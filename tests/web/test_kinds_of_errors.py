@@ -48,13 +48,13 @@ def test_pages_lead_to_every_kind_in_both_orders(sara: Client) -> None:
     assert following(sara, LIST, "kinds-after") == [newest[:20], newest[20:40], newest[40:]]
     assert following(sara, f"{LIST}?order=most", "kinds-after") == [largest[:20], largest[20:40], largest[40:]]
     assert following(sara, f"{LIST}?order=most&kinds=3", "kinds-before") == [largest[40:], largest[20:40], largest[:20]]
-    assert "kinds of errors 21 to 40 of 45" in sara.get(f"{LIST}?kinds=2").content.decode()
+    assert "error kinds 21 to 40 of 45" in sara.get(f"{LIST}?kinds=2").content.decode()
 
 
 @pytest.mark.usefixtures("many")
 def test_the_heading_leads_to_the_most_frequent_one(sara: Client) -> None:
     page = sara.get(LIST).content.decode()
-    assert f'<a href="{LIST}group/kind-45/">the most frequent one</a> has 4% of them' in page
+    assert f'<a href="{LIST}group/kind-45/">the most frequent one</a> accounts for 4% of them' in page
     assert 45 in kinds(
         sara.get(LIST + "?" + re.findall(r'id="order-most" href="\?([^"]+)"', page)[0].replace("&amp;", "&")).content.decode()
     )

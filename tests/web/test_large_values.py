@@ -50,13 +50,13 @@ def test_the_page_of_a_job_shows_the_beginning_of_what_is_long_and_says_so(sara:
     job = written(
         args=["a" * MUCH], kwargs={"k": "ك" * MUCH}, result="r" * MUCH, progress={"fraction": 1, "message": "p" * MUCH}, options=headers
     )
-    said = "Only the beginning is shown: 100,000 of 300,00[24] characters. The list of jobs, downloaded, has all of it."
+    said = "Only the beginning is shown: 100,000 of 300,00[24] characters. Download the list of jobs to get all of it."
     page = sara.get(f"/jobs/{job.pk}/").content.decode()
-    assert (len(re.findall(said, page)), page.count("of 1,800,009 characters. The list")) == (2, 1)
+    assert (len(re.findall(said, page)), page.count("of 1,800,009 characters. Download")) == (2, 1)
     assert (page.count("a" * 99_998), page.count("r" * 99_999), page.count("ك" * 16_000)) == (1, 1, 1)
     assert len(page) < 300_000
     admin = sara.get(f"/admin/jobs/job/{job.pk}/change/").content.decode()
-    assert (admin.count("Only the beginning is shown"), admin.count("downloaded, has all of it"), admin.count("p" * 90_000)) == (5, 3, 1)
+    assert (admin.count("Only the beginning is shown"), admin.count("Download the list of jobs"), admin.count("p" * 90_000)) == (5, 3, 1)
     assert len(admin) < 600_000
     assert "r" * MUCH in b"".join(sara.get(f"/jobs/export/?q={job.pk}&format=json")).decode()
 
@@ -94,7 +94,7 @@ def test_a_form_is_not_filled_with_more_than_a_job_may_have(sara: Client, settin
     assert sara.get(f"/jobs/create/?from={letters.pk}").status_code == 200
     for method in (sara.get, sara.post):
         answer = method(f"/jobs/create/?from={written(kwargs={'seconds': 1, 'x': 'y' * 6_000}).pk}", follow=True)
-        assert "larger than JOBS_MAX_ARGUMENT_BYTES (2000 bytes): the form cannot take them" in answer.content.decode()
+        assert "larger than JOBS_MAX_ARGUMENT_BYTES (2000 bytes): the form cannot hold them" in answer.content.decode()
         assert answer.redirect_chain[0][0].startswith("/jobs/")
 
 

@@ -65,11 +65,11 @@ def test_rows_can_be_chosen_by_those_alone_who_may_act_on_them(client: Client) -
     page = client.get("/jobs/").content.decode()
     assert f'id="job-{job.pk}"' in page
     assert 'type="checkbox"' not in page
-    assert "chooses one" not in page
+    assert "selects one" not in page
     viewer.user_permissions.set(Permission.objects.filter(codename__in=["view_job", "control_job"]))
     page = client.get("/jobs/").content.decode()
     assert f'id="pick-{job.pk}"' in page
-    assert "chooses one" in page
+    assert "selects one" in page
 
 
 @pytest.mark.parametrize("typed", ["7", "٧", "۷"])
@@ -184,12 +184,12 @@ def test_no_page_of_the_list_reads_all_jobs(sara: Client, monkeypatch: pytest.Mo
 def test_an_empty_list_says_why_and_what_to_do(sara: Client) -> None:
     sara.cookies["django_language"] = "en"
     new = sara.get("/jobs/").content.decode()
-    assert "There is no job yet." in new
+    assert "No jobs yet." in new
     assert 'id="no-filters"' not in new
     job_in("completed", name="invoice 7")
     none = sara.get("/jobs/?status=failed&q=invoice").content.decode()
-    assert "No job is like that." in none
-    assert "What ended more than 7 d ago was deleted" in none
+    assert "No jobs match." in none
+    assert "Jobs that ended more than 7 d ago have been deleted" in none
     assert '<a class="btn btn-main" id="every-state" href="?q=invoice">' in none
     assert '<table class="tbl" data-keys>' not in none
     assert 'id="no-filters" href="?"' in sara.get("/jobs/?status=failed").content.decode()
@@ -197,7 +197,7 @@ def test_an_empty_list_says_why_and_what_to_do(sara: Client) -> None:
 
 @pytest.mark.parametrize(
     ("address", "fields"),
-    [("/jobs/?status=foo&since=soon", ["State", "Created since"]), ("/jobs/audit/?verb=foo&job=x", ["What", "Number of the job"])],
+    [("/jobs/?status=foo&since=soon", ["State", "Created since"]), ("/jobs/audit/?verb=foo&job=x", ["What", "Job number"])],
 )
 def test_a_filter_that_cannot_be_read_is_named(sara: Client, address: str, fields: list[str]) -> None:
     page = sara.get(address).content.decode()

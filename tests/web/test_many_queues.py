@@ -35,8 +35,8 @@ def waiting() -> None:
 @pytest.mark.parametrize("address", ["/", "/jobs/queues/"])
 def test_many_queues_that_nobody_serves_are_one_matter(sara: Client, worker: int, leader: None, waiting: None, address: str) -> None:
     (told,) = alerts(sara, address)
-    assert told.startswith("Nobody serves 12 queues, and jobs wait in them: queue-00, queue-01, queue-02 … ")
-    assert "-Q and their names" in told
+    assert told.startswith("No worker serves 12 queues in which jobs are waiting: queue-00, queue-01, queue-02 … ")
+    assert "-Q with a comma-separated list of names" in told
     sara.cookies["django_language"] = "ar"
     (told,) = alerts(sara, address)
     assert "12 قائمة انتظار" in told
@@ -65,8 +65,8 @@ def test_many_queues_of_a_drained_worker_are_one_matter(sara: Client, worker: in
         audit.steered(cursor, Actor(name="sara"), Verb.DRAIN, "w@host", {"queues": SERVED}, {"queues": []})
     Worker.objects.filter(pk=worker).update(queues=[])
     (told,) = alerts(sara, "/")
-    assert told.startswith("The workers of 12 queues are drained, and jobs wait in them: queue-00")
-    assert told.endswith("Let it go on: resume w@host.")
+    assert told.startswith("The workers of 12 queues are drained, and jobs are waiting in them: queue-00")
+    assert told.endswith("To continue, resume it: w@host.")
 
 
 def test_the_dashboard_shows_the_busiest_of_many_queues(sara: Client, worker: int, leader: None, waiting: None) -> None:

@@ -19,9 +19,9 @@ def test_a_cancelling_by_mistake_is_taken_back_with_its_time(sara: Client) -> No
     job = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, delay=5 * 86_400)
     before = Job.objects.filter(pk=job.pk).values().get()
     page = sara.post(f"/jobs/{job.pk}/cancel/", follow=True).content.decode()
-    assert ('id="restore"' in page, "Reprocessed it runs at once; with the cancelling taken back it waits" in page) == (True, True)
+    assert ('id="restore"' in page, "If you reprocess it, it runs at once; if you undo the cancellation, it waits" in page) == (True, True)
     page = sara.post(f"/jobs/{job.pk}/restore/", {"reason": "the wrong one"}, follow=True).content.decode()
-    assert ("1 job is put back as it was." in page, 'id="restore"' in page) == (True, False)
+    assert ("1 job was put back as it was." in page, 'id="restore"' in page) == (True, False)
     assert Job.objects.filter(pk=job.pk).values().get() == before
     assert Audit.objects.values_list("verb", "note").latest("id") == ("restore", "the wrong one")
     assert f"Job {job.pk} was left as it is" in sara.post(f"/jobs/{job.pk}/restore/", follow=True).content.decode()
@@ -82,7 +82,7 @@ def test_an_entry_whose_job_went_on_stays_resolved(sara: Client) -> None:
 
 def test_the_previews_say_what_can_be_taken_back(sara: Client) -> None:
     job = job_in("failed")
-    assert b"It cannot be taken back." in sara.get("/jobs/dead-letters/reprocess/").content
+    assert b"This cannot be undone." in sara.get("/jobs/dead-letters/reprocess/").content
     assert b"A resolved entry can be opened again as long as its job stays failed." in sara.get("/jobs/dead-letters/resolve/").content
     pages = {verb: sara.post("/jobs/bulk/", {"verb": verb, "job": job.pk}, follow=True).content for verb in ("reprocess", "cancel")}
-    assert [b"It cannot be taken back." in page for page in pages.values()] == [True, False]
+    assert [b"This cannot be undone." in page for page in pages.values()] == [True, False]

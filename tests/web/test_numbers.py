@@ -34,19 +34,19 @@ def test_the_dashboard_and_the_queues_agree(sara: Client, worker: int, leader: N
     assert re.search(r'id="count-queued".*?<span class="counts-n">.*?\b2\b', content)
     for page in (content, sara.get("/jobs/queues/").content.decode()):
         assert '<td class="num"><b>2</b> <bdi class="dim" dir="ltr">+3</bdi></td>' in page
-    assert "After a plus: not due yet" in content
-    assert re.search(r"2 jobs wait\.\s+3 more are not due yet\.", page)
+    assert "After a plus sign: not due yet" in content
+    assert re.search(r"2 jobs are waiting\.\s+3 more are not due yet\.", page)
     assert page.count('<b>2</b> <bdi class="dim" dir="ltr">+3</bdi>') == 2, "of the queue and of its lane"
 
 
 def test_the_form_counts_what_waits_now(sara: Client, worker: int) -> None:
     enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, delay=86_400)
-    assert "where 0 jobs wait now" in sara.get("/jobs/create/?task=jobs.tasks.sleep").content.decode()
+    assert "where 0 jobs are waiting now" in sara.get("/jobs/create/?task=jobs.tasks.sleep").content.decode()
 
 
 def test_a_queue_whose_jobs_are_due_later_needs_a_worker_too(sara: Client, worker: int, leader: None) -> None:
     enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, queue="slow", delay=86_400)
-    assert "Nobody serves the queue" in sara.get("/").content.decode()
+    assert "No worker serves the queue" in sara.get("/").content.decode()
 
 
 def test_the_command_says_what_is_not_due(capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,16 +71,16 @@ def test_the_labels_of_the_admins_form_begin_with_a_capital(client: Client) -> N
 def test_what_is_empty_says_how_to_fill_it_and_counts_nothing(client: Client) -> None:
     client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
     client.cookies["django_language"] = "en"
-    assert "Choose some in the list of jobs" in client.get("/jobs/batches/").content.decode()
+    assert "Select some jobs in the list" in client.get("/jobs/batches/").content.decode()
     assert "0 jobs" not in client.get("/jobs/?q=nobody").content.decode()
 
 
 def test_the_first_visit_leads_to_the_first_job(sara: Client) -> None:
     page = sara.get("/").content.decode().split("<main")[1]
-    assert "There is no job yet." in page
+    assert "No jobs yet." in page
     assert 'href="/jobs/create/"' in page
-    assert "Nobody has done anything yet." in sara.get("/jobs/audit/").content.decode()
-    assert "There is no such record." in sara.get("/jobs/audit/?actor=omar").content.decode()
+    assert "No records yet." in sara.get("/jobs/audit/").content.decode()
+    assert "No records match these filters." in sara.get("/jobs/audit/?actor=omar").content.decode()
     job_in("completed")
     cache.clear()
-    assert "There is no job yet." not in sara.get("/").content.decode()
+    assert "No jobs yet." not in sara.get("/").content.decode()

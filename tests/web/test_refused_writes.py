@@ -31,11 +31,9 @@ def test_what_it_refuses_and_what_to_do(sara: Client, worker: int, leader: None,
     """All seemed to be well: what the pages ask is answered."""
     refused.note(SAID, 7200, all_writes=True)
     ((fact, remedy),) = alerts(sara, address)
-    told = (
-        r"PostgreSQL has refused what workers write since .*\d\d:\d\d: .*could not extend file: 100% of &lt;it&gt;, No space left on device"
-    )
+    told = r"PostgreSQL has been refusing what workers write since .*\d\d:\d\d: .*could not extend file: 100% of &lt;it&gt;, No space left"
     assert re.match(told, fact)
-    assert "room on its disk" in remedy
+    assert "disk space" in remedy
     if address == "/":
         assert re.search(r"PostgreSQL</bdi><span[^>]*>: does not work", sara.get("/").content.decode())
     answer = Client(headers={"accept-language": "en"}).get("/readyz")
@@ -110,7 +108,7 @@ def test_a_table_of_migrations_that_may_not_be_read_lacks_none(sara: Client, wor
             ((fact, remedy),) = alerts(sara)
         finally:
             cursor.execute("RESET ROLE; DROP OWNED BY looks_on; DROP ROLE looks_on")
-    assert "does not say which migrations it has" in fact
+    assert "which migrations are applied" in fact
     assert "GRANT SELECT ON django_migrations" in remedy
 
 
@@ -123,11 +121,11 @@ def test_a_leader_that_sends_through_another_redis_is_told(
     assert readiness.reasons() == [], "it may have been elected just now"
     monkeypatch.setattr(sender, "PATIENCE", 0.0)
     ((fact, remedy),) = alerts(sara, address)
-    assert ("through another Redis" in fact, "REDIS_URL" in remedy) == (True, True)
+    assert ("through a different Redis" in fact, "REDIS_URL" in remedy) == (True, True)
     answer = Client(headers={"accept-language": "en"}).get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["reasons"] == [
-        "The leader sends jobs through another Redis than this process knows: compare REDIS_URL and JOBS_KEY_PREFIX."
+        "The leader sends jobs through a different Redis from this process: compare REDIS_URL and JOBS_KEY_PREFIX."
     ]
     with connection.cursor() as cursor:
         cursor.execute(sender.WHO)

@@ -46,10 +46,10 @@ def test_parent_and_root_and_what_was_sent(admin_client: Client) -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE jobs_job SET result_meta = %s WHERE id = %s", [json.dumps(kept), parent.pk])
     parent.refresh_from_db()
-    assert titles(child) == {"Sent by": [parent.pk], "The whole began with": [root.pk], "The newest of this task": [parent.pk]}
+    assert titles(child) == {"Sent by": [parent.pk], "The workflow began with": [root.pk], "Newest jobs of this task": [parent.pk]}
     shown = relations(parent)
     assert [(one.title, [row.pk for row in one.jobs], one.missing) for one in shown[:2]] == [
-        ("Sent by", [root.pk], []), ("It has sent", [child.pk], ["long-gone"]),
+        ("Sent by", [root.pk], []), ("Jobs it sent", [child.pk], ["long-gone"]),
     ]  # fmt: skip
     page = admin_client.get(f"/jobs/{parent.pk}/").content.decode()
     assert f'href="/jobs/{root.pk}/"' in page
@@ -70,7 +70,7 @@ def test_the_group_and_what_follows() -> None:
     result = chain(sleep(), sleep(), sleep()).apply_async()
     job = Job.objects.get(task_id=result.parent.parent.task_id)
     assert [id for id, _task in following(job.options["embed"])] == [result.parent.task_id, result.task_id]
-    assert [one.missing for one in relations(job) if one.title == "What follows"] == [["jobs.tasks.sleep"] * 2]
+    assert [one.missing for one in relations(job) if one.title == "What runs next"] == [["jobs.tasks.sleep"] * 2]
 
 
 @pytest.mark.usefixtures("own_files")

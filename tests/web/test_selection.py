@@ -27,7 +27,7 @@ def test_what_somebody_else_decided_meanwhile_is_said_and_begins_nothing(sara: C
     entry = failed()
     fields = preview(sara, "reprocess", f"group={entry.fingerprint}")
     dead_letters.resolve([entry.id], by="omar")
-    for language, text in (("en", "Somebody has decided about all of these meanwhile"), ("ar", "سبقك أحدهم إلى البتّ في هذه السجلات كلها")):
+    for language, text in (("en", "Somebody has already dealt with all of these"), ("ar", "سبقك أحدهم إلى البتّ في هذه السجلات كلها")):
         sara.cookies["django_language"] = language
         for verb, form in (("reprocess", how), ("resolve", {"note": "known"}), ("resolve", {})):
             answer = sara.post(f"/jobs/dead-letters/{verb}/", {**fields, **form}, follow=True)
@@ -41,7 +41,7 @@ def test_what_somebody_else_decided_meanwhile_is_said_and_begins_nothing(sara: C
 
 def test_the_preview_says_when_the_jobs_are_of_several_tasks(sara: Client) -> None:
     failed(), failed()
-    said = "These are jobs of several tasks"
+    said = "These jobs belong to several tasks"
     assert said not in sara.get("/jobs/dead-letters/reprocess/").content.decode()
     Job.objects.filter(pk=failed().job_id).update(task="jobs.tasks.fail")
     assert said in sara.get("/jobs/dead-letters/reprocess/").content.decode()
@@ -61,7 +61,7 @@ def test_what_is_decided_while_the_form_is_read_begins_no_empty_batch(sara: Clie
 
     monkeypatch.setattr(triage, "_fits", late)
     answer = sara.post("/jobs/dead-letters/reprocess/", {**fields, "trial": "on"}, follow=True)
-    assert "Somebody has decided about all of these meanwhile" in answer.content.decode()
+    assert "Somebody has already dealt with all of these" in answer.content.decode()
     assert not Batch.objects.exists()
 
 
@@ -71,7 +71,7 @@ def test_the_newest_entry_may_be_one_whose_arguments_cannot_be_read(sara: Client
         cursor.execute("UPDATE jobs_job SET kwargs = '[1]' WHERE id = %s", [odd.job_id])
     fields = preview(sara, "reprocess", f"group={entry.fingerprint}")
     page = sara.post("/jobs/dead-letters/reprocess/", {**fields, "argument": "seconds", "value": "7"}, follow=True).content.decode()
-    assert re.search(r"<dt>Changed</dt><dd>1</dd><dt>Left</dt><dd>1: <bdi>Its named arguments cannot be read", page)
+    assert re.search(r"<dt>Changed</dt><dd>1</dd><dt>Left as they are</dt><dd>1: <bdi>Its named arguments cannot be read", page)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,10 @@ def test_more_entries_than_one_act_may_have_are_left_for_another_and_the_preview
     monkeypatch.setattr(batches, "MOST", 2)
     numbers = [failed().id for _ in range(5)]
     button = {"resolve": "Mark 2 entries as resolved</button>", "reprocess": "Reprocess 2 jobs</button>"}[verb]
-    address, said = f"/jobs/dead-letters/{verb}/", "One act has 2 entries at most, and these are the oldest ones. 3 newer entries stay open"
+    address, said = (
+        f"/jobs/dead-letters/{verb}/",
+        "One bulk action covers at most 2 entries, and these are the oldest. 3 newer entries stay open",
+    )
     page = sara.get(address).content.decode()
     assert (button in page, said in page) == (True, True)
     answer = sara.post(address, {"until": str(numbers[-1]), "note": "known"})

@@ -38,7 +38,7 @@ def test_different_secrets_are_not_shared(sara: Client) -> None:
     for first, token in enumerate(("one", "two", "three")):
         entry = failed("no", task="t.collect", first=first, headers=f"Authorization: {token}", token=token)
     content = sara.get(f"/jobs/dead-letters/group/{entry.fingerprint}/").content.decode()
-    assert "No value that is shown of a named argument comes twice." in content
+    assert "No visible value of a named argument occurs twice." in content
     failed("no", task="t.collect", first=3, headers="Authorization: one", token="one")
     content = sara.get(f"/jobs/dead-letters/group/{entry.fingerprint}/").content.decode()
     assert "of 4" not in content, "only the secret tells it from others"

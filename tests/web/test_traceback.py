@@ -33,7 +33,7 @@ def test_own_frames_stand_out_and_others_are_folded(admin_client: Client) -> Non
     for address in failed(TRACEBACK):
         page = admin_client.get(address).content.decode()
         assert "/srv/shop/&lt;orders&gt;.py:41 charge" in page
-        assert '<summary dir="auto">1 frame of libraries</summary>' in page
+        assert '<summary dir="auto">1 library frame</summary>' in page
         assert page.count('class="frame-own"') == 1
         assert "hunter2" not in page
 

@@ -151,8 +151,8 @@ def test_only_what_came_back_is_said_to_be_back(sara: Client, monkeypatch: pytes
         return [str(message) for message in answer.context["messages"]]
 
     key = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, unique_key="one").id
-    assert said(key) == ["1 job could not be put back: the page of the act says why."]
-    assert said(job_in("pending").id, job_in("pending").id) == ["2 jobs are put back as they were."]
+    assert said(key) == ["1 job could not be put back: the page of the bulk action says why."]
+    assert said(job_in("pending").id, job_in("pending").id) == ["2 jobs were put back as they were."]
     monkeypatch.setattr(batches, "AT_ONCE", 1)
     assert said(job_in("pending").id, job_in("pending").id) == []
     assert values("status")[-2:] == ["cancelled"] * 2
@@ -192,7 +192,7 @@ def test_each_reader_sees_reasons_and_remarks_in_his_language(admin_client: Clie
         batch = done(Verb.CANCEL, [job_in("pending").id, job_in("completed").id])
         assert batches.undo(batch.pk, SARA)
     back = Batch.objects.latest("id")
-    for language, reason, remark in (("en", "It has completed.", "Takes back act"), ("ar", "اكتملت.", "تراجع عن الإجراء")):
+    for language, reason, remark in (("en", "It has completed.", "Undoes bulk action"), ("ar", "اكتملت.", "تراجع عن الإجراء الجماعي")):
         admin_client.cookies["django_language"] = language
         assert reason.lower() in admin_client.get(f"/jobs/batches/{batch.pk}/").content.decode().lower()
         assert remark in admin_client.get(f"/jobs/batches/{back.pk}/").content.decode()
@@ -225,11 +225,11 @@ def test_what_was_taken_back_says_by_which_act(sara: Client) -> None:
     first, second = Batch.objects.exclude(pk=batch.pk).order_by("pk")
     content = sara.get(page).content.decode()
     for back in (first, second):
-        assert f'href="/jobs/batches/{back.pk}/">by act {back.pk}</a>' in content
-        assert f'href="{page}">Takes back act {batch.pk}.</a>' in sara.get(f"/jobs/batches/{back.pk}/").content.decode()
+        assert f'href="/jobs/batches/{back.pk}/">by bulk action {back.pk}</a>' in content
+        assert f'href="{page}">Undoes bulk action {batch.pk}.</a>' in sara.get(f"/jobs/batches/{back.pk}/").content.decode()
     assert 'id="undo"' not in content
     again = sara.post(f"{page}undo/", follow=True).content.decode()
-    assert f"It was taken back before, by act {first.pk}, {second.pk}." in again
+    assert f"It has already been undone, by bulk action {first.pk}, {second.pk}." in again
     Batch.objects.filter(pk=batch.pk).delete()
     assert f'href="{page}"' not in sara.get(f"/jobs/batches/{first.pk}/").content.decode(), "it is not kept any more"
 
@@ -243,14 +243,14 @@ def test_an_act_that_could_take_nothing_back_took_nothing_back(sara: Client) -> 
     assert ("by act" in content, 'id="undo"' in content) == (False, True)
     control.cancel([new.id], by="omar")
     [back] = batches.undo(batch.pk, SARA)
-    assert f"by act {back.pk}</a>" in sara.get(f"/jobs/batches/{batch.pk}/").content.decode()
+    assert f"by bulk action {back.pk}</a>" in sara.get(f"/jobs/batches/{batch.pk}/").content.decode()
 
 
 def test_an_act_that_takes_back_is_no_preview_to_confirm(sara: Client) -> None:
     batch = done(Verb.CANCEL, [job_in("pending").id])
     [back] = batches.undo(batch.pk, SARA)
     page = sara.post(f"/jobs/batches/{back.pk}/confirm/", follow=True).content.decode()
-    assert "This is not your preview, or it was confirmed before." in page
+    assert "This is not your preview, or it has already been confirmed." in page
     assert Audit.objects.count() == 2
 
 

@@ -105,10 +105,10 @@ def test_a_row_whose_process_died_is_no_worker(page: Any, stage: Stage) -> None:
 
 def test_it_waits_for_its_time(page: Any) -> None:
     # with the day where that is another one by then
-    assert re.match(r"It waits for its time, (\d+ \w{3} (\d{4} )?)?\d\d:\d\d:\d\d: in 59 min and \d+ s\.$", page(waiting_job(delay=3599)))
+    assert re.match(r"It is scheduled for (\d+ \w{3} (\d{4} )?)?\d\d:\d\d:\d\d, in 59 min and \d+ s\.$", page(waiting_job(delay=3599)))
     later = timezone.now().replace(month=6, day=15, hour=12) + timedelta(days=2 * 366)
     text = page(waiting_job(run_at=later))
-    assert re.match(rf"It waits for its time, 1\d Jun {later.year} \d\d:\d\d:\d\d: in \d+ d( and \d+ h)?\.$", text)
+    assert re.match(rf"It is scheduled for 1\d Jun {later.year} \d\d:\d\d:\d\d, in \d+ d( and \d+ h)?\.$", text)
 
 
 def test_it_waits_for_its_retry(page: Any, stage: Stage) -> None:
@@ -127,7 +127,7 @@ def test_others_go_before_it(page: Any, stage: Stage) -> None:
     enqueue_many(TASK, [((), {"seconds": 1})] * 2, queue="elsewhere", priorities=[9, 9])  # no worker of ours serves it
     job = waiting_job(priority=5)
     waiting_job(priority=5)  # younger
-    assert page(job) == "3 jobs go before it."
+    assert page(job) == "3 jobs are ahead of it."
 
 
 def test_how_long_the_others_take_comes_from_the_pace_of_the_last_minutes(page: Any, stage: Stage) -> None:
@@ -142,7 +142,7 @@ def test_how_long_the_others_take_comes_from_the_pace_of_the_last_minutes(page: 
             [now - timedelta(hours=1), now],
         )  # 100 in 100 seconds
     enqueue_many(TASK, [((), {"seconds": 1})] * 37)
-    found = re.match(r"37 jobs go before it, about (\d+) s\.$", page(waiting_job()))
+    found = re.match(r"37 jobs are ahead of it, about (\d+) s\.$", page(waiting_job()))
     assert found
     assert 30 <= int(found[1]) <= 50
 
@@ -153,7 +153,9 @@ def test_all_slots_are_taken(page: Any, stage: Stage) -> None:
     claimed(worker, name="the long one")
     claimed(worker)
     text = page(waiting_job())
-    assert re.match(r"It is next, as soon as a slot is free\. All 2 slots are taken; the long one runs longest, for .* s\.$", text)
+    assert re.match(
+        r"It is next, as soon as a slot is free\. All 2 slots are taken; the long one has been running longest, for .* s\.$", text
+    )
 
 
 def test_redis_is_away(page: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,10 +167,10 @@ def test_redis_is_away(page: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch)
     with connection.cursor() as cursor:
         outages.note(cursor, outages.REDIS, 7200)
     began = timezone.localtime(timezone.now() - timedelta(hours=2))
-    assert re.match(r"Redis has been away since (\d+ \w+ )?\d\d:\d\d, so no job is handed to a worker\.", page(job))
+    assert re.match(r"Redis has been unreachable since (\d+ \w+ )?\d\d:\d\d, so no job is handed to a worker\.", page(job))
     assert f"{began:%H:%M}" in page(job) or f"{began + timedelta(minutes=1):%H:%M}" in page(job)
     with translation.override("ar"):
-        assert waiting.why(job).sentence.startswith("لا يستجيب Redis منذ")
+        assert waiting.why(job).sentence.startswith("تعذّر الوصول إلى Redis منذ")
 
 
 def test_redis_takes_no_messages(page: Any, stage: Stage) -> None:
@@ -178,10 +180,10 @@ def test_redis_takes_no_messages(page: Any, stage: Stage) -> None:
     with connection.cursor() as cursor:
         outages.note(cursor, f"{outages.REFUSING}it is full", 7200)
     assert re.match(
-        r"Redis has taken no messages since (\d+ \w+ )?\d\d:\d\d, so no job is handed to a worker: it is full It is safe", page(job)
+        r"Redis has accepted no messages since (\d+ \w+ )?\d\d:\d\d, so no job is handed to a worker: it is full It is safe", page(job)
     )
     gate = next(gate for gate in waiting.why(job).gates if gate.stop)
-    assert gate.text == "Redis takes no messages"
+    assert gate.text == "Redis is not accepting messages"
 
 
 def test_a_note_of_another_outage_is_not_taken_for_this_one() -> None:
@@ -266,10 +268,12 @@ def test_a_job_that_lost_its_worker_twice_is_what_the_others_wait_for(page: Any,
     assert page(other) == "A slot is free: it starts now."
     stage.alone()
     assert page(other) == f"It waits for job {suspect.id}, which lost its worker twice and runs alone, at most 20 s."
-    assert page(suspect) == "It lost its worker twice, so it waits for the jobs that run on its worker to end, at most 15 s."
+    assert page(suspect) == "It lost its worker twice, so it waits for the jobs running on its worker to end, at most 15 s."
     for job in (other, suspect):
         (stop,) = (gate.text for gate in waiting.why(job).gates if gate.stop)
-        assert stop == (f"Nothing starts beside job {suspect.id} now" if job is other else "The jobs that run on its worker have not ended")
+        assert stop == (
+            f"Nothing starts alongside job {suspect.id} now" if job is other else "The jobs running on its worker have not ended"
+        )
     with translation.override("ar"):
         assert waiting.why(other).sentence == f"تنتظر المهمة {suspect.id} التي فقدت عاملها مرتين وتعمل وحدها، 20 ث على الأكثر."
     with connection.cursor() as cursor:

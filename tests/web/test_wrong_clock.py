@@ -54,8 +54,8 @@ def test_what_is_due(sara: Client, worker: int, now: datetime) -> None:
     for state, number in ((State.QUEUED, due), (State.SCHEDULED, later)):
         assert [job.pk for job in Job.objects.filter(stats.in_state(state))] == [number]
         assert re.findall(r'href="/jobs/(\d+)/"', sara.get(f"/jobs/?status={state.value}").content.decode()) == [str(number)]
-    assert "It waits for its time" not in text(sara, f"/jobs/{due}/")
-    assert re.search(r"It waits for its time, .*: in 9 min and \d+ s\.", text(sara, f"/jobs/{later}/"))
+    assert "It is scheduled for" not in text(sara, f"/jobs/{due}/")
+    assert re.search(r"It is scheduled for .*, in 9 min and \d+ s\.", text(sara, f"/jobs/{later}/"))
     found = overview()
     assert found["not_due"] == 1
     assert 100 < found["oldest_waiting"]["seconds"] < 300
@@ -63,10 +63,10 @@ def test_what_is_due(sara: Client, worker: int, now: datetime) -> None:
 
 def test_how_long_it_has_been_running(sara: Client, worker: int, now: datetime) -> None:
     number = made(worker, now - 5 * MINUTE)
-    assert "runs it, for 5 min" in text(sara, f"/jobs/{number}/")
+    assert "has been running it for 5 min" in text(sara, f"/jobs/{number}/")
     assert "running: 5 min" in sara.get(f"/jobs/{number}/").content.decode(), "on the line of its life"
     assert re.search(r"\b5:\d\d<", sara.get("/jobs/").content.decode())
-    assert re.search(r"5 min( and \d+ s)? of its limit", sara.get("/jobs/workers/").content.decode())
+    assert re.search(r"5 min( and \d+ s)? of its time limit", sara.get("/jobs/workers/").content.decode())
 
 
 def test_what_is_past(now: datetime) -> None:

@@ -44,7 +44,7 @@ class Command(base.Command):
         for queue, numbers in found["queues"].items():
             self.stdout.write(_("queue %(queue)s: %(numbers)s") % {"queue": printable(queue), "numbers": _listed(numbers)})
             if found["workers"] and Status.PENDING in numbers and not any(queue in worker["queues"] for worker in found["workers"]):
-                self.stdout.write(_("Nobody serves the queue “%(queue)s”, and jobs wait in it.") % {"queue": printable(queue)})
+                self.stdout.write(_("No worker serves the queue “%(queue)s”, and jobs are waiting in it.") % {"queue": printable(queue)})
         oldest = found["oldest_waiting"]
         if oldest:
             due = {"id": oldest["id"], "time": span(oldest["seconds"])}

@@ -20,7 +20,7 @@ class AuditFilter(forms.Form):
     actor = forms.CharField(label=_("Who"), required=False, max_length=200, widget=forms.TextInput(attrs={"dir": "auto"}))
     verb = forms.ChoiceField(label=_("What"), required=False, choices=[("", _("All")), *VERB_LABELS.items()])
     source = forms.ChoiceField(label=_("From where"), required=False, choices=[("", _("All")), *SOURCE_LABELS.items()])
-    job = forms.IntegerField(label=_("Number of the job"), required=False, min_value=LOWEST, max_value=HIGHEST)
+    job = forms.IntegerField(label=_("Job number"), required=False, min_value=LOWEST, max_value=HIGHEST)
 
 
 @needs("view_audit")

@@ -106,7 +106,7 @@ def batch_stop(request: HttpRequest, pk: int) -> HttpResponse:
     elif batch.state == BatchState.DRAFT:
         messages.warning(request, _("This is only a preview: there is nothing to stop."))
     else:
-        messages.warning(request, _("It had ended already."))
+        messages.warning(request, _("It had already ended."))
     return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))
 
 
@@ -136,15 +136,15 @@ def _say_taken_back(request: HttpRequest, batch: Batch, made: Sequence[Batch]) -
         messages.success(request, done_text("restore", back))
     if refused := sum(new.total - new.done for new in ended):
         text = ngettext(
-            "%(number)s job could not be put back: the page of the act says why.",
-            "%(number)s jobs could not be put back: the page of the act says why.",
+            "%(number)s job could not be put back: the page of the bulk action says why.",
+            "%(number)s jobs could not be put back: the page of the bulk action says why.",
             refused,
         )
         messages.warning(request, text % {"number": f"{refused:,}"})
     if left := batch.done - sum(new.total for new in made):
         text = ngettext(
-            "%(number)s stays as it is: it went on, or somebody changed it since.",
-            "%(number)s stay as they are: they went on, or somebody changed them since.",
+            "%(number)s job stays as it is. It has moved on, or somebody has changed it since.",
+            "%(number)s jobs stay as they are. They have moved on, or somebody has changed them since.",
             left,
         )
         messages.warning(request, text % {"number": f"{left:,}"})
@@ -152,8 +152,8 @@ def _say_taken_back(request: HttpRequest, batch: Batch, made: Sequence[Batch]) -
 
 def _nothing_back(pk: int) -> str:
     if earlier := undoing.taken_back_by(pk):
-        return _("It was taken back before, by act %(number)s.") % {"number": listed(earlier)}
-    return _("Nothing of it can be taken back: the jobs went on, or somebody changed them since.")
+        return _("It has already been undone, by bulk action %(number)s.") % {"number": listed(earlier)}
+    return _("It cannot be undone: the jobs have moved on, or somebody has changed them since.")
 
 
 def _undoable(batch: Batch) -> bool:

@@ -29,12 +29,12 @@ def bulk(request: HttpRequest) -> HttpResponse:
     """Note the chosen jobs, or all that the filters find, for a preview."""
     verb = next((one for one in PERMISSIONS if one.value == request.POST.get("verb")), None)
     if verb is None:
-        return unreadable(request, _("The choice could not be read. Go back and choose again."))
+        return unreadable(request, _("The selection could not be read. Go back and select again."))
     if not request.user.has_perm(PERMISSIONS[verb]):
         raise PermissionDenied
     ids = list(_chosen(request).order_by("pk").values_list("pk", flat=True)[: batches.MOST + 1])
     if len(ids) > batches.MOST:
-        messages.warning(request, _("These are more than %(number)s jobs: narrow the filters.") % {"number": f"{batches.MOST:,}"})
+        messages.warning(request, _("More than %(number)s jobs match: narrow the filters.") % {"number": f"{batches.MOST:,}"})
         return _with_filters(request, reverse("jobs:list"))
     if not ids:
         messages.warning(request, _("Nothing was selected."))
@@ -58,7 +58,7 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponse:
         form.add_error(None, str(error))
         return preview(request, batch, form)
     if not begun:
-        messages.warning(request, _("This is not your preview, or it was confirmed before."))
+        messages.warning(request, _("This is not your preview, or it has already been confirmed."))
     elif queue := form.cleaned_data.get("queue"):
         warn_of_queue(request, queue)
     return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))

@@ -41,7 +41,7 @@ def job_create(request: HttpRequest) -> HttpResponse:
     """Choose a task, then its fields; afterwards the job's page. `from` in the address: all as that job had it."""
     tasks, old = registry.job_types(), _old(request)
     if old and again.is_too_large(old):
-        text = _("The arguments of this job are larger than JOBS_MAX_ARGUMENT_BYTES (%(limit)d bytes): the form cannot take them.")
+        text = _("The arguments of this job are larger than JOBS_MAX_ARGUMENT_BYTES (%(limit)d bytes): the form cannot hold them.")
         messages.warning(request, text % {"limit": configuration().max_argument_bytes})
         return HttpResponseRedirect(reverse("jobs:detail", args=[old.pk]))
     name = old.task if old else request.POST.get("task") or request.GET.get("task", "")

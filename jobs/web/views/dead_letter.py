@@ -99,7 +99,7 @@ def dead_letter_act(request: HttpRequest) -> HttpResponse:
     """Run again, resolve, open again or announce the chosen entries."""
     form = TriageForm(request.POST)
     if not form.is_valid():
-        return unreadable(request, _("The choice could not be read. Go back and choose again."))
+        return unreadable(request, _("The selection could not be read. Go back and select again."))
     ids, action, by = form.cleaned_data["entry"], form.cleaned_data["action"], page_actor(request)
     match action:
         case "reprocess":

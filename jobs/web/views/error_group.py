@@ -46,9 +46,9 @@ def own(request: HttpRequest, fingerprint: str) -> HttpResponse:
     if error_groups.own([_known(fingerprint)], name, page_actor(request)):
         messages.success(
             request,
-            _("%(name)s looks after this error now.") % {"name": f"\u2068{name}\u2069"}
+            _("%(name)s is now the owner of this error.") % {"name": f"\u2068{name}\u2069"}
             if name
-            else _("Nobody looks after this error now."),
+            else _("This error no longer has an owner."),
         )
     return _back(fingerprint)
 
@@ -63,7 +63,7 @@ def snooze(request: HttpRequest, fingerprint: str) -> HttpResponse:
     until = form.until(clock.now())
     if until is None:
         if error_groups.wake([_known(fingerprint)], page_actor(request)):
-            again = _("The notices of this error go out again, with what has gathered.")
+            again = _("The notices of this error are sent again, including those held back.")
             messages.success(request, again if notice_recipients() else _("The snooze has ended."))
         return _back(fingerprint)
     try:
@@ -71,7 +71,7 @@ def snooze(request: HttpRequest, fingerprint: str) -> HttpResponse:
     except ValueError as error:
         form.add_error("at", str(error))
         return _page(request, fingerprint, snooze=form)
-    later = _("The notices of this error are snoozed. What fails until then comes in one mail afterwards.")
+    later = _("The notices of this error are snoozed. Failures until then are reported in one email afterwards.")
     messages.success(request, later if notice_recipients() else _("The notices of this error are snoozed."))
     return _back(fingerprint)
 

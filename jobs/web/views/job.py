@@ -87,7 +87,7 @@ def _job_context(job: Job) -> dict[str, Any]:
 def _now(job: Job, acts: Sequence[Audit], worker: Worker | None) -> str:
     """What a job does that does not wait, in one sentence; `acts` are those of the audit, the newest first; `worker` ran it last."""
     if job.cancel_requested_at and job.status == Status.RUNNING:
-        return _("Cancelling was asked for; the worker stops the job.")
+        return _("The job was asked to stop; its worker will stop it.")
     match Status(job.status):
         case Status.RUNNING:
             return _running(job, worker)
@@ -96,9 +96,9 @@ def _now(job: Job, acts: Sequence[Audit], worker: Worker | None) -> str:
         case Status.CANCELLED:
             return _cancelled(job, acts)
         case Status.COMPLETED if job.cancel_requested_at:
-            return _("A person asked to cancel it, but it ran to its end before.")
+            return _("A person asked to cancel it, but it completed first.")
         case Status.COMPLETED | Status.PENDING:
-            return _("It ran to its end.")
+            return _("It completed.")
 
 
 def _cancelled(job: Job, acts: Sequence[Audit]) -> str:
@@ -110,9 +110,9 @@ def _cancelled(job: Job, acts: Sequence[Audit]) -> str:
     if name:
         return _("%(name)s cancelled it.") % {"name": isolated(name)}
     if job.last_error == "Revoked: expired":
-        return _("It expired before it began.")
+        return _("It expired before it started.")
     if job.last_error.startswith("Revoked: "):
-        return _("Code revoked it.")
+        return _("It was revoked by code.")
     return _("It was cancelled.")
 
 
@@ -126,15 +126,15 @@ def _later(job: Job) -> str:
     """What becomes of the due time of a job whose cancelling can be taken back; "" when it has passed."""
     if aware(job.run_at) <= reckoned():
         return ""
-    text = _("It was due at %(time)s. Reprocessed it runs at once; with the cancelling taken back it waits for that time.")
+    text = _("It was due at %(time)s. If you reprocess it, it runs at once; if you undo the cancellation, it waits for that time.")
     return text % {"time": isolated(clock_time(job.run_at))}
 
 
 def _running(job: Job, worker: Worker | None) -> str:
     if worker is None or job.started_at is None:
-        return _("A worker runs it now.")
+        return _("A worker is running it.")
     time = span((reckoned() - job.started_at).total_seconds())
-    return _("%(worker)s runs it, for %(time)s now.") % {"worker": ltr(worker.name), "time": time}
+    return _("%(worker)s has been running it for %(time)s.") % {"worker": ltr(worker.name), "time": time}
 
 
 @needs("control_job")

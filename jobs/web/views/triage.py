@@ -116,8 +116,8 @@ def _stays(chosen: Selection, form: ReprocessForm) -> bool:
             old = again.given(entry.job, signature)
             if old.hidden - {name} and recipients.moved(task, old.values, {name: value}):
                 text = _(
-                    "Job %(number)d has hidden values (%(mask)s) that were meant for another address:"
-                    " create it as a new job, and write them out."
+                    "Job %(number)d has hidden values (%(mask)s) that were meant for another address: create it as a new job, and type "
+                    "them in full."
                 )
                 form.add_error("value", text % {"number": entry.job_id, "mask": MASK})
                 return False
@@ -145,6 +145,6 @@ def _go(
 def _too_late(request: HttpRequest, chosen: Selection) -> HttpResponseRedirect:
     """None of the selection is open any more: say so, and begin nothing."""
     closed = any(chosen.rows(resolution).exists() for resolution in (Resolution.REPROCESSED, Resolution.RESOLVED))
-    text = _("Somebody has decided about all of these meanwhile: nothing was changed.") if closed else _("Nothing was selected.")
+    text = _("Somebody has already dealt with all of these. Nothing was changed.") if closed else _("Nothing was selected.")
     messages.warning(request, text)
     return HttpResponseRedirect(reverse("jobs:dead_letters"))

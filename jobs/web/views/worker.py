@@ -61,7 +61,7 @@ def worker_steer(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     except steering.NoAnswer as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, _("The worker has been asked."))
+        messages.success(request, _("The worker has been told."))
     return HttpResponseRedirect(reverse("jobs:workers"))
 
 
