@@ -35,8 +35,8 @@ def check_notices(**__: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            _("ADMIN_EMAILS is empty: nobody hears of a job that failed for good."),
-            hint=_("Name addresses there, and a mail server in EMAIL_HOST."),
+            _("ADMIN_EMAILS is empty: nobody is notified when a job fails for good."),
+            hint=_("Add addresses to it, and set EMAIL_HOST to a mail server."),
             id="jobs.W006",
         )
     ]
@@ -57,8 +57,8 @@ def _database(alias: str, database: dict[str, Any]) -> Iterator[CheckMessage]:
         yield Error(
             trouble,
             hint=_(
-                "Name a PostgreSQL database of DATABASES in JOBS_DATABASE,"
-                " and have a router of DATABASE_ROUTERS lead the models of “jobs” there."
+                "Name a PostgreSQL database of DATABASES in JOBS_DATABASE, and have a router in DATABASE_ROUTERS send the models of "
+                "“jobs” there."
             ),
             id="jobs.E002",
         )
@@ -67,10 +67,10 @@ def _database(alias: str, database: dict[str, Any]) -> Iterator[CheckMessage]:
     if database.get("CONN_MAX_AGE", 0) != 0 and not database.get("CONN_HEALTH_CHECKS"):
         yield Warning(
             _(
-                "Connections are kept (CONN_MAX_AGE) and not looked at before use:"
-                " after a restart of PostgreSQL requests fail, and calls of .delay() in a transaction."
+                "Connections are kept open (CONN_MAX_AGE) and not checked before use: after PostgreSQL restarts, requests fail, and so "
+                "do calls of .delay() in a transaction."
             ),
-            hint=_("Set CONN_HEALTH_CHECKS to True beside CONN_MAX_AGE."),
+            hint=_("Set CONN_HEALTH_CHECKS to True along with CONN_MAX_AGE."),
             id="jobs.W001",
         )
     pool = (database.get("OPTIONS") or {}).get("pool")
@@ -92,14 +92,14 @@ def _no_postgresql(alias: str, engine: str) -> str:
             return ""
     except ImproperlyConfigured as error:  # there is none, or its driver is missing
         return str(error)
-    return _("The database “%(alias)s” is not PostgreSQL, and jobs are rows of PostgreSQL.") % {"alias": alias}
+    return _("The database “%(alias)s” is not PostgreSQL, but jobs are rows in PostgreSQL.") % {"alias": alias}
 
 
 def _routes(alias: str) -> Iterator[CheckMessage]:
-    hint = _("Have a router of DATABASE_ROUTERS answer “%(alias)s” for the models of “jobs”: docs/api.md.") % {"alias": alias}
+    hint = _("Have a router in DATABASE_ROUTERS return “%(alias)s” for the models of “jobs”: docs/api.md.") % {"alias": alias}
     if (written := router.db_for_write(Job)) != alias:
         yield Error(
-            _("The jobs are in the database “%(alias)s” (JOBS_DATABASE), and their models are written to “%(other)s”.")
+            _("The jobs are in the database “%(alias)s” (JOBS_DATABASE), but their models are written to “%(other)s”.")
             % {"alias": alias, "other": written},
             hint=hint,
             id="jobs.E010",
@@ -108,8 +108,8 @@ def _routes(alias: str) -> Iterator[CheckMessage]:
     if (read := router.db_for_read(Job)) != alias:  # a replica, perhaps
         yield Warning(
             _(
-                "Pages and lists read the jobs from the database “%(other)s”, not from “%(alias)s” (JOBS_DATABASE):"
-                " what they show may be old."
+                "Pages and lists read the jobs from the database “%(other)s”, not from “%(alias)s” (JOBS_DATABASE): what they show may "
+                "be out of date."
             )
             % {"alias": alias, "other": read},
             hint=hint,
@@ -118,11 +118,11 @@ def _routes(alias: str) -> Iterator[CheckMessage]:
     if (accounts := router.db_for_write(get_user_model())) != alias:
         made = router.allow_migrate_model(alias, get_user_model())  # a table of accounts nobody fills, else no table of jobs either
         yield (Warning if made else Error)(
-            _("The accounts are in the database “%(other)s”, and the jobs that refer to them in “%(alias)s” (JOBS_DATABASE).")
+            _("The accounts are in the database “%(other)s”, but the jobs that refer to them are in “%(alias)s” (JOBS_DATABASE).")
             % {"alias": alias, "other": accounts},
             hint=_(
-                "Have the router of DATABASE_ROUTERS lead the accounts there too: docs/api.md."
-                " Else the pages and “created_by” fail, and migrate where it makes no table of accounts there."
+                "Have the router in DATABASE_ROUTERS send the accounts there too: docs/api.md. Otherwise the pages and “created_by” "
+                "fail, and so does migrate where it creates no table of accounts there."
             ),
             id="jobs.W010" if made else "jobs.E011",
         )
@@ -138,11 +138,8 @@ def check_tenants(**__: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            _(
-                "The app “jobs” is among those of tenants:"
-                " the jobs that a tenant makes lie in a schema that no worker reads, and never run."
-            ),
-            hint=_("Name it in SHARED_APPS, and not in TENANT_APPS; with TENANT_TYPES only among the apps of the public schema."),
+            _("The app “jobs” is a tenant app: the jobs that a tenant creates go into a schema that no worker reads, and never run."),
+            hint=_("List it in SHARED_APPS, not in TENANT_APPS; with TENANT_TYPES, only among the apps of the public schema."),
             id="jobs.E012",
         )
     ]
@@ -161,10 +158,10 @@ def check_celery(**__: Any) -> list[CheckMessage]:
     if not isinstance(app, Celery):
         return [
             Error(
-                _("The Celery app is not one of this package, so that calls of .delay() make no rows."),
+                _("The Celery app is not one of this package, so calls of .delay() create no rows."),
                 hint=_(
-                    "Make the app in the project’s celery.py with “from jobs import Celery”, not “from celery import Celery”,"
-                    " and import it in the project’s __init__.py. A project without one: docs/starting.md."
+                    "Create the app in the project’s celery.py with “from jobs import Celery”, not “from celery import Celery”, and "
+                    "import it in the project’s __init__.py. For a project without one: docs/starting.md."
                 ),
                 id="jobs.E003",
             )
@@ -176,20 +173,20 @@ def _celery(conf: Any) -> Iterator[CheckMessage]:
     addresses = (conf.broker_read_url, conf.broker_write_url)
     if any(map(broker.names_several, addresses)):
         yield Error(
-            _("The broker’s address names more than one Redis, or a Sentinel; the leader and all workers must mean the same Redis."),
-            hint=_("Name one in CELERY_BROKER_URL: the address of a proxy, or a name that follows the primary."),
+            _("The broker URL names more than one Redis, or a Sentinel; the leader and all workers must use the same Redis."),
+            hint=_("Name a single one in CELERY_BROKER_URL: the address of a proxy, or a name that follows the primary."),
             id="jobs.E008",
         )
     elif not all(str(address or "").startswith(broker.SCHEMES) for address in addresses):
         yield Error(
-            _("The broker is not Redis, and the priority lanes are lists of Redis."),
-            hint=_("Set CELERY_BROKER_URL to a Redis."),
+            _("The broker is not Redis, but the priority lanes are Redis lists."),
+            hint=_("Set CELERY_BROKER_URL to a Redis server."),
             id="jobs.E004",
         )
     if conf.task_serializer != "json" or "json" not in _names(conf.accept_content):
         yield Error(
             _("Arguments are stored as JSON; the serializer “%(name)s” (pickle, yaml …) cannot be used.") % {"name": conf.task_serializer},
-            hint=_("Set CELERY_TASK_SERIALIZER to “json” and put “json” into CELERY_ACCEPT_CONTENT."),
+            hint=_("Set CELERY_TASK_SERIALIZER to “json” and add “json” to CELERY_ACCEPT_CONTENT."),
             id="jobs.E005",
         )
     if conf.task_always_eager:
@@ -200,8 +197,8 @@ def _celery(conf: Any) -> Iterator[CheckMessage]:
         )
     if conf.worker_pool in ("gevent", "eventlet"):
         yield Warning(
-            _("The pool is chosen in the settings, after the modules are loaded that gevent has to patch first."),
-            hint=_("Choose it on the command line: celery worker -P gevent."),
+            _("The pool is set in the settings, which are read after the modules that gevent must patch first have been loaded."),
+            hint=_("Set it on the command line: celery worker -P gevent."),
             id="jobs.W004",
         )
     if conf.task_acks_late or conf.task_reject_on_worker_lost:
@@ -212,23 +209,20 @@ def _celery(conf: Any) -> Iterator[CheckMessage]:
         )
     if "visibility_timeout" in (conf.broker_transport_options or {}):
         yield Info(
-            _(
-                "visibility_timeout has no effect: nothing waits in Redis for a time to come,"
-                " and a lost message is sent again from its row."
-            ),
+            _("visibility_timeout has no effect: nothing waits in Redis until it is due, and a lost message is sent again from its row."),
             hint=_("Remove it from CELERY_BROKER_TRANSPORT_OPTIONS."),
             id="jobs.I002",
         )
     if conf.result_expires != DEFAULTS["result_expires"]:
         yield Info(
-            _("result_expires has no effect: a result is kept as long as its job."),
+            _("result_expires has no effect: a result is kept for as long as its job."),
             hint=_("Remove it, and set JOBS_RETENTION_DAYS."),
             id="jobs.I003",
         )
     if conf.result_serializer != "json":
         yield Info(
             _("result_serializer has no effect: results are stored as JSON."),
-            hint=_("Remove it; exceptions come back as their own class all the same."),
+            hint=_("Remove it; exceptions are still returned as their own class."),
             id="jobs.I004",
         )
 

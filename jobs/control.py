@@ -231,7 +231,7 @@ def change_queue(ids: Iterable[int], queue: str, by: str | Actor = "", *, reason
 
 
 def fail_completed(ids: Iterable[int], by: str | Actor, *, reason: str = "") -> Report:
-    """Turn completed jobs into failed ones with a dead letter, to try the Dead Letter Queue."""
+    """Turn completed jobs into failed ones with a dead letter, to test the Dead Letter Queue."""
     failure = Failure(error_class="ManualFailure", message=own_failures.MANUAL % {"name": actor_of(by).name})
 
     def verb(cursor: Any, some: list[int]) -> list[int]:

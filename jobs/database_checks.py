@@ -35,7 +35,8 @@ def check_pooler(databases: Sequence[str] | None = None, **__: Any) -> list[Chec
             return []
     return [
         Error(
-            _("A pooler (PgBouncer) answers at the address of the database “%(alias)s”, and no address past it is set.") % {"alias": alias},
+            _("A pooler (PgBouncer) answers at the address of the database “%(alias)s”, and no address that bypasses it is set.")
+            % {"alias": alias},
             hint=pooler.remedy(),
             id=pooler.CHECK,
         )
@@ -56,14 +57,16 @@ def check_server(databases: Sequence[str] | None = None, **__: Any) -> list[Chec
 def _server(alias: str, encoding: str, isolation: str) -> Iterator[CheckMessage]:
     if encoding != "UTF8":  # another cannot hold the texts, or does not know their letters
         yield Error(
-            _("The encoding of the database “%(alias)s” is %(encoding)s, which cannot hold the texts of every language.")
+            _("The encoding of the database “%(alias)s” is %(encoding)s, which cannot store text in every language.")
             % {"alias": alias, "encoding": encoding},
-            hint=_("Make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and move the tables there (pg_dump, pg_restore)."),
+            hint=_(
+                "Create one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and move the tables there (pg_dump, pg_restore)."
+            ),
             id="jobs.E009",
         )
     if isolation != "read committed":  # the engine sets it for its own sessions
         yield Warning(
-            _("Transactions of the database “%(alias)s” are %(isolation)s: what a person does to a job that changes just then fails.")
+            _("Transactions of the database “%(alias)s” run at %(isolation)s: an action on a job that changes at the same moment fails.")
             % {"alias": alias, "isolation": isolation},
             hint=_(
                 "Set OPTIONS[“isolation_level”] to READ COMMITTED, or ALTER ROLE … SET default_transaction_isolation = 'read committed'."
@@ -87,13 +90,14 @@ def _numbers(cursor: Any) -> Iterator[CheckMessage]:
     for table, sequence in numbering.sequences(cursor, tables).items():
         if table == Job._meta.db_table and not numbering.may_take(cursor, sequence):
             yield Warning(
-                _("The account may not take numbers from %(sequence)s: enqueue_many() and enqueue --count fail.") % {"sequence": sequence},
-                hint=_("Have the owner of the tables say GRANT USAGE ON SEQUENCE %(sequence)s TO the account.") % {"sequence": sequence},
+                _("The database role may not use the sequence %(sequence)s: enqueue_many() and enqueue --count fail.")
+                % {"sequence": sequence},
+                hint=_("Have the owner of the tables run GRANT USAGE ON SEQUENCE %(sequence)s TO that role.") % {"sequence": sequence},
                 id="jobs.W011",
             )
         if (highest := numbering.is_above(cursor, table, sequence)) is not None:  # restored without it, or replicated logically
             yield Warning(
-                _("The sequence %(sequence)s has not come to %(number)s, which a row of %(table)s has: inserts will meet taken numbers.")
+                _("The sequence %(sequence)s is behind %(number)s, which a row of %(table)s already has: inserts will collide.")
                 % {"sequence": sequence, "number": highest, "table": table},
                 hint=_("Run python manage.py sqlsequencereset jobs | python manage.py dbshell."),
                 id="jobs.W012",

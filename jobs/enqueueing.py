@@ -92,7 +92,7 @@ def _known(task: Any, errors: dict[str, str]) -> tuple[Any, Any]:
     name = getattr(task, "name", task)
     found = registry.get(name) if isinstance(name, str) and not isinstance(task, Signature) else None
     if isinstance(task, Signature):
-        errors["task"] = _("This is a signature, whose arguments and options would be lost: give its task, or call its apply_async().")
+        errors["task"] = _("This is a signature, whose arguments and options would be lost: pass its task, or call its apply_async().")
     elif found is None:
         errors["task"] = _("There is no task named “%(task)s”.") % {"task": str(name)[:200]}
     return name, found
@@ -175,7 +175,10 @@ def _due(run_at: Any, delay: Any, errors: dict[str, str]) -> Any:
         errors["run_at"] = _("This is not a date and time.")
         return None
     if run_at is not None and not is_due_time(run_at):
-        errors["run_at"] = _("Jobs are due between the years %(first)d and %(last)d.") % {"first": EARLIEST.year, "last": LATEST.year - 1}
+        errors["run_at"] = _("A job must be due between the years %(first)d and %(last)d.") % {
+            "first": EARLIEST.year,
+            "last": LATEST.year - 1,
+        }
         return None
     return timezone.make_aware(run_at) if run_at is not None and timezone.is_naive(run_at) else run_at
 
@@ -277,7 +280,7 @@ def enqueue_many(
     way, usual = _way(found, first_args, first_kwargs, errors)
     common = _new(errors, {}, task, way, **options)
     if common.unique_key is not None:
-        errors["unique_key"] = _("Jobs that are made together cannot share a unique key.")
+        errors["unique_key"] = _("Jobs that are created together cannot share a unique key.")
     if errors:
         raise InvalidJob(errors)
     all_alike, count = usual if priority is UNSET else priority, len(calls)

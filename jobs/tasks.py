@@ -94,7 +94,7 @@ def sleep(seconds: Annotated[float, about.SECONDS, Ge(0), Le(86_400)]) -> None:
 
 @shared_task(name="jobs.tasks.fail")
 def fail(message: Annotated[str, about.MESSAGE] = own_failures.ON_PURPOSE) -> None:
-    """Fail each time, to try retries and the dead letter queue."""
+    """Fail every time, to try retries and the dead letter queue."""
     raise DeliberateFailure(message)
 
 
@@ -131,7 +131,7 @@ def send_email(
     subject: Annotated[str, about.SUBJECT, about.Checked(_check_subject)],
     body: Annotated[str, about.TEXT] = "",
 ) -> dict[str, Any]:
-    """Send one e-mail as plain text."""
+    """Send one email as plain text."""
     _check_recipients(to)
     _check_subject(subject)
     addresses = recipients(to)

@@ -13,10 +13,10 @@ from jobs.domain.errors import PermanentError
 # The forms translate a docstring's first line with gettext; here it is marked for the collection of texts.
 FIRST_LINES = (
     gettext_noop("Sleep for a number of seconds, to try priorities and slots."),
-    gettext_noop("Fail each time, to try retries and the dead letter queue."),
+    gettext_noop("Fail every time, to try retries and the dead letter queue."),
     gettext_noop("Fail a number of times, then succeed, to try retries."),
     gettext_noop("Send one HTTP request; a status of 400 or more is a failure."),
-    gettext_noop("Send one e-mail as plain text."),
+    gettext_noop("Send one email as plain text."),
     gettext_noop("Run one of the allowed management commands."),
 )
 
@@ -75,8 +75,8 @@ URL = Argument(_("Address"), _("http:// or https://; private addresses are refus
 METHOD = Argument(_("Method"), _("GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS."))
 HEADERS = Argument(_("Headers"), _("A JSON object of names and values."))
 BODY = Argument(_("Body"))
-TO = Argument(_("To"), _("One address, or several with commas between them."))
+TO = Argument(_("To"), _("One address, or several separated by commas."))
 SUBJECT = Argument(_("Subject"))
 TEXT = Argument(_("Text"))
 COMMAND = Argument(_("Command"), _Commands())
-COMMAND_ARGS = Argument(_("Arguments"), _("A JSON list of texts, as on the command line."))
+COMMAND_ARGS = Argument(_("Arguments"), _("A JSON list of strings, as on the command line."))

@@ -20,15 +20,15 @@ def _visitors() -> Iterator[CheckMessage]:
     if settings.HTTPS and settings.PROXY_COUNT == 0:
         yield Warning(
             _(
-                "HTTPS is on and PROXY_COUNT is 0: all visitors have the proxy’s address, "
-                "so that anybody’s wrong passwords lock an account for everybody."
+                "HTTPS is on and PROXY_COUNT is 0: all visitors appear to have the proxy’s address, so anybody’s wrong passwords lock an "
+                "account for everybody."
             ),
             hint=_("Set PROXY_COUNT to the number of proxies that add to X-Forwarded-For (docs/production.md)."),
             id="jobs.W007",
         )
     if set(settings.ALLOWED_HOSTS) <= LOCAL:
         yield Warning(
-            _("ALLOWED_HOSTS names this machine alone: whoever asks for the pages by another name gets the answer 400."),
-            hint=_("Name the hosts of the pages there."),
+            _("ALLOWED_HOSTS names only this machine: requests for the pages under any other name are answered with 400."),
+            hint=_("Add the host names under which the pages are served."),
             id="jobs.W008",
         )

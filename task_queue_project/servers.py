@@ -244,23 +244,22 @@ def _line(name: str, url: str, source: str, problem: _Problem) -> str:
     parts = urlsplit(address)
     place = dict(parse_qsl(parts.query)).get("host") or unquote(hosts) or parts.path
     if problem.old:
-        text = gettext("%(server)s at %(place)s (%(source)s) is too old: %(reason)s or later is needed.")
+        text = gettext("%(server)s at %(place)s (%(source)s) is too old: %(reason)s or later is required.")
     elif problem.refused:
-        text = gettext("%(server)s at %(place)s (%(source)s) refuses: %(reason)s.")
+        text = gettext("%(server)s at %(place)s (%(source)s) refuses the connection: %(reason)s.")
     else:
         text = gettext("%(server)s does not answer at %(place)s (%(source)s): %(reason)s.")
     if problem.command:
         remedies = gettext("Create it with `%(command)s`, or set DATABASE_URL to another database.")
     elif os.name != "posix":  # no embedded servers
         remedies = gettext(
-            "Remedies: set DATABASE_URL and REDIS_URL to servers of yours; or run `docker compose up -d postgres redis` "
-            "and set PGPASSWORD to postgres; "
-            "or start PostgreSQL on localhost:5432 with a database task_queue_db and Redis on localhost:6379."
+            "Remedies: point DATABASE_URL and REDIS_URL at your own servers; or run `docker compose up -d postgres redis` and set "
+            "PGPASSWORD to postgres; or start PostgreSQL on localhost:5432 with a database task_queue_db and Redis on localhost:6379."
         )
     else:
         remedies = gettext(
-            "Remedies: set DATABASE_URL and REDIS_URL to servers of yours; or run `make up` or `python manage.py services start`; "
-            "or start PostgreSQL on localhost:5432 with a database task_queue_db and Redis on localhost:6379."
+            "Remedies: point DATABASE_URL and REDIS_URL at your own servers; or run `make up` or `python manage.py services start`; or "
+            "start PostgreSQL on localhost:5432 with a database task_queue_db and Redis on localhost:6379."
         )
     source = {"default": gettext("default"), "embedded": gettext("embedded")}.get(source, source)  # else a variable's name
     words = {"server": name, "place": place, "source": source, "reason": problem.reason.rstrip("."), "command": problem.command}

@@ -70,8 +70,8 @@ def _alone(data_dir: Path) -> Iterator[None]:
     if os.name != "posix":
         raise EmbeddedError(
             _(
-                "the embedded servers do not run on Windows: set DATABASE_URL and REDIS_URL to servers of yours,"
-                " or run `docker compose up -d postgres redis` and set PGPASSWORD to postgres"
+                "the embedded servers do not run on Windows: point DATABASE_URL and REDIS_URL at your own servers, or run `docker "
+                "compose up -d postgres redis` and set PGPASSWORD to postgres"
             )
         )
     lock = data_dir / "services.lock"
@@ -79,7 +79,7 @@ def _alone(data_dir: Path) -> Iterator[None]:
         with locking.held(lock, wait=PATIENCE):
             yield
     except locking.Busy as error:
-        raise EmbeddedError(_("another process starts or stops these servers (it holds %(lock)s)") % {"lock": lock}) from error
+        raise EmbeddedError(_("another process is starting or stopping these servers (it holds %(lock)s)") % {"lock": lock}) from error
     except subprocess.TimeoutExpired as error:
         raise late(error) from error
     except OSError as error:  # a folder that cannot be written, a disk that is full

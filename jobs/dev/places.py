@@ -73,7 +73,7 @@ def refuse_others(path: Path) -> None:
             user = str(path.stat().st_uid)
         words = {"path": path, "user": user}
         raise EmbeddedError(
-            _("%(path)s belongs to the user %(user)s: run this as that user, or set DATA_DIR to a folder of your own") % words
+            _("%(path)s belongs to the user %(user)s: run this as that user, or set DATA_DIR to a directory of your own") % words
         )
 
 

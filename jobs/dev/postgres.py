@@ -104,7 +104,8 @@ def _refuse_shell(*paths: Path) -> None:
     for path in map(str, paths):
         if re.search(r'["`]|\$[\w({!?#@*$-]', path):
             raise EmbeddedError(
-                _('PostgreSQL cannot be started from %(path)s: a shell reads its $, ` or " otherwise; rename that folder') % {"path": path}
+                _('PostgreSQL cannot be started from %(path)s: a shell would interpret its $, ` or "; rename that directory')
+                % {"path": path}
             )
 
 

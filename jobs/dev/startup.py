@@ -42,7 +42,7 @@ def run(on_ready: Callable[[], bool] = lambda: True) -> int:
             stack.enter_context(locking.held(data_dir / "up.lock", wait=0))
         except locking.Busy:
             words = {"folder": data_dir, "pid": processes.recorded(data_dir)[0]}
-            raise CannotStart(_("it is running already in %(folder)s (process %(pid)d)") % words) from None
+            raise CannotStart(_("it is already running in %(folder)s (process %(pid)d)") % words) from None
         except OSError as error:  # a folder that cannot be written
             raise CannotStart(str(error)) from error
         console = Console()
@@ -136,7 +136,7 @@ def _prepare(supervisor: Supervisor, data_dir: Path, environ: dict[str, str]) ->
     lines = log.new_lines()
     if process.returncode and not supervisor.stopping.is_set():
         words = {"reason": lines[-1] if lines else process.returncode, "path": log.path}
-        raise CannotStart(_("preparing failed: %(reason)s (all of it: %(path)s)") % words)
+        raise CannotStart(_("setup failed: %(reason)s (full output: %(path)s)") % words)
     for line in lines:
         supervisor.console.say(f"up: {line}")
     return not supervisor.stopping.is_set()

@@ -25,7 +25,7 @@ class TaskExit(JobError):
 
 
 class TaskEnded(JobError):
-    """The task ended by something that is no Exception."""
+    """The task ended by raising something that is not an Exception."""
 
 
 class JobInterrupted(BaseException):
@@ -33,7 +33,7 @@ class JobInterrupted(BaseException):
 
 
 class NotCommitted(JobError, RuntimeError):
-    """get() inside the transaction that enqueued the job would wait for ever: the job is not committed yet. Ask after the commit."""
+    """get() inside the transaction that enqueued the job would wait forever: the job is not committed yet. Call it after the commit."""
 
 
 class JobFailed(JobError):

@@ -22,7 +22,7 @@ def wrong_text(value: Any, limit: int = NAME_LIMIT) -> str:
     if _OVERRIDES & set(value):
         return _("Characters that override the text direction are not allowed.")
     if len(value) > limit:
-        return _("At most %(limit)d characters; these are %(length)d.") % {"limit": limit, "length": len(value)}
+        return _("At most %(limit)d characters; this has %(length)d.") % {"limit": limit, "length": len(value)}
     return ""
 
 

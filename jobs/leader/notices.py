@@ -147,7 +147,7 @@ def _mail(number: int, jobs: list[tuple[int, str, str]], latest: tuple[Any, ...]
             lines.append(gettext("Owner: %(owner)s") % {"owner": owner})
         if snoozed_until:
             until = formats.date_format(timezone.localtime(snoozed_until), "DATETIME_FORMAT")
-            lines.append(gettext("The notices of this error were snoozed until %(time)s; this is what gathered.") % {"time": until})
+            lines.append(gettext("The notices of this error were snoozed until %(time)s; this is what was held back.") % {"time": until})
         if traceback:
             lines += ["", masking.text(traceback)]
         return EmailMessage(" ".join((subject % {"number": number, "task": task}).split()), "\n".join(lines), to=to)

@@ -112,10 +112,12 @@ class Command(Refusing):
         try:
             super().run_from_argv(argv)
         except KeyboardInterrupt:
-            print(_("Interrupted; jobs that were accepted go on."), file=sys.stderr)
+            print(_("Interrupted; accepted jobs continue."), file=sys.stderr)
             sys.exit(INTERRUPTED)
         except OutputLost as error:
-            sys.exit(1 if isinstance(error.__cause__, BrokenPipeError) else _("The output was not written: %(error)s") % {"error": error})
+            sys.exit(
+                1 if isinstance(error.__cause__, BrokenPipeError) else _("The output could not be written: %(error)s") % {"error": error}
+            )
         except Exception as error:  # every way in which a server can be missing; anything else goes on with its traceback
             if not is_connection_error(error) or "--traceback" in argv:
                 raise
@@ -138,7 +140,9 @@ class Command(Refusing):
             self.stdout.flush()
         except OutputLost as lost:
             try:
-                self.stderr.write(_("Accepted, but not written (%(error)s): %(ids)s") % {"error": lost, "ids": ranges(ids)})
+                self.stderr.write(
+                    _("Accepted, but the output could not be written (%(error)s): %(ids)s") % {"error": lost, "ids": ranges(ids)}
+                )
             except OutputLost:
                 pass  # it was the same pipe
 

@@ -13,7 +13,9 @@ _OPTIONS: Final = {  # what argparse says, which has no Arabic; anything else is
     r"argument (?P<option>[^:]+): invalid choice: '?(?P<value>.*?)'? \(choose from (?P<choices>.+)\)": gettext_noop(
         "%(option)s is one of %(choices)s, not %(value)s"
     ),
-    r"argument (?P<option>[^:]+): not allowed with argument (?P<other>.+)": gettext_noop("%(option)s and %(other)s exclude each other"),
+    r"argument (?P<option>[^:]+): not allowed with argument (?P<other>.+)": gettext_noop(
+        "%(option)s and %(other)s cannot be used together"
+    ),
     r"the following arguments are required: (?P<names>.+)": gettext_noop("missing: %(names)s"),
     r"unrecognized arguments: (?P<names>.+)": gettext_noop("unknown: %(names)s"),
 }

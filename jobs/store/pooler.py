@@ -27,4 +27,4 @@ def refuse(connection: Any) -> None:
 
 def remedy() -> str:
     """What to set."""
-    return _("Set DATABASE_DIRECT_URL (JOBS_DATABASE_DIRECT_URL) to PostgreSQL itself; workers and leaders need sessions of its own.")
+    return _("Point DATABASE_DIRECT_URL (JOBS_DATABASE_DIRECT_URL) at PostgreSQL itself; workers and leaders need sessions of its own.")

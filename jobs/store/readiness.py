@@ -26,23 +26,23 @@ def reasons() -> list[str]:
             found.append(_("Migrations are missing: run “manage.py migrate”."))
             return found
         if is_read_only():
-            found.append(_("PostgreSQL takes no writes now (read-only)."))
+            found.append(_("PostgreSQL is not accepting writes (read-only)."))
         elif answers and (writes := refused.newest(some=False)):
             found.append(_("PostgreSQL refuses what workers write: %(reason)s") % {"reason": writes.reason})
         if held := locked.longest():
-            text = _("The table %(table)s is locked by PostgreSQL’s session %(sessions)s; others have been waiting for %(seconds)d s.")
+            text = _("The table %(table)s is locked by PostgreSQL session %(sessions)s; others have been waiting for %(seconds)d s.")
             found.append(text % {"table": held.table, "seconds": held.seconds, "sessions": held.sessions or "?"})
         leader, refusal = stats.leader_and_refusal()
         if not leader:
             found.append(_("No leader is up: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))
         elif answers and refusal:
-            found.append(_("Redis takes no messages: %(reason)s") % {"reason": refusal.reason})
+            found.append(_("Redis is not accepting messages: %(reason)s") % {"reason": refusal.reason})
         elif answers and sender.is_elsewhere():
             found.append(_("The leader sends jobs through a different Redis from this process: compare REDIS_URL and JOBS_KEY_PREFIX."))
     except DatabaseError as error:
         _complaint.say(error)
         words = _words(error)
-        found.insert(0, _("PostgreSQL answers and refuses: %(reason)s") % {"reason": words} if words else _("PostgreSQL does not answer."))
+        found.insert(0, _("PostgreSQL answers, but refuses: %(reason)s") % {"reason": words} if words else _("PostgreSQL does not answer."))
     return found
 
 

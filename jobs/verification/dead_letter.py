@@ -106,7 +106,7 @@ def _judge_entries(case: Case, entries: Sequence[Entry]) -> list[str]:
     if not all(entry.traceback for entry in entries):
         problems.append(_("an entry has no traceback"))
     if not all(entry.noticed for entry in entries if entry.resolution == "open"):
-        problems.append(_("a notice was neither sent nor its error recorded"))
+        problems.append(_("a notice was not sent, and no error was recorded for it"))
     return problems
 
 

@@ -23,7 +23,7 @@ def run(say: Callable[[str], None]) -> bool:
     }
     wanted[enqueue("jobs.tasks.flaky", kwargs={"failures": 1}, name=_("fails, then recovers")).id] = Status.COMPLETED
     wanted[enqueue("jobs.tasks.fail", name=_("always fails"), max_retries=1).id] = Status.FAILED
-    later = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, name=_("cancelled before its time"), delay=3600).id
+    later = enqueue("jobs.tasks.sleep", kwargs={"seconds": 0}, name=_("cancelled before it was due"), delay=3600).id
     control.cancel([later], by="demo")
     wanted[later] = Status.CANCELLED
     watch.watch(list(wanted), say, TIMEOUT)

@@ -157,4 +157,4 @@ def _text(run: Run) -> str:
 def _describe_idle(gap: rules.Idle, expect: int) -> str:
     values = {"worker": gap.worker, "running": gap.running, "expect": expect, "since": f"{gap.since:%H:%M:%S.%f}"}
     values["seconds"] = f"{(gap.until - gap.since).total_seconds():.2f}"
-    return _("worker %(worker)d ran only %(running)d of %(expect)d for %(seconds)s s from %(since)s, although jobs waited") % values
+    return _("worker %(worker)d ran only %(running)d of %(expect)d for %(seconds)s s from %(since)s, although jobs were waiting") % values

@@ -37,9 +37,9 @@ def some_worker(say: Callable[[str], None], task: str, slots: int = SLOTS) -> It
         yield
         return
     if workers:
-        say(_("No worker serves the queue “%(queue)s”: one is started for this test.") % {"queue": queue})
+        say(_("No worker serves the queue “%(queue)s”: starting one for this test.") % {"queue": queue})
     else:
-        say(_("No worker runs: one is started for this test."))
+        say(_("No worker is up: starting one for this test."))
     with tempfile.TemporaryFile() as log, _signals_end_the_block():
         process = subprocess.Popen(_command(slots), cwd=settings.BASE_DIR, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
         try:

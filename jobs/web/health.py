@@ -96,7 +96,7 @@ def part_alerts(
         advice = _(
             "Point DATABASE_URL at the primary, or allow writes again (default_transaction_read_only); jobs then continue by themselves."
         )
-        found.append(Alert(bad=True, fact=_("PostgreSQL takes no writes now (read-only)."), advice=advice))
+        found.append(Alert(bad=True, fact=_("PostgreSQL is not accepting writes (read-only)."), advice=advice))
     elif writes:
         advice = _(
             "Free disk space for PostgreSQL, or whatever it says is missing; the outcomes of ended jobs are kept until it accepts them."

@@ -89,7 +89,7 @@ class JSONField(forms.JSONField):
         "invalid": _("This is not valid JSON."),
         "deep": _("Lists and objects can be nested at most %(limit)d levels deep."),
         "number": _("This has a number that is too large, or that JSON does not allow."),
-        "half": _("This has half a character: an escape like \\ud800 needs its other half."),
+        "half": _("This has half a character: an escape such as \\ud800 needs its other half."),
     }
 
     def clean(self, value: Any) -> Any:

@@ -107,9 +107,7 @@ class Engine(bootsteps.StartStopStep):
         self.watchdog: Watchdog | None = None
         worker.admission = worker.engine = None
         if getattr(worker, "autoscale", None):
-            raise SystemExit(
-                _("--autoscale is refused: with it the number of slots would not be exact. Use --concurrency, or several workers.")
-            )
+            raise SystemExit(_("--autoscale is refused: it would make the number of slots inexact. Use --concurrency, or several workers."))
         if _pool(worker) is None:
             raise SystemExit(
                 _("The pool %(pool)s is refused: the ends of its jobs would not be seen. Use -P gevent, prefork, threads or solo.")
@@ -122,7 +120,7 @@ class Engine(bootsteps.StartStopStep):
             )
         if any(map(broker.names_several, (worker.app.conf.broker_read_url, worker.app.conf.broker_write_url))):
             raise SystemExit(
-                _("The broker’s address names more than one Redis, or a Sentinel; the leader and all workers must mean the same Redis.")
+                _("The broker URL names more than one Redis, or a Sentinel; the leader and all workers must use the same Redis.")
             )
         super().__init__(worker, **kwargs)
 

@@ -45,7 +45,8 @@ def unread(command: list[str], output: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("output", "code", "said"), [("pipe", 1, []), ("full", 1, ["The output was not written: No space left on device"]), ("closed", 0, [])]
+    ("output", "code", "said"),
+    [("pipe", 1, []), ("full", 1, ["The output could not be written: No space left on device"]), ("closed", 0, [])],
 )
 def test_a_look_that_nobody_reads(command: list[str], output: str, code: int, said: list[str]) -> None:
     ended = unread([*command, "jobs"], output)
@@ -61,7 +62,7 @@ def test_a_look_that_nobody_reads(command: list[str], output: str, code: int, sa
 def test_a_job_that_was_accepted_is_no_failure(command: list[str], words: list[str], output: str, reason: str) -> None:
     ended = unread([*command, *words], output)
     job = Job.objects.get()
-    assert (ended.returncode, ended.stderr.strip()) == (0, reason and f"Accepted, but not written ({reason}): {job.pk}")
+    assert (ended.returncode, ended.stderr.strip()) == (0, reason and f"Accepted, but the output could not be written ({reason}): {job.pk}")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_ctrl_c_ends_the_wait_in_one_line(waits: subprocess.Popen[str]) -> None:
     number = int(waits.stdout.readline())
     waits.send_signal(signal.SIGINT)
     _, said = waits.communicate(timeout=20)
-    assert (waits.returncode, said) == (130, "Interrupted; jobs that were accepted go on.\n")
+    assert (waits.returncode, said) == (130, "Interrupted; accepted jobs continue.\n")
     assert Job.objects.get().pk == number
 
 

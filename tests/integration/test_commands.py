@@ -91,8 +91,8 @@ def test_broken_failure_handling_fails(tmp_path: Path, broken: str, reason: str)
     ("queues", "said"),
     [
         (["celery"], []),
-        (["other"], ["No worker serves the queue “celery”: one is started for this test.", "The worker was stopped."]),
-        (None, ["No worker runs: one is started for this test.", "The worker was stopped."]),
+        (["other"], ["No worker serves the queue “celery”: starting one for this test.", "The worker was stopped."]),
+        (None, ["No worker is up: starting one for this test.", "The worker was stopped."]),
     ],
 )
 def test_a_worker_that_does_not_serve_the_queue_is_none(monkeypatch: pytest.MonkeyPatch, queues: list[str] | None, said: list[str]) -> None:
@@ -110,7 +110,7 @@ def test_a_worker_that_does_not_serve_the_queue_is_none(monkeypatch: pytest.Monk
 
 def test_jobs_that_do_not_end_in_time_say_what_they_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.management.commands.test_priority_concurrency.some_worker", lambda *_: nullcontext())
-    why = r"^not all jobs ended within 1 s; job \d+ waits: No worker is up, so no job runs\.$"
+    why = r"^not all jobs ended within 1 s; job \d+ waits: No worker is up, so no jobs run\.$"
     with pytest.raises(CommandError, match=why):
         run("test_priority_concurrency", count=2, sleep=0, timeout=1)
 
@@ -193,7 +193,7 @@ def test_enqueue_waits_for_the_end(standing_worker: str) -> None:
         (["jobs.tasks.sleep", "--args=[1]", "--max-retries=few"], "--max-retries is not a number"),
         (["jobs.tasks.sleep", "--args=[1]", "--timeout=0"], "timeout: The time limit"),
         (["jobs.tasks.sleep", "--args=[1]", "--timeout=long"], "--timeout is not a number"),
-        (["jobs.tasks.sleep", "--args=[1]", "--unique-key=k", "--count=2"], "unique_key: Jobs that are made together"),
+        (["jobs.tasks.sleep", "--args=[1]", "--unique-key=k", "--count=2"], "unique_key: Jobs that are created together"),
         (["jobs.tasks.sleep", "--args=[1]", "--run_at=2001-01-01T00:00"], "in the past"),
         (["jobs.tasks.sleep", "--args=[1]", "--run_at=2030-13-01"], "not a date and time"),
         (["jobs.tasks.sleep", "--args=[1]", "--run_at=soon"], "not a date and time"),
@@ -242,7 +242,7 @@ def test_enqueue_prints_the_number_of_the_job_that_has_the_unique_key() -> None:
 
 
 def test_jobs_counts(tmp_path: Path) -> None:
-    assert "No worker runs." in run("jobs")
+    assert "No worker is up." in run("jobs")
     enqueue("jobs.tasks.sleep", args=[0], queue="elsewhere")
     with running_worker(tmp_path / "log"):
         found = json.loads(run("jobs", json=True))

@@ -82,7 +82,7 @@ def test_a_late_result_of_other_pools_is_refused_and_shown(tmp_path: Path, pool:
         with stopped(worker):
             assert cut_locks("stopped@here")
             until(lambda: completed(job), timeout=30)
-        until(lambda: "came later and was refused" in Attempt.objects.get(job=job, run=1).message, timeout=20)
+        until(lambda: "arrived later and was refused" in Attempt.objects.get(job=job, run=1).message, timeout=20)
         after = enqueue("t.add", args=[1, 2], queue="own").id
         until(lambda: completed(after), timeout=20, what="it has its lock again")
         assert worker.poll() is None

@@ -172,7 +172,7 @@ def test_a_late_result_of_a_stopped_worker_is_refused_and_shown(tmp_path: Path) 
                 until(lambda: completed(job), timeout=20)
         finally:
             os.kill(stopped.pid, signal.SIGCONT)
-        until(lambda: "came later and was refused" in Attempt.objects.get(job=job, run=1).message, timeout=10)
+        until(lambda: "arrived later and was refused" in Attempt.objects.get(job=job, run=1).message, timeout=10)
     found = Job.objects.get(id=job)
     assert (found.status, found.runs, found.attempts, found.result) == ("completed", 2, 2, 2)
     assert "came late and was refused" in (tmp_path / "stopped").read_text()

@@ -171,7 +171,7 @@ def test_a_server_that_takes_no_writes_is_one_line_and_a_reason(set_for_all: Non
     (line,) = done.stderr.strip().splitlines()
     assert "read-only transaction" in line
     with translation.override("en"):
-        assert "PostgreSQL takes no writes now (read-only)." in readiness.reasons()
+        assert "PostgreSQL is not accepting writes (read-only)." in readiness.reasons()
 
 
 def test_a_worker_that_cannot_register_says_so_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

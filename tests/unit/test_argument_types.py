@@ -95,10 +95,10 @@ def test_what_the_task_can_take_is_accepted(args: Any, kwargs: Any) -> None:
         ((True,), {}, "number: Enter a whole number."),
         ((None,), {}, "number: Enter a whole number."),
         ((1, "soon"), {}, "ratio: Enter a number."),
-        ((1,), {"text": 5}, "text: Enter a text."),
+        ((1,), {"text": 5}, "text: Enter text."),
         ((1,), {"flag": 1}, "flag: Choose yes or no."),
         ((1,), {"names": "ab"}, "names: Enter a list, as JSON: [1, 2]."),
-        ((1,), {"names": [1]}, "names: Enter a text."),
+        ((1,), {"names": [1]}, "names: Enter text."),
         ((1,), {"by_id": []}, 'by_id: Enter an object, as JSON: {"name": 1}.'),
         ((1,), {"when": "soon"}, "when: Enter a valid date and time."),
         ((1,), {"size": "xl"}, "size: Choose one of: 's' or 'm'."),
@@ -132,7 +132,7 @@ def test_values_that_kombu_writes_by_type_are_accepted_and_come_back(call: Any) 
 
 @pytest.mark.parametrize(
     ("kwargs", "message"),
-    [({"text": PK}, "text: Enter a text."), ({"ratio": Decimal("1.5")}, "ratio: Enter a number."), ({"many": [PK]}, "many: ")],
+    [({"text": PK}, "text: Enter text."), ({"ratio": Decimal("1.5")}, "ratio: Enter a number."), ({"many": [PK]}, "many: ")],
 )
 def test_such_a_value_is_refused_where_the_signature_names_another_type(kwargs: dict[str, Any], message: str) -> None:
     assert wrong(values, PK, NOW, **kwargs).startswith(message)
@@ -146,7 +146,7 @@ def test_what_no_worker_could_read_is_refused(written: Any) -> None:
 def test_stars_have_types_too() -> None:
     assert wrong(stars, 1, 2, 3, colour="red") == ""
     assert wrong(stars, 1, 2, "3") == "numbers: Enter a whole number."
-    assert wrong(stars, 1, colour=1) == "colour: Enter a text."
+    assert wrong(stars, 1, colour=1) == "colour: Enter text."
     assert wrong(stars, first=1, colour="red") == ""
     assert wrong(stars, first="1") == "first: Enter a whole number."
 

@@ -13,7 +13,7 @@ WRONG = [
     (["seed_jobs", "--jobs=abc"], "--jobs is not a number: abc"),
     (["enqueue"], "missing: TASK"),
     (["enqueue", "jobs.tasks.sleep", "--later", "--now"], "unknown: --later --now"),
-    (["enqueue", "jobs.tasks.sleep", "--run_at=x", "--delay=1"], "--delay and --run-at exclude each other"),
+    (["enqueue", "jobs.tasks.sleep", "--run_at=x", "--delay=1"], "--delay and --run-at cannot be used together"),
     (["test_priority_concurrency", "--count=abc"], "--count is not a number: abc"),
     (["test_dead_letter_queue", "--timeout"], "--timeout needs a value"),
     (["services", "go"], "action is one of start, stop, status, env, not go"),
@@ -65,7 +65,7 @@ def test_help_says_what_each_option_is_for(name: str) -> None:
 def test_help_tells_the_options_for_people_from_those_of_workers() -> None:
     parser = load_command_class("jobs", "dispatch").create_parser("manage.py", "dispatch")
     with translation.override("en"):
-        before, after = parser.format_help().split("Given by a worker to the leader that it starts:")
+        before, after = parser.format_help().split("Set by a worker for the leader that it starts:")
     assert ("--app" in before.split("options:")[1], "--deadlines" in before.split("options:")[1]) == (True, False)
     assert "--app" not in after
 
@@ -106,4 +106,4 @@ def test_many_numbers_that_nobody_read_are_told_in_few_words(capsys: pytest.Capt
     command.stdout = Closed()  # type: ignore[assignment]
     with translation.override("en"):
         command.print_numbers([7, *range(19, 20_019), 20_020, 20_021])
-    assert capsys.readouterr().err == "Accepted, but not written (Broken pipe): 7 19-20018 20020-20021\n"
+    assert capsys.readouterr().err == "Accepted, but the output could not be written (Broken pipe): 7 19-20018 20020-20021\n"

@@ -21,7 +21,7 @@ from jobs.dev.console import Console, Log
 from jobs.dev.parts import GIVE_UP, Part
 from jobs.dev.supervisor import Supervisor
 
-BUSY = "another process starts or stops these servers (it holds {}/services.lock)"
+BUSY = "another process is starting or stopping these servers (it holds {}/services.lock)"
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_folder_whose_name_a_shell_would_read_is_refused(name: str, folder: Pa
     monkeypatch.setattr(postgres, "is_running", lambda folder: False)
     monkeypatch.setattr(postgres, "_data", lambda folder: folder)  # root's would be elsewhere
     monkeypatch.setattr(postgres, "run", lambda *command: pytest.fail(f"{command}"))
-    with translation.override("en"), pytest.raises(places.EmbeddedError, match="a shell reads its"):
+    with translation.override("en"), pytest.raises(places.EmbeddedError, match="a shell would interpret its"):
         postgres.start(folder / name / "postgres")
     places.remove_socket_folder(folder / name / "postgres")
     postgres._refuse_shell(folder / "5 $ to go" / "مجلد", folder / "a\\b's $")
@@ -143,7 +143,10 @@ def test_the_folder_of_the_sockets_stays_while_it_is_needed(folder: Path, monkey
 @pytest.mark.parametrize("action", ["start", "stop"])
 def test_on_windows_one_line_says_what_to_do_instead(folder: Path, action: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "os", SimpleNamespace(name="nt"))
-    with translation.override("en"), pytest.raises(CommandError, match=r"do not run on Windows: set DATABASE_URL .* `docker compose up -d"):
+    with (
+        translation.override("en"),
+        pytest.raises(CommandError, match=r"do not run on Windows: point DATABASE_URL .* `docker compose up -d"),
+    ):
         call_command("services", action)
     assert list(folder.iterdir()) == []
 

@@ -50,7 +50,7 @@ def test_what_an_error_says_without_a_text_of_its_own_is_ours(kind: type[Excepti
 def test_what_stands_within_a_sentence_is_said_too() -> None:
     with translation.override("ar"):
         died = own_failures.said(own_failures.WORKER_DIED)
-        late = own_failures.said(f"WorkerLost: {own_failures.WORKER_DIED} (Its outcome came later and was refused.)")
+        late = own_failures.said(f"WorkerLost: {own_failures.WORKER_DIED} (Its outcome arrived later and was refused.)")
     assert late == f"WorkerLost: \u2068\u2068{died}\u2069 (وصلت نتيجتها لاحقًا ورُفضت.)\u2069"
 
 

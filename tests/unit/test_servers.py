@@ -194,7 +194,7 @@ def test_a_missing_redis_is_one_line_too(tmp_path: Path) -> None:
 
 def test_a_server_without_the_database_refuses_and_the_line_says_how_to_create_it(settings: Any) -> None:
     address = urlsplit(settings.SERVERS.database_url)._replace(path="/of%20nobody").geturl()
-    with translation.override("en"), pytest.raises(servers.Unreachable, match="refuses: connection to server") as error:
+    with translation.override("en"), pytest.raises(servers.Unreachable, match="refuses the connection: connection to server") as error:
         servers.require(replace(settings.SERVERS, database_url=address), redis=False)
     line, wanted = str(error.value), servers.database_settings(address)
     assert re.search(f"Create it with `createdb -h {wanted['HOST']} .*-U {wanted['USER']} 'of nobody'`, or set DATABASE_URL", line)
@@ -204,7 +204,7 @@ def test_a_server_without_the_database_refuses_and_the_line_says_how_to_create_i
 def test_a_redis_that_wants_another_password_refuses(settings: Any) -> None:
     parts = urlsplit(settings.SERVERS.redis_url)
     address = parts._replace(netloc="nobody:secret@" + parts.netloc).geturl()
-    with translation.override("en"), pytest.raises(servers.Unreachable, match=r"Redis at .* refuses: .*Remedies: ") as error:
+    with translation.override("en"), pytest.raises(servers.Unreachable, match=r"Redis at .* refuses the connection: .*Remedies: ") as error:
         servers.require(replace(settings.SERVERS, redis_url=address), database=False)
     assert "secret" not in str(error.value)
 
@@ -212,20 +212,20 @@ def test_a_redis_that_wants_another_password_refuses(settings: Any) -> None:
 def test_a_postgresql_that_is_too_old_is_told(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was a traceback, and /readyz said that it does not answer."""
     monkeypatch.setattr(DatabaseFeatures, "minimum_database_version", (1000,))
-    with translation.override("en"), pytest.raises(servers.Unreachable, match=r"PostgreSQL at .* is too old: 1000 or later is needed\."):
+    with translation.override("en"), pytest.raises(servers.Unreachable, match=r"PostgreSQL at .* is too old: 1000 or later is required\."):
         servers.require(settings.SERVERS, redis=False)
     error = NotSupportedError("PostgreSQL 1000 or later is required (found 17).")
     assert is_connection_error(error)
     assert not is_connection_error(ValueError())
     monkeypatch.setattr(stats, "migrations_missing", Mock(side_effect=error))
     with translation.override("en"):
-        assert readiness.reasons() == [f"PostgreSQL answers and refuses: {error}"]
+        assert readiness.reasons() == [f"PostgreSQL answers, but refuses: {error}"]
 
 
 @pytest.mark.parametrize("said", ["unknown command 'HELLO', with args", "unknown command `HELLO`, with args beginning with: `3`,"])
 def test_a_redis_that_is_too_old_is_told(settings: Any, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     monkeypatch.setattr(redis.Redis, "ping", Mock(side_effect=redis.ResponseError(said)))
-    with translation.override("en"), pytest.raises(servers.Unreachable, match=r"Redis at .* is too old: 6\.2 or later is needed\."):
+    with translation.override("en"), pytest.raises(servers.Unreachable, match=r"Redis at .* is too old: 6\.2 or later is required\."):
         servers.require(settings.SERVERS, database=False)
 
 

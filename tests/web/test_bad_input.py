@@ -54,7 +54,7 @@ def staff(client: Client) -> Client:
         ({"kwargs": {"mesage": "x"}}, "kwargs", "do not fit the task"),
         ({"args": ["a", "b"]}, "args", "too many positional arguments"),
         ({"args": ["a"], "kwargs": {"message": "b"}}, "kwargs", "do not fit the task"),
-        ({"kwargs": {"message": 5}}, "kwargs", "message: Enter a text."),
+        ({"kwargs": {"message": 5}}, "kwargs", "message: Enter text."),
         ({"args": [object()]}, "args", "cannot be stored as JSON"),
         ({"args": [float("nan")]}, "args", "cannot be stored as JSON"),
         ({"args": ["\ud800"]}, "args", "cannot be stored as JSON"),

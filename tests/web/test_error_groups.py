@@ -154,7 +154,7 @@ def test_the_admin_does_the_same(staff: Client, entry: DeadLetterQueue) -> None:
     ("language", "sentence"),
     [
         ("ar", "\u2068حوّلها \u2068sara\u2069 إلى فاشلة لتجربة قائمة المهام الميتة\u2069"),
-        ("en", "\u2068Turned into a failure by \u2068sara\u2069 to try the Dead Letter Queue\u2069"),
+        ("en", "\u2068Turned into a failure by \u2068sara\u2069 to test the Dead Letter Queue\u2069"),
     ],
 )
 def test_who_made_a_failure_is_said_in_the_language_of_each_reader(staff: Client, settings: Any, language: str, sentence: str) -> None:

@@ -47,8 +47,8 @@ def test_a_server_that_hangs_is_reported_and_asked_by_one_thread_alone(monkeypat
 @pytest.mark.parametrize(
     ("setting", "value", "said"),
     [
-        ("NAME", "secret", "PostgreSQL answers and refuses: database … does not exist"),
-        ("USER", "secret", "PostgreSQL answers and refuses: role … does not exist"),
+        ("NAME", "secret", "PostgreSQL answers, but refuses: database … does not exist"),
+        ("USER", "secret", "PostgreSQL answers, but refuses: role … does not exist"),
         ("HOST", "/secret", "PostgreSQL does not answer."),
     ],
 )
@@ -78,7 +78,7 @@ def test_a_table_that_somebody_keeps_locked_is_told(leader: None, monkeypatch: p
         session = holder.info.backend_pid
         status, (said,) = ready()
         assert status == 503
-        assert said.startswith(f"The table jobs_job is locked by PostgreSQL’s session {session}; others have been waiting for ")
+        assert said.startswith(f"The table jobs_job is locked by PostgreSQL session {session}; others have been waiting for ")
         cursor.execute("ROLLBACK")
         thread.join(10)
     assert ready() == (200, [])
@@ -88,9 +88,9 @@ def test_a_table_that_somebody_keeps_locked_is_told(leader: None, monkeypatch: p
 def test_a_right_that_is_missing_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connections.settings["default"], "OPTIONS", {"options": "-c role=pg_monitor"})
     cache.clear()  # else they were all there a moment ago
-    assert ready()[1][0].startswith("PostgreSQL answers and refuses: permission denied for table django_migrations")
+    assert ready()[1][0].startswith("PostgreSQL answers, but refuses: permission denied for table django_migrations")
     monkeypatch.setattr(stats, "migrations_missing", lambda: False)
-    assert ready()[1][0].startswith("PostgreSQL answers and refuses: permission denied for table ")
+    assert ready()[1][0].startswith("PostgreSQL answers, but refuses: permission denied for table ")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "10.1.2.3", "task_web"])

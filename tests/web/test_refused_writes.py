@@ -51,7 +51,7 @@ def test_a_server_that_takes_no_writes_at_all(sara: Client, worker: int, leader:
             page = sara.get("/").content.decode()
         finally:
             cursor.execute("RESET default_transaction_read_only")
-    assert fact == "PostgreSQL takes no writes now (read-only)."
+    assert fact == "PostgreSQL is not accepting writes (read-only)."
     assert "DATABASE_URL" in remedy
     assert re.search(r"PostgreSQL</bdi><span[^>]*>: does not work", page)
 

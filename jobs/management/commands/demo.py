@@ -15,16 +15,16 @@ from jobs.management import base
 class Command(base.Command):
     """The system for one minute."""
 
-    help = gettext_noop("Start the whole system, run a few jobs of every kind to the end, say what happened, stop.")
+    help = gettext_noop("Start the whole system, run a few jobs of every kind to their end, report what happened, and stop.")
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--jobs-only", action="store_true", help=gettext_noop("run the jobs on a system that is up already"))
+        parser.add_argument("--jobs-only", action="store_true", help=gettext_noop("run the jobs on a system that is already up"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit 0 when each job ended as it should."""
         if not (self._run_jobs() if options["jobs_only"] else self._start_and_run()):
-            raise CommandError(_("not every job of the demo ended as it should"))
+            raise CommandError(_("not every job of the demo ended as expected"))
 
     def _run_jobs(self) -> bool:
         from jobs.verification import demo

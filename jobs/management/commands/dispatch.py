@@ -18,7 +18,7 @@ class Command(base.Refusing):
     """Hands due jobs to the workers; any number may run, one leads."""
 
     help = gettext_noop(
-        "Hand due jobs to the workers. Any number of these may run: one leads, the others stand by. Each worker starts one by itself."
+        "Hand due jobs to the workers. Any number of these may run: one leads, the others stand by. Each worker starts one automatically."
     )
     requires_system_checks = ()
 
@@ -27,20 +27,20 @@ class Command(base.Refusing):
         parser.add_argument(
             "-A", "--app", default="", help=gettext_noop("The Celery app, as in celery -A (default: the one that the settings import).")
         )
-        given = parser.add_argument_group(description=gettext_noop("Given by a worker to the leader that it starts:"))
+        given = parser.add_argument_group(description=gettext_noop("Set by a worker for the leader that it starts:"))
         given.add_argument(
-            "--database-name", default="", help=gettext_noop("Another database of the same server, which may be created later.")
+            "--database-name", default="", help=gettext_noop("Another database on the same server; it may be created later.")
         )
-        given.add_argument("--key-prefix", default="", help=gettext_noop("What the keys in Redis begin with, in place of JOBS_KEY_PREFIX."))
+        given.add_argument("--key-prefix", default="", help=gettext_noop("The prefix of the keys in Redis, in place of JOBS_KEY_PREFIX."))
         given.add_argument(
             "--deadlines", type=int, help=gettext_noop("The file descriptor of the parent's deadlines: end the parent when it hangs.")
         )
-        given.add_argument("--end", type=int, help=gettext_noop("The file descriptor by which the parent can be ended although it hangs."))
-        given.add_argument("--signals", type=int, help=gettext_noop("The file descriptor that gives the numbers of the parent's signals."))
-        given.add_argument("--logfile", help=gettext_noop("The file that the parent writes its log to (default: the standard error)."))
-        given.add_argument("--loglevel", type=int, help=gettext_noop("The least level of what is written there, as a number."))
+        given.add_argument("--end", type=int, help=gettext_noop("The file descriptor by which the parent can be ended even if it hangs."))
+        given.add_argument("--signals", type=int, help=gettext_noop("The file descriptor that passes on the parent's signals, as numbers."))
+        given.add_argument("--logfile", help=gettext_noop("The file that the parent writes its log to (default: standard error)."))
+        given.add_argument("--loglevel", type=int, help=gettext_noop("The lowest level that is logged there, as a number."))
         given.add_argument(
-            "--parent", action="store_true", help=gettext_noop("End when the standard input is closed, that is with the parent process.")
+            "--parent", action="store_true", help=gettext_noop("End when standard input is closed, that is, with the parent process.")
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

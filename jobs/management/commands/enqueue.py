@@ -39,31 +39,35 @@ class Command(base.Command):
     def add_arguments(self, parser: CommandParser) -> None:
         """Exactly the contract's options."""
         parser.add_argument("task", metavar="TASK", help=gettext_noop("the registered name, such as jobs.tasks.sleep"))
-        parser.add_argument("--name", default="", help=gettext_noop("what people call the job"))
+        parser.add_argument("--name", default="", help=gettext_noop("a name for people to find the job by"))
         parser.add_argument("--args", dest="call_args", default="[]", metavar="JSON", help=gettext_noop("a JSON list"))
         parser.add_argument("--kwargs", default="{}", metavar="JSON", help=gettext_noop("a JSON object"))
-        parser.add_argument("--priority", metavar="N", help=gettext_noop("0 to 9, 9 runs first (the task's own, else 5)"))
-        parser.add_argument("--max-retries", "--max_retries", metavar="N", default=3, help=gettext_noop("retries after the first run (3)"))
+        parser.add_argument("--priority", metavar="N", help=gettext_noop("0 to 9, 9 runs first (default: the task's own, else 5)"))
+        parser.add_argument(
+            "--max-retries", "--max_retries", metavar="N", default=3, help=gettext_noop("retries after the first run (default: 3)")
+        )
         when = parser.add_mutually_exclusive_group()
         when.add_argument(
             "--run-at",
             "--run_at",
             metavar="ISO",
-            help=gettext_noop("when it is due, such as 2030-01-31T08:00; without an offset: TIME_ZONE"),
+            help=gettext_noop("when it is due, such as 2030-01-31T08:00; in TIME_ZONE unless it has an offset"),
         )
-        when.add_argument("--delay", metavar="SECONDS", help=gettext_noop("due in so many seconds"))
-        parser.add_argument("--queue", help=gettext_noop("another queue than the task's own"))
+        when.add_argument("--delay", metavar="SECONDS", help=gettext_noop("seconds until it is due"))
+        parser.add_argument("--queue", help=gettext_noop("a queue other than the task's own"))
         parser.add_argument(
-            "--timeout", metavar="SECONDS", help=gettext_noop("time limit of a run (the task's own, else JOBS_DEFAULT_TIMEOUT)")
+            "--timeout",
+            metavar="SECONDS",
+            help=gettext_noop("time limit of a run in seconds (default: the task's own, else JOBS_DEFAULT_TIMEOUT)"),
         )
         parser.add_argument(
             "--unique-key",
             "--unique_key",
             metavar="KEY",
-            help=gettext_noop("while a job with it has not ended, print the number of that one"),
+            help=gettext_noop("while a job with this key has not ended, print the number of that one"),
         )
-        parser.add_argument("--count", metavar="N", default=1, help=gettext_noop("how many jobs (1; at most 1000000)"))
-        parser.add_argument("--wait", action="store_true", help=gettext_noop("until all have ended; exit 1 if one failed"))
+        parser.add_argument("--count", metavar="N", default=1, help=gettext_noop("how many jobs (default: 1; at most 1000000)"))
+        parser.add_argument("--wait", action="store_true", help=gettext_noop("wait until all have ended; exit 1 if one failed"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """One line on stderr and a code other than 0 when the jobs cannot be accepted, or when one failed."""
@@ -138,7 +142,7 @@ def due(text: str | None) -> datetime | None:
     if timezone.is_naive(moment):
         moment = timezone.make_aware(moment)
         if moment.utcoffset() != moment.replace(fold=1).utcoffset():
-            wrong = _("--run-at is a time that the clocks skip or show twice: %(text)s (add its offset, as +02:00)")
+            wrong = _("--run-at is a time that the clocks skip or show twice: %(text)s (add its offset, such as +02:00)")
             raise CommandError(wrong % {"text": text})
     if moment < aware(reckoned()) - PAST_ALLOWED:
         raise CommandError(_("--run-at is in the past: %(text)s") % {"text": text})

@@ -28,7 +28,7 @@ class Command(base.Command):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The contract's option."""
-        parser.add_argument("--json", action="store_true", help=gettext_noop("for programs"))
+        parser.add_argument("--json", action="store_true", help=gettext_noop("in a form for programs"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print them as lines, or as one JSON object."""
@@ -57,7 +57,7 @@ class Command(base.Command):
             )
             self.stdout.write(text % (worker | {"name": printable(worker["name"])}))
         if not found["workers"]:
-            self.stdout.write(_("No worker runs."))
+            self.stdout.write(_("No worker is up."))
         elif not found["leader"]:
             self.stdout.write(_("No leader is up: waiting jobs are not handed to workers. Start a worker or “manage.py dispatch”."))
         if refusal := found["refused_writes"]:

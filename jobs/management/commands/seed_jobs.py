@@ -17,15 +17,15 @@ class Command(base.Command):
     """Rows that look like days of work."""
 
     help = gettext_noop(
-        "Insert jobs that look like six days of work, to try the pages at size. They never run, and no notice goes out for them."
+        "Insert jobs that look like six days of work, to try the pages with many jobs. They never run, and no notices are sent for them."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--jobs", type=int, default=100_000, help=gettext_noop("how many (100000)"))
+        parser.add_argument("--jobs", type=int, default=100_000, help=gettext_noop("how many (default: 100000)"))
         parser.add_argument(
-            "--dead-letters", type=int, help=gettext_noop("how many of them are dead letters (5000, or all if there are fewer)")
+            "--dead-letters", type=int, help=gettext_noop("how many of them are dead letters (default: 5000, or all if there are fewer)")
         )
-        parser.add_argument("--force", action="store_true", help=gettext_noop("also where DEBUG is off"))
+        parser.add_argument("--force", action="store_true", help=gettext_noop("even if DEBUG is off"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit 1, with nothing inserted, for numbers that make no sense and on a system in use."""
@@ -34,7 +34,7 @@ class Command(base.Command):
         if not 1 <= jobs <= 10_000_000 or not 0 <= dead <= jobs:
             raise CommandError(_("jobs must be from 1 to 10000000, and dead letters from 0 to that number"))
         if not (settings.DEBUG or options["force"]):
-            raise CommandError(_("DEBUG is off, so these may be the jobs of a system in use: nothing was inserted (see --force)"))
+            raise CommandError(_("DEBUG is off, so this may be a system in use: nothing was inserted (see --force)"))
         for number in seed(jobs, dead):
             if number % 200_000 == 0 or number == jobs:
                 self.stdout.write(_("%(number)d of %(all)d jobs") % {"number": number, "all": jobs})

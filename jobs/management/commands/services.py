@@ -45,7 +45,7 @@ class Command(base.Command):
 
         if locking.is_held(data_dir / "up.lock"):
             pid = processes.recorded(data_dir)[0]
-            raise CommandError(_("`up` (process %(pid)s) is using them: stop that first") % {"pid": pid})
+            raise CommandError(_("`up` (process %(pid)s) is using them: stop it first") % {"pid": pid})
         embedded.stop(data_dir)
 
     def _status(self, data_dir: Path) -> None:
@@ -56,13 +56,13 @@ class Command(base.Command):
             address = running.get(name) or _("not running")
             self.stdout.write(f"{label}: {address}")
         if len(running) < 2:
-            raise CommandError(_("not both servers run"))
+            raise CommandError(_("not both servers are running"))
 
     def _env(self, data_dir: Path) -> None:
         from jobs.dev import embedded
 
         running = embedded.running(data_dir)
         if len(running) < 2:
-            raise CommandError(_("the embedded servers do not run: python manage.py services start"))
+            raise CommandError(_("the embedded servers are not running: python manage.py services start"))
         for name, address in running.items():
             self.stdout.write(f"{name}={address}")

@@ -26,7 +26,7 @@ class Command(base.Command):
     def add_arguments(self, parser: CommandParser) -> None:
         """The contract's option."""
         parser.add_argument(
-            "--timeout", type=float, help=gettext_noop("seconds to wait for each step (120, and the pauses before the retries)")
+            "--timeout", type=float, help=gettext_noop("seconds to wait for each step (default: 120 plus the delays before the retries)")
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -80,7 +80,7 @@ class Command(base.Command):
         maximum = settings.retry_backoff_max if settings.retry_backoff else 0.0
         for case in cases:
             found = dead_letter.judge(case, dead_letter.read(case.id), maximum)
-            verdict = "; ".join(found) or _("as it has to be")
+            verdict = "; ".join(found) or _("as expected")
             line = _("job %(id)d, %(label)s: %(verdict)s") % {"id": case.id, "label": case.label, "verdict": verdict}
             if found:
                 problems.append(line)

@@ -20,18 +20,24 @@ MOST = 10_000  # jobs
 class Command(base.Command):
     """Makes jobs of mixed priorities, shows them live, and judges their times."""
 
-    help = gettext_noop("Run jobs of mixed priorities and verify slots and order; with NAME: create one job for now.")
+    help = gettext_noop("Run jobs of mixed priorities and verify slots and order; with NAME: create one job that is due now.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Exactly the contract's options."""
-        parser.add_argument("name", nargs="?", metavar="NAME", help=gettext_noop("create one job of this name, print its number, return"))
-        parser.add_argument("--priority", type=int, default=5, help=gettext_noop("of the one job (5); 0 to 9, 9 runs first"))
-        parser.add_argument("--max-retries", "--max_retries", type=int, default=3, help=gettext_noop("retries after the first run (3)"))
-        parser.add_argument("--count", type=int, default=12, help=gettext_noop("how many jobs (12)"))
-        parser.add_argument("--sleep", type=float, default=15.0, help=gettext_noop("seconds each job sleeps (15)"))
-        parser.add_argument("--clear", action="store_true", help=gettext_noop("first remove the earlier jobs of this command"))
-        parser.add_argument("--expect", type=int, default=4, help=gettext_noop("jobs at once for each worker (4)"))
-        parser.add_argument("--timeout", type=float, help=gettext_noop("seconds to wait for the end of all jobs"))
+        parser.add_argument(
+            "name", nargs="?", metavar="NAME", help=gettext_noop("create one job with this name, print its number and exit")
+        )
+        parser.add_argument(
+            "--priority", type=int, default=5, help=gettext_noop("priority of the one job (default: 5); 0 to 9, 9 runs first")
+        )
+        parser.add_argument(
+            "--max-retries", "--max_retries", type=int, default=3, help=gettext_noop("retries after the first run (default: 3)")
+        )
+        parser.add_argument("--count", type=int, default=12, help=gettext_noop("how many jobs (default: 12)"))
+        parser.add_argument("--sleep", type=float, default=15.0, help=gettext_noop("seconds each job sleeps (default: 15)"))
+        parser.add_argument("--clear", action="store_true", help=gettext_noop("first remove this command's earlier jobs"))
+        parser.add_argument("--expect", type=int, default=4, help=gettext_noop("jobs at once for each worker (default: 4)"))
+        parser.add_argument("--timeout", type=float, help=gettext_noop("seconds to wait for all jobs to end"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit 1 with the offending rows when a rule was broken."""
@@ -42,7 +48,7 @@ class Command(base.Command):
         if not LOWEST <= options["priority"] <= HIGHEST:
             raise CommandError("--priority: " + _("The priority is a whole number from 0 to 9; 9 runs first."))
         if options["name"] is not None and not options["name"].strip():
-            raise CommandError(_("NAME is empty: without it all jobs of the test are made"))
+            raise CommandError(_("NAME is empty: leave it out to create all jobs of the test"))
         if options["clear"]:
             report = priority.clear()
             self.stdout.write(_("removed: %(done)d, left: %(left)d") % {"done": len(report.done), "left": len(report.refused)})
