@@ -75,6 +75,13 @@ def test_arabic_has_six_plural_forms(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_header_is_filled_in(path: Path) -> None:
+    catalogue = polib.pofile(str(path))
+    assert (bool(catalogue.metadata_is_fuzzy), catalogue.metadata["Language"], catalogue.metadata["Language-Team"]) == (False, "ar", "Arabic")
+    assert [word for word in ("SOME DESCRIPTIVE", "PACKAGE", "FULL NAME", "YEAR-MO") if word in path.read_text("utf-8")[:1500]] == []
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_noun_that_is_counted_has_plural_forms(path: Path) -> None:
     """«محرفًا» follows 11 to 99 alone, and the number is not known beforehand."""
     texts = [entry.msgstr for entry in polib.pofile(str(path)) if not entry.msgid_plural]

@@ -2,9 +2,11 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.db import connection
 from django.test import Client
 
@@ -114,3 +116,11 @@ def test_what_django_lacks_on_the_page_of_an_account_is_there(admin_client: Clie
     words = json.loads(found[1] if found else "{}")
     assert words["Choose selected %s"] == "اختيار المحدّد من %s"
     assert words["Today"] == "اليوم"
+    assert [key for key in _keys_of_scripts() if key not in words] == []
+
+
+def _keys_of_scripts() -> list[str]:
+    """The texts that the scripts of Django's admin ask for, as keys of its catalogue of JavaScript: the context first."""
+    scripts = Path(admin.__file__).parent.joinpath("static/admin/js").rglob("*.js")
+    asked = [re.findall(r"\bp?gettext\('([^']+)'(?:, '([^']+)')?\)", script.read_text("utf-8")) for script in scripts]
+    return [f"{first}\x04{second}" if second else first for found in asked for first, second in found]
