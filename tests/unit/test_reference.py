@@ -117,4 +117,4 @@ def test_commands_and_their_options() -> None:
 def test_tasks_and_their_arguments() -> None:
     tasks = {value.name: value for value in vars(jobs.tasks).values() if str(getattr(value, "name", "")).startswith("jobs.tasks.")}
     made = {name: list(inspect.signature(task.run).parameters) for name, task in tasks.items()}
-    assert {quoted(row[0])[0]: quoted(row[1]) for row in rows("Tasks of the package")} == made
+    assert {quoted(row[0])[0]: quoted(row[1]) for row in rows("Built-in tasks")} == made
