@@ -18,7 +18,7 @@ LIBRARIES_STAMP := .libraries/.done-$(shell cat requirements-libraries.txt | cks
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-19s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(DEV_STAMP) ## Make .venv with everything for tests and checks
+install: $(DEV_STAMP) ## Create .venv with everything for tests and checks
 
 up: $(UP_STAMP) ## Start PostgreSQL, Redis, a worker and the web pages; stop them with Ctrl-C
 	@exec $(PY) manage.py up
@@ -43,18 +43,18 @@ check: $(DEV_STAMP) ## Lint, types, import contracts, known vulnerabilities, mig
 proof: $(DEV_STAMP) ## The long form of tests/proof: plans at a million rows, more faults in the model
 	PROOF=full $(PY) -m pytest -q tests/proof --durations=5
 
-demo: $(UP_STAMP) ## Start, run a few jobs of every kind to the end, stop
+demo: $(UP_STAMP) ## Start, run a few jobs of every kind to their end, stop
 	@exec $(PY) manage.py demo
 
 chaos: $(DEV_STAMP) ## Break things while jobs run, and count what was lost (MINUTES=10 SEED=... SYSTEM=jobs|early|late)
 	$(PY) -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(SYSTEM),--system $(SYSTEM))
 	$(PY) -m pytest -q -m chaos tests/integration
 
-chaos-short: $(DEV_STAMP) ## The same for 90 seconds, and the proof that the verdict can turn red
+chaos-short: $(DEV_STAMP) ## The same for 90 seconds, plus the proof that the verdict can turn red
 	$(PY) -m tests.chaos --minutes 1.5 --seed $(or $(SEED),1)
 	$(PY) -m pytest -q tests/chaos
 
-versions: $(DEV_STAMP) ## Run the core of the tests on other versions of Python, Django and Celery (.versions/)
+versions: $(DEV_STAMP) ## Run the core tests on other versions of Python, Django and Celery (.versions/)
 	$(PY) -m tests.versions
 
 django-tasks-suite: $(DEV_STAMP) ## Run Django's own tests of task backends on ours (after `make versions`: they need Django 6)
@@ -67,16 +67,16 @@ celery-suite: $(DEV_STAMP) $(LIBRARIES_STAMP) ## Run Celery's own integration te
 bench: $(DEV_STAMP) ## Measure against other queues (../shared/bench)
 	BENCH_PEERS=bench/peers $(PY) ../shared/bench/run.py
 
-bench-short: $(DEV_STAMP) ## Fail when no-op jobs drain less than 1.2 times as fast as on stock Celery (a minute)
+bench-short: $(DEV_STAMP) ## Fail if no-op jobs drain less than 1.2 times as fast as on stock Celery (a minute)
 	$(PY) -m benchmarks.guard
 
 bench-canvas: $(DEV_STAMP) ## A chord of 10,000 and a chain of 1,000, here and on stock Celery
 	$(PY) -m benchmarks.canvas
 
-messages: $(DEV_STAMP) ## Collect the texts for translation (needs gettext)
+messages: $(DEV_STAMP) ## Collect the texts to translate (needs gettext)
 	$(PY) manage.py makemessages -l ar --no-location --no-wrap --ignore tests --ignore bench --ignore var
 
-format: $(DEV_STAMP) ## Let ruff and djlint rewrite the files
+format: $(DEV_STAMP) ## Format the files with ruff and djlint
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 	$(PY) -m djlint --reformat --quiet templates

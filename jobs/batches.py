@@ -1,4 +1,4 @@
-"""Acts on many jobs, some at a time: the leader goes on with them, whoever asked may have left."""
+"""Bulk actions, some at a time: the leader goes on with them, whoever asked may have left."""
 
 import logging
 import time
@@ -33,7 +33,7 @@ _LOCK_S: Final = 1  # seconds that a step waits for a lock of somebody else; oth
 _SITS_OUT_S: Final = 3.0
 _sits_out: Final[dict[int, float]] = {}  # batches that met a lock -> when they try again
 UNDOABLE: Final = [Verb.CANCEL.value, Verb.PRIORITY.value, Verb.QUEUE.value]
-_complaint: Final = Complaint(logging.getLogger(__name__), "An act on many jobs")
+_complaint: Final = Complaint(logging.getLogger(__name__), "A bulk action")
 _ACTIVE: Final = [BatchState.TRIAL.value, BatchState.RUNNING.value]
 
 

@@ -1,4 +1,4 @@
-"""What an act on many jobs changed and can take back: jobs that nobody did anything to since."""
+"""What a bulk action changed and can take back: jobs that nobody did anything to since."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final

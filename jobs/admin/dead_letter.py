@@ -151,7 +151,7 @@ class DeadLetterQueueAdmin(ListAdmin):
     def notify_entries(self, request: HttpRequest, rows: Rows) -> None:
         say(request, "notify", dead_letters.notify(ids(rows), by=admin_actor(request)), entries=True)
 
-    @admin.action(description=_("Look after their errors (I become the owner)"), permissions=["triage"])
+    @admin.action(description=_("Assign their errors to me (I become the owner)"), permissions=["triage"])
     def own_groups(self, request: HttpRequest, rows: Rows) -> None:
         say_groups(request, "own", error_groups.own(_groups(rows), request.user.get_username(), by=admin_actor(request)))
 

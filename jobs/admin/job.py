@@ -60,7 +60,7 @@ class NewJobForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial = {}
-        self.fields["task"].choices = [("", _("Choose…")), *((name, name) for name in registry.job_types())]  # type: ignore[attr-defined]
+        self.fields["task"].choices = [("", _("Select…")), *((name, name) for name in registry.job_types())]  # type: ignore[attr-defined]
 
     def clean_run_at(self) -> Any:
         return not_past(self.cleaned_data["run_at"])

@@ -52,7 +52,7 @@ class Control(control.Control):
         except (OperationalError, OSError) as error:
             if kwargs.get("reply"):
                 raise
-            logger.warning("the workers could not be told of the revocation, it holds all the same: %s", error)
+            logger.warning("the workers could not be told of the revocation; it still holds: %s", error)
             return None
 
     def _keep(self, ids: list[str], terminate: bool) -> set[str]:

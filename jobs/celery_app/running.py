@@ -100,7 +100,7 @@ def hook(task: Any, outcome: Outcome, name: str, call: Callable[[], Any]) -> Non
         with outcome.body.running(seconds, least=least), limits.left(seconds - outcome.body.spent) if seconds else nullcontext():
             call()
     except JobTimeout:
-        logger.error("job %s: its %s took longer than the job may, and was interrupted", outcome.run.id, name)
+        logger.error("job %s: its %s took longer than the job's time limit, and was interrupted", outcome.run.id, name)
     except JobInterrupted:  # given back already
         pass
     finally:

@@ -26,7 +26,7 @@ class Actor:
 
     name: str
     source: Source = Source.CODE
-    batch: int | None = None  # the act on many jobs by which it is done
+    batch: int | None = None  # the bulk action by which it is done
 
 
 def actor_of(by: str | Actor) -> Actor:

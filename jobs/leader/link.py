@@ -47,7 +47,7 @@ class Link:
         now = time.monotonic()
         if now - self.told >= TELL:  # one that is full answers, and refuses again
             self.told = now
-            logger.warning("Redis takes no messages (%s); jobs wait in PostgreSQL until it does", error)
+            logger.warning("Redis is not accepting messages (%s); jobs wait in PostgreSQL until it does", error)
         self.answers.clear()
         self.wanted.set()
 

@@ -10,7 +10,7 @@ class Load:
 
     leads: bool = False
     crowded: bool = False  # more is due than there is room for
-    acts: threading.Event = field(default_factory=threading.Event)  # an act on many jobs has not ended
+    acts: threading.Event = field(default_factory=threading.Event)  # a bulk action has not ended
     notices: threading.Event = field(default_factory=threading.Event)  # a notice may be due
 
     def clear(self) -> None:

@@ -52,7 +52,7 @@ class Seen:
     holders: set[int]  # workers that running jobs name, at the last whole look
     late: bool  # a running job is past its deadline; a brief look does not ask
     suspects: bool  # a job waits that lost two workers
-    acts: bool  # an act on many jobs has not ended
+    acts: bool  # a bulk action has not ended
     notices: bool  # a notice may be due
     revoked: bool  # an id was revoked that a job may have which was not committed yet
     age: float  # seconds since the server's start or crash; negative where its clock was set back since

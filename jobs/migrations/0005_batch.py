@@ -1,4 +1,4 @@
-"""Acts on many jobs that go on in the background."""
+"""Bulk actions that go on in the background."""
 
 from django.db import migrations, models
 

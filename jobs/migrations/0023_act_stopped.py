@@ -1,4 +1,4 @@
-"""The audit also tells of acts on many jobs that were stopped."""
+"""The audit also tells of bulk actions that were stopped."""
 
 from django.db import migrations, models
 

@@ -1,4 +1,4 @@
-"""Records of the audit name the act on many jobs that did it; PostgreSQL rewrites no row for that."""
+"""Records of the audit name the bulk action that did it; PostgreSQL rewrites no row for that."""
 
 from django.db import migrations, models
 

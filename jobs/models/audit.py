@@ -79,7 +79,7 @@ class Audit(models.Model):
     before = JSONTextField(_("before"))
     after = JSONTextField(_("after"))
     note = models.TextField(_("note"), db_default="")
-    batch = models.BigIntegerField(_("bulk action"), null=True)  # the act on many jobs that did it; a number, for the act goes earlier
+    batch = models.BigIntegerField(_("bulk action"), null=True)  # the bulk action that did it; a number, for the act goes earlier
 
     class Meta:
         verbose_name = _("audit record")

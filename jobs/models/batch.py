@@ -1,4 +1,4 @@
-"""An act on many jobs that goes on in the background: its exact set is fixed when it is asked for."""
+"""A bulk action that goes on in the background: its exact set is fixed when it is asked for."""
 
 from enum import StrEnum
 from typing import ClassVar

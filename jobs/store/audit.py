@@ -131,7 +131,7 @@ def arranged(cursor: Any, actor: Actor, verb: Verb, rows: Sequence[tuple[str, st
 def steered(
     cursor: Any, actor: Actor, verb: Verb, worker: str, before: Mapping[str, Any], after: Mapping[str, Any], *, note: str = ""
 ) -> None:
-    """A row for a worker, by its name, or for an act on many jobs, by its number."""
+    """A row for a worker, by its name, or for a bulk action, by its number."""
     who = (clean(actor.name, 200), actor.source.value, verb.value)
     write(cursor, [(*who, None, clean(worker, 300), json.dumps(before), json.dumps(after), clean(note, NOTE))])
 

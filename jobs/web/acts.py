@@ -1,4 +1,4 @@
-"""What an act on many jobs is called before and while it goes on: the verb with its number, the same on headings, lists and buttons."""
+"""What a bulk action is called before and while it goes on: the verb with its number, the same on headings, lists and buttons."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -276,5 +276,5 @@ def notice_error(text: str) -> str:
 
 @register.filter
 def remark(batch: Batch) -> str:
-    """What is to be said about an act on many jobs besides."""
+    """What is to be said about a bulk action besides."""
     return batches.remark_text(batch)

@@ -26,7 +26,7 @@ def is_heard(app: Any) -> bool:
         with client:
             return bool(client.ping())
     except redis.RedisError as error:
-        logger.warning("stopping without a word to Redis, which does not answer (%s)", error)
+        logger.warning("stopping without telling Redis, which does not answer (%s)", error)
         return False
 
 

@@ -75,7 +75,7 @@ def deliver(consumer: Any, task_consumer: Any, text: dict[str, Any]) -> None:
     try:
         message = Popped(text, channel=task_consumer.channel)
     except Exception:  # whatever a decoder of bodies meets
-        logger.error("refused what is no message: %r", str(text)[:200])
+        logger.error("refused what is not a message: %r", str(text)[:200])
         return
     message.accept = task_consumer.accept
     if message.errors:

@@ -60,7 +60,7 @@ def _write(new: NewJob, careful: Callable[[Callable[[Any], Any]], Callable[[Any]
     """Insert it, and say so; False where a `careful` change was not made."""
     done = process_engine.current().write(careful(lambda cursor: (insert_sent(cursor, new),)))
     if done == (True,):
-        logger.info("took in task %s[%s] of another program", new.task, new.task_id)
+        logger.info("accepted task %s[%s] of another program", new.task, new.task_id)
     elif done:
         logger.warning("task %s[%s] of another program has not ended yet: it is not run twice", new.task, new.task_id)
     return bool(done)

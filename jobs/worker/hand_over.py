@@ -103,7 +103,7 @@ class HandOver:
         try:
             consumer.take(message_of(heir))
         except Exception:  # whatever Celery, an event or a receiver of a signal raises
-            logger.exception("job %s could not be begun; it is given back", heir.run.id)
+            logger.exception("job %s could not be started; it is released", heir.run.id)
             gevent.spawn(self._give_back, heir)
         else:
             self.worker.admission.leave(heir)  # its greenlet has the slot, or it ended without one

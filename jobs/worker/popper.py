@@ -81,7 +81,7 @@ def read(text: Any) -> dict[str, Any] | None:
     except (ValueError, TypeError, KeyError, RecursionError):
         whole = None
     if not whole:
-        logger.error("refused what is no message: %r", text[:200])
+        logger.error("refused what is not a message: %r", text[:200])
     return message if whole else None
 
 

@@ -200,7 +200,7 @@ class Registration:
                     cursor.execute("DELETE FROM jobs_worker WHERE id = %s OR parent = %s", (self.id, self.id))
                 self.connection.close()
         except LOST:
-            logger.info("PostgreSQL is away; the leader will remove the worker's row")
+            logger.info("PostgreSQL is unreachable; the leader will remove the worker's row")
         self.connection = None
 
 

@@ -200,5 +200,5 @@ def test_a_hook_that_hangs_keeps_its_slot_no_longer_than_its_job_may_run(tmp_pat
         ("cancelled", 1, "JobCancelled"),
     ]  # fmt: skip
     said = log.read_text()
-    assert [f"its {name} took longer than the job may" in said for name in hooks] == [False, True, True, True]
+    assert [f"its {name} took longer than the job's time limit" in said for name in hooks] == [False, True, True, True]
     assert "ends itself" not in said

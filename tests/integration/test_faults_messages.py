@@ -77,7 +77,7 @@ def test_a_message_whose_body_is_not_in_its_encoding(tmp_path: Path) -> None:
         client.rpush(key, json.dumps(message))  # signed as it is, but this text is none in base64 either
         open_gate("altered")
         until(lambda: ended("completed", job, *busy), timeout=30)
-    assert log.read_text().count("refused what is no message") == 2
+    assert log.read_text().count("refused what is not a message") == 2
     assert Job.objects.get(id=job).runs == 1
 
 

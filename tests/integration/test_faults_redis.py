@@ -103,7 +103,7 @@ def test_the_leader_goes_on_without_redis(tmp_path: Path, own_redis: OwnRedis) -
             waits = enqueue("t.add", args=[1, 2]).id
             gone = enqueue("t.add", args=[1, 2]).id
             assert control.cancel([gone], "sara").done == [gone]
-            until_logged(tmp_path / "leads", "takes no messages")
+            until_logged(tmp_path / "leads", "is not accepting messages")
             assert 0 <= (now() - until(lambda: outages.since(outages.REDIS), what="since when is noted")).total_seconds() < 60
             assert Job.objects.get(id=waits).status == "pending"
         since = now()
@@ -202,7 +202,7 @@ def test_redis_that_is_full_refuses_messages_and_nothing_else_stops(tmp_path: Pa
     with running_worker(tmp_path / "log", REDIS_URL=own_redis.url), own_redis.client() as client:
         client.config_set("maxmemory", 1)
         ids = enqueue_many("t.add", [((n, 1), {}) for n in range(20)])
-        until_logged(tmp_path / "log", "takes no messages")
+        until_logged(tmp_path / "log", "is not accepting messages")
         assert control.cancel([ids[0]], "sara").done == [ids[0]]
         client.config_set("maxmemory", 0)
         complete_once(ids[1:])

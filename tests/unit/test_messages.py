@@ -14,7 +14,7 @@ from jobs.worker.popper import is_alone, read
 def test_rubbish_is_refused(text: bytes, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         assert read(text) is None
-    assert "refused what is no message" in caplog.text
+    assert "refused what is not a message" in caplog.text
 
 
 def test_a_message_is_read() -> None:

@@ -260,7 +260,7 @@ def test_to_reprocess_has_one_name_on_a_jobs_page_and_in_lists(staff: Client, la
 def test_a_preview_says_when_there_is_nothing_to_do_or_somebody_else_has_to_do_it(staff: Client) -> None:
     batch = previewed(staff, "cancel", job=[job_in("completed").id])
     content = staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
-    assert "There is nothing to do" in content
+    assert "Nothing to do" in content
     assert '<button class="btn btn-l' not in content
     batch = previewed(staff, "cancel", job=[job_in("pending").id])
     Batch.objects.filter(pk=batch.pk).update(actor="omar")

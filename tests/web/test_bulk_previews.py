@@ -1,4 +1,4 @@
-"""The preview of an act on many jobs promises what then happens."""
+"""The preview of a bulk action promises what then happens."""
 
 import re
 

@@ -100,7 +100,7 @@ def test_a_filter_is_reprocessed_with_another_argument_and_priority(staff: Clien
     late = failed("disk full", seconds=5)
     answer = staff.post("/jobs/dead-letters/reprocess/", {**fields, "argument": "seconds", "value": "0.5", "priority": "2", "pace": ""})
     batch = Batch.objects.get()
-    assert answer.headers["Location"] == f"/jobs/batches/{batch.pk}/", "as the acts on many jobs of the list"
+    assert answer.headers["Location"] == f"/jobs/batches/{batch.pk}/", "as the bulk actions of the list"
     assert (batch.state, batch.total, batch.done) == ("done", 2, 2)
     assert statuses() == ["pending", "pending", "failed", "failed"]
     assert [(job.kwargs, job.priority) for job in Job.objects.filter(status="pending")] == [({"seconds": 0.5}, 2)] * 2

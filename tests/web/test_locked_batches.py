@@ -1,4 +1,4 @@
-"""An act on many jobs holds up no other, nor its own stop: not while it looks for its trial, and not where somebody keeps a job locked."""
+"""A bulk action holds up no other, nor its own stop: not while it looks for its trial, and not where somebody keeps a job locked."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Acts on many jobs: how far they are, and stopping them."""
+"""Bulk actions: how far they are, and stopping them."""
 
 from collections.abc import Sequence
 from typing import Any
