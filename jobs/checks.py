@@ -191,7 +191,7 @@ def _celery(conf: Any) -> Iterator[CheckMessage]:
         )
     if conf.task_always_eager:
         yield Warning(
-            _("task_always_eager is on: calls run in the caller, without a row, and are lost with it."),
+            _("task_always_eager is on: calls run in the caller, without a row, and are lost if it dies."),
             hint=_("Turn it off outside tests."),
             id="jobs.W003",
         )

@@ -11,7 +11,7 @@ _OPTIONS: Final = {  # what argparse says, which has no Arabic; anything else is
     r"argument (?P<option>[^:]+): invalid (?:int|float) value: '(?P<value>.*)'": gettext_noop("%(option)s is not a number: %(value)s"),
     r"argument (?P<option>[^:]+): expected one argument": gettext_noop("%(option)s needs a value"),
     r"argument (?P<option>[^:]+): invalid choice: '?(?P<value>.*?)'? \(choose from (?P<choices>.+)\)": gettext_noop(
-        "%(option)s is one of %(choices)s, not %(value)s"
+        "%(option)s must be one of %(choices)s, not %(value)s"
     ),
     r"argument (?P<option>[^:]+): not allowed with argument (?P<other>.+)": gettext_noop(
         "%(option)s and %(other)s cannot be used together"

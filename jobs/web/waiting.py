@@ -156,7 +156,7 @@ def _redis(place: int | None, refusal: Refusal | None) -> Gate:
 def _gates(job: Job, facts: Obstacles, redis: Gate, due_in: float) -> list[Gate]:
     number = len(facts.workers)
     serving = ngettext(
-        "%(number)d worker serves its queue, %(slots)d slots", "%(number)d workers serve its queue, %(slots)d slots", number
+        "%(number)d worker serves its queue (slots: %(slots)d)", "%(number)d workers serve its queue (slots: %(slots)d)", number
     ) % {"number": number, "slots": facts.slots}
     free = facts.slots - len(facts.busy)
     if job.max_retries is None:

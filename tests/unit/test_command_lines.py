@@ -16,11 +16,11 @@ WRONG = [
     (["enqueue", "jobs.tasks.sleep", "--run_at=x", "--delay=1"], "--delay and --run-at cannot be used together"),
     (["test_priority_concurrency", "--count=abc"], "--count is not a number: abc"),
     (["test_dead_letter_queue", "--timeout"], "--timeout needs a value"),
-    (["services", "go"], "action is one of start, stop, status, env, not go"),
+    (["services", "go"], "action must be one of start, stop, status, env, not go"),
     (["jobs", "--json=1"], "argument --json: ignored explicit argument 1"),
     (["dispatch", "--end=x\ny"], "--end is not a number: x\\ny"),
     (["up", "now"], "unknown: now"),
-    (["demo", "-v", "9"], "-v is one of 0, 1, 2, 3, not 9"),
+    (["demo", "-v", "9"], "-v must be one of 0, 1, 2, 3, not 9"),
 ]
 DJANGO = {action.help for action in BaseCommand().create_parser("manage.py", "check")._actions}  # and argparse: they have no Arabic
 
