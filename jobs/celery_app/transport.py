@@ -11,8 +11,10 @@ from typing import Any, Final
 import kombu
 from django.db import connections, transaction
 from kombu.connection import ConnectionPool
+from kombu.transport import virtual
 from redis.exceptions import NoPermissionError
 
+from jobs.celery_app.sealed import Sealed
 from jobs.conf import configuration
 from jobs.store import interventions
 
@@ -73,6 +75,8 @@ def purge(queue: str) -> int:
 @cache
 def _with_rows(transport: Any) -> Any:
     class Channel(transport.Channel):
+        Message = Sealed if transport.Channel.Message is virtual.Message else transport.Channel.Message
+
         def _purge(self, queue: str) -> int:
             cancelled = purge(queue)
             super()._purge(queue)  # their messages; should one be left, its claim is refused

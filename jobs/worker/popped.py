@@ -4,8 +4,9 @@ from json import JSONDecoder
 from typing import Any, Final
 
 from kombu.serialization import registry
-from kombu.transport import virtual
 from kombu.utils import json
+
+from jobs.celery_app.sealed import Sealed
 
 JSON: Final = "application/json"
 _decode: Final = JSONDecoder(object_hook=json.object_hook).decode  # kombu makes one for each message
@@ -16,7 +17,7 @@ def _is_kombus() -> bool:
     return getattr(registry, "_decoders", {}).get(JSON) is json.loads
 
 
-class Popped(virtual.Message):
+class Popped(Sealed):
     """Read once."""
 
     read: Any = None

@@ -1,5 +1,7 @@
-"""A popped message reads its body as kombu does."""
+"""A popped message reads its body as kombu does, and none that is compressed before it is known whose it is."""
 
+import tracemalloc
+import zlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +11,7 @@ from kombu.serialization import registry
 from kombu.transport import virtual
 from kombu.utils import json
 
+from jobs.celery_app import transport
 from jobs.worker.popped import JSON, Popped
 
 BODIES = (
@@ -59,3 +62,26 @@ def test_a_projects_own_reader_of_json_is_asked() -> None:
     finally:
         registry.register("json", json.dumps, json.loads, content_type=JSON, content_encoding="utf-8")
     assert read(Popped, "[1]") == [1]
+
+
+def compressed(kind: Any, body: bytes) -> Any:
+    payload = {
+        "body": body, "content-type": JSON, "content-encoding": "utf-8", "headers": {"compression": "zlib", "id": "x"},
+        "properties": {"delivery_tag": "1.1"},
+    }  # fmt: skip
+    return kind(payload, channel=SimpleNamespace(decode_body=lambda body, encoding: body), accept=(JSON,))
+
+
+@pytest.mark.parametrize("kind", [Popped, transport.Connection("redis://").get_transport_cls().Channel.Message])
+def test_a_message_is_decompressed_only_when_it_is_read(kind: Any) -> None:
+    """Else who may write to Redis ends a worker, and with it what runs there, by a message of some kilobytes that no worker would run."""
+    zeros = zlib.compress(b"1" * 20_000_000)
+    tracemalloc.start()
+    try:
+        bomb = compressed(kind, zeros)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert bomb.headers == {"compression": "zlib", "id": "x"}
+    call = zlib.compress(b"[[1], {}, {}]")
+    assert compressed(kind, call).payload == compressed(virtual.Message, call).payload == [[1], {}, {}]
