@@ -13,6 +13,7 @@ SAID_ANYWAY: Final = {"timelimit": [None, None], "replaced_task_nesting": 0, "st
 _EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _LONGEST: Final = 200  # characters of argsrepr and kwargsrepr
 _PLAIN: Final = json.dumps(_EMBED)
+TOO_LONG: Final = "longer than Redis takes"  # in the place of the arguments of such a job
 _UNREAD: Final = "…"  # which arguments of a text are secret, only a parser knows
 
 

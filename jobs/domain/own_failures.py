@@ -24,6 +24,7 @@ REPLACEMENT_ENDED: Final = gettext_noop("What replaced the job has ended, and no
 UNREADABLE: Final = gettext_noop("The arguments cannot be read: %(error)s")
 UNREADABLE_OPTIONS: Final = gettext_noop("The options of the job cannot be read: %(error)s")
 NO_OPTIONS: Final = gettext_noop("The options of the job are not those of a Celery message.")
+TOO_LONG_FOR_REDIS: Final = gettext_noop("The arguments are longer than Redis takes in one message (512 MB).")
 NO_LIST: Final = gettext_noop("The positional arguments must be a list.")
 NO_NAMES: Final = gettext_noop("The named arguments must be an object with text keys.")
 STRATEGY: Final = gettext_noop("The task has a Strategy of its own (celery-batches), but a job is one call of one task.")
@@ -74,7 +75,7 @@ _SENTENCES: Final = [
     UNREADABLE, UNREADABLE_OPTIONS, NO_OPTIONS, NO_LIST, NO_NAMES, STRATEGY, MANUAL, WRONG_SECONDS, ONE_OF_THE_FAILURES, WRONG_METHOD,
     WRONG_SCHEME, NO_URL, PRIVATE_ADDRESS, ANSWERED, WRONG_HEADER, NO_RECIPIENT, NO_ADDRESS, LONG_SUBJECT, NOT_ALLOWED, COMMAND_ENDED,
     TOO_LONG, CANCELLED, REVOKED, TERMINATED, EXPIRED, ENDED_ITSELF, ASKED_FOR_ANOTHER_RUN, NO_JSON, LONG_RESULT, HEADER_FAILED, NOT_JOINED,
-    NO_BODY, WRONG, HOPELESS, EXIT, NO_EXCEPTION, NOT_COMMITTED, FAILED, ON_PURPOSE,
+    NO_BODY, TOO_LONG_FOR_REDIS, WRONG, HOPELESS, EXIT, NO_EXCEPTION, NOT_COMMITTED, FAILED, ON_PURPOSE,
 ]  # fmt: skip
 _DEEP: Final = 4  # levels of sentences within sentences: a late outcome of a failed chord's task
 _VALUE: Final = re.compile(r"%\((\w+)\)s")

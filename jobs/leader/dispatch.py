@@ -6,6 +6,7 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import redis
@@ -148,7 +149,7 @@ class Leader:
         """
         lanes, gone, refused = list({*self.window.lanes(), *batch}), 0, None
         asked = time.monotonic()
-        for sent, pushes in publish.pieces(batch):
+        for sent, pushes in publish.pieces(batch, partial(pick.whole, self.cursor)):
             if time.monotonic() - asked > STILL_HERE:
                 self.cursor.execute("SELECT 1")
                 asked = time.monotonic()

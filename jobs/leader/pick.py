@@ -1,9 +1,11 @@
 """What the leader asks for at each tick: the rows that are due, and when the next one will be."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from math import inf
 from typing import Any, Final
 
+from jobs.celery_app.messages import Row
 from jobs.domain.priority import priority_of
 from jobs.leader.window import MARK, Lane, Sent, Window
 from jobs.store.locks import ALONE
@@ -12,10 +14,17 @@ from jobs.store.transitions import PENDING
 
 Place = tuple[str, int]  # run_at and id of the last row that was picked from a lane
 START: Final[Place] = ("-infinity", 0)
-_COLUMNS = (
-    "j.id, j.task_id, j.task, j.args::text, j.kwargs::text, j.runs, j.attempts, j.max_retries, j.timeout, j.autoretry,"
-    " j.options::text, j.priority, greatest(extract(epoch FROM j.run_at), 0)::float"
+STORED: Final = 32_768  # bytes, as PostgreSQL keeps them, compressed: what has more is read by itself, when it is sent
+_IS_LONG: Final = f"pg_column_size(j.args) + pg_column_size(j.kwargs) + coalesce(pg_column_size(j.options), 0) > {STORED}"
+_WHO: Final = "j.id, j.task_id, j.task"
+_HOW: Final = "j.runs, j.attempts, j.max_retries, j.timeout, j.autoretry"
+_WHEN: Final = "j.priority, greatest(extract(epoch FROM j.run_at), 0)::float"
+# Long ones together, as many as a window takes, could be more than the memory takes.
+_COLUMNS: Final = (
+    f"{_WHO}, CASE WHEN {_IS_LONG} THEN '' ELSE j.args::text END, CASE WHEN {_IS_LONG} THEN '' ELSE j.kwargs::text END,"
+    f" {_HOW}, CASE WHEN {_IS_LONG} THEN NULL ELSE j.options::text END, {_WHEN}"
 )
+_WHOLE: Final = f"SELECT {_WHO}, j.args::text, j.kwargs::text, {_HOW}, j.options::text, {_WHEN} FROM jobs_job j WHERE id = %s AND {PENDING}"
 # Prepared, because planning took longer than reading. The session forces generic plans; the marks are a hashed subplan then, where
 # <> ALL would compare each row with each of them.
 # statement_timestamp() is stable, so that it bounds the index scan (clock_timestamp() is not: all scheduled rows would be read).
@@ -58,6 +67,16 @@ def values_of_due(rooms: Mapping[Lane, int], after: Mapping[Lane, Place], marks:
 def values_of_next(lanes: Collection[Lane]) -> list[Any]:
     """What NEXT is given."""
     return [[queue for queue, _ in lanes], array(priority_of(lane) for _, lane in lanes)]
+
+
+def whole(cursor: Any, row: Row) -> Row | None:
+    """The row with its arguments, where it was picked without; None when it does not wait any more, or was changed."""
+    if row.args:
+        return row
+    cursor.execute(_WHOLE, [row.id])
+    found = cursor.fetchone()
+    read = None if found is None else replace(Row(*found), alone=row.alone)
+    return read if read is not None and read.sent == row.sent else None
 
 
 def until_due(cursor: Any, lanes: Collection[Lane]) -> float:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
@@ -18,6 +18,8 @@ from jobs.leader.window import Lane
 
 logger = logging.getLogger(__name__)
 PIECE: Final = 1_000_000  # characters of the messages that are pushed together, unless one has more
+LONGEST: Final = 512 * 1024 * 1024  # of one message: Redis takes no longer value, and closes the connection that brings it
+Whole = Callable[[Row], Row | None]
 _unsendable: Final = Complaint(logger, "A job cannot be made a message of, and waits", logging.CRITICAL, exact=True)
 
 
@@ -114,20 +116,29 @@ def _number(value: int | None) -> str:
 
 
 def _message(row: Row, lane: Lane) -> str | None:
-    """One row must not stop the others: options that Python cannot read are left out, the worker sees to the rest. None: it stays."""
+    """One row must not stop the others: options that Python cannot read are left out, as is all that Redis does not take; the worker sees
+    to the rest. None: it stays."""
+    if len(row.args) + len(row.kwargs) > LONGEST:  # the message would be longer still
+        return message(_cut(row), lane)
     try:
         try:
-            return message(row, lane)
+            text = message(row, lane)
         except (ValueError, RecursionError):
-            return message(replace(row, options=None), lane)
+            text = message(replace(row, options=None), lane)
+        return text if len(text) <= LONGEST else message(_cut(row), lane)
     except Exception as error:  # what it may be nobody knows yet
         _unsendable.say(ValueError(f"{row.id}: {type(error).__name__}: {error}"))
         return None
 
 
-def pieces(batch: Mapping[Lane, Sequence[Row]]) -> Iterator[tuple[dict[Lane, list[Row]], list[tuple[Any, ...]]]]:
+def _cut(row: Row) -> Row:
+    """What tells the worker to bury the job."""
+    return replace(row, args=json.dumps(messages.TOO_LONG), kwargs="{}", options=None)
+
+
+def pieces(batch: Mapping[Lane, Sequence[Row]], whole: Whole) -> Iterator[tuple[dict[Lane, list[Row]], list[tuple[Any, ...]]]]:
     """What is pushed together, the highest lane first, in a lane the queue that has the oldest: rows, and the commands that push them.
-    One piece at least, which may be empty.
+    One piece at least, which may be empty. `whole` reads what was left of a row, None where it is not to be sent any more.
 
     Redis counts a request to its memory, and refuses as a whole one that it has no room for, though its lanes may be empty.
     """
@@ -136,7 +147,8 @@ def pieces(batch: Mapping[Lane, Sequence[Row]]) -> Iterator[tuple[dict[Lane, lis
     size = 0
     for lane, given in sorted(batch.items(), key=lambda item: (item[0][1], item[1][0].place)):
         for row in given:
-            text = _message(row, lane)
+            read = whole(row)
+            text = None if read is None else _message(read, lane)
             if text is None:
                 continue
             if size and size + len(text) > PIECE:

@@ -6,7 +6,7 @@ from typing import Any
 
 import celery
 
-from jobs.celery_app import process_engine, unwritten
+from jobs.celery_app import messages, process_engine, unwritten
 from jobs.domain import own_failures
 from jobs.store import transitions
 from jobs.store.engine import unless_locked
@@ -23,6 +23,8 @@ def problem(message: Any) -> str:
         return own_failures.UNREADABLE % {"error": error}
     if not isinstance(payload, list | tuple) or len(payload) != 3 or not isinstance(payload[2], dict):
         return own_failures.NO_OPTIONS
+    if payload[0] == messages.TOO_LONG:
+        return own_failures.TOO_LONG_FOR_REDIS
     if not isinstance(payload[0], list | tuple):
         return own_failures.NO_LIST
     if not isinstance(payload[1], dict):

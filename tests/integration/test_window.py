@@ -1,10 +1,13 @@
 """What the leader believes to lie in Redis, and how it tells that to PostgreSQL."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from django.db import connection
 
+from jobs import enqueue
+from jobs.celery_app.messages import Row
 from jobs.leader import pick
 from jobs.leader.window import MARK, Window, mark
 
@@ -52,6 +55,27 @@ def test_what_is_none_of_its_messages_does_not_stop_the_leader(message: bytes) -
     with connection.cursor() as cursor:
         assert pick.moved(cursor, window) == set()
         cursor.execute("SELECT %s::bigint[]", [window.marks()])
+
+
+@pytest.mark.django_db
+def test_long_arguments_are_read_one_by_one() -> None:
+    """A window full of them together could be more than the memory of the leader takes."""
+    text = "x" * 10_000_000
+    long, short = enqueue("jobs.tasks.fail", kwargs={"message": "x"}), enqueue("jobs.tasks.fail", kwargs={"message": "y"})
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE jobs_job SET args = json_build_array(%s::text), options = '{\"a\": 1}' WHERE id = %s", [text, long.id])
+        cursor.execute(pick.PREPARE)
+        cursor.execute(pick.DUE, pick.values_of_due({("celery", 4): 2}, {}, []))
+        _, _, *values = zip(*cursor.fetchall(), strict=True)
+        cursor.execute("DEALLOCATE ALL")
+        first, second = (Row(*row) for row in zip(*values, strict=True))
+        assert (first.id, first.args, first.kwargs, first.options) == (long.id, "", "", None)
+        assert (second.id, second.args, second.kwargs) == (short.id, "[]", '{"message": "y"}')
+        assert pick.whole(cursor, second) is second
+        read = pick.whole(cursor, replace(first, alone=True))
+        assert read == replace(first, args=json.dumps([text]), kwargs='{"message": "x"}', options='{"a": 1}', alone=True)
+        cursor.execute("UPDATE jobs_job SET priority = 6 WHERE id = %s", [long.id])
+        assert pick.whole(cursor, first) is None, "it was changed, and is picked again"
 
 
 def message(id: int) -> bytes:

@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 from jobs import masking
 from jobs.celery_app import signing
 from jobs.celery_app.messages import Row
+from jobs.domain import own_failures
 from jobs.domain.priority import LANES
 from jobs.leader import dispatch, publish, told
 from jobs.leader.load import Load
+from jobs.worker import unreadable
 
 WHOLE = st.integers(0, 2**31 - 1)
 JSON = st.recursive(st.none() | st.booleans() | WHOLE | st.floats(allow_nan=False) | st.text(), st.lists, max_leaves=5)
@@ -53,17 +55,21 @@ def test_both_ways_write_the_same_message(row: Row, options: str | None, queue: 
     assert messages[0] == messages[1]
 
 
+def as_it_is(row: Row) -> Row:
+    return row
+
+
 def test_pieces_keep_the_order_and_a_length(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "_message", lambda row, lane: row.args)
     long, short = (Row(1, "a", "b", "x" * length, "{}", 0, 0, 3, None, True, None, 5) for length in (publish.PIECE + 1, publish.PIECE // 2))
     batch = {("q", 7): [short, short, short], ("q", 0): [short, long], ("r", 7): [short]}
-    found = list(publish.pieces(batch))
+    found = list(publish.pieces(batch, as_it_is))
     assert [[(lane, len(rows)) for lane, rows in sent.items()] for sent, _ in found] == [
         [(("q", 0), 1)], [(("q", 0), 1)], [(("q", 7), 2)], [(("q", 7), 1), (("r", 7), 1)],
     ]  # fmt: skip
     assert all(command[:2] == ("LPUSH", publish.key(lane)) for sent, pushes in found for lane, command in zip(sent, pushes, strict=True))
     assert [len(command) - 2 for _, pushes in found for command in pushes] == [1, 1, 2, 1, 1]
-    assert list(publish.pieces({})) == [({}, [])]
+    assert list(publish.pieces({}, as_it_is)) == [({}, [])]
 
 
 def test_a_piece_that_is_refused_keeps_no_other_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,9 +101,24 @@ def test_one_that_pushes_for_long_shows_that_it_works_and_ends_when_it_is_replac
 def test_a_row_that_cannot_be_made_a_message_of_stops_no_other(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(publish, "message", lambda row, lane: str(100 // row.attempts))
     first, bad, last = (Row(attempts, "a", "b", "[]", "{}", 0, attempts, 3, None, True, None, 5) for attempts in (1, 0, 2))
-    ((sent, pushes),) = publish.pieces({("q", 4): [first, bad, last]})
+    ((sent, pushes),) = publish.pieces({("q", 4): [first, bad, last]}, as_it_is)
     assert (sent, pushes) == ({("q", 4): [first, last]}, [("LPUSH", publish.key(("q", 4)), "100", "50")])
     assert "A job cannot be made a message of, and waits: 0: ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("length", [300, 900], ids=["with its escapes", "already as a row"])
+def test_a_job_that_redis_does_not_take_is_sent_without_its_arguments(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    """Redis would close the connection each time, and no job of this or of a lower priority would ever be sent again."""
+    first, last = (Row(id, "a", "b", '["x"]', "{}", 0, 0, 3, None, True, None, 5) for id in (1, 3))
+    long = replace(first, id=2, args=json.dumps(["\u0627" * length], ensure_ascii=False), options='{"embed": {"chain": []}}')
+    monkeypatch.setattr(publish, "LONGEST", len(publish.message(first, ("q", 4))) + 500)
+    ((sent, [(_, _, *texts)]),) = publish.pieces({("q", 4): [first, long, last]}, as_it_is)
+    assert [row.id for row in sent["q", 4]] == [1, 2, 3]
+    assert max(map(len, texts)) <= publish.LONGEST
+    found = [json.loads(text) for text in texts]
+    assert [signing.verify(message["headers"], message["body"]) for message in found] == [True] * 3
+    problems = [unreadable.problem(SimpleNamespace(payload=json.loads(message["body"]))) for message in found]
+    assert problems == ["", own_failures.TOO_LONG_FOR_REDIS, ""], "the worker buries it"
 
 
 def test_what_masks_the_arguments_may_fail(monkeypatch: pytest.MonkeyPatch) -> None:
