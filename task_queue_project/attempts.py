@@ -9,6 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 LONGEST: Final = 255  # characters of its columns
+OF_ONE: Final = 64  # bits of an IPv6 address by which networks are told apart: whoever has one of its addresses has all others too
 
 
 def name_of(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str | None:
@@ -20,12 +21,22 @@ def name_of(request: HttpRequest, credentials: dict[str, Any] | None = None) -> 
 def address_of(request: HttpRequest) -> str | None:
     """Where the request came from: what the outermost of PROXY_COUNT proxies saw. Further to the left anybody may write what he likes."""
     peer = request.META.get("REMOTE_ADDR") or None
+    with suppress(ValueError):  # a server that listens on a socket knows none
+        peer = _network(peer or "")
     seen = request.headers.get("X-Forwarded-For", "").split(",")
     if not 0 < settings.PROXY_COUNT <= len(seen):
         return peer
     with suppress(ValueError):  # a proxy that knows the client by another name than its address
-        return str(ipaddress.ip_address(_alone(seen[-settings.PROXY_COUNT].strip())))
+        return _network(_alone(seen[-settings.PROXY_COUNT].strip()))
     return peer
+
+
+def _network(text: str) -> str:
+    """The address, of IPv6 the network that is one visitor's. Raises ValueError for what is no address."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(address.ipv4_mapped or ipaddress.ip_network((address, OF_ONE), strict=False).network_address)
+    return str(address)
 
 
 def _alone(address: str) -> str:

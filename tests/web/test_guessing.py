@@ -58,6 +58,22 @@ def test_behind_proxies_nobody_locks_out_another(address: str, settings: Any) ->
     assert enter("known", "203.0.113.7, 10.0.0.1") == 302
 
 
+@pytest.mark.parametrize("proxies", [0, 1])
+def test_many_addresses_of_one_ipv6_network_are_one(proxies: int, settings: Any) -> None:
+    """Whoever has one of them has as many as he likes."""
+    get_user_model().objects.create_user("omar", "", "known")
+    settings.PROXY_COUNT = proxies
+
+    def enter(password: str, address: str) -> int:
+        sent = {"username": "omar", "password": password}
+        more = {"HTTP_X_FORWARDED_FOR": address} if proxies else {"REMOTE_ADDR": address}
+        return Client().post("/accounts/login/", sent, **more).status_code
+
+    assert [enter("guess", f"2001:db8:1:2:{number}::7") for number in range(5)] == [200] * 4 + [429]
+    assert enter("known", "2001:db8:1:2:ffff::1") == 429
+    assert enter("known", "2001:db8:1:3::1") == 302
+
+
 @pytest.mark.parametrize(
     ("count", "forwarded", "found"),
     [
@@ -68,9 +84,10 @@ def test_behind_proxies_nobody_locks_out_another(address: str, settings: Any) ->
         (3, "192.0.2.9, 203.0.113.7", "127.0.0.1"),
         (-1, "203.0.113.7", "127.0.0.1"),
         (1, "203.0.113.7:50000", "203.0.113.7"),
-        (1, "[2001:DB8::1]:50000", "2001:db8::1"),
-        (1, "2001:db8::1", "2001:db8::1"),
-        (1, "fe80::1%eth0", "fe80::1"),
+        (1, "[2001:DB8::1]:50000", "2001:db8::"),
+        (1, "2001:db8::1", "2001:db8::"),
+        (1, "fe80::1%eth0", "fe80::"),
+        (1, "::ffff:203.0.113.7", "203.0.113.7"),
         (1, "unknown", "127.0.0.1"),
         (1, "203.0.113.7\0", "127.0.0.1"),
     ],
