@@ -8,33 +8,41 @@ from jobs.tasks import http_request, recipients, send_email
 
 def moved(task: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Whether a job of this task with the `new` arguments goes to an address that it did not go to with the `old` ones."""
-    name, addresses = _GOES_TO.get(task, ("", _readers))
-    if name not in new or new[name] == old.get(name):
+    names, addresses = _GOES_TO.get(task, ((), _readers))
+    if all(name not in new or new[name] == old.get(name) for name in names):
         return False
-    return not addresses(new[name]) <= addresses(old.get(name))
+    return not addresses({**old, **new}) <= addresses(old)
 
 
 def by(argument: str) -> list[str]:
     """The tasks that go where this argument says."""
-    return [task for task, (name, _addresses) in _GOES_TO.items() if name == argument]
+    return [task for task, (names, _addresses) in _GOES_TO.items() if argument in names]
 
 
-def _server(url: Any) -> frozenset[Any]:
+def _server(values: Mapping[str, Any]) -> frozenset[Any]:
     from urllib3.exceptions import LocationParseError
     from urllib3.util import parse_url  # what sends the request reads the address so too; Python's own urlsplit sees another host in some
 
+    url = str(values.get("url")).strip()
     try:
-        parts = parse_url(str(url).strip())
+        parts = parse_url(url)
     except LocationParseError:
         return frozenset([url])
-    return frozenset([(parts.scheme, parts.host, parts.port or {"http": 80, "https": 443}.get(parts.scheme or ""))])
+    server = (parts.scheme, parts.host, parts.port or {"http": 80, "https": 443}.get(parts.scheme or ""))
+    return frozenset((*server, site) for site in _sites(values.get("headers")) or [parts.host])
 
 
-def _readers(to: Any) -> frozenset[str]:
-    return frozenset(recipients(str(to)))
+def _sites(headers: Any) -> list[str]:
+    """What the request calls the site itself: a server may have many."""
+    given = headers if isinstance(headers, dict) else {}
+    return [str(value).strip().lower() for name, value in given.items() if name.strip().lower() == "host"]
 
 
-_GOES_TO: Final[Mapping[str, tuple[str, Callable[[Any], frozenset[Any]]]]] = {
-    http_request.name: ("url", _server),
-    send_email.name: ("to", _readers),
+def _readers(values: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(recipients(str(values.get("to"))))
+
+
+_GOES_TO: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any]], frozenset[Any]]]]] = {
+    http_request.name: (("url", "headers"), _server),
+    send_email.name: (("to",), _readers),
 }

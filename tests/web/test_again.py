@@ -181,6 +181,30 @@ def test_a_hidden_value_goes_to_no_other_server(staff: Client, url: str, same: b
     assert Job.objects.latest("id").kwargs["headers"] == {"Authorization": "Bearer mine"}
 
 
+@pytest.mark.parametrize("name", ["Host", "hOST "])
+def test_a_hidden_value_goes_to_no_other_site_of_a_server(staff: Client, name: str) -> None:
+    """Many sites share the servers of one provider, which finds the site by this header."""
+    old = enqueue("jobs.tasks.http_request", kwargs={"url": "https://api.example/x", "headers": {"Authorization": "Bearer quartz"}})
+    for site, code in (("evil.example", 422), ("api.example", 302)):
+        sent = f'{{"Authorization": "***", "{name}": "{site}"}}'
+        answer = send(staff, old, headers=sent)
+        assert (answer.status_code, HIDDEN in answer.content.decode()) == (code, code == 422)
+    again = Job.objects.latest("id")
+    assert send(staff, again, headers='{"Authorization": "***"}').status_code == 302
+    assert send(staff, again, headers=f'{{"Authorization": "***", "{name}": "other.example"}}').status_code == 422
+
+
+def test_dead_letters_take_their_hidden_values_to_no_other_site(staff: Client) -> None:
+    old = job_in("failed")
+    kwargs = {"url": "https://api.example/x", "headers": None, "body": "token=quartz"}
+    Job.objects.filter(pk=old.pk).update(task="jobs.tasks.http_request", kwargs=kwargs)
+    sent = {"entry": [str(letter.pk) for letter in DeadLetterQueue.objects.all()], "argument": "headers"}
+    answer = staff.post("/jobs/dead-letters/reprocess/", sent | {"value": '{"Host": "evil.example"}'})
+    assert answer.status_code == 422
+    assert Job.objects.get(pk=old.pk).kwargs == kwargs
+    assert staff.post("/jobs/dead-letters/reprocess/", sent | {"value": '{"X": "y"}'}).status_code == 302
+
+
 def test_a_hidden_value_goes_to_no_other_reader(staff: Client) -> None:
     """A text may have a hidden value in it, where the pages show texts so."""
     old = enqueue("jobs.tasks.send_email", kwargs={"to": "a@example.com, b@example.com", "subject": "x"})
