@@ -29,7 +29,7 @@ def _server(values: Mapping[str, Any]) -> frozenset[Any]:
     except LocationParseError:
         return frozenset([url])
     server = (parts.scheme, parts.host, parts.port or {"http": 80, "https": 443}.get(parts.scheme or ""))
-    return frozenset((*server, site) for site in _sites(values.get("headers")) or [parts.host])
+    return frozenset((*server, site) for site in _sites(values.get("headers")) or [str(parts.host)])
 
 
 def _sites(headers: Any) -> list[str]:
