@@ -43,10 +43,16 @@ def _session() -> requests.Session:
 
 def _answer(response: requests.Response) -> dict[str, Any]:
     raw = response.raw.read(BODY_BYTES, decode_content=True) or b""
-    try:
-        text = raw.decode(response.encoding or "utf-8", "replace")
-    except LookupError:  # the server named an encoding that does not exist
-        text = raw.decode("utf-8", "replace")
+    text = _text(raw, response.encoding or "utf-8")
     headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
     # PostgreSQL keeps \u0000 in json, but no text column or page can show it
     return {"status": response.status_code, "headers": headers, "body": text.replace("\0", "\ufffd")}
+
+
+def _text(raw: bytes, encoding: str) -> str:
+    try:
+        text = raw.decode(encoding, "replace")
+        text.encode()
+    except (LookupError, ValueError):  # the server named an encoding that does not exist, or of names, or of half a character
+        return raw.decode("utf-8", "replace")
+    return text

@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import requests
@@ -20,13 +21,14 @@ BUILT_IN = (tasks.sleep, tasks.fail, tasks.flaky, tasks.http_request, tasks.send
 
 
 class Answer(BaseHTTPRequestHandler):
-    """Answers /STATUS with that status; /echo with what was sent; /inside with a redirect to a private address."""
+    """Answers /STATUS with that status; /echo with what was sent, in whatever encoding ?charset= says; /inside with a redirect to a private
+    address."""
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = self.path.strip("/")
+        path, _, charset = self.path.strip("/").partition("?charset=")
         self.send_response(200 if path == "echo" else 302 if path == "inside" else int(path))
-        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("Content-Type", f"text/plain; charset={unquote(charset) or 'utf-8'}")
         if path == "inside":
             self.send_header("Location", "http://169.254.169.254/")
         self.end_headers()
@@ -58,6 +60,12 @@ def test_http_request_returns_status_headers_and_the_begin_of_the_body(server: s
 
 def test_http_request_sends_method_headers_and_body(server: str) -> None:
     assert tasks.http_request(f"{server}/echo", method="post", headers={"X-A": "1"}, body="مرحبا")["body"] == "مرحبا"
+
+
+@pytest.mark.parametrize("charset", ["idna", "undefined", "utf-8%00", "unicode_escape", "base64", "nonsense"])
+def test_an_answer_whose_encoding_is_none_of_a_text_is_kept_all_the_same(server: str, charset: str) -> None:
+    """The request was sent: another attempt would send it once more."""
+    assert tasks.http_request(f"{server}/echo?charset={charset}", method="POST", body="x.\\ud800 é")["body"] == "x.\\ud800 é"
 
 
 @pytest.mark.parametrize(("status", "permanent"), [(400, True), (404, True), (408, False), (429, False), (500, False), (503, False)])
