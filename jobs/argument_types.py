@@ -43,12 +43,12 @@ def problems(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], args_tex
     """
     found: list[str] = []
     if args:
-        placed, more = _positional(task, len(args))
-        names = _place_names(task)
-        if more is None:
+        names, own = _place_names(task), _places(task)
+        placed, more = _positional(task, min(len(args), own))
+        if len(args) <= own:
             found += _judge(placed, args_text, names)
-        else:  # the texts of the two parts
-            values, own = json.loads(args_text), len(names) - 1
+        elif placed or more:  # the texts of the two parts
+            values = json.loads(args_text)
             found += _judge(placed, json.dumps(values[:own]), names)
             found += _judge(more, json.dumps(values[own:]), names[own:])
     if kwargs:
@@ -89,15 +89,20 @@ def _place_names(task: Any) -> list[str]:
     return [p.name for p in registry.signature(task).parameters.values() if p.kind in (*_POSITIONAL, p.VAR_POSITIONAL)]
 
 
+@lru_cache(maxsize=1024)
+def _places(task: Any) -> int:
+    """How many arguments have a place of their own: the others go into the signature's *."""
+    return sum(p.kind in _POSITIONAL for p in registry.signature(task).parameters.values())
+
+
 @lru_cache(maxsize=4096)
 def _positional(task: Any, count: int) -> tuple[TypeAdapter[Any] | None, TypeAdapter[Any] | None]:
-    """Read so many arguments in their places, and those that go into the signature's *; None where every value is right."""
+    """Read so many arguments in places of their own, and those that go into the signature's *; None where every value is right."""
     parameters = registry.signature(task).parameters.values()
-    hints = [readable(p) for p in parameters if p.kind in _POSITIONAL]
+    here = tuple([readable(p) for p in parameters if p.kind in _POSITIONAL][:count])
     more = [hint for p in parameters if p.kind is p.VAR_POSITIONAL and (hint := readable(p)) is not Any]
-    here = tuple(hints[:count]) if count <= len(hints) or more else (*hints, *[Any] * (count - len(hints)))
     placed = None if all(hint is Any for hint in here) else TypeAdapter(tuple[here])  # type: ignore[valid-type]
-    return placed, TypeAdapter(list[more[0]]) if more and count > len(hints) else None  # type: ignore[valid-type]
+    return placed, TypeAdapter(list[more[0]]) if more else None  # type: ignore[valid-type]
 
 
 @lru_cache(maxsize=1024)

@@ -1,6 +1,7 @@
 """What people are shown of a job's arguments and errors: JOBS_SECRET_PATTERNS hidden. The rows keep everything."""
 
 import logging
+import math
 import traceback
 from functools import lru_cache
 from typing import Any
@@ -38,22 +39,20 @@ def positional(task: str, values: Any, *, longest: int | None = None, is_cut: bo
     shown = masked(values, patterns, longest=longest, is_cut=is_cut)
     if not isinstance(shown, list) or not patterns:
         return shown
-    hidden = _hidden(task, len(shown), patterns)
-    return [MASK if place in hidden and value is not None else value for place, value in enumerate(shown)]
+    hidden, rest = _hidden(task, patterns)
+    return [MASK if (place in hidden or place >= rest) and value is not None else value for place, value in enumerate(shown)]
 
 
 @lru_cache(maxsize=1024)
-def _hidden(task: str, count: int, patterns: tuple[str, ...]) -> frozenset[int]:
+def _hidden(task: str, patterns: tuple[str, ...]) -> tuple[frozenset[int], float]:
+    """The places whose arguments are secret, and the one from which on all are."""
     found = registry.get(task)
     if found is None:
-        return frozenset()
-    places: list[str] = []
-    for parameter in registry.signature(found).parameters.values():
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            places += [parameter.name] * max(count - len(places), 0)
-        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-            places.append(parameter.name)
-    return frozenset(place for place, name in enumerate(places[:count]) if is_secret(name, patterns))
+        return frozenset(), math.inf
+    parameters = registry.signature(found).parameters.values()
+    own = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    is_rest = any(p.kind is p.VAR_POSITIONAL and is_secret(p.name, patterns) for p in parameters)
+    return frozenset(place for place, name in enumerate(own) if is_secret(name, patterns)), len(own) if is_rest else math.inf
 
 
 def in_logs(*names: str) -> None:

@@ -104,8 +104,23 @@ def _settings() -> tuple[str, bool]:
     return _known[2], _known[3]
 
 
-@lru_cache(maxsize=8192)
-def _fits(task: Any, count: int, names: tuple[str, ...]) -> str:
+def _fits(task: Any, count: int, kwargs: Mapping[str, Any]) -> str:
+    """Why the task cannot be called with so many arguments and these names; empty when it can."""
+    known, takes_any = _names(task)
+    others = kwargs.keys() - known
+    if others and not takes_any:
+        return _bound(task, count, tuple(kwargs))
+    return _remembered(task, count, tuple(name for name in kwargs if name not in others) if others else tuple(kwargs))
+
+
+@lru_cache(maxsize=1024)
+def _names(task: Any) -> tuple[frozenset[str], bool]:
+    """Those of its parameters, and whether it takes any others."""
+    parameters = signature(task).parameters
+    return frozenset(parameters), any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+
+
+def _bound(task: Any, count: int, names: tuple[str, ...]) -> str:
     try:
         signature(task).bind(*range(count), **dict.fromkeys(names))
     except TypeError as error:
@@ -113,9 +128,12 @@ def _fits(task: Any, count: int, names: tuple[str, ...]) -> str:
     return ""
 
 
+_remembered: Final = lru_cache(maxsize=8192)(_bound)  # of names in the signature alone: callers may make up any number of others
+
+
 def check_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Raise TypeError when the task cannot be called with as many arguments and these names."""
-    message = _fits(task, len(args), tuple(kwargs))
+    message = _fits(task, len(args), kwargs)
     if message:
         raise TypeError(message)
 
@@ -137,7 +155,7 @@ def with_models_dumped(task: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
 
 def is_of_the_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], error: BaseException) -> bool:
     """Whether the task was called with as many arguments and these names, cannot be, and raised that: its body has not begun."""
-    if not isinstance(error, TypeError) or not _fits(task, len(args), tuple(kwargs)):
+    if not isinstance(error, TypeError) or not _fits(task, len(args), kwargs):
         return False
     body = getattr(_function(task), "__code__", None)
     return all(frame.f_code is not body for frame, _line in walk_tb(error.__traceback__))
