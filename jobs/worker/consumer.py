@@ -5,7 +5,7 @@ import math
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -79,6 +79,7 @@ class Consumer(celery.worker.consumer.Consumer):
                 parent.steps = steps
 
     remote_control: Any = None  # under gevent
+    ticks: Collection[Any] = ()  # what Celery's loop calls for the connection of now
     is_unheard = False  # the worker stops, and Redis does not answer
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -98,6 +99,19 @@ class Consumer(celery.worker.consumer.Consumer):
         self.unknown: LRUCache = LRUCache(limit=10_000)  # job with a task that is not known here: since when none knows it; inf: one does
         if getattr(self.controller, "admission", None) is not None:
             self.loop = fetch_loop
+
+    def connect(self) -> Any:
+        """Celery's. What its loop was to call for the connection before, nobody takes out of it: it would call more each time Redis comes
+        back, and keep all that belonged to that connection.
+        """
+        if self.hub is None:
+            return super().connect()
+        self.hub.on_tick.difference_update(self.ticks)
+        before = set(self.hub.on_tick)
+        try:
+            return super().connect()
+        finally:
+            self.ticks = self.hub.on_tick - before
 
     def ensure_connected(self, conn: Any) -> Any:
         """Celery's, but asks twice a second for ever: its pause grows to 32 s, and after 100 of them it gives up."""
