@@ -39,6 +39,8 @@ OURS = {
     "Tasks": "jobs.worker.fetching_elsewhere:Tasks",
 }
 PREFORK = "celery.concurrency.prefork"
+# A connection that did not last so long was refused something; the rest before the next grows up to so much.
+SHORT_S, LONGEST_REST_S = 10.0, 5.0
 UNKNOWN_FOR = 60.0  # seconds before a job whose task nobody knows is buried
 _KNOWN = """SELECT EXISTS (SELECT 1 FROM jobs_worker
  WHERE id <> %s AND tasks::jsonb @> to_jsonb(%s::text) AND queues::jsonb @> to_jsonb(%s::text))"""
@@ -79,6 +81,8 @@ class Consumer(celery.worker.consumer.Consumer):
                 parent.steps = steps
 
     remote_control: Any = None  # under gevent
+    connected_at = -math.inf  # time.monotonic()
+    rest = 0.0  # seconds: the last one
     ticks: Collection[Any] = ()  # what Celery's loop calls for the connection of now
     is_unheard = False  # the worker stops, and Redis does not answer
 
@@ -104,14 +108,24 @@ class Consumer(celery.worker.consumer.Consumer):
         """Celery's. What its loop was to call for the connection before, nobody takes out of it: it would call more each time Redis comes
         back, and keep all that belonged to that connection.
         """
-        if self.hub is None:
-            return super().connect()
-        self.hub.on_tick.difference_update(self.ticks)
-        before = set(self.hub.on_tick)
+        called = set() if self.hub is None else self.hub.on_tick
+        called.difference_update(self.ticks)
+        before = set(called)
         try:
             return super().connect()
         finally:
-            self.ticks = self.hub.on_tick - before
+            self.ticks, self.connected_at = called - before, time.monotonic()
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Celery's. It connects anew at once, and again, six times a second with some lines in the log each time, where a Redis that
+        answers refuses what is asked of it next: it rests between them, longer each time.
+        """
+        super().on_connection_error_after_connected(exc)
+        now = time.monotonic()
+        self.rest = min(max(2 * self.rest, PAUSE_S), LONGEST_REST_S) if now - self.connected_at < SHORT_S else 0.0
+        while time.monotonic() < now + self.rest:
+            state.maybe_shutdown()
+            time.sleep(PAUSE_S)
 
     def ensure_connected(self, conn: Any) -> Any:
         """Celery's, but asks twice a second for ever: its pause grows to 32 s, and after 100 of them it gives up."""
