@@ -40,7 +40,7 @@ OURS = {
 }
 PREFORK = "celery.concurrency.prefork"
 # A connection that did not last so long was refused something; the rest before the next grows up to so much.
-SHORT_S, LONGEST_REST_S = 10.0, 5.0
+SHORT_S, LONGEST_REST_S = 10.0, 3.0
 UNKNOWN_FOR = 60.0  # seconds before a job whose task nobody knows is buried
 _KNOWN = """SELECT EXISTS (SELECT 1 FROM jobs_worker
  WHERE id <> %s AND tasks::jsonb @> to_jsonb(%s::text) AND queues::jsonb @> to_jsonb(%s::text))"""

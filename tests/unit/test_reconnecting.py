@@ -52,4 +52,4 @@ def test_it_rests_between_connections_that_end_soon(consumer: Any, monkeypatch: 
         now[0] = lost = now[0] + lasted
         consumer.on_connection_error_after_connected(ConnectionError())
         rests.append(now[0] - lost)
-    assert rests == [0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 0.0]
+    assert rests == [0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 3.0, 3.0, 0.0]
