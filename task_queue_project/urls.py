@@ -7,6 +7,7 @@ from django.views.i18n import JavaScriptCatalog
 
 from jobs.web.addresses import posted_from
 from jobs.web.views.preferences import language
+from task_queue_project import sessions  # noqa: F401 - registers itself
 
 admin.site.enable_nav_sidebar = False  # it would list little more than the pages of jobs
 # The words of the admin's scripts, with the Arabic that Django lacks.
