@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Final
 
 from jobs.domain.secret_values import Values
@@ -12,8 +13,11 @@ MASK: Final = "***"
 _WORD: Final = r"[\w.-]"  # of what words with names in them are made
 _BETWEEN: Final = r"""\\*+["']?\s*+(?:!?=++>?|:=?)\s*+"""  # a name and its value
 _IN_PAIR: Final = (r"""(?:(?<=\(["'])|(?<=\(b["']))""", r"""["']\s*+,\s*+(?=b?["'])""")  # as libraries show headers: ("name", "value")
+_OF_OPTION: Final = r"""(?:[ \t]++(?![-\s])|["']\s*+,\s*+(?=["']))"""  # --name and its value, also as a list of Python or JSON shows them
+_OPTION: Final = re.compile(r"--?[\w.-]+")
 # Up to the last @ before the path: a password may hold one.
 _IN_ADDRESS: Final = re.compile(r"(://[^\s:/@\"']*+:)[^\s/\"']+@")
+_KEY_IN_ADDRESS: Final = re.compile(r"(https?://)[^\s:/@\"'?#]++@", re.IGNORECASE)  # a name without a password is a key
 _CUT_ADDRESS: Final = re.compile(r"(://[^\s:/@\"']*+:)[^\s/\"']++\Z")
 _AHEAD: Final = 20  # characters that are looked at for each that is shown: masks are shorter than what they hide
 
@@ -36,6 +40,7 @@ def _assigned(patterns: tuple[str, ...]) -> re.Pattern[str]:
     others = [pattern for pattern in patterns if pattern not in of_words]
     word = rf"(?={_WORD}*?(?:{_any_of(of_words)})){_WORD}*+"
     ways = [rf"(?<!{_WORD}){word}{_BETWEEN}", f"{_IN_PAIR[0]}{word}{_IN_PAIR[1]}"] if of_words else []
+    ways += [rf"(?<!{_WORD})(?=--){word}{_OF_OPTION}"] if of_words else []
     ways += [f"(?:{_any_of(others)}){_WORD}*+{_BETWEEN}"] if others else []
     return re.compile("|".join(ways) or "(?!)", re.IGNORECASE)
 
@@ -62,7 +67,7 @@ def masked_text(text: str, patterns: Sequence[str], *, is_cut: bool = False) -> 
     'token=***, tokens: ***, user=z'
     """
     if "://" in text:
-        text = _IN_ADDRESS.sub(rf"\g<1>{MASK}@", text)
+        text = _KEY_IN_ADDRESS.sub(rf"\g<1>{MASK}@", _IN_ADDRESS.sub(rf"\g<1>{MASK}@", text))
         if is_cut:  # the @ may come later
             text = _CUT_ADDRESS.sub(rf"\g<1>{MASK}", text)
     if _names(tuple(patterns)).search(text) is None:
@@ -113,7 +118,17 @@ def _masked(value: Any, patterns: Sequence[str], longest: int | None, is_cut: bo
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_masked(item, patterns, longest, is_cut) for item in value]
+        return [
+            MASK if _is_value(before, item, patterns) else _masked(item, patterns, longest, is_cut)
+            for before, item in zip(chain([None], value), value, strict=False)
+        ]
     if not isinstance(value, str):
         return value
     return masked_text(value, patterns, is_cut=is_cut) if longest is None else masked_start(value, patterns, longest)
+
+
+def _is_value(before: Any, item: Any, patterns: Sequence[str]) -> bool:
+    """Whether it stands behind a telling option, as in the words of a command."""
+    if not isinstance(before, str) or before[:1] != "-" or item is None or (isinstance(item, str) and item[:1] == "-"):
+        return False
+    return _OPTION.fullmatch(before) is not None and is_secret(before, patterns)

@@ -47,6 +47,10 @@ def test_arguments_are_hidden_by_their_names_however_deep() -> None:
     assert masking.named({"a": [{"db_PASSWORD": SECRET}, f"https://h/?token={SECRET}"]}) == {
         "a": [{"db_PASSWORD": "***"}, "https://h/?token=***"]
     }
+    command = ["loaddata", "--api-key", SECRET, "--verbose", "--token", "--x", "y", f"--secret={SECRET}", "--password"]
+    shown = ["loaddata", "--api-key", "***", "--verbose", "--token", "--x", "y", "--secret=***", "--password"]
+    assert masking.named({"args": command}) == {"args": shown}
+    assert masking.positional("jobs.tasks.management_command", ["loaddata", command])[1] == shown
     assert masking.named({"password": None, "number": 1}) == {"password": None, "number": 1}
     assert masking.positional("t.login", ["sara", SECRET]) == ["sara", "***"]
     assert masking.positional("nobody.knows", ["sara", SECRET]) == ["sara", SECRET]

@@ -36,7 +36,7 @@ def limit(seconds: float) -> Iterator[None]:
     [
         "token", "token-", "secret.", "token ", "token\\", "token=", "token='", "token: bearer ", "://", "://:", "://a:b@", "token=\\\"",
         "token='a\\", "authorization: a ", "a", "token=(", "token=(\n", "token=(\n'", "token=a(", "token=<", "(", "[\\'", "'\\\n",
-        "token='''", "('token", "('token',", "authorization: a\n", 'authorization: a =\\"',
+        "--token ", "--token '", "'--token', ", "https://", "https://a@", "token='''", "('token", "('token',", "authorization: a\n", 'authorization: a =\\"',
     ],
 )  # fmt: skip
 @pytest.mark.parametrize(
@@ -65,6 +65,11 @@ def test_long_arguments_and_errors_are_masked_at_once() -> None:
         ("my.db_PASSWORD-x => 'q'", "my.db_PASSWORD-x => ***"), ('{\\"password\\": \\"a\\"}', '{\\"password\\": ***}'),
         ("a-token-b: c", "a-token-b: ***"), ("secret token=x", "secret token=***"), ("x=token=y", "x=token=***"),
         ("tokens = 5; secret\n:\n z", "tokens = ***; secret\n:\n ***"), ("token=, x", "token=, x"), ("token: bearer", "token: ***"),
+        ("mysql --db-password a --user b", "mysql --db-password *** --user b"), ("--token --user x", "--token --user x"),
+        ("['pg', '--password', 'a b', 'x']", "['pg', '--password', ***, 'x']"), ('["--token", "a"]', '["--token", ***]'),
+        ("usage: [--token TOKEN] [--x X]", "usage: [--token ***] [--x X]"), ("a secret-- x", "a secret-- x"),
+        ("https://ghp_1@git.example/x?a=b@c", "https://***@git.example/x?a=b@c"), ("ssh://git@h.example", "ssh://git@h.example"),
+        ("http://h.example?mail=a@b", "http://h.example?mail=a@b"),
         ("?a_token=1&token2=2&x=3", "?a_token=***&token2=***&x=3"), ("tokenised, secretly", "tokenised, secretly"),
     ],
 )  # fmt: skip
