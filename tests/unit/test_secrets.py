@@ -36,7 +36,8 @@ def limit(seconds: float) -> Iterator[None]:
     [
         "token", "token-", "secret.", "token ", "token\\", "token=", "token='", "token: bearer ", "://", "://:", "://a:b@", "token=\\\"",
         "token='a\\", "authorization: a ", "a", "token=(", "token=(\n", "token=(\n'", "token=a(", "token=<", "(", "[\\'", "'\\\n",
-        "--token ", "--token '", "'--token', ", "https://", "https://a@", "token='''", "('token", "('token',", "authorization: a\n", 'authorization: a =\\"',
+        "--token ", "--token '",
+        "'--token', ", "https://", "https://a@", "token='''", "('token", "('token',", "authorization: a\n", 'authorization: a =\\"',
     ],
 )  # fmt: skip
 @pytest.mark.parametrize(
