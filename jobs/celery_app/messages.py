@@ -85,7 +85,6 @@ def parts(row: Row, queue: str, options: dict[str, Any]) -> tuple[dict[str, Any]
     headers = {
         "lang": "py",
         "shadow": None,
-        "eta": None,
         "expires": None,
         "group": None,
         "group_index": None,
@@ -102,6 +101,7 @@ def parts(row: Row, queue: str, options: dict[str, Any]) -> tuple[dict[str, Any]
         "headers": {},
     } | _part(options, "headers")
     headers |= {
+        "eta": None,  # the row's run_at says when: a worker would keep the message in its memory until then, and get another each second
         "id": row.task_id,
         "task": row.task,
         "retries": row.attempts + spent(headers),

@@ -6,11 +6,13 @@ from typing import Any
 
 import celery.worker.request
 from billiard.exceptions import TimeLimitExceeded
+from celery.exceptions import InvalidTaskError
 from celery.utils.functional import LRUCache
 from celery.worker import state
+from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.utils.imports import symbol_by_name
 
-from jobs import masking
+from jobs import given, masking
 from jobs.celery_app import limits, process_engine, settle
 from jobs.models.audit import Verb
 from jobs.store import audit
@@ -27,7 +29,14 @@ class Request(celery.worker.request.Request):
     def __init__(self, message: Any, *args: Any, decoded: bool = False, **options: Any) -> None:
         if process_engine.is_green() and not decoded:
             options["body"], decoded = message.payload, True
-        super().__init__(message, *args, decoded=decoded, **options)
+        try:
+            super().__init__(message, *args, decoded=decoded, **options)
+            given.limits(self.time_limits)
+            _ = self.stamps
+        except (InvalidTaskError, DecodeError, ContentDisallowed):
+            raise
+        except Exception as error:  # whatever Celery meets in headers that anybody may have inserted: out of here it would end the worker
+            raise InvalidTaskError(f"{type(error).__name__}: {error}") from error
 
     def acknowledge(self) -> None:
         """A message that a green worker has popped is gone from Redis; elsewhere Celery's way leads to the same."""

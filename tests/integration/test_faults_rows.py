@@ -32,8 +32,12 @@ BAD = {  # columns of a plain INSERT: what its dead letter says
     ("args", f"[1, {'9' * 5000}]"): "cannot be read",
     ("args", '[1, {"__type__": "datetime", "__value__": "never"}]'): "cannot be read",
     ("options", '{"embed": 7}'): "The options of the job are not those of a Celery message.",
-    ("options", '{"headers": {"eta": "soon"}}'): "cannot be read",
     ("options", '{"headers": {"expires": {"a": 1}}}'): "cannot be read",
+    ("options", '{"headers": {"expires": []}}'): "cannot be read",
+    ("options", '{"headers": {"timelimit": [1, 2, 3]}}'): "cannot be read",
+    ("options", '{"headers": {"timelimit": ["long", null]}}'): "cannot be read",
+    ("options", '{"headers": {"stamped_headers": 1}}'): "cannot be read",
+    ("options", '{"headers": {"stamped_headers": ["a"], "stamps": [1]}}'): "cannot be read",
     ("args", "[1, 2, 3]"): "takes 2 positional arguments",
     ("kwargs", '{"z": "\\ud800\\u0000"}'): "unexpected keyword argument",
 }
@@ -41,6 +45,8 @@ GOOD = {  # what looks odd and is not
     ("args", '["\\ud800", "\\u0000"]'): "\ud800\0",
     ("options", "7"): 3,
     ("options", '[{"embed": 1}]'): 3,
+    ("options", '{"headers": {"eta": "soon"}}'): 3,  # the row says when
+    ("options", '{"headers": {"eta": "2099-01-01T00:00:00"}}'): 3,
     ("options", '{"headers": [], "properties": 5, "embed": null}'): 3,
 }
 
