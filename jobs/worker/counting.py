@@ -74,22 +74,28 @@ class Counting:
                 self.worker_id,
             )  # fmt: skip
             characters = sum(len(c.text or "") + len(c.part.result or "") for c in counted)
-            done = self._ask(flush.EXECUTE_COUNT, values, characters, lambda cursor: cursor.fetchone()[0] or ())
+            done, _told, _one, whole = self._ask(flush.EXECUTE_COUNT, values, characters, lambda cursor: cursor.fetchone())
         except Exception as error:  # whatever it is, each goes on its own: without this loop the worker would live and take nothing
             if is_lost(error) and self.connection is not None:
                 self.connection.close()
                 self.connection = None
-            for change in counted:
-                change.doubt = is_lost(error)
-                if change.left:
-                    self.on_parked(gevent.spawn(self._counted_alone, change))
-                else:
-                    change.alone = True
-                    self.alone += 1
-                    change.answer.set(None)
+            self._each_alone(counted, is_lost(error))
+            return
+        if not whole:
+            self._each_alone(counted, False)
             return
         for change in counted:
-            self._answer(change, change.run.id in done, ended=True)
+            self._answer(change, change.run.id in (done or ()), ended=True)
+
+    def _each_alone(self, counted: list[Counted], doubt: bool) -> None:
+        for change in counted:
+            change.doubt = doubt
+            if change.left:
+                self.on_parked(gevent.spawn(self._counted_alone, change))
+            else:
+                change.alone = True
+                self.alone += 1
+                change.answer.set(None)
 
     def _counted_alone(self, change: Counted) -> None:
         try:

@@ -43,13 +43,17 @@ RETURNING j.id, g.queue IS NULL, CASE WHEN g.queue IS NULL THEN {tell("j.task_id
 _MOVE = _move("jobs_move", "", "")
 # This batch was sent before and nobody knows whether it was committed: a row with our own mark counts as won.
 _MOVE_AGAIN = _move("jobs_move_again", " OR j.status = 'completed'", " OR j.status = 'running' AND j.runs = g.run AND j.worker = $6")
-# Header tasks of chords, completed and counted. It fails, by a division by zero, when not all can be counted so: a chord is complete
-# by it or was never sent whole, or a task was counted before.
+# Header tasks of chords, completed and counted. It changes nothing, and says so, when not all can be counted so: a chord is complete by
+# it or was never sent whole. Should that be seen too late, or a task have been counted before, it fails by a division by zero: such an
+# error stands in PostgreSQL's log with all the results, so it may not be how every chord ends.
 _COUNT = f"""PREPARE jobs_count (bigint[], int[], text[], text[], int[], text[], int) AS
 WITH given AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6) AS g (job, run, result, chord, place, value)),
+fits AS (
+  SELECT bool_and(EXISTS (SELECT FROM jobs_chord c WHERE c.id = g.chord AND c.fired_at IS NULL AND c.done + g.n < c.size)) AS whole
+    FROM (SELECT chord, count(*)::int AS n FROM given GROUP BY chord) g),
 done AS (
   UPDATE jobs_job j SET status = 'completed', finished_at = clock_timestamp(), result = g.result::json FROM given g
-   WHERE j.id = ANY ($1) AND j.id = g.job AND j.runs = g.run AND {RUNNING} AND j.worker = $7
+   WHERE (SELECT whole FROM fits) AND j.id = ANY ($1) AND j.id = g.job AND j.runs = g.run AND {RUNNING} AND j.worker = $7
    RETURNING j.id, j.task_id),
 parts AS (
   INSERT INTO jobs_chordpart (chord_id, task_id, place, state, result)
@@ -59,7 +63,8 @@ counted AS (
   UPDATE jobs_chord c SET done = c.done + p.n FROM (SELECT chord_id, count(*)::int AS n FROM parts GROUP BY chord_id) p
    WHERE c.id = p.chord_id AND c.fired_at IS NULL AND c.done + p.n < c.size RETURNING p.n)
 SELECT (SELECT array_agg(id) FROM done), (SELECT count({tell("task_id")}) FROM done),
-       1 / CASE WHEN (SELECT coalesce(sum(n), 0) FROM counted) = (SELECT count(*) FROM done) THEN 1 ELSE 0 END"""
+       1 / CASE WHEN (SELECT coalesce(sum(n), 0) FROM counted) = (SELECT count(*) FROM done) THEN 1 ELSE 0 END,
+       (SELECT whole FROM fits)"""
 EXECUTE_COUNT = "EXECUTE jobs_count (%s::bigint[], %s::int[], %s::text[], %s::text[], %s::int[], %s::text[], %s)"
 PREPARE = f"{_MOVE};\n{_MOVE_AGAIN};\n{_COUNT}"
 _EXECUTE = "EXECUTE {} ('%s', '%s', %%s, %%s, '%s', %d)"

@@ -13,7 +13,7 @@ from django.db import connection
 
 from jobs import enqueue
 from jobs.celery_app import settle
-from jobs.models import Job
+from jobs.models import Chord, Job
 from jobs.store import transitions
 from jobs.store.canvas import Part
 from jobs.store.insert import NewJob
@@ -119,6 +119,37 @@ def test_a_header_task_that_cannot_be_sent_is_that_jobs_own_trouble(engine: Grou
     part = Part(chord="a\0b", task_id="x", place=0, state="SUCCESS", result="1", failed=False)
     assert engine.complete_counted(run, "1", part, lambda cursor: transitions.complete(cursor, run, result="1"))
     assert Job.objects.get(id=run.id).status == "completed"
+    goes_on(engine)
+
+
+def test_the_end_of_a_chord_is_no_error_in_the_log_of_postgresql(engine: GroupCommit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which would have all the results in it."""
+    Chord.objects.create(id="two", size=2)
+    refused: list[Exception] = []
+    ask = engine._ask
+
+    def asked(*given: Any) -> Any:
+        try:
+            return ask(*given)
+        except psycopg2.Error as error:
+            refused.append(error)
+            raise
+
+    monkeypatch.setattr(engine, "_ask", asked)
+    alone = []
+    for place in range(2):
+        run = claimed(engine)
+
+        def body(cursor: Any, run: Run = run) -> bool:
+            alone.append(run.id)
+            return bool(transitions.complete(cursor, run, result="1"))
+
+        part = Part(chord="two", task_id=str(run.id), place=place, state="SUCCESS", result="1", failed=False)
+        assert engine.complete_counted(run, "1", part, body)
+        assert Job.objects.get(id=run.id).status == "completed"
+    assert alone == [run.id]
+    assert Chord.objects.get(id="two").done == 1
+    assert refused == []
     goes_on(engine)
 
 
