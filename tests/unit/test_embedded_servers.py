@@ -112,6 +112,31 @@ def test_why_postgresql_does_not_start_is_not_read_of_earlier_starts(
         postgres._launch(folder, folder, folder)
 
 
+def test_a_log_of_a_server_that_grew_too_long_is_put_aside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.dev.console.LIMIT", 1000)
+    monkeypatch.setattr(places, "unprivileged", dict)  # who may not enter the folders of pytest
+    monkeypatch.setattr(postgres, "_data", lambda folder: folder)  # root's would be elsewhere
+    logs = [folder / name / "server.log" for name in ("postgres", "redis")]
+    for log in logs:
+        log.parent.mkdir()
+        log.write_text("x" * 1000)
+    supervisor = SimpleNamespace(stopping=SimpleNamespace(is_set=lambda: False))
+    monkeypatch.setattr(startup, "_revive", lambda *given: None)
+    look = startup._each_second(supervisor, folder, ["DATABASE_URL"])  # type: ignore[arg-type]
+    look()
+    assert [log.stat().st_size for log in logs] == [1000, 1000]
+    with logs[0].open("a") as postgresql:
+        for log in logs:
+            with log.open("a") as file:
+                file.write("y")
+        for _ in range(60):
+            look()
+        postgresql.write("on")
+    assert logs[0].read_text() == "on"
+    assert not logs[1].exists()
+    assert [log.with_suffix(".1.log").stat().st_size for log in logs] == [1001, 1001]
+
+
 def test_the_folder_of_the_sockets_stays_while_it_is_needed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = folder / "postgres"
     here, there = (tempfile.mkdtemp(prefix="jobs-test-", dir="/tmp") for _ in range(2))
