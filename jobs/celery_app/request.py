@@ -33,6 +33,8 @@ class Request(celery.worker.request.Request):
             super().__init__(message, *args, decoded=decoded, **options)
             given.limits(self.time_limits)
             _ = self.stamps
+            if not isinstance(self.name, str):
+                raise TypeError(f"shadow {self.name!r:.50} is no text")
         except (InvalidTaskError, DecodeError, ContentDisallowed):
             raise
         except Exception as error:  # whatever Celery meets in headers that anybody may have inserted: out of here it would end the worker

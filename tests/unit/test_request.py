@@ -9,6 +9,7 @@ import celery.worker.request
 import pytest
 from billiard.exceptions import TimeLimitExceeded
 from celery import current_app
+from celery.exceptions import InvalidTaskError
 from celery.worker.state import revoked
 from kombu import Connection
 from kombu.message import Message
@@ -46,6 +47,21 @@ def test_a_body_is_read_once_where_the_task_runs_in_this_process(green: bool) ->
         assert request.body == BODY
         assert request.content_type == "application/json"
     assert request.args == [[1]]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"shadow": ["x"]}, {"shadow": {"a": 1}}, {"shadow": 1}, {"timelimit": [1, 2, 3]}, {"timelimit": 5}, {"timelimit": ["a", None]},
+        {"expires": ""}, {"expires": 5}, {"eta": []}, {"stamped_headers": 1}, {"stamped_headers": [[]]},
+        {"stamped_headers": ["a"], "stamps": [1]},
+    ],
+)  # fmt: skip
+def test_headers_that_celery_stumbles_over_are_refused(green: bool, headers: dict[str, Any]) -> None:
+    """Anybody may have inserted them; any other error would end the worker, or the greenlet of the job, again and again."""
+    with pytest.raises(InvalidTaskError):
+        made(**headers)
+    assert made(shadow="seen", timelimit=[None, 2.5], expires="2099-01-01T00:00:00", stamped_headers=["a"], stamps={"a": 1}).name == "seen"
 
 
 class Eventer:
