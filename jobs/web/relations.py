@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from kombu.utils.json import dumps
 
+from jobs.domain.readable import encodable
 from jobs.models import Job
 from jobs.store.cut import part
 from jobs.store.related import related
@@ -31,11 +32,20 @@ def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str:
+    """The same for an id: as one that PostgreSQL can be asked for and a page can show."""
+    return encodable(str(value)).replace("\0", "\ufffd")
+
+
 def relations(job: Job) -> list[Relation]:
     """Only those that the job has; one query."""
     options = _object(part(job, "options").value)
     headers = _object(options.get("headers"))
-    parent, root, group = (str(headers[key]) if headers.get(key) else None for key in ("parent_id", "root_id", "group"))
+    parent, root, group = (_text(headers[key]) if headers.get(key) else None for key in ("parent_id", "root_id", "group"))
     follows = dict(islice(following(_object(options.get("embed"))), SENT))
     sent = list(islice(dict.fromkeys(children(_object(part(job, "result_meta").value).get("children"))), SENT))
     if parent == job.task_id:  # the message of a retry names the run before it
@@ -70,14 +80,14 @@ def children(kept: Any, depth: int = _DEPTH) -> Iterator[str]:
     for one in kept if isinstance(kept, list) else []:
         match one:
             case [[str(id), *_], None]:
-                yield id
+                yield _text(id)
             case [[_, *_], list(members)] if depth:
                 yield from children(members, depth - 1)
 
 
 def following(embed: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Celery id and task of what is sent when the job has completed: the next of its chain, its links, the body of its chord."""
-    chain = embed.get("chain") or []
-    for signature in [*reversed(chain), *(embed.get("callbacks") or []), embed.get("chord")]:
-        if isinstance(signature, dict) and (signature.get("options") or {}).get("task_id"):
-            yield str(signature["options"]["task_id"]), str(signature.get("task"))
+    for one in [*reversed(_list(embed.get("chain"))), *_list(embed.get("callbacks")), embed.get("chord")]:
+        signature = _object(one)
+        if id := _object(signature.get("options")).get("task_id"):
+            yield _text(id), _text(signature.get("task"))

@@ -62,6 +62,23 @@ def test_a_job_that_its_own_retry_sent_was_sent_by_nobody() -> None:
     assert titles(Job.objects.get(task_id=result.id)) == {}
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"embed": {"chain": 5}}, {"embed": {"chain": True}}, {"embed": {"callbacks": 1.5}}, {"embed": {"chord": {"options": [1]}}},
+        {"embed": {"callbacks": {"task": "a"}}}, {"embed": {"chain": [{"task": "\ud800", "options": {"task_id": "a\0\ud800"}}]}},
+        {"headers": {"parent_id": "\0", "root_id": "\ud800", "group": "\0\udc00"}}, {"headers": {"parent_id": [1], "group": {"a": 1}}},
+    ],
+)  # fmt: skip
+def test_options_that_are_none_of_celery_s_break_no_page(admin_client: Client, options: dict[str, Any]) -> None:
+    """A plain INSERT may bring any."""
+    job = job_in("pending")
+    with connection.cursor() as cursor:
+        meta = json.dumps({"children": [[["\0\ud800", None], None], 5]})
+        cursor.execute("UPDATE jobs_job SET options = %s, result_meta = %s WHERE id = %s", [json.dumps(options), meta, job.pk])
+    assert admin_client.get(f"/jobs/{job.pk}/").status_code == 200
+
+
 def test_the_group_and_what_follows() -> None:
     group(sleep() for _ in range(3)).apply_async()
     first, *others = Job.objects.order_by("id")
