@@ -64,6 +64,7 @@ class Celery(celery.Celery):
     amqp_cls = "jobs.celery_app.amqp:AMQP"
     task_cls = "jobs.celery_app.task:JobTask"
     control_cls = "jobs.celery_app.control:Control"
+    events_cls = "jobs.celery_app.events:Events"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
