@@ -13,6 +13,7 @@ from django.conf import settings
 from kombu.utils.objects import cached_property
 from kombu.utils.uuid import uuid
 
+from jobs.celery_app import beat
 from jobs.domain import priority
 from jobs.store import broker
 
@@ -96,8 +97,6 @@ class Celery(celery.Celery):
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         """As Celery does; what beat sends waits for PostgreSQL."""
-        from jobs.celery_app import beat
-
         send = super().send_task
         if self.current_worker_task or not beat.sends(options):
             return send(name, *args, **options)

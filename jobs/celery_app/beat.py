@@ -5,12 +5,22 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from celery import signals
 from django.db import InterfaceError, OperationalError
 
 T = TypeVar("T")
 PAUSE_S = 1.0  # between two tries
 
 logger = logging.getLogger(__name__)
+
+
+@signals.beat_init.connect(weak=False)
+def without_redis(sender: Any, **_: Any) -> None:
+    """Beat would connect to Redis before it sends, and wait for it; a row needs no producer."""
+    from jobs.celery_app.amqp import AMQP
+
+    if isinstance(sender.app.amqp, AMQP):
+        sender.scheduler.producer = None
 
 
 def sends(options: Mapping[str, Any]) -> bool:

@@ -1,9 +1,12 @@
-"""What beat sends while PostgreSQL is away waits for it; every other caller is told at once."""
+"""What beat sends while PostgreSQL is away waits for it; every other caller is told at once. Redis is not asked."""
 
+from pathlib import Path
 from typing import Any
 
 import celery
 import pytest
+from celery import signals
+from celery.beat import Service
 from django.db import OperationalError
 
 from jobs import Celery
@@ -41,3 +44,11 @@ def test_other_callers_are_told_at_once(tried: list[dict[str, Any]]) -> None:
     with pytest.raises(OperationalError):
         app.send_task("nap", (), {}, headers={"tenant": "a"})
     assert len(tried) == 1
+
+
+def test_beat_sends_without_redis(tmp_path: Path) -> None:
+    app = Celery("alone", set_as_current=False, broker="redis://127.0.0.1:1/0")
+    app.conf.broker_connection_max_retries = 1  # or it would be asked for ever
+    service = Service(app, schedule_filename=str(tmp_path / "schedule"))
+    signals.beat_init.send(sender=service)
+    assert service.scheduler.producer is None
