@@ -11,9 +11,8 @@ from celery.app.utils import find_app
 from django.apps import apps
 from django.conf import settings
 from kombu.utils.objects import cached_property
-from kombu.utils.uuid import uuid
 
-from jobs.celery_app import beat
+from jobs.celery_app import beat  # noqa: F401 - its receiver is for the programs that have an app
 from jobs.domain import priority
 from jobs.store import broker
 
@@ -94,14 +93,6 @@ class Celery(celery.Celery):
         from jobs.celery_app.backend import Backend
 
         return Backend(app=self, url="rows://")
-
-    def send_task(self, name: str, *args: Any, **options: Any) -> Any:
-        """As Celery does; what beat sends waits for PostgreSQL."""
-        send = super().send_task
-        if self.current_worker_task or not beat.sends(options):
-            return send(name, *args, **options)
-        options["task_id"] = options.get("task_id") or uuid()
-        return beat.patiently(name, lambda: send(name, *args, **options))
 
     def producer_or_acquire(self, producer: Any = None) -> Any:
         """For Celery's own code a batch of messages that are accepted together, for all other one that sends each at once; the given

@@ -3,11 +3,13 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from celery import signals
 from django.db import Error, InterfaceError, OperationalError
+from kombu.utils.uuid import uuid
 
 from jobs.store.collisions import code_of
 
@@ -21,17 +23,25 @@ logger = logging.getLogger(__name__)
 
 
 @signals.beat_init.connect(weak=False)
-def without_redis(sender: Any, **_: Any) -> None:
-    """Beat would connect to Redis before it sends, and wait for it; a row needs no producer."""
+def prepare(sender: Any, **_: Any) -> None:
+    """Let this beat wait for PostgreSQL and not for Redis: it would connect to that before it sends, though a row needs no producer.
+
+    Only the app of a program that is a beat is changed: all others send as directly as they do.
+    """
     from jobs.celery_app.amqp import AMQP
 
-    if isinstance(sender.app.amqp, AMQP):
+    app = sender.app
+    if isinstance(app.amqp, AMQP):
         sender.scheduler.producer = None
+        app.send_task = partial(_send, app, app.send_task)
 
 
-def sends(options: Mapping[str, Any]) -> bool:
-    """Whether a call with these options is one of beat's, which marks its own."""
-    return bool((options.get("headers") or {}).get("celery_beat_task"))
+def _send(app: Any, send: Callable[..., T], name: str, *args: Any, **options: Any) -> T:
+    """As Celery does; what beat sends, which is marked, waits for PostgreSQL. Calls of a task's body do not, under `worker -B`."""
+    if app.current_worker_task or not (options.get("headers") or {}).get("celery_beat_task"):
+        return send(name, *args, **options)
+    options["task_id"] = options.get("task_id") or uuid()
+    return patiently(name, lambda: send(name, *args, **options))
 
 
 def patiently(name: str, send: Callable[[], T]) -> T:

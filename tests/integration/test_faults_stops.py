@@ -65,7 +65,7 @@ def test_a_worker_stops_while_redis_hangs(tmp_path: Path, own_redis: OwnRedis, p
         with own_redis.stopped():
             time.sleep(4)  # how long it hangs already, not a wait for something: a heartbeat waits for it now
             ends_well(worker, pool)
-        assert "without a word to Redis" in (tmp_path / "log").read_text()
+        assert "without telling Redis" in (tmp_path / "log").read_text()
     for job in Job.objects.filter(id__in=ids):
         assert (job.status, job.attempts, job.losses, Attempt.objects.get(job=job).outcome) == ("pending", 0, 0, "interrupted")
 
