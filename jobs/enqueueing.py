@@ -175,10 +175,8 @@ def _due(run_at: Any, delay: Any, errors: dict[str, str]) -> Any:
         errors["run_at"] = _("This is not a date and time.")
         return None
     if run_at is not None and not is_due_time(run_at):
-        errors["run_at"] = _("A job must be due between the years %(first)d and %(last)d.") % {
-            "first": EARLIEST.year,
-            "last": LATEST.year - 1,
-        }
+        years = {"first": EARLIEST.year, "last": LATEST.year - 1}
+        errors["run_at"] = _("A job must be due between the years %(first)d and %(last)d.") % years
         return None
     return timezone.make_aware(run_at) if run_at is not None and timezone.is_naive(run_at) else run_at
 
