@@ -78,13 +78,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Of a file the tests that share a worker come first, one after the other.
     """
-    places = [ROOT / path for path in config.getini("testpaths")]
+    places = [str(ROOT / path) + os.sep for path in config.getini("testpaths")]
 
-    def place(item: pytest.Item) -> tuple[int, Path, bool]:
-        number = next((number for number, folder in enumerate(places) if folder in item.path.parents), len(places))
-        return number, item.path, "worker_of_module" not in getattr(item, "fixturenames", ())
+    @cache
+    def of_file(path: str) -> tuple[int, str]:
+        return next((number for number, folder in enumerate(places) if path.startswith(folder)), len(places)), path
 
-    items.sort(key=place)
+    items.sort(key=lambda item: (of_file(str(item.path)), "worker_of_module" not in getattr(item, "fixturenames", ())))
 
 
 @pytest.hookimpl(wrapper=True)
