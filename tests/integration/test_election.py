@@ -91,8 +91,9 @@ def test_a_standby_takes_over_when_the_leader_is_killed(tmp_path: Path) -> None:
         until(lambda: Job.objects.filter(id__in=ids, status="completed").count() == 200, timeout=30)
         second = leader([one for one in candidates if one is not first])
         terms = [one.terms() for one in candidates]
+        said = "\n".join(one.log.read_text() for one in candidates)
     assert taken < 3, "each standby tries twice a second"
-    assert sorted(terms) == [0, 1, 1]
+    assert sorted(terms) == [0, 1, 1], said
     assert second is not first
     assert set(Job.objects.values_list("runs", flat=True)) == {1}
 

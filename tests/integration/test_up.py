@@ -34,7 +34,7 @@ class Up:
         """All that it printed so far."""
         return self.output.read_text("utf-8", errors="replace")
 
-    def says(self, words: str, *, timeout: float = 40) -> None:
+    def says(self, words: str, *, timeout: float = 120) -> None:
         """Wait for words in the output."""
         until(lambda: words in self.text() or self.process.poll() is not None, timeout=timeout, what=words)
         assert words in self.text(), self.text()[-3000:]

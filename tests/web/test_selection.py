@@ -132,7 +132,8 @@ def test_more_entries_than_one_act_may_have_are_left_for_another_and_the_preview
     for left in (3, 1, 0):
         sara.post(address, {**preview(sara, verb, ""), "note": "known"})
         assert DeadLetterQueue.objects.filter(resolution="open").count() == left
-    assert list(DeadLetterQueue.objects.order_by("resolved_at", "id").values_list("id", flat=True)) == numbers
+    resolved = list(DeadLetterQueue.objects.order_by("resolved_at", "id").values_list("id", flat=True))
+    assert [set(resolved[:2]), set(resolved[2:4]), set(resolved[4:])] == [set(numbers[:2]), set(numbers[2:4]), {numbers[4]}]
     sara.cookies["django_language"] = "ar"
     failed(), failed(), failed()
     assert "وهذه أقدمها" in sara.get(address).content.decode()
