@@ -246,9 +246,14 @@ def _drained_alert(lines: Sequence[QueueLine], off: dict[str, list[str]]) -> Ale
             "The workers of %(number)d queues are drained, and jobs are waiting in them: %(queues)s",
             len(lines),
         ) % {"number": len(lines), "queues": _first(lines)}
-    advice = ngettext("To continue, resume it: %(workers)s.", "To continue, resume them: %(workers)s.", len(names))
-    advice %= {"workers": listed(map(ltr, names[:FEW])) + (" …" if len(names) > FEW else "")}
-    return Alert(bad=False, fact=fact, advice=advice.replace("….", "…"), url=reverse("jobs:workers"), link=_("Show the workers"))
+    if len(names) <= FEW:
+        advice = ngettext("To continue, resume it: %(workers)s.", "To continue, resume them: %(workers)s.", len(names))
+    else:
+        advice = ngettext(
+            "To continue, resume %(number)d worker: %(workers)s …", "To continue, resume %(number)d workers: %(workers)s …", len(names)
+        )
+    advice %= {"number": len(names), "workers": listed(map(ltr, names[:FEW]))}
+    return Alert(bad=False, fact=fact, advice=advice, url=reverse("jobs:workers"), link=_("Show the workers"))
 
 
 def _first(lines: Sequence[QueueLine]) -> str:

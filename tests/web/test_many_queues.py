@@ -5,12 +5,16 @@ import re
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import translation
 
 from jobs import enqueue
 from jobs.domain.actors import Actor
 from jobs.models import Worker
 from jobs.models.audit import Verb
 from jobs.store import audit
+from jobs.store.queues import QueueLine
+from jobs.web import health
+from jobs.web.labels import ltr
 
 pytestmark = pytest.mark.django_db
 TASK = "jobs.tasks.sleep"
@@ -67,6 +71,17 @@ def test_many_queues_of_a_drained_worker_are_one_matter(sara: Client, worker: in
     (told,) = alerts(sara, "/")
     assert told.startswith("The workers of 12 queues are drained, and jobs are waiting in them: queue-00")
     assert told.endswith("To continue, resume it: w@host.")
+
+
+def test_many_drained_workers_of_a_queue_are_counted_and_named_as_they_are() -> None:
+    line = QueueLine(name="mail", waiting=1, later=0, running=0, oldest=1.0, workers=(), rate=0.0, lanes=())
+    names = [f"w{number}….x" for number in range(5)]
+    with translation.override("en"):
+        assert health._drained_alert([line], {"mail": names[:1]}).advice == f"To continue, resume it: {ltr(names[0])}."
+        told = health._drained_alert([line], {"mail": names}).advice
+        assert told == f"To continue, resume 5 workers: {', '.join(map(ltr, names[:3]))} …"
+    with translation.override("ar"):
+        assert "أعد 5 عمّال" in health._drained_alert([line], {"mail": names}).advice
 
 
 def test_the_dashboard_shows_the_busiest_of_many_queues(sara: Client, worker: int, leader: None, waiting: None) -> None:
