@@ -163,11 +163,12 @@ def _gates(job: Job, facts: Obstacles, redis: Gate, due_in: float) -> list[Gate]
         left = _("Attempts: %(number)s, no limit") % {"number": f"{job.attempts:,}"}
     else:
         left = _("Attempts: %(number)s of %(all)s") % {"number": f"{job.attempts:,}", "all": f"{job.max_retries + 1:,}"}
+    leader = Gate(open=facts.leader, text=_("The leader is up") if facts.leader else _("No leader is up"))
+    workers = Gate(open=bool(facts.workers), text=serving if facts.workers else _("No worker serves its queue"))
     return [
         _due(facts, due_in),
         redis,
-        Gate(open=facts.leader, text=_("The leader is up") if facts.leader else _("No leader is up")),
-        Gate(open=bool(facts.workers), text=serving if facts.workers else _("No worker serves its queue")),
+        *([leader, workers] if facts.any_worker else [workers, leader]),  # each worker brings a leader: without one the worker is missing
         Gate(open=facts.known, text=_("Its workers have the task") if facts.known else _("No worker of its queue has the task")),
         Gate(open=not facts.suspects, text=left),
         *_company(job, facts.lone),

@@ -212,6 +212,12 @@ def test_times_are_said_in_words(seconds: float, words: str) -> None:
         assert span(seconds) == words
 
 
+def test_where_no_worker_is_up_it_is_the_worker_that_is_missing() -> None:
+    answer = waiting.why(waiting_job())
+    assert answer.sentence == "No worker is up, so no jobs run."
+    assert [gate.text for gate in answer.gates if gate.stop] == ["No worker serves its queue"]
+
+
 def test_the_first_closed_gate_is_the_reason(stage: Stage) -> None:
     stage.leader()
     claimed(stage.worker(slots=1))
