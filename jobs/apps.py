@@ -21,5 +21,14 @@ class JobsConfig(AppConfig):
 
         moments.tell = clock.known  # the models may not know the store
 
-        if any(str(backend.get("BACKEND", "")).startswith("jobs.integrations.") for backend in getattr(settings, "TASKS", {}).values()):
-            import_module("jobs.integrations.django_tasks")  # registers its Celery task
+        for backend in getattr(settings, "TASKS", {}).values():
+            _import(str(backend.get("BACKEND", "")).rpartition(".")[0])
+
+
+def _import(module: str) -> None:
+    """The module of a backend for django.tasks: ours registers its Celery task, and so does one that derives from it."""
+    try:
+        import_module(module)
+    except (ImportError, ValueError):  # of somebody else's Django says that when it is asked for
+        if module.startswith("jobs."):
+            raise

@@ -4,6 +4,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
 
 ROOT = Path(__file__).resolve().parents[2]
 # Its loop is left out; what the first message needs is the name of a task's arguments, and so the task modules.
@@ -50,3 +54,14 @@ def test_a_message_brings_no_page_into_the_leader() -> None:
 
 def test_a_process_that_sends_waits_for_no_code_of_a_run() -> None:
     assert _printed(SENDS) == ["[]"]
+
+
+def test_a_worker_knows_the_task_of_a_derived_backend(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shop_backend.py").write_text("told = []\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.TASKS = {"default": {"BACKEND": "shop_backend.Backend"}, "gone": {"BACKEND": "nowhere.Backend"}, "none": {"BACKEND": ""}}
+    apps.get_app_config("jobs").ready()
+    assert sys.modules.pop("shop_backend", None)
+    settings.TASKS = {"default": {"BACKEND": "jobs.integrations.gone.Backend"}}
+    with pytest.raises(ImportError):
+        apps.get_app_config("jobs").ready()
