@@ -132,12 +132,11 @@ class Engine(bootsteps.StartStopStep):
             spawned.provide(worker, self.parent)
         stacks.quicken(worker.app)
         if _pool(worker) == "gevent":
-            from psycogreen.gevent import patch_psycopg
-
+            from jobs.worker import green_waits
             from jobs.worker.admission import Admission
             from jobs.worker.task_connections import keep_connections
 
-            patch_psycopg()
+            green_waits.patch()
             _rebind_sleep()
             loops.tell_apart()
             keep_connections(worker.app, 2 * worker.concurrency)  # a slot is free before its task has closed its connection

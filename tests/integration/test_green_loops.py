@@ -13,8 +13,8 @@ PROGRAM = """
 from gevent import monkey
 monkey.patch_all()
 import asyncio, django, gevent
-from psycogreen.gevent import patch_psycopg
-patch_psycopg()
+from jobs.worker import green_waits
+green_waits.patch()
 django.setup()
 import tests.taskapp.tasks
 from asgiref.sync import async_to_sync, sync_to_async

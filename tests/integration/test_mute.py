@@ -2,18 +2,23 @@
 
 import os
 import signal
+import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import gevent
+import psycopg2
 import pytest
 from django.db import connection
+from psycopg2 import extensions
 
 from jobs import enqueue, enqueue_many
 from jobs.models import Job
 from jobs.store.transitions import Run
-from jobs.worker import mute
+from jobs.worker import green_waits, mute
 from jobs.worker.group_commit import GroupCommit
 from jobs.worker.plain_engine import PlainEngine
 from jobs.worker.registration import Registration
@@ -131,3 +136,26 @@ def test_the_slots_of_a_worker_go_on(tmp_path: Path, pool: str, name: str) -> No
             until(lambda: Job.objects.filter(pk__in=jobs, status="completed").count() == 8, timeout=60)
     assert set(Job.objects.filter(pk__in=jobs).values_list("runs", "losses")) == {(1, 0)}
     assert SAID.encode() in log.read_bytes()
+
+
+@pytest.fixture
+def green() -> Iterator[None]:
+    """psycopg2 waits as in a gevent worker."""
+    green_waits.patch()
+    yield
+    extensions.set_wait_callback(None)
+
+
+@pytest.mark.usefixtures("green")
+def test_a_connect_in_a_greenlet_ends_after_its_time() -> None:
+    given = connection.get_connection_params()
+    wanted = {name: given[name] for name in ("dbname", "user", "password", "host", "port") if name in given}
+    for seconds in (0, 5):
+        with closing(psycopg2.connect(**wanted, connect_timeout=seconds)) as own, own.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            assert cursor.fetchone() == (1,)
+    with socket.create_server(("127.0.0.1", 0)) as silent, gevent.Timeout(20):  # it takes connections in, nobody answers
+        began = time.monotonic()
+        with pytest.raises(psycopg2.OperationalError, match="has not answered within 1 s"):
+            psycopg2.connect(**wanted | {"host": "127.0.0.1", "port": silent.getsockname()[1]}, connect_timeout=1)
+        assert 1.9 < time.monotonic() - began < 10

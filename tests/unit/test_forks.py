@@ -39,11 +39,10 @@ import os, django, gevent
 django.setup()
 from types import SimpleNamespace
 from django.db import connections
-from psycogreen.gevent import patch_psycopg
-from jobs.worker import forks
+from jobs.worker import forks, green_waits
 from jobs.worker.task_connections import keep_connections
 
-patch_psycopg()
+green_waits.patch()
 keep_connections(SimpleNamespace(_fixups=[]), 8)
 forks.stay_apart()
 
