@@ -302,6 +302,10 @@ def test_a_step_of_a_large_act_neither_reads_nor_writes_all_its_numbers(monkeypa
     assert list(Job.objects.filter(priority=9).order_by("pk").values_list("pk", flat=True)) == jobs[: 1 if pace else 2]
     batch.refresh_from_db()
     assert (batch.ids, batch.place) == (jobs, 1 if pace else 2)
+    Batch.objects.update(started_at=timezone.now() - timedelta(seconds=2))
+    batches.go_on()
+    batch.refresh_from_db()
+    assert batch.place == (3 if pace else 4)
 
 
 def test_numbers_that_were_written_without_spaces_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

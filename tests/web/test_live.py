@@ -267,3 +267,11 @@ def test_whatever_has_the_focus_in_a_live_part_is_found_again_by_its_id() -> Non
             found.feed(part(client, address))
             twice = [id for id, number in Counter(found.ids).items() if number > 1 or not id]
             assert (twice, len(found.ids) > 0) == ([], True), address
+
+
+def test_who_is_yet_to_be_told_a_cookie_is_told_it_again() -> None:
+    """A browser that has not taken it asks with the same cookies as before."""
+    client = client_of("sara", "control_job")
+    for _ in range(2):
+        client.cookies.pop("csrftoken", None)
+        assert "csrftoken" in client.get("/jobs/", headers=HX).cookies

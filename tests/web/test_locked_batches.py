@@ -20,12 +20,12 @@ SARA = Actor(name="sara", source=Source.CODE)
 
 
 @contextmanager
-def locked(job: int) -> Iterator[None]:
-    """The row of this job, by another session."""
+def locked(number: int, table: str = "jobs_job") -> Iterator[None]:
+    """The row with this number, by another session."""
     other = engine.connect("holds a row")
     try:
         with other.cursor() as cursor:
-            cursor.execute("BEGIN; SELECT FROM jobs_job WHERE id = %s FOR UPDATE", [job])
+            cursor.execute(f"BEGIN; SELECT FROM {table} WHERE id = %s FOR UPDATE", [number])
             yield
     finally:
         other.close()
@@ -85,3 +85,12 @@ def test_an_act_that_meets_a_lock_holds_up_no_other(monkeypatch: pytest.MonkeyPa
             cursor.execute("RESET lock_timeout")
     until(lambda: not batches.go_on() and state(first) == (BatchState.DONE, 2), timeout=30, what="the act goes on")
     assert Job.objects.filter(priority=1).count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_act_that_somebody_else_moves_is_left_to_him(caplog: pytest.LogCaptureFixture) -> None:
+    act = batches.start(Verb.CANCEL, [job_in("pending").id], SARA)
+    with locked(act.pk, "jobs_batch"):
+        assert not batches.go_on()
+        assert (state(act), caplog.text) == ((BatchState.RUNNING, 0), "")
+    until(lambda: not batches.go_on() and state(act) == (BatchState.DONE, 1), timeout=30, what="the act goes on")
