@@ -1,5 +1,6 @@
 """The engine of processes without greenlets (prefork children, threads, solo): each job moves its own row."""
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -8,16 +9,19 @@ import psycopg2
 from jobs.celery_app.running import Outcome
 from jobs.store import late, links, prepared
 from jobs.store.canvas import Part
-from jobs.store.engine import connect
+from jobs.store.engine import connect, unless_refused
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Failure, Run
 from jobs.worker import stopping
 from jobs.worker.mute import Patience
 from jobs.worker.own_writes import OwnWrites
+from jobs.worker.refused import Refused
 from jobs.worker.registration import Registration
 
 if TYPE_CHECKING:
     from jobs.worker.flush import Change  # which needs gevent
+
+logger = logging.getLogger("jobs.worker")
 
 
 class PlainEngine:
@@ -36,6 +40,7 @@ class PlainEngine:
         self.completions: list[Change] = []  # nor are ends on their way: each is written at once
         self._own = OwnWrites(self._connect)
         self.write, self.close = self._own.write, self._own.close
+        self.refused = Refused(logger, "a claim is refused")
         self.patience = Patience()
         self.hang_up = self.patience.hang_up
 
@@ -50,7 +55,7 @@ class PlainEngine:
             except psycopg2.errors.LockNotAvailable:  # somebody keeps the row locked: it is sent again, the slot is for others
                 return False
 
-        return bool(self.write(self._soon(change), single=True))
+        return bool(self.write(self._soon(unless_refused(change, self.refused.say)), single=True))
 
     def take_back(self, run: Run) -> bool:
         """Whether this process has a job that has not begun: never."""

@@ -251,6 +251,19 @@ def test_a_workers_loop_waits_for_no_trigger_and_outlives_it(plain: PlainEngine,
     assert Job.objects.get(id=other.id).status == status
 
 
+@pytest.mark.parametrize("code", ["P0001", "23514"])
+def test_a_claim_that_is_refused_is_another_run_later(plain: PlainEngine, code: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It kept its slot, or the loop of the worker, until the trigger was gone; or its error was the job's."""
+    job = job_in("pending")
+    run = Run(id=job.id, runs=1, worker=plain.worker_id)
+    with refusing(code, "NEW.status = 'running'"):
+        assert [plain.claim(run, job.task_id, "celery", 5) for _ in range(3)] == [False] * 3
+        for what in ("unreadable", "unknown", "before its turn"):
+            met(what, job)
+    assert caplog.text.count("not today") == 1
+    assert plain.claim(run, job.task_id, "celery", 5)
+
+
 @pytest.mark.parametrize("pool", POOLS)
 def test_jobs_that_end_while_their_ends_are_refused_have_run_once(tmp_path: Path, pool: str) -> None:
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
