@@ -24,11 +24,12 @@ APART: Final = 1.0  # seconds between two sightings of a free lock
 # within a fraction of a second (jobs.worker.watch). Longer would keep the jobs of dead workers waiting while the server restarts often.
 SETTLE: Final = 3.0
 MOST: Final = 500  # rows a round
-# Rows that someone has locked wait for the next round: the leader waits for none of them.
-_LATE = f"SELECT id, runs FROM jobs_job WHERE status = 'running' AND {LATE} AND id <> ALL(%s) LIMIT {MOST} FOR UPDATE SKIP LOCKED"
+# Rows that someone has locked wait for the next round: the leader waits for none of them. Others at each round, for some may be refused.
+_SOME = f"ORDER BY random() LIMIT {MOST} FOR UPDATE SKIP LOCKED"
+_LATE = f"SELECT id, runs FROM jobs_job WHERE status = 'running' AND {LATE} AND id <> ALL(%s) {_SOME}"
 _LOST = f"""
 SELECT id, runs, task, losses, cancel_requested_at IS NOT NULL FROM jobs_job
- WHERE status = 'running' AND worker = ANY(%s) LIMIT {MOST} FOR UPDATE SKIP LOCKED"""
+ WHERE status = 'running' AND worker = ANY(%s) {_SOME}"""
 
 
 class Rescue:
