@@ -6,12 +6,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from jobs import enqueue
+from jobs.management.commands import enqueue as commands_enqueue
 from jobs.models import Job
 from jobs.store import broker, stats
 from tests.waiting import until
@@ -149,3 +153,19 @@ def test_a_test_command_that_is_ended_leaves_no_worker(number: signal.Signals) -
         assert (process.returncode, said.splitlines()[-1]) == (128 + number, "The worker was stopped.")
     until(lambda: not stats.live_workers() and not stats.leader_lives(), timeout=30)
     assert Job.objects.get().status == "pending"
+
+
+def test_a_wait_for_many_asks_for_some_at_a_time(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(_seconds: float) -> None:
+        with connection.cursor() as cursor:  # no worker
+            cursor.execute("UPDATE jobs_job SET status = 'cancelled', finished_at = now()")
+            cursor.execute("UPDATE jobs_job SET status = 'completed' WHERE id % 100 <> 1")
+
+    monkeypatch.setattr(commands_enqueue, "time", SimpleNamespace(sleep=run))
+    with CaptureQueriesContext(connection) as asked, pytest.raises(CommandError) as raised:
+        call_command("enqueue", "jobs.tasks.sleep", "--args=[0]", "--count=2500", "--wait")
+    ids = list(map(int, capsys.readouterr().out.split()))
+    bad = [id for id in ids if id % 100 == 1]
+    assert (len(ids), len(bad)) == (2500, 25)
+    assert [int(part.split()[0]) for part in str(raised.value).split("; ")] == bad[:20]
+    assert max(query["sql"].count(", ") for query in asked.captured_queries if " IN (" in query["sql"]) < 1100

@@ -28,6 +28,8 @@ from jobs.verification.watch import ended
 
 PAST_ALLOWED = timedelta(minutes=1)  # what was "now" when the command was typed
 LOOK = 0.2  # seconds
+PART = 1_000  # jobs that are asked for at once
+SHOWN = 20  # of those that did not complete
 MOST = 1_000_000  # jobs of one call: they are one transaction
 
 
@@ -98,11 +100,15 @@ class Command(base.Command):
             self._wait(ids)
 
     def _wait(self, ids: list[int]) -> None:
-        while not ended(ids):
-            time.sleep(LOOK)
-        bad = fresh.rows(Job).filter(id__in=ids).exclude(status=Status.COMPLETED).order_by("id").values_list("id", "status", "last_error")
+        bad: list[tuple[int, str, str]] = []
+        for first in range(0, len(ids), PART):
+            part = ids[first : first + PART]
+            while not ended(part):
+                time.sleep(LOOK)
+            others = fresh.rows(Job).filter(id__in=part).exclude(status=Status.COMPLETED).order_by("id")
+            bad += others.values_list("id", "status", "last_error")[: SHOWN - len(bad)]
         if bad:
-            raise CommandError("; ".join(f"{id} {STATUS_LABELS[Status(status)]}: {_error(error)}" for id, status, error in bad[:20]))
+            raise CommandError("; ".join(f"{id} {STATUS_LABELS[Status(status)]}: {_error(error)}" for id, status, error in bad))
 
 
 def _error(text: str) -> str:
