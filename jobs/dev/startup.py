@@ -21,13 +21,13 @@ from jobs.dev.console import Console, Log
 from jobs.dev.parent import make_wants_to_stop
 from jobs.dev.parts import Part
 from jobs.dev.places import EmbeddedError
+from jobs.dev.reviving import Reviver
 from jobs.dev.supervisor import Supervisor
 from task_queue_project import servers
 
 HOST = "127.0.0.1"
 LONGEST_GRACE = 20.0  # seconds running jobs get at the end: everything has stopped within 30
 ENDS = 5.5  # seconds after its grace in which a worker has ended, whatever its jobs do: its watchdog and its sentry see to that
-_SERVER_NAMES = {"DATABASE_URL": "PostgreSQL", "REDIS_URL": "Redis"}
 WORKER = ["celery", "-A", "task_queue_project", "worker", "--loglevel=info", "-P", "gevent", "--concurrency=4", "--prefetch-multiplier=1"]
 
 
@@ -61,18 +61,20 @@ def run(on_ready: Callable[[], bool] = lambda: True) -> int:
 
 def _run(supervisor: Supervisor, data_dir: Path, on_ready: Callable[[], bool]) -> int:
     wanted = [name for name in embedded.BOTH if not os.environ.get(name, "").strip()]
+    reviver = Reviver(supervisor, data_dir, wanted)
     try:
         addresses = embedded.start(data_dir, wanted=wanted) if wanted else {}
         environ = _environment(addresses, supervisor.token)
         servers.require(servers.find(environ, data_dir))
         if _prepare(supervisor, data_dir, environ):
             supervisor.parts = _parts(data_dir, environ)
-            supervisor.each_second = _each_second(supervisor, data_dir, wanted)
+            supervisor.each_second = _each_second(supervisor, data_dir, reviver)
             supervisor.on_ready = lambda: _announce(supervisor.console) or on_ready()
             return supervisor.run()
         return 0  # told to stop before anything ran
     finally:
         supervisor.stop()
+        reviver.end()
         if wanted and not embedded.is_kept(data_dir):
             embedded.stop(data_dir)
 
@@ -222,28 +224,15 @@ def _announce(console: Console) -> bool:
     return False
 
 
-def _each_second(supervisor: Supervisor, data_dir: Path, wanted: list[str]) -> Callable[[], None]:
+def _each_second(supervisor: Supervisor, data_dir: Path, reviver: Reviver) -> Callable[[], None]:
     asked_to_stop, looks = make_wants_to_stop(), count()
 
     def look() -> None:
         if asked_to_stop():
             supervisor.stopping.set()
-        _revive(supervisor, data_dir, wanted)
-        if wanted and next(looks) % 60 == 0:
+        reviver.look()
+        if reviver.wanted and next(looks) % 60 == 0:
             with suppress(EmbeddedError, OSError):  # a full disk, say: it is tried again
                 server_logs.put_aside(data_dir)
 
     return look
-
-
-def _revive(supervisor: Supervisor, data_dir: Path, wanted: list[str]) -> None:
-    """Start an embedded server again that died."""
-    missing = set(wanted) - set(embedded.running(data_dir))
-    if not missing or supervisor.stopping.is_set():
-        return
-    for name in sorted(missing):
-        supervisor.console.say("up: " + _("%(server)s ended, starting it again") % {"server": _SERVER_NAMES[name]})
-    try:
-        embedded.start(data_dir, wanted=wanted)
-    except EmbeddedError as error:
-        supervisor.console.say(f"up: {error}")

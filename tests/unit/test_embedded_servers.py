@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from django.utils import translation
 from jobs.dev import embedded, locking, places, postgres, processes, redis_server, startup
 from jobs.dev.console import Console, Log
 from jobs.dev.parts import GIVE_UP, Part
+from jobs.dev.reviving import Reviver
 from jobs.dev.supervisor import Supervisor
 
 BUSY = "another process is starting or stopping these servers (it holds {}/services.lock)"
@@ -120,9 +122,8 @@ def test_a_log_of_a_server_that_grew_too_long_is_put_aside(folder: Path, monkeyp
     for log in logs:
         log.parent.mkdir()
         log.write_text("x" * 1000)
-    supervisor = SimpleNamespace(stopping=SimpleNamespace(is_set=lambda: False))
-    monkeypatch.setattr(startup, "_revive", lambda *given: None)
-    look = startup._each_second(supervisor, folder, ["DATABASE_URL"])  # type: ignore[arg-type]
+    reviver = SimpleNamespace(wanted=["DATABASE_URL"], look=lambda: None)
+    look = startup._each_second(SimpleNamespace(), folder, reviver)  # type: ignore[arg-type]
     look()
     assert [log.stat().st_size for log in logs] == [1000, 1000]
     with logs[0].open("a") as postgresql:
@@ -209,7 +210,7 @@ def test_up_says_in_arabic_what_ends(folder: Path, monkeypatch: pytest.MonkeyPat
             console.say(worker._died(code, 0.0))
         supervisor._give_up(worker)
         startup._end_leftovers(console, folder)
-        startup._revive(supervisor, folder, [*embedded.BOTH])
+        Reviver(supervisor, folder, [*embedded.BOTH]).revive()
     console.close()
     assert capsys.readouterr().out.splitlines() == [
         "توقف worker (رمز الخروج 70)، ويُشغَّل من جديد بعد 1 ث",
@@ -220,6 +221,38 @@ def test_up_says_in_arabic_what_ends(folder: Path, monkeypatch: pytest.MonkeyPat
         "up: توقف Redis، ويُشغَّل من جديد",
         f"up: عملية أخرى تشغّل هذين الخادمين أو توقفهما (وهي تحجز \u2068{folder}/services.lock\u2069)",
     ]
+
+
+def test_nobody_waits_for_a_server_that_takes_long_to_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither what it is started beside nor a stop."""
+    begun, go_on, started = threading.Event(), threading.Event(), []
+
+    def start(data_dir: Path, *, wanted: list[str]) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        started.append(wanted)
+
+    monkeypatch.setattr(embedded, "start", start)
+    supervisor = Supervisor(console=Console(), parts=[], token="", grace=1)
+    reviver = Reviver(supervisor, folder, ["REDIS_URL"])
+    look = startup._each_second(supervisor, folder, reviver)
+    with translation.override("en"):
+        for _ in range(3):
+            look()
+    assert begun.wait(10)
+    assert started == []
+    supervisor.stopping.set()
+    assert supervisor.run() == 0
+    go_on.set()
+    reviver.end()
+    assert started == [["REDIS_URL"]], "once"
+    look()
+    reviver.end()
+    assert started == [["REDIS_URL"]], "not after the stop"
+    supervisor.console.close()
+    assert capsys.readouterr().out == "up: Redis ended, starting it again\n"
 
 
 def test_a_server_that_is_not_installed_is_said_in_arabic(monkeypatch: pytest.MonkeyPatch) -> None:
