@@ -17,8 +17,8 @@ from jobs.leader import batches, election, indexing, notices, prune
 from jobs.leader.dispatch import Leader
 from jobs.leader.link import Link
 from jobs.leader.load import Load
-from jobs.leader.neighbour import Absent
 from jobs.store import pooler
+from jobs.store.absent import Absent
 from jobs.store.pooler import PoolerBetween
 from jobs.store.schema import wait_until_migrated
 

@@ -28,6 +28,18 @@ def key() -> str:
     return configuration().key_prefix + KEY
 
 
+def name(cursor: Any) -> str:
+    """What a leader of this database says there."""
+    cursor.execute(WHO)
+    return str(cursor.fetchone()[0])
+
+
+def holder(cursor: Any) -> int | None:
+    """The leader's session, None where there is none."""
+    cursor.execute(_HOLDER)
+    return cursor.fetchone()[0]  # type: ignore[no-any-return]
+
+
 class Elsewhere:
     """Notices that the leader says its name in another Redis than this process knows, or under another prefix."""
 
@@ -54,9 +66,7 @@ def is_elsewhere() -> bool:
     except (redis.RedisError, OSError):
         return False
     with caller.cursor() as cursor:
-        cursor.execute(f"SELECT ({_HOLDER}), ({WHO})")
-        holder, own = cursor.fetchone()
-    return _seen.look(holder, str(own), said, time.monotonic())
+        return _seen.look(holder(cursor), name(cursor), said, time.monotonic())
 
 
 @functools.cache

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import psycopg2
@@ -18,7 +18,8 @@ from jobs.celery_app import last_resort
 from jobs.celery_app.app import address
 from jobs.celery_app.deadline_board import Board
 from jobs.conf import configuration
-from jobs.store import leadership
+from jobs.store import leadership, sender
+from jobs.store.absent import EACH, Absent
 from jobs.worker import ending, log, sentry, stopping
 from jobs.worker.bootsteps import Engine
 
@@ -38,15 +39,17 @@ class LeaderChild(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
         self.child: subprocess.Popen[bytes] | None = None
+        self.ending = threading.Event()
         if configuration().leader_child:
             last_resort.board = Board.make()  # before the pool forks its children
         super().__init__(worker, **kwargs)
 
     def start(self, worker: Any) -> None:
         """Start the child and a thread that starts it again when it dies."""
+        self.engine = worker.engine
         if not configuration().leader_child:
+            threading.Thread(target=self._look_for_the_leader, args=(worker.app.conf,), daemon=True, name="jobs-leader-elsewhere").start()
             return
-        self.ending, self.engine = threading.Event(), worker.engine
         name = connections[configuration().database].settings_dict["NAME"]
         # In tests they are not those of the settings module.
         self.options = [f"--key-prefix={configuration().key_prefix}", *([f"--database-name={name}"] if name else [])]
@@ -62,6 +65,13 @@ class LeaderChild(bootsteps.StartStopStep):
             self.handed = tuple(descriptor for descriptor in given.values() if descriptor is not None)
         self._spawn()
         threading.Thread(target=self._tend, daemon=True, name="jobs-leader-child").start()
+
+    def _look_for_the_leader(self, conf: Any) -> None:
+        """What a standby would say: that it sends through another Redis."""
+        with closing(Absent(conf)) as absent:
+            while not self.ending.wait(EACH):
+                with suppress(psycopg2.Error), self.engine.registration.cursor() as cursor:  # PostgreSQL is away
+                    absent.look(cursor, sender.holder(cursor))
 
     def _spawn(self) -> None:
         path = os.pathsep.join(dict.fromkeys([os.getcwd(), *filter(None, sys.path)]))
@@ -99,9 +109,9 @@ class LeaderChild(bootsteps.StartStopStep):
 
     def stop(self, worker: Any) -> None:
         """Close the child's standard input: it ends by that, while running jobs have their grace."""
+        self.ending.set()
         if self.child is None:
             return
-        self.ending.set()
         if self.child.stdin is not None:
             self.child.stdin.close()
         atexit.register(self._reap, self.child)

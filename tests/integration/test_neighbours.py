@@ -3,6 +3,8 @@
 import logging
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from celery import current_app
@@ -10,9 +12,13 @@ from django.conf import settings
 from django.db import connection
 
 from jobs import enqueue, enqueue_many
-from jobs.leader.neighbour import Absent
 from jobs.models import Job
-from jobs.store import broker, sender
+from jobs.store import broker, engine, sender
+from jobs.store.absent import Absent
+from jobs.store.locks import LEADER
+from jobs.worker import leader_child
+from jobs.worker.registration import Registration
+from tests.green_engine import WORKER
 from tests.integration.test_faults_messages import all_sent, ended
 from tests.rows import open_gate
 from tests.waiting import until
@@ -60,10 +66,10 @@ def test_a_standby_says_that_the_leader_sends_through_another_redis(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """All seemed to be well, and no job came to the worker beside it."""
-    monkeypatch.setattr("jobs.leader.neighbour.EACH", 0.0)
+    monkeypatch.setattr("jobs.store.absent.EACH", 0.0)
     client = broker.client(settings.CELERY_BROKER_URL)
     client.delete(sender.key())
-    with caplog.at_level(logging.WARNING, "jobs.leader"), closing(Absent(current_app.conf)) as absent, connection.cursor() as cursor:
+    with caplog.at_level(logging.WARNING, "jobs.store"), closing(Absent(current_app.conf)) as absent, connection.cursor() as cursor:
         absent.look(cursor, 7)
         assert caplog.records == [], "it may have been elected just now"
         monkeypatch.setattr(sender, "PATIENCE", 0.0)
@@ -77,3 +83,24 @@ def test_a_standby_says_that_the_leader_sends_through_another_redis(
     client.delete(sender.key())
     (record,) = caplog.records
     assert "No job comes through this Redis: the leader has another REDIS_URL or JOBS_KEY_PREFIX" in record.getMessage()
+
+
+def test_a_worker_without_a_standby_says_so_itself(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """JOBS_LEADER_CHILD=False: beside it nobody looks, and the pages may know the right Redis."""
+    monkeypatch.setattr("jobs.store.absent.EACH", 0.0)
+    monkeypatch.setattr(leader_child, "EACH", 0.05)
+    monkeypatch.setattr(sender, "PATIENCE", 0.0)
+    settings.JOBS_LEADER_CHILD, settings.JOBS_KEY_PREFIX = False, "of another:"
+    registration = Registration(WORKER)
+    step = leader_child.LeaderChild(SimpleNamespace(steps=[]))
+    with closing(engine.connect("leads")) as leader, leader.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", LEADER)  # unless there is one
+        step.start(SimpleNamespace(app=current_app, engine=SimpleNamespace(registration=registration)))
+        try:
+            until(lambda: "No job comes through this Redis" in caplog.text, timeout=20)
+        finally:
+            step.stop(None)
+            registration.leave()
+    assert step.child is None

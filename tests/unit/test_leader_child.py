@@ -3,6 +3,7 @@
 import errno
 import signal
 import subprocess
+import threading
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -87,7 +88,7 @@ def test_it_is_given_the_database_and_the_keys_of_its_worker(settings: Any, monk
     settings.JOBS_KEY_PREFIX = "of a test:"
     monkeypatch.setattr(leader_child.LeaderChild, "_spawn", lambda child: None)
     child = leader_child.LeaderChild.__new__(leader_child.LeaderChild)
-    child.child = None
+    child.child, child.ending = None, threading.Event()
     child.start(SimpleNamespace(engine=None, app=current_app))
     child.ending.set()
     assert child.options[:2] == ["--key-prefix=of a test:", f"--database-name={connection.settings_dict['NAME']}"]
