@@ -37,7 +37,8 @@ def name(cursor: Any) -> str:
 def holder(cursor: Any) -> int | None:
     """The leader's session, None where there is none."""
     cursor.execute(_HOLDER)
-    return cursor.fetchone()[0]  # type: ignore[no-any-return]
+    found: int | None = cursor.fetchone()[0]
+    return found
 
 
 class Elsewhere:
