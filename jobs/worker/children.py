@@ -1,5 +1,6 @@
 """How a worker of the pool prefork ends its children."""
 
+import os
 import time
 from contextlib import suppress
 from typing import Any, Final
@@ -9,6 +10,7 @@ from celery.concurrency.asynpool import AsynPool
 from jobs.worker import stopping
 
 IDLE_S = 5.0  # for those who run no job; one may still call an errback
+TERM_S = 2.0  # for those who were sent SIGTERM
 _ALL_READ: Final = 2**30  # of a C int, which the pool still adds to
 
 
@@ -23,6 +25,8 @@ def end(pool: Any, by: float) -> None:
     # without its parent knowing yet, and where it knows of none it reads no more. The rows say how they ended.
     for read in list(pool._pool._on_ready_counters.values()):
         read.get_obj().value = _ALL_READ  # without its lock: a child that was killed may have kept it
+    if isinstance(pool._pool, AsynPool):
+        _terminate(pool._pool._pool)
     pool.terminate()
 
 
@@ -44,3 +48,24 @@ def _read(pool: AsynPool) -> None:
         with suppress(OSError):  # closed
             while descriptor not in gone and child.outq._reader.poll(0):
                 handler._flush_outqueue(descriptor, gone.add, children, handler.on_state_change)
+
+
+def _terminate(children: list[Any]) -> None:
+    """By SIGTERM. What they say meanwhile is dropped: where one is cut off in what is longer than a pipe, the rest would be waited for."""
+    for child in children:
+        if child._is_alive():
+            child.terminate()
+    end = time.monotonic() + TERM_S
+    alive = True
+    while alive and time.monotonic() < end:
+        alive = any(child._is_alive() for child in children)
+        for child in children:
+            _drop(child.outq._reader)
+        time.sleep(0.02)
+
+
+def _drop(reader: Any) -> None:
+    with suppress(OSError):  # closed, or there is no more
+        os.set_blocking(reader.fileno(), False)
+        while os.read(reader.fileno(), 65536):
+            pass
