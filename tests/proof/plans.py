@@ -1,7 +1,8 @@
 """What PostgreSQL plans for the statements of the engine."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection
@@ -10,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from jobs.store import deadline, interventions, links, transitions
 from jobs.store.insert import NewJob
 from jobs.store.transitions import Failure, Run
+from jobs.worker import flush
 
 NEXT = NewJob(task="t.nap", task_id="next", priority=0)
 
@@ -45,6 +47,17 @@ def explain(statement: str, values: Any, session: str) -> Plan:
         finally:
             cursor.execute("ROLLBACK TO SAVEPOINT plan")
     return Plan((json.loads(found) if isinstance(found, str) else found)[0])
+
+
+@contextmanager
+def prepared() -> Iterator[Any]:
+    """A cursor in whose session the statements of a group commit stand ready until the block ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(flush.PREPARE)
+        try:
+            yield cursor
+        finally:
+            cursor.execute("DEALLOCATE jobs_move; DEALLOCATE jobs_move_again; DEALLOCATE jobs_count")
 
 
 def verbs(run: Run, ids: Sequence[int]) -> dict[str, Any]:

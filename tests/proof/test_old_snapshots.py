@@ -8,7 +8,7 @@ from jobs.store.insert import NewJob
 from jobs.store.links import begun_here
 from jobs.store.transitions import Run
 from jobs.worker import flush, registration
-from tests.proof.plans import caught, explain, verbs
+from tests.proof.plans import caught, explain, prepared, verbs
 
 pytestmark = pytest.mark.django_db
 OLD = 5_000  # jobs that have ended; their entries cannot be removed as long as this transaction lasts
@@ -59,10 +59,6 @@ def test_so_do_the_brief_looks_of_leader_and_worker() -> None:
 
 
 def test_so_does_a_worker_that_counts_tasks_of_chords() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(flush.PREPARE)
-        try:
-            none = ([RUN.id], [9], ["1"], ["no-such-chord"], [0], ["1"], 7)
-            assert read(flush.EXECUTE_COUNT, none, flush.SESSION)[0] == set()
-        finally:
-            cursor.execute("DEALLOCATE jobs_move; DEALLOCATE jobs_move_again; DEALLOCATE jobs_count")
+    with prepared():
+        none = ([RUN.id], [9], ["1"], ["no-such-chord"], [0], ["1"], 7)
+        assert read(flush.EXECUTE_COUNT, none, flush.SESSION)[0] == set()

@@ -21,7 +21,7 @@ from jobs.store import deadline, links, stats
 from jobs.store.transitions import Run
 from jobs.worker import flush
 from jobs.worker.flush import Change
-from tests.proof.plans import NEXT, caught, explain, verbs
+from tests.proof.plans import NEXT, caught, explain, prepared, verbs
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("big")]
 ROWS = 1_000_000 if os.environ.get("PROOF") == "full" else 200_000
@@ -92,18 +92,16 @@ def test_the_engine_reads_its_index(name: str) -> None:
 
 def test_a_batch_of_claims_and_completions_reads_their_rows_only() -> None:
     """Four of each, prepared as in a worker; each row changed costs its entry in five indexes."""
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(
             "SELECT id, task_id, priority FROM jobs_job WHERE status = 'pending' AND run_at < now() AND id > %s LIMIT 4", [ROWS // 2]
         )
         waiting = cursor.fetchall()
         cursor.execute("SELECT id FROM jobs_job WHERE status = 'running' AND worker = 1 LIMIT 4")
         running = [row[0] for row in cursor.fetchall()]
-        cursor.execute(flush.PREPARE)
         ends = [Change(Run(id=id, runs=1), "1") for id in running]
         starts = [Change(Run(id=id, runs=1), task_id, "celery", priority) for id, task_id, priority in waiting]
         plan = explain(*flush.batch(ends, starts, 1, resent=False), WORKER)
-        cursor.execute("DEALLOCATE jobs_move; DEALLOCATE jobs_move_again; DEALLOCATE jobs_count")
     assert (len(waiting), len(running)) == (4, 4)
     assert plan.indexes >= {"jobs_job_pkey"}
     assert plan.scanned == set()

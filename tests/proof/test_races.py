@@ -26,6 +26,7 @@ from jobs.store.transitions import Failure, Run
 from jobs.worker import flush
 from jobs.worker.flush import Change
 from tests.proof import rules
+from tests.proof.plans import prepared
 from tests.proof.rules import Row
 from tests.waiting import until
 
@@ -37,14 +38,12 @@ def failure(outcome: Outcome) -> Failure:
     return Failure(error_class="Broken", message="no", outcome=outcome)
 
 
-def batch(cursor: Any, *, completions: list[Run], claims: list[Run]) -> tuple[set[int], set[int]]:
+def batch(*, completions: list[Run], claims: list[Run]) -> tuple[set[int], set[int]]:
     """The statement of the gevent worker."""
-    cursor.execute(flush.PREPARE)
     ends, starts = [Change(run, "1") for run in completions], [Change(run, TASK_ID, "celery", 5) for run in claims]
-    cursor.execute(*flush.batch(ends, starts, 1, resent=False))
-    found = flush.answer(cursor.fetchall())
-    cursor.execute("DEALLOCATE jobs_move; DEALLOCATE jobs_move_again; DEALLOCATE jobs_count")
-    return found
+    with prepared() as cursor:
+        cursor.execute(*flush.batch(ends, starts, 1, resent=False))
+        return flush.answer(cursor.fetchall())
 
 
 def resolve(cursor: Any, run: Run) -> list[int]:
@@ -62,13 +61,13 @@ VERBS: dict[str, tuple[Callable[[Any, Run], Any], Callable[[Row, int], Row | Non
         lambda c, run: transitions.claim(c, run, task_id=TASK_ID, worker=1, queue="celery", priority=5),
         lambda row, runs: rules.claim(row, runs, 1, 5),
     ),
-    "batch claim": (lambda c, run: batch(c, completions=[], claims=[run])[1], lambda row, runs: rules.claim(row, runs, 1, 5)),
+    "batch claim": (lambda c, run: batch(completions=[], claims=[run])[1], lambda row, runs: rules.claim(row, runs, 1, 5)),
     "complete": (lambda c, run: transitions.complete(c, run, result="1"), rules.complete),
     "complete a link": (
         lambda c, run: links.complete_linked(c, run, result="1", meta=None, new=NewJob(task="t.nap", task_id="the-next")),
         rules.complete,
     ),
-    "batch complete": (lambda c, run: batch(c, completions=[run], claims=[])[0], rules.complete),
+    "batch complete": (lambda c, run: batch(completions=[run], claims=[])[0], rules.complete),
     "retry": (
         lambda c, run: transitions.retry(c, run, failure(Outcome.FAILED), delay=0.0),
         lambda row, runs: rules.retry(row, runs, "failed", due=True),
