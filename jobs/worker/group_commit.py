@@ -201,7 +201,8 @@ class GroupCommit(Apart):
                     self._flush_counted(counted)
                 claims = self._within_slots(completions, claims)
                 try:
-                    self._flush(completions, claims)
+                    if completions or claims:
+                        self._flush(completions, claims)
                 except Exception:  # without this loop the worker would live and take nothing
                     logger.exception("a batch could not be sent; its changes go one by one")
                     self._apart(completions, claims)

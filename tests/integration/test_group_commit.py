@@ -19,6 +19,7 @@ from jobs.store.canvas import Part
 from jobs.store.insert import NewJob
 from jobs.store.links import Linked
 from jobs.store.transitions import Run
+from jobs.worker.flush import batch
 from jobs.worker.group_commit import GroupCommit
 from tests.green_engine import group_commit
 from tests.rows import task_id_of
@@ -47,6 +48,17 @@ def claimed(engine: GroupCommit) -> Run:
     run = new()
     assert engine.claim(run, task_id_of(run.id), "celery", 5)
     return run
+
+
+def test_a_batch_of_nothing_is_not_sent(engine: GroupCommit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it had was refused here, or was the end of a chord's task, which is counted by a statement of its own."""
+    engine.slots, run, other, batches = 1, claimed(engine), new(), list[int]()
+    monkeypatch.setattr("jobs.worker.flush.batch", lambda *given, **more: batches.append(1) or batch(*given, **more))
+    assert not engine.claim(other, task_id_of(other.id), "celery", 5)
+    assert batches == []
+    assert engine.complete(run, "1")
+    assert batches == [1]
+
 
 
 def goes_on(engine: GroupCommit) -> None:
