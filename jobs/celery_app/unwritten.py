@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jobs.celery_app import process_engine
-from jobs.domain.complaint import Complaint
+from jobs.domain.complaint import Complaint, first_line
 from jobs.store import unwritable
 from jobs.store.engine import unless_refused
 from jobs.store.transitions import Failure
@@ -24,7 +24,7 @@ def or_left(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def give_up(outcome: Any, error: Exception) -> None:
     """Leave the run to the watch, which takes it away as one that is lost (`jobs.store.unwritable`)."""
     run = outcome.run
-    logger.error("job %s: no end of run %s can be written: %s", run.id, run.runs, str(error).strip().partition("\n")[0])
+    logger.error("job %s: no end of run %s can be written: %s", run.id, run.runs, first_line(error))
     _leave(outcome, unwritable.REFUSED)
 
 

@@ -6,6 +6,7 @@ from django.db import DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from jobs.conf import configuration
+from jobs.domain.complaint import first_line
 
 
 def is_migrated() -> bool:
@@ -27,7 +28,7 @@ def wait_until_migrated(say: Callable[[str], None], pause: Callable[[], bool]) -
                 return True
             reason = "waiting for the migrations: run python manage.py migrate"
         except DatabaseError as error:
-            reason = "waiting for PostgreSQL: " + next(iter(str(error).strip().splitlines()), type(error).__name__)
+            reason = "waiting for PostgreSQL: " + first_line(error)
         if reason != told:
             say(reason)
         told = reason

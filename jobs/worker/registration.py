@@ -16,7 +16,7 @@ from psycopg2 import OperationalError
 from psycopg2.errors import QueryCanceled
 
 from jobs.domain import pace
-from jobs.domain.complaint import Complaint
+from jobs.domain.complaint import Complaint, first_line
 from jobs.store import locks
 from jobs.store.engine import LOST, connect
 from jobs.store.transitions import RUNNING
@@ -134,7 +134,7 @@ class Registration:
             self._look(held)
             return True
         except LOST as error:
-            logger.error("the worker's lock connection is gone, nothing is admitted: %s", str(error).strip().splitlines()[:1])
+            logger.error("the worker's lock connection is gone, nothing is admitted: %s", first_line(error))
             self.connection.close()
             self.connection = None
             return False

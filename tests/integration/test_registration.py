@@ -66,6 +66,15 @@ def test_a_limit_of_the_role_does_not_cost_the_lock(monkeypatch: pytest.MonkeyPa
         made.leave()
 
 
+def test_a_lock_that_is_lost_is_told_in_one_line_of_plain_words(registered: Registration, caplog: pytest.LogCaptureFixture) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [registered.session])
+    assert registered.check()
+    line, *_ = [record.getMessage() for record in caplog.records]
+    said = line.removeprefix("the worker's lock connection is gone, nothing is admitted: ")
+    assert said[0].isalpha(), f"it reads as a list: {said}"
+
+
 def test_an_answer_that_never_comes_is_not_waited_for(registered: Registration, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registration, "MUTE_S", 0.1)
     with registered.cursor() as cursor:
