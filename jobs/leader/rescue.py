@@ -14,7 +14,7 @@ from jobs.domain.complaint import Complaint
 from jobs.domain.outcomes import Outcome
 from jobs.leader.look import LATE, Seen
 from jobs.leader.steps import Steps
-from jobs.store import deadline, revoked, transitions
+from jobs.store import deadline, interventions, revoked, transitions
 from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class Rescue:
         """Jobs that were committed after a revocation that did not see them."""
         oldest, done = revoked.oldest(cursor), []
         for id, task_id in revoked.jobs(cursor):
-            found = self._write(cursor, lambda id=id: revoked.revoke(cursor, id))  # type: ignore[misc]
+            found = self._write(cursor, lambda id=id: interventions.revoke(cursor, [id]))  # type: ignore[misc]
             if found:
                 logger.warning("Job %s was revoked before it was committed", id)
             if found is not False:

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from jobs.store import interventions
-
 # Empty but for moments after such a revocation, or as long as an older transaction is open.
 OPEN: Final = "unseen_before IS NOT NULL"
 _JOBS: Final = f"SELECT id, task_id FROM jobs_job WHERE task_id = ANY (ARRAY(SELECT task_id FROM jobs_storedresult WHERE {OPEN}))"
@@ -25,11 +23,6 @@ def jobs(cursor: Any) -> list[tuple[int, str]]:
     """The number and the id of those that have been committed since."""
     cursor.execute(_JOBS)
     return list(cursor.fetchall())
-
-
-def revoke(cursor: Any, id: int) -> list[int]:
-    """As if it had been there; its number, where it has not ended."""
-    return interventions.revoke(cursor, [id])
 
 
 def close(cursor: Any, done: Sequence[str], oldest: int) -> None:
