@@ -6,12 +6,16 @@ from typing import Final
 
 from django.utils.translation import gettext
 
+_sentences: Final[list[str]] = []
+
 
 def gettext_noop(sentence: str) -> str:
-    """Marks a sentence for translation. Django's would read the settings, and the engine is imported before there are any."""
+    """Marks one of our sentences for translation. Django's would read the settings, and the engine is imported before there are any."""
+    _sentences.append(sentence)
     return sentence
 
 
+OUTCOME_CAME_LATE: Final = gettext_noop("%(error)s (Its outcome arrived later and was refused.)")  # first: the others may stand within it
 WORKER_DIED: Final = gettext_noop("The worker died while it ran the job.")
 TIME_LIMIT: Final = gettext_noop("The job ran longer than its time limit.")
 WORKER_STOPPED: Final = gettext_noop("The worker was stopped.")
@@ -29,7 +33,6 @@ NO_LIST: Final = gettext_noop("The positional arguments must be a list.")
 NO_NAMES: Final = gettext_noop("The named arguments must be an object with text keys.")
 STRATEGY: Final = gettext_noop("The task has a Strategy of its own (celery-batches), but a job is one call of one task.")
 MANUAL: Final = gettext_noop("Turned into a failure by %(name)s to test the Dead Letter Queue")
-OUTCOME_CAME_LATE: Final = gettext_noop("%(error)s (Its outcome arrived later and was refused.)")
 TOO_LONG: Final = gettext_noop("the job ran longer than %(seconds)s s")
 CANCELLED: Final = gettext_noop("The job was cancelled while it ran.")
 REVOKED: Final = gettext_noop("Revoked: revoked")
@@ -69,14 +72,6 @@ LONG_SUBJECT: Final = gettext_noop("a subject must be one line")
 NOT_ALLOWED: Final = gettext_noop("the command %(name)s is not in JOBS_ALLOWED_COMMANDS")
 COMMAND_ENDED: Final = gettext_noop("the command ended with code %(code)s")
 
-_SENTENCES: Final = [
-    OUTCOME_CAME_LATE,  # first: the others may stand within it
-    WORKER_DIED, TIME_LIMIT, WORKER_STOPPED, ASKED_TO_STOP, UNKNOWN_TASK, NO_OUTCOME, UNWRITABLE, WITHOUT_END, REPLACEMENT_ENDED,
-    UNREADABLE, UNREADABLE_OPTIONS, NO_OPTIONS, NO_LIST, NO_NAMES, STRATEGY, MANUAL, WRONG_SECONDS, ONE_OF_THE_FAILURES, WRONG_METHOD,
-    WRONG_SCHEME, NO_URL, PRIVATE_ADDRESS, ANSWERED, WRONG_HEADER, NO_RECIPIENT, NO_ADDRESS, LONG_SUBJECT, NOT_ALLOWED, COMMAND_ENDED,
-    TOO_LONG, CANCELLED, REVOKED, TERMINATED, EXPIRED, ENDED_ITSELF, ASKED_FOR_ANOTHER_RUN, NO_JSON, LONG_RESULT, HEADER_FAILED, NOT_JOINED,
-    NO_BODY, TOO_LONG_FOR_REDIS, WRONG, HOPELESS, EXIT, NO_EXCEPTION, NOT_COMMITTED, FAILED, ON_PURPOSE,
-]  # fmt: skip
 _DEEP: Final = 4  # levels of sentences within sentences: a late outcome of a failed chord's task
 _VALUE: Final = re.compile(r"%\((\w+)\)s")
 
@@ -90,7 +85,7 @@ def _pattern(sentence: str) -> str:
 @cache
 def _stored() -> list[tuple[str, re.Pattern[str]]]:
     """Each as a message, or as a job's last error, which the class of the error stands before; made by who reads one."""
-    return [(sentence, re.compile(rf"(?P<prefix>(?:\w+: )?){_pattern(sentence)}", re.DOTALL)) for sentence in _SENTENCES]
+    return [(sentence, re.compile(rf"(?P<prefix>(?:\w+: )?){_pattern(sentence)}", re.DOTALL)) for sentence in _sentences]
 
 
 def said(text: str, deep: int = _DEEP) -> str:
