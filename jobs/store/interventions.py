@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from jobs.domain import readable
+from jobs.domain import own_failures, readable
 from jobs.domain.statuses import HELD
 from jobs.store import search
 from jobs.store.many import execute_many
 from jobs.store.tell import ended
-from jobs.store.transitions import FENCE, LINKED, PENDING, REASON, RUNNING, Failure, Run, clean, enter, leave_aftermath, parameters
+from jobs.store.transitions import FENCE, LINKED, PENDING, RUNNING, Failure, Run, clean, enter, leave_aftermath, parameters
 
 # Whose unique_key no job has that has not ended; of several with one key, the newest.
 FREE: Final = """(unique_key IS NULL OR id IN (
@@ -71,7 +71,7 @@ def revoke(cursor: Any, ids: Sequence[int]) -> list[int]:
     cursor.execute(
         "SELECT FROM jobs_job WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [list(ids)]
     )  # so that none begins, or waits, in between
-    done = cancel_pending(cursor, ids, REASON)
+    done = cancel_pending(cursor, ids, own_failures.REVOKED)
     cursor.execute(
         f"""UPDATE jobs_job SET cancel_requested_by = 'revoke'
             WHERE id = ANY(%s) OR id = ANY(%s) AND {RUNNING} AND cancel_requested_at IS NULL RETURNING id""",

@@ -13,11 +13,12 @@ import psycopg2.extensions
 from django.db import connections
 
 from jobs.conf import configuration
+from jobs.domain import own_failures
 from jobs.store import caller
 from jobs.store.engine import connect
 from jobs.store.locks import ENDED, WAITER_CLASS
 from jobs.store.tell import BUCKET, LONGEST
-from jobs.store.transitions import REASON, REVOKED
+from jobs.store.transitions import REVOKED
 
 # Seconds at most to wait for the locks of those who are ending a job. Without one, its end is seen at the next look, not told.
 BUSY_S = 1.0
@@ -50,7 +51,7 @@ class Found:
 _JOBS = f"""
 SELECT task_id, status, result::text, result_meta::text, progress::text, last_error, attempts, task, args::text, kwargs::text, queue,
        coalesce((SELECT w.name FROM jobs_worker w WHERE w.id = j.worker), j.worker::text), options::text, finished_at,
-       (SELECT w.pid FROM jobs_worker w WHERE w.id = j.worker), {REVOKED} AND last_error = '{REASON}'
+       (SELECT w.pid FROM jobs_worker w WHERE w.id = j.worker), {REVOKED} AND last_error = '{own_failures.REVOKED}'
   FROM jobs_job j WHERE task_id = ANY(%s)"""
 _COLUMNS = (
     "task_id", "status", "result", "meta", "progress", "last_error", "attempts", "task", "args", "kwargs", "queue", "worker", "options",

@@ -42,7 +42,6 @@ class Failure:
     outcome: Outcome = Outcome.FAILED
 
 
-REASON: Final = "Revoked: revoked"  # the last error of what was revoked
 STOPPED: Final = Failure(error_class="JobCancelled", message=own_failures.ASKED_TO_STOP, outcome=Outcome.CANCELLED)
 
 
@@ -284,7 +283,7 @@ def _cancel_asked(cursor: Any, run: Run, failure: Failure, meta: str | None = No
     """The same in place of another run. Of what was revoked it is told, as of what was revoked while it waited."""
     won = cancel_running(cursor, run, failure, meta=meta)
     if won:
-        cursor.execute(f"UPDATE jobs_job SET last_error = %s WHERE id = %s AND {REVOKED}", [REASON, run.id])
+        cursor.execute(f"UPDATE jobs_job SET last_error = %s WHERE id = %s AND {REVOKED}", [own_failures.REVOKED, run.id])
         if cursor.rowcount:
             leave_aftermath(cursor, [run.id], always=True)
     return won

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from jobs import control
+from jobs.domain import own_failures
 from jobs.domain.moments import aware
 from jobs.domain.priority import FROM_HIGHEST
 from jobs.domain.statuses import ENDED, Status, can
@@ -109,7 +110,7 @@ def _cancelled(job: Job, acts: Sequence[Audit]) -> str:
         return _("%(name)s cancelled it: “%(reason)s”.") % {"name": isolated(name), "reason": isolated(last.note)}
     if name:
         return _("%(name)s cancelled it.") % {"name": isolated(name)}
-    if job.last_error == "Revoked: expired":
+    if job.last_error == own_failures.EXPIRED:
         return _("It expired before it started.")
     if job.last_error.startswith("Revoked: "):
         return _("It was revoked by code.")
