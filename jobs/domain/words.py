@@ -49,11 +49,12 @@ def query(text: str = "", *, task: str = "", error_class: str = "", created_by: 
     """
     exact = [f"{_TASK}{task}" if task else "", f"{_ERROR}{error_class}" if error_class else ""]
     exact.append("" if created_by is None else f"{_CREATOR}{created_by}")
-    parts = [_quoted(word) + ("" if word.isdecimal() else ":*") for word in words(text)[:20]]
-    return " & ".join([*parts, *(_quoted(one[: LONGEST * 4]) for one in exact if one)])
+    parts = [quoted(word) + ("" if word.isdecimal() else ":*") for word in words(text)[:20]]
+    return " & ".join([*parts, *(quoted(one[: LONGEST * 4]) for one in exact if one)])
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
+    """As a tsvector and a tsquery have it."""
     return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"
 
 

@@ -251,4 +251,4 @@ def _each(cursor: Any, some: Sequence[Any], write: Callable[[Sequence[Any]], Non
 
 def _vector(some: Sequence[str]) -> str:
     """The words as a tsvector's text: no parser of PostgreSQL sees them."""
-    return " ".join("'" + word.replace("\\", "\\\\").replace("'", "''") + "'" for word in some)
+    return " ".join(map(words.quoted, some))
