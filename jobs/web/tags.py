@@ -20,7 +20,6 @@ from jobs import batches, masking, refusals
 from jobs.domain import own_failures, tracebacks
 from jobs.domain.statuses import State
 from jobs.domain.texts import NAME_LIMIT
-from jobs.models import Batch
 from jobs.models.attempt import unrecorded
 from jobs.models.dead_letter import RESOLUTION_LABELS
 from jobs.models.job import STATUS_LABELS
@@ -43,6 +42,8 @@ for _filter in (
     times.per_minute, unrecorded,
 ):  # fmt: skip
     register.filter(_filter)
+register.filter("refusal", refusals.said)
+register.filter("remark", batches.remark_text)
 for _tag in (choices.other_language, marks.spark, marks.slot_meter, marks.slot_is_long):
     register.simple_tag(_tag)
 
@@ -263,18 +264,6 @@ def _word(key: str, value: Any) -> str:
 
 
 @register.filter
-def refusal(reason: str, number: int) -> str:
-    """Why so many jobs were left as they are."""
-    return refusals.said(reason, number)
-
-
-@register.filter
 def notice_error(text: str) -> str:
     """Why no notice went out."""
     return _("no notice: ADMIN_EMAILS is empty") if text == "no ADMIN_EMAILS" else first_line(text)
-
-
-@register.filter
-def remark(batch: Batch) -> str:
-    """What is to be said about a bulk action besides."""
-    return batches.remark_text(batch)
