@@ -1,8 +1,7 @@
 """What an action did, said to the person who asked for it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from django.contrib import messages
 from django.http import HttpRequest
@@ -10,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs.conf import notice_recipients
+from jobs.control import Report
 from jobs.domain.actors import Actor, Source
 from jobs.models import DeadLetterQueue
 from jobs.refusals import said
@@ -17,19 +17,6 @@ from jobs.store import stats
 from jobs.web.labels import listed, ltr
 
 SHOWN = 5  # numbers named for each reason
-
-
-class Report(Protocol):
-    """What `jobs.control` and `jobs.dead_letters` return."""
-
-    @property
-    def done(self) -> list[int]: ...
-
-    @property
-    def refused(self) -> Mapping[int, str]: ...
-
-    @property
-    def asked(self) -> list[int]: ...
 
 
 def done_text(action: str, number: int) -> str:
