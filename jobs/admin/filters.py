@@ -35,7 +35,7 @@ class PriorityFilter(admin.SimpleListFilter):
     parameter_name = "priority"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(str(number), str(number)) for number in range(priority.HIGHEST, priority.LOWEST - 1, -1)]
+        return [(str(number), str(number)) for number in priority.FROM_HIGHEST]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job, Job]) -> QuerySet[Job, Job]:
         chosen = self.value()

@@ -19,13 +19,14 @@ from jobs.admin.lists import ListAdmin, ids
 from jobs.admin.reasons import ActionForm, reason_of
 from jobs.domain import priority
 from jobs.domain.numbers import number_of
+from jobs.domain.texts import NAME_LIMIT
 from jobs.enqueueing import InvalidJob, enqueue
 from jobs.models import Attempt, Job
 from jobs.models.audit import Verb
 from jobs.models.job import HEAVY
 from jobs.store.cut import cut
 from jobs.web.filters import JobFilter
-from jobs.web.forms import AT_WIDGET, NAME_LENGTH, BulkForm, not_past
+from jobs.web.forms import AT_WIDGET, BulkForm, not_past
 from jobs.web.reports import admin_actor, say, warn_of_queue
 from jobs.web.widgets import JSONField, MomentField
 
@@ -44,7 +45,7 @@ class NewJobForm(forms.ModelForm):
     """Enqueues when it is valid; the verb's refusals appear on its fields."""
 
     task = forms.ChoiceField(label=_("Task"))
-    name = forms.CharField(label=_("Name"), required=False, max_length=NAME_LENGTH)
+    name = forms.CharField(label=_("Name"), required=False, max_length=NAME_LIMIT)
     args = JSONField(label=capfirst(_("positional arguments")), required=False, initial=list, widget=forms.Textarea(CODE))
     kwargs = JSONField(label=capfirst(_("named arguments")), required=False, initial=dict, widget=forms.Textarea(CODE))
     priority = forms.IntegerField(label=_("Priority"), min_value=0, max_value=9, initial=priority.DEFAULT, help_text=_("9 runs first"))
@@ -250,6 +251,6 @@ class JobAdmin(ListAdmin):
     @admin.action(description=_("Delete"), permissions=["delete"])
     def delete_jobs(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
         if "confirmed" not in request.POST:
-            return ask(self, request, rows, "delete_jobs", str(_("Delete these jobs?")), note=False)
+            return ask(self, request, rows, "delete_jobs", str(_("Delete these jobs?")))
         say(request, "delete", control.delete(ids(rows), by=admin_actor(request), reason=reason_of(request)))
         return None

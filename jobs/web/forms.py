@@ -21,7 +21,6 @@ from jobs.web import accounts
 from jobs.web.times import local, span
 from jobs.web.widgets import JSONField, MomentField
 
-NAME_LENGTH = NAME_LIMIT
 YEAR = 365 * 24 * 3600  # seconds
 AT_WIDGET = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local", "dir": "ltr", "aria-label": _("Date and time")})
 
@@ -57,7 +56,7 @@ class JobForm(PriorityForm):
     """How a new job is called, when and where it runs; its arguments have a form of their own."""
 
     name = forms.CharField(
-        label=_("Name"), required=False, max_length=NAME_LENGTH, help_text=_("What people will search for later."),
+        label=_("Name"), required=False, max_length=NAME_LIMIT, help_text=_("What people will search for later."),
         widget=forms.TextInput(attrs={"dir": "auto"}),
     )  # fmt: skip
     max_retries = forms.IntegerField(label=_("Retries"), min_value=0, max_value=MAX_RETRIES)
@@ -70,7 +69,7 @@ class JobForm(PriorityForm):
     queue = forms.CharField(label=_("Queue"), max_length=100, widget=forms.TextInput(attrs={"dir": "ltr", "list": "queues"}))
     timeout = forms.IntegerField(label=_("Time limit"), required=False, min_value=1, max_value=MOST)
     unique_key = forms.CharField(
-        label=_("Unique key"), required=False, max_length=NAME_LENGTH, widget=forms.TextInput(attrs={"dir": "auto"}),
+        label=_("Unique key"), required=False, max_length=NAME_LIMIT, widget=forms.TextInput(attrs={"dir": "auto"}),
         help_text=_("While a job with this key has not ended, no other is created."),
     )  # fmt: skip
     token = forms.UUIDField(widget=forms.HiddenInput)
