@@ -56,11 +56,8 @@ class Chart:
 
 def charts(history: History) -> tuple[Chart, ...]:
     """Throughput, waiting time and run time of the period."""
-    return (_ended(history), _seconds(history, "wait", _("Time to start"), history.wait), _run(history))
-
-
-def _run(history: History) -> Chart:
-    return _seconds(history, "run", _("Run time"), history.run)
+    wait, run = _seconds(history, "wait", _("Time to start"), history.wait), _seconds(history, "run", _("Run time"), history.run)
+    return _ended(history), wait, run
 
 
 def _ended(history: History) -> Chart:
