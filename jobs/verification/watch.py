@@ -76,7 +76,7 @@ def _say_changes(jobs: Sequence[Job], seen: dict[int, str], say: Callable[[str],
 
 
 def _values(job: Job) -> dict[str, object]:
-    return {"id": job.id, "priority": job.priority, "status": dict(STATUS_LABELS)[job.status], "runs": job.runs}  # type: ignore[index]
+    return {"id": job.id, "priority": job.priority, "status": STATUS_LABELS[Status(job.status)], "runs": job.runs}
 
 
 def _table(jobs: Sequence[Job]) -> Table:
