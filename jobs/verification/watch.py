@@ -43,11 +43,6 @@ def late(ids: Sequence[int], seconds: float) -> str:
     return _("not all jobs ended within %(seconds)d s; job %(id)d waits: %(why)s") % words
 
 
-def ended(ids: Sequence[int]) -> bool:
-    """Whether none of the jobs waits or runs any more."""
-    return not fresh.rows(Job).filter(id__in=ids).exclude(status__in=ENDED).exists()
-
-
 def until(condition: Callable[[], bool], timeout: float) -> bool:
     """Look again and again; False when `timeout` seconds passed before the condition held."""
     deadline = time.monotonic() + timeout

@@ -10,10 +10,11 @@ from django.db import connection
 from django.utils.translation import override
 
 from jobs import control, enqueue, steering
+from jobs.management.commands.enqueue import ended
 from jobs.management.commands.jobs import overview
 from jobs.models import Worker
 from jobs.store import locks, stats, waiting
-from jobs.verification import dead_letter, priority, watch
+from jobs.verification import dead_letter, priority
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
@@ -53,7 +54,7 @@ def test_which_workers_live_and_what_waits_for_them(from_now_on: Callable[[], No
     assert [each["name"] for each in found["workers"]] == ["w@h"]
     assert waiting.obstacles(job).any_worker
     assert steering.drained([worker]) == {}
-    assert not watch.ended([job.id])
+    assert not ended([job.id])
 
 
 def test_how_jobs_ended(from_now_on: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +63,7 @@ def test_how_jobs_ended(from_now_on: Callable[[], None], monkeypatch: pytest.Mon
     monkeypatch.setattr("jobs.management.commands.enqueue.enqueue", lambda *_args, **_options: failed)
     with override("en"), pytest.raises(CommandError, match=f"{failed.id} Failed"):
         call_command("enqueue", SLEEP, args="[0]", wait=True, stdout=StringIO(), skip_checks=True)
-    assert watch.ended([failed.id, completed.id])
+    assert ended([failed.id, completed.id])
     assert dead_letter.read(failed.id).status == "failed"
     assert dead_letter.open_entries([failed.id])
     assert not dead_letter.noticed([failed.id])

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.utils.translation import gettext_noop
 from jobs import masking
 from jobs.domain import own_failures
 from jobs.domain.moments import aware
-from jobs.domain.statuses import Status
+from jobs.domain.statuses import ENDED, Status
 from jobs.domain.texts import printable
 from jobs.enqueueing import enqueue, enqueue_many
 from jobs.management import base
@@ -24,7 +25,6 @@ from jobs.models import Job
 from jobs.models.job import STATUS_LABELS
 from jobs.store import fresh
 from jobs.store.clock import reckoned
-from jobs.verification.watch import ended
 
 PAST_ALLOWED = timedelta(minutes=1)  # what was "now" when the command was typed
 LOOK = 0.2  # seconds
@@ -109,6 +109,11 @@ class Command(base.Command):
             bad += others.values_list("id", "status", "last_error")[: SHOWN - len(bad)]
         if bad:
             raise CommandError("; ".join(f"{id} {STATUS_LABELS[Status(status)]}: {_error(error)}" for id, status, error in bad))
+
+
+def ended(ids: Sequence[int]) -> bool:
+    """Whether none of the jobs waits or runs any more."""
+    return not fresh.rows(Job).filter(id__in=ids).exclude(status__in=ENDED).exists()
 
 
 def _error(text: str) -> str:
