@@ -1,10 +1,12 @@
 """The engine's own Redis clients, apart from kombu's."""
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import redis
+from celery import current_app
 from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 from redis.retry import Retry
@@ -16,6 +18,16 @@ TIMEOUT_S = 3.0  # a half-open connection is noticed after this
 def of(conf: Any, timeout: float = TIMEOUT_S, *, reading: bool = False) -> redis.Redis:
     """A client for the Redis that these settings of Celery name, over TLS as they say. `reading`: the one that workers read."""
     return client(conf.broker_read_url if reading else conf.broker_write_url, timeout, conf.broker_use_ssl)
+
+
+def kept(timeout: float) -> Any:
+    """This process's own client for the Redis that the settings name now: to make a connection takes longer than most questions."""
+    return _kept(current_app.conf.broker_write_url, timeout)
+
+
+@functools.cache
+def _kept(_url: str, timeout: float) -> Any:
+    return of(current_app.conf, timeout)
 
 
 def names_several(url: Any) -> bool:

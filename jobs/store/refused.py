@@ -1,12 +1,10 @@
 """That PostgreSQL refuses what workers write: written by workers, read by the pages. In Redis, for PostgreSQL takes nothing just then."""
 
-import functools
 import json
 from datetime import timedelta
 from typing import Any, Final
 
 import redis
-from celery import current_app
 
 from jobs.conf import configuration
 from jobs.domain.moments import aware
@@ -25,7 +23,7 @@ def note(reason: str, seconds: float, *, all_writes: bool) -> None:
     `all_writes`: it would refuse whatever is written, not what a trigger says of some rows.
     """
     try:
-        client, key = _client(current_app.conf.broker_write_url), _key(all_writes)
+        client, key = broker.kept(TIMEOUT_S), _key(all_writes)
         if found := _found(client, key):
             seconds = max(seconds, found[1])
         client.set(key, json.dumps([reason, seconds]), px=int(FRESH * 1000))
@@ -36,7 +34,7 @@ def note(reason: str, seconds: float, *, all_writes: bool) -> None:
 def newest(*, some: bool = True) -> Refusal | None:
     """What workers were refused lately, also what is refused for `some` rows alone; None where there is nothing, or Redis does not say."""
     try:
-        client = _client(current_app.conf.broker_write_url)
+        client = broker.kept(TIMEOUT_S)
         found = _found(client, _key(True)) or (_found(client, _key(False)) if some else None)
     except _UNREADABLE:
         return None
@@ -55,8 +53,3 @@ def _found(client: Any, key: str) -> tuple[str, float] | None:
 
 def _key(all_writes: bool) -> str:
     return f"{configuration().key_prefix}refused{'' if all_writes else ':some'}"
-
-
-@functools.cache
-def _client(url: str) -> Any:
-    return broker.of(current_app.conf, TIMEOUT_S)

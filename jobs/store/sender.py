@@ -1,11 +1,9 @@
 """Whose lanes lie in a Redis: a leader says its database's name there once a second, and everybody else can read it."""
 
-import functools
 import time
 from typing import Any, Final
 
 import redis
-from celery import current_app
 
 from jobs.conf import configuration
 from jobs.store import broker, caller
@@ -63,13 +61,8 @@ _seen: Final = Elsewhere()
 def is_elsewhere() -> bool:
     """Whether the leader sends through another Redis than this process knows; False where Redis does not say."""
     try:
-        said = _client(current_app.conf.broker_write_url).get(key())
+        said = broker.kept(TIMEOUT_S).get(key())
     except (redis.RedisError, OSError):
         return False
     with caller.cursor() as cursor:
         return _seen.look(holder(cursor), name(cursor), said, time.monotonic())
-
-
-@functools.cache
-def _client(url: str) -> Any:
-    return broker.of(current_app.conf, TIMEOUT_S)

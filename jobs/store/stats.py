@@ -1,7 +1,6 @@
 """Read-only queries behind the pages and /readyz."""
 
 import contextlib
-import functools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -157,11 +156,10 @@ def leader_and_refusal() -> tuple[bool, Refusal | None]:
 
 def redis_lives() -> bool:
     """Whether Redis answers within two seconds, be it with a refusal."""
-    url = current_app.conf.broker_write_url
     try:
         with contextlib.suppress(redis.ConnectionError, OSError):  # the server may have been started again since
             with contextlib.suppress(redis.TimeoutError):
-                return bool(_probe(url).ping())
+                return bool(broker.kept(PROBE_TIMEOUT).ping())
             return False
         with broker.of(current_app.conf, PROBE_TIMEOUT) as client:
             return bool(client.ping())
@@ -169,12 +167,6 @@ def redis_lives() -> bool:
         return True
     except (redis.RedisError, OSError):
         return False
-
-
-@functools.cache
-def _probe(url: str) -> Any:
-    """A connection that is kept: making one costs more than the question."""
-    return broker.of(current_app.conf, PROBE_TIMEOUT)
 
 
 def migrations_missing() -> bool:

@@ -11,14 +11,10 @@ from django.test import Client
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    from celery import current_app
-
-    from jobs.store import clock, refused  # not before the settings name the servers
+    from jobs.store import broker, clock, refused  # not before the settings name the servers
 
     cache.clear()
-    refused._client(current_app.conf.broker_write_url).delete(
-        refused._key(True), refused._key(False)
-    )  # a worker of another test may have told it
+    broker.kept(refused.TIMEOUT_S).delete(refused._key(True), refused._key(False))  # a worker of another test may have told it
     monkeypatch.setattr(clock, "_skew", clock._Skew(asked=float("inf")))  # no query more now and then
 
 

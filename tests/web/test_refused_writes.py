@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
@@ -70,7 +69,7 @@ def test_it_is_told_since_the_first_time_and_no_longer_than_it_lasts(monkeypatch
 
 @pytest.mark.parametrize("value", ["what", "5", "[1]", '["a", "b"]', "null", '{"a": 1}', None])
 def test_what_somebody_else_puts_into_its_place_breaks_nothing(sara: Client, worker: int, leader: None, value: Any) -> None:
-    client = refused._client(current_app.conf.broker_write_url)
+    client = broker.kept(refused.TIMEOUT_S)
     if value is None:
         client.rpush(refused._key(True), 1)
         client.pexpire(refused._key(True), 60_000)
