@@ -12,7 +12,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from jobs.store import engine
 from jobs.store.leadership import NAME
-from jobs.store.locks import CHANNEL, LEADER, SLEEPING
+from jobs.store.locks import CHANNEL, LEADER, LEADER_HELD, SLEEPING
 
 logger = logging.getLogger(__name__)
 
@@ -25,16 +25,13 @@ _SESSION = (
     f"LISTEN {CHANNEL}; SET lock_timeout = '100ms'; SET statement_timeout = '20s'; SET jit = off;"
     " SET enable_sort = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan"
 )
-_HOLDER = """
+_HOLDER = f"""
 SELECT a.pid, a.state = 'active', a.state_change::text FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
- WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %(kind)s AND l.objid = %(number)s AND l.objsubid = 2
-   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.pid <> pg_backend_pid()
-   AND (a.state LIKE 'idle%%' OR a.state = 'active')"""
+ WHERE {LEADER_HELD} AND l.pid <> pg_backend_pid() AND (starts_with(a.state, 'idle') OR a.state = 'active')"""
 _END = f"SELECT pg_terminate_backend(pid) FROM ({_HOLDER}) AS holder (pid, active, since) WHERE (pid, active, since) = %(seen)s"
 _AWAKE = """
 SELECT pg_advisory_unlock(classid::int, objid::int) FROM pg_locks
  WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND classid = %s AND objid = %s AND objsubid = 2"""
-_LOCK = {"kind": LEADER[0], "number": LEADER[1]}
 
 
 class Watch:
@@ -46,14 +43,14 @@ class Watch:
 
     def look(self, cursor: Any) -> None:
         """To be called oftener than IDLE. After a longer time, in which this process was stopped itself, it begins anew."""
-        cursor.execute(_HOLDER, _LOCK)
+        cursor.execute(_HOLDER)
         before, self.seen, now = self.seen, cursor.fetchone(), time.monotonic()
         if self.seen is None or self.seen != before or now - self.looked > IDLE:
             self.since = now
         self.looked = now
         if self.seen is None or now - self.since <= (ACTIVE if self.seen[1] else IDLE):
             return
-        cursor.execute(_END, _LOCK | {"seen": self.seen})
+        cursor.execute(_END, {"seen": self.seen})
         for (ended,) in cursor.fetchall():
             logger.warning("The leader (session %s) does not answer; taking over: %s", self.seen[0], ended)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from jobs.celery_app.messages import Row
 from jobs.domain.priority import priority_of
 from jobs.leader.window import MARK, Lane, Sent, Window
-from jobs.store.locks import ALONE
+from jobs.store.locks import ALONE_HELD
 from jobs.store.many import array
 from jobs.store.transitions import PENDING
 
@@ -46,8 +46,7 @@ SUSPECT: Final = f"""
 SELECT j.queue, {_COLUMNS} FROM jobs_job j
  WHERE j.losses >= 2 AND j.status = 'pending' AND j.run_at <= statement_timestamp() AND j.queue = ANY (%s)
    AND NOT EXISTS (SELECT 1 FROM jobs_job r WHERE r.losses >= 2 AND r.status = 'running')
-   AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = {ALONE[0]} AND objid = {ALONE[1]}
-         AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+   AND NOT EXISTS (SELECT 1 FROM pg_locks l WHERE {ALONE_HELD})
  ORDER BY j.priority DESC, j.run_at LIMIT 1"""
 UNCLAIMED: Final = f"SELECT id, runs, priority FROM jobs_job WHERE id = ANY (%s) AND {PENDING}"
 _MOVED: Final = """

@@ -2,15 +2,13 @@
 
 from typing import Any, Final
 
-from jobs.store.locks import LEADER
+from jobs.store.locks import LEADER_HELD
 
 NAME: Final = "jobs leader"  # what a leader's session is called, before the number of its process
 # A standby replaces a leader after 2 s without a statement, or 30 s in one. Here nobody looks twice, and the clock is the database's,
 # which may be set: so there is more room for one that works. Whoever may not see what a session does takes it for one that works.
 # Counted from the beginning of the transaction, in which PostgreSQL says the same of sessions until its end.
-_HOLDERS: Final = f"""FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
-  LEFT JOIN pg_stat_activity a ON a.pid = l.pid
- WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {LEADER[0]} AND l.objid = {LEADER[1]} AND l.objsubid = 2"""
+_HOLDERS: Final = f"FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid WHERE {LEADER_HELD}"
 _IS_STUCK: Final = f"""coalesce(starts_with(a.application_name, '{NAME}') AND transaction_timestamp() - a.state_change > CASE
   WHEN a.state = 'active' THEN interval '40 s' WHEN starts_with(a.state, 'idle') THEN interval '10 s' END, false)"""
 LIVING: Final = f"SELECT count(*) {_HOLDERS} AND NOT {_IS_STUCK}"

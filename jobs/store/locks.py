@@ -16,13 +16,23 @@ FORM: Final = "hashtextextended(%s, 0)"  # of a form's token: held by the reques
 CHANNEL: Final = "jobs_due"
 ENDED: Final = "jobs_ended"
 
+_DATABASE: Final = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+
+
+def _held(kind: int, number: int | None = None, *, row: str = "l") -> str:
+    """That this row of pg_locks is a lock of this class (and number) which a session of this database has."""
+    which = f"{row}.classid = {kind}" if number is None else f"{row}.classid = {kind} AND {row}.objid = {number}"
+    return f"{row}.locktype = 'advisory' AND {row}.granted AND {which} AND {row}.objsubid = 2 AND {row}.database = {_DATABASE}"
+
+
+# Conditions of a row `l` of pg_locks.
+LEADER_HELD: Final = _held(*LEADER)
+ALONE_HELD: Final = _held(*ALONE)
+_WORKER_HELD: Final = _held(WORKER_CLASS)
+_WORKER_BESIDE: Final = _held(WORKER_CLASS, row="w")
+
 # The numbers of the workers whose process lives in this database; PostgreSQL frees the lock the moment it dies.
-HELD_WORKERS: Final = f"""
-SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = {WORKER_CLASS} AND objsubid = 2
-   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+HELD_WORKERS: Final = f"SELECT l.objid::bigint FROM pg_locks l WHERE {_WORKER_HELD}"
 
 # The number of the worker that starts no other job now.
-LONE_WORKER: Final = f"""
-SELECT w.objid::bigint FROM pg_locks a JOIN pg_locks w ON w.pid = a.pid AND w.locktype = 'advisory' AND w.classid = {WORKER_CLASS}
- WHERE a.locktype = 'advisory' AND a.granted AND a.classid = {ALONE[0]} AND a.objid = {ALONE[1]} AND a.objsubid = 2
-   AND a.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+LONE_WORKER: Final = f"SELECT w.objid::bigint FROM pg_locks l JOIN pg_locks w ON w.pid = l.pid AND {_WORKER_BESIDE} WHERE {ALONE_HELD}"

@@ -7,7 +7,7 @@ import redis
 
 from jobs.conf import configuration
 from jobs.store import broker, caller
-from jobs.store.locks import LEADER
+from jobs.store.locks import LEADER_HELD
 
 KEY: Final = "\0database"  # no lane: the name of a queue has no NUL
 KEPT: Final = 30  # seconds that a leader's name stays in Redis after it was last said
@@ -16,9 +16,7 @@ APART: Final = 60.0  # seconds after which an earlier look proves nothing any mo
 TIMEOUT_S: Final = 0.5  # Redis may hang, and who asks has other things to do
 # The same after a failover to a copy that follows it, another in a copy that was restored.
 WHO: Final = "SELECT current_database() || ' of system ' || system_identifier FROM pg_control_system()"
-_HOLDER: Final = f"""
-SELECT min(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
- WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {LEADER[0]} AND l.objid = {LEADER[1]} AND l.objsubid = 2"""
+_HOLDER: Final = f"SELECT min(l.pid) FROM pg_locks l WHERE {LEADER_HELD}"
 
 
 def key() -> str:

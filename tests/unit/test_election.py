@@ -21,7 +21,7 @@ class Standby:
         self.watch = Watch()
         monkeypatch.setattr(election, "time", SimpleNamespace(monotonic=lambda: self.now))
 
-    def execute(self, statement: str, values: Any) -> None:
+    def execute(self, statement: str, values: Any = None) -> None:
         self.asked = statement
 
     def fetchone(self) -> tuple[int, bool, str] | None:
