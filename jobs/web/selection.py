@@ -16,8 +16,10 @@ from jobs.store.letters import Entries
 from jobs.store.many import array
 
 _OF_JOBS = "jobs_deadletterqueue.job_id = ANY (%s::bigint[])"
-# As an array, not as a join: each job's entry is looked up in an index, where PostgreSQL would read all entries otherwise.
-_INDEXED = f"jobs_deadletterqueue.job_id = ANY (ARRAY(SELECT job FROM jobs_search WHERE words @@ %s::tsquery AND {search.FAILED}))"
+# As an array, not as a join: each job's entry is looked up in an index, where PostgreSQL would read all entries otherwise. As one array,
+# for beside an OR each entry would be compared with each number of it.
+_INDEXED = f"""jobs_deadletterqueue.job_id = ANY (ARRAY(
+    SELECT unnest(%s::bigint[]) UNION ALL SELECT job FROM jobs_search WHERE words @@ %s::tsquery AND {search.FAILED}))"""
 TEXTS = ("group", "task", "error_class", "q")
 LONGEST = 200  # letters of each
 MOST = 1000  # entries that are named one by one
@@ -69,13 +71,13 @@ def apply(rows: Entries, pairs: tuple[tuple[str, str], ...]) -> Entries:
 def _found(text: str) -> Q:
     """Those of jobs that have these words and failed in some run, as the list of jobs finds them."""
     job = number_of(text)
-    number = Q(pk__in=[]) if job is None else Q(job_id=job)
+    numbers = [] if job is None else [job]
     query = words.query(text)
     if not query:
-        return number
+        return Q(job_id__in=numbers)
     jobs, every = search.find_failed(query, masking.positional)
-    found = Q(RawSQL(_OF_JOBS, [array(jobs)], output_field=BooleanField()))
-    return number | found if every else number | found | Q(RawSQL(_INDEXED, [query], output_field=BooleanField()))
+    condition, values = (_OF_JOBS, []) if every else (_INDEXED, [query])
+    return Q(RawSQL(condition, [array([*numbers, *jobs]), *values], output_field=BooleanField()))
 
 
 def read(query: QueryDict) -> Selection:
