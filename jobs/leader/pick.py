@@ -9,7 +9,7 @@ from jobs.celery_app.messages import Row
 from jobs.domain.priority import priority_of
 from jobs.leader.window import MARK, Lane, Sent, Window
 from jobs.store.locks import ALONE_HELD
-from jobs.store.many import array
+from jobs.store.many import array, text_array
 from jobs.store.transitions import PENDING
 
 Place = tuple[str, int]  # run_at and id of the last row that was picked from a lane
@@ -100,5 +100,5 @@ def moved(cursor: Any, window: Window) -> set[tuple[int, str]]:
     lying = [(sent[0], queue) for (queue, _), rows in window.lying.items() for sent in rows]
     if not lying:
         return set()
-    cursor.execute(_MOVED, [list(column) for column in zip(*lying, strict=True)])
+    cursor.execute(_MOVED, [array(id for id, _ in lying), text_array(queue for _, queue in lying)])
     return set(cursor.fetchall())

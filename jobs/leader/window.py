@@ -28,6 +28,7 @@ class Window:
         self.lying: dict[Lane, deque[Sent]] = {}  # oldest first
         self.left: dict[Sent, Lane] = {}  # popped by a worker, or lost
         self.missed: set[Sent] = set()  # missing in Redis and still pending at the last resync
+        self.read: dict[int, Sent | None] = {}  # what the messages of the last resync say, by their hashes: to read JSON takes longer
 
     def lanes(self) -> list[Lane]:
         """The lanes that may have something in Redis."""
@@ -75,9 +76,9 @@ class Window:
     def resync(self, lanes: dict[Lane, list[Any]]) -> list[Sent]:
         """Take over what Redis really holds; return what is sent and not there, to be looked up."""
         known = {sent: lane for lane, rows in self.lying.items() for sent in rows}
-        self.lying = {}
+        self.lying, before, self.read = {}, self.read, {}
         for lane, messages in lanes.items():
-            rows = [sent for message in reversed(messages) if (sent := _sent(message))]  # LPUSH: the oldest is last
+            rows = [sent for message in reversed(messages) if (sent := self._said(message, before))]  # LPUSH: the oldest is last
             if rows:  # an empty lane is read again only while somebody serves its queue
                 self.lying[lane] = deque(rows)
             for sent in rows:
@@ -85,6 +86,11 @@ class Window:
                 self.left.pop(sent, None)
         self.left.update(known)
         return list(self.left)
+
+    def _said(self, message: bytes, before: dict[int, Sent | None]) -> Sent | None:
+        key = hash(message)
+        sent = self.read[key] = before[key] if key in before else _sent(message)
+        return sent
 
     def drop(self, moved: Set[tuple[int, str]]) -> None:
         """Forget the messages of jobs (id and queue of the message) that may be sent elsewhere, though these still lie there."""

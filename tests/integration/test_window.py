@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
@@ -112,3 +113,13 @@ def test_what_has_left_and_lies_there_again_is_not_lost() -> None:
     assert window.lengths([lane], [0]) == 1
     assert window.resync({lane: [message(1)]}) == [], "there is nothing to be looked up"
     assert not window.left
+
+
+def test_a_message_that_lies_there_for_long_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirty workers have thousands of messages before them, and each second the leader looks at all of them."""
+    window, lane, read = Window(), ("celery", 4), []
+    monkeypatch.setattr("jobs.leader.window.json", SimpleNamespace(loads=lambda text: read.append(text) or json.loads(text)))
+    for lying in ([2, 1], [3, 2, 1], [3, 2], [], [3]):
+        window.resync({lane: [*map(message, lying), b"none of ours"]})
+        assert [row[0] for row in window.lying.get(lane, ())] == lying[::-1]
+    assert read == [b"none of ours", message(1), message(2), message(3), message(3)], "what has left is forgotten"
