@@ -22,7 +22,7 @@ from jobs.models.audit import Verb
 from jobs.models.batch import BatchState
 from jobs.models.job import ClockTimestamp
 from jobs.refusals import Refusal
-from jobs.store import audit, collisions
+from jobs.store import audit, batch_numbers, collisions
 
 FOLLOWED: Final = 5_000  # jobs of a batch whose end is followed on its page
 AT_ONCE: Final = 500  # more than these go on in the background
@@ -243,13 +243,8 @@ def _turn(batch: Batch, ids: Sequence[int]) -> Report:
 
 
 def _part(batch: Batch, number: int, alias: str) -> list[int]:
-    """So many of its numbers, from its place on; PostgreSQL takes them out of the text, which is longer than all else in the row."""
     with connections[alias].cursor() as cursor:
-        cursor.execute(
-            "SELECT (string_to_array(btrim(ids::text, '[] '), ','))[%s:%s]::bigint[] FROM jobs_batch WHERE id = %s",
-            [batch.place + 1, batch.place + number, batch.pk],
-        )
-        return list(cursor.fetchone()[0])
+        return batch_numbers.following(cursor, batch, number)
 
 
 def _room(batch: Batch, alias: str) -> int:

@@ -31,7 +31,7 @@ def takes_back(batch: Batch) -> int | None:
 def changed_back(batch: Batch, alias: str) -> dict[tuple[Verb, tuple[tuple[str, Any], ...]], list[int]]:
     """The verb with its options -> the jobs; only jobs whose newest record in the audit is that of the batch."""
     back: dict[tuple[Verb, tuple[tuple[str, Any], ...]], list[int]] = {}
-    for job, before in _its_own(batch, batch.ids, alias):
+    for job, before in _its_own(batch, batch.ids[: batch.place], alias):
         if batch.what is Verb.CANCEL:
             if before.get("status") == Status.PENDING:  # it waited; of one that was asked to stop the status stayed
                 back.setdefault((Verb.RESTORE, ()), []).append(job)

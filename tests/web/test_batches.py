@@ -22,7 +22,7 @@ from jobs.leader.load import Load
 from jobs.models import Audit, Batch, DeadLetterQueue, Job
 from jobs.models.audit import Verb
 from jobs.models.batch import BatchState
-from jobs.store import transitions
+from jobs.store import batch_numbers, transitions
 from jobs.store.transitions import Failure, Run
 from tests.rows import job_in
 
@@ -338,3 +338,34 @@ def test_the_leader_keeps_no_statements_of_its_steps(monkeypatch: pytest.MonkeyP
     running.start()
     running.join(timeout=30)
     assert kept == [0, 0, 0, 0]
+
+
+def test_the_numbers_of_a_large_act_are_not_taken_apart_at_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 200,000, which are a thousand steps, that took longer than the act itself."""
+    monkeypatch.setattr(batches, "_CHUNK", 4)
+    numbers = [job_in("pending").id for _ in range(25)]
+    batch = batches.start(Verb.CANCEL, numbers, SARA)
+    with CaptureQueriesContext(connection) as captured:
+        finish()
+    assert len([query for query in captured.captured_queries if "string_to_array" in query["sql"]]) == 1
+    assert (Batch.objects.get(pk=batch.pk).done, Job.objects.filter(status="cancelled").count()) == (25, 25)
+
+
+def test_an_act_with_the_number_of_another_one_has_its_own_jobs() -> None:
+    """The database was restored from a copy, and its sequences with it."""
+    first, second = [job_in("pending").id for _ in range(2)]
+    batch = batches.start(Verb.CANCEL, [first], SARA)
+    finish()
+    Batch.objects.all().delete()
+    Batch.objects.filter(pk=batches.start(Verb.CANCEL, [second], SARA).pk).update(id=batch.pk)
+    finish()
+    assert set(Job.objects.filter(status="cancelled").values_list("pk", flat=True)) == {first, second}
+
+
+def test_more_numbers_are_read_where_those_that_were_read_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "_CHUNK", 4)
+    monkeypatch.setattr(batch_numbers, "AHEAD", 6)
+    numbers = [job_in("pending").id for _ in range(15)]
+    batch = batches.start(Verb.CANCEL, numbers, SARA)
+    finish()
+    assert (Batch.objects.get(pk=batch.pk).place, Batch.objects.get(pk=batch.pk).done) == (15, 15)
