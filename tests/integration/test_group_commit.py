@@ -60,7 +60,6 @@ def test_a_batch_of_nothing_is_not_sent(engine: GroupCommit, monkeypatch: pytest
     assert batches == [1]
 
 
-
 def goes_on(engine: GroupCommit) -> None:
     """Another job is claimed and completed."""
     run = claimed(engine)
