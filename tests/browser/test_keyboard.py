@@ -198,7 +198,7 @@ def test_nothing_moves_for_who_wants_no_motion(browser: Browser, live_server: An
 
 @pytest.mark.parametrize(("language", "width"), [("en", 640)])
 def test_keys_that_are_letters_can_be_turned_off(page: Page, width: int) -> None:
-    """WCAG 2.1.4: who speaks to the computer would set them off by words. Also where a page that is enlarged to 200 % leaves little room."""
+    """WCAG 2.1.4: who speaks to the computer would set them off by words. Also on a page that is enlarged to 200 %."""
     page.set_viewport_size({"width": width, "height": 450})
     first, second = enqueue("jobs.tasks.sleep", args=[9], delay=60).pk, enqueue("jobs.tasks.sleep", args=[9], delay=60).pk
     page.goto("/jobs/")
