@@ -1,6 +1,5 @@
 """What people do with entries of the dead letter queue."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -33,16 +32,9 @@ def _change(what: Verb, wanted: list[int], by: str | Actor, remark: str = "", *,
         jobs = dict(rows.values_list("id", "job_id"))
         DeadLetterQueue.objects.using(alias).filter(id__in=jobs).update(**changes)
         names = audit.seen(cursor, list(jobs.values()))
-        actor = actor_of(by)
-        who = clean(actor.name, 200)
-        after = json.dumps({"entry": changes["resolution"]} if "resolution" in changes else {})
-        before = json.dumps({"entry": was} if "resolution" in changes else {})
-        shown = {job: names[job].name for job in jobs.values() if job in names}
-        audit.write(
-            cursor,
-            [(who, actor.source.value, what.value, job, shown.get(job, ""), before, after, remark) for job in jobs.values()],
-            actor.batch,
-        )
+        before, after = ({"entry": was}, {"entry": changes["resolution"]}) if "resolution" in changes else ({}, {})
+        rows = [(job, names[job].name if job in names else "", before, after) for job in jobs.values()]
+        audit.write(cursor, actor_of(by), what, rows, note=remark)
     return Report(done=sorted(jobs), refused=_left(wanted, set(jobs), Refusal.NOT_OPEN))
 
 

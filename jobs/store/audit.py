@@ -61,19 +61,8 @@ def record(
     rows = []
     for id, old in before.items():
         new = after.get(id)
-        rows.append(
-            (
-                clean(actor.name, 200),
-                actor.source.value,
-                verb.value,
-                id,
-                clean(old.name, 300),
-                json.dumps(_part(old, new, mask)),
-                json.dumps(_part(new, old, mask) if new else {}),
-                clean(note, NOTE),
-            )
-        )
-    write(cursor, rows, actor.batch)
+        rows.append((id, old.name, _part(old, new, mask), _part(new, old, mask) if new else {}))
+    write(cursor, actor, verb, rows, note=note)
 
 
 def _part(one: Seen, other: Seen | None, mask: Callable[[str, Any], Any]) -> dict[str, Any]:
@@ -106,9 +95,7 @@ def _kept(value: Any) -> Any:
 
 def link(cursor: Any, actor: Actor, verb: Verb, *, old: tuple[int, str], new: tuple[int, str], note: str = "") -> None:
     """A row for each of two jobs (number, name); both say that the new one came from the old one."""
-    who = (clean(actor.name, 200), actor.source.value, verb.value)
-    change = (json.dumps({"job": old[0]}), json.dumps({"job": new[0]}), clean(note, NOTE))
-    write(cursor, [(*who, number, clean(name, 300), *change) for number, name in (old, new)])
+    write(cursor, actor, verb, [(number, name, {"job": old[0]}, {"job": new[0]}) for number, name in (old, new)], note=note)
 
 
 def last(cursor: Any, job: int, verb: Verb) -> int:
@@ -119,25 +106,30 @@ def last(cursor: Any, job: int, verb: Verb) -> int:
 
 def arranged(cursor: Any, actor: Actor, verb: Verb, rows: Sequence[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]) -> None:
     """A row for each error group (fingerprint, what the error is called, before, after)."""
-    if rows:
-        who = (clean(actor.name, 200), actor.source.value, verb.value)
-        execute_many(
-            cursor,
-            "INSERT INTO jobs_audit (actor, source, verb, error_group, name, before, after) VALUES %s",
-            [(*who, group, clean(name, 300), json.dumps(before), json.dumps(after)) for group, name, before, after in rows],
-        )
+    sql = "INSERT INTO jobs_audit (actor, source, verb, error_group, name, before, after) VALUES %s"
+    who = _who(actor, verb)
+    execute_many(
+        cursor, sql, [(*who, group, clean(name, 300), json.dumps(before), json.dumps(after)) for group, name, before, after in rows]
+    )
 
 
 def steered(
     cursor: Any, actor: Actor, verb: Verb, worker: str, before: Mapping[str, Any], after: Mapping[str, Any], *, note: str = ""
 ) -> None:
     """A row for a worker, by its name, or for a bulk action, by its number."""
-    who = (clean(actor.name, 200), actor.source.value, verb.value)
-    write(cursor, [(*who, None, clean(worker, 300), json.dumps(before), json.dumps(after), clean(note, NOTE))])
+    write(cursor, actor, verb, [(None, worker, before, after)], note=note)
 
 
-def write(cursor: Any, rows: Sequence[tuple[Any, ...]], batch: int | None = None) -> None:
-    """Insert rows of (actor, source, verb, job, name, before, after, note), of which before and after are JSON; done by this batch."""
-    if rows:
-        sql = "INSERT INTO jobs_audit (actor, source, verb, job, name, before, after, note, batch) VALUES %s"
-        execute_many(cursor, sql, [(*row, batch) for row in rows])
+def write(
+    cursor: Any, actor: Actor, verb: Verb, rows: Sequence[tuple[int | None, str, Mapping[str, Any], Mapping[str, Any]]], *, note: str = ""
+) -> None:
+    """A row for each (job, what it is called, before, after)."""
+    sql = "INSERT INTO jobs_audit (actor, source, verb, job, name, before, after, note, batch) VALUES %s"
+    who, more = _who(actor, verb), (clean(note, NOTE), actor.batch)
+    execute_many(
+        cursor, sql, [(*who, job, clean(name, 300), json.dumps(before), json.dumps(after), *more) for job, name, before, after in rows]
+    )
+
+
+def _who(actor: Actor, verb: Verb) -> tuple[str, str, str]:
+    return clean(actor.name, 200), actor.source.value, verb.value

@@ -131,7 +131,7 @@ def test_decisions_about_dead_letters_are_recorded_with_their_note() -> None:
 def test_the_record_goes_with_the_change(monkeypatch: pytest.MonkeyPatch) -> None:
     job = job_in("pending")
 
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("no room")
 
     monkeypatch.setattr(records, "write", broken)
