@@ -33,8 +33,8 @@ def _change(what: Verb, wanted: list[int], by: str | Actor, remark: str = "", *,
         DeadLetterQueue.objects.using(alias).filter(id__in=jobs).update(**changes)
         names = audit.seen(cursor, list(jobs.values()))
         before, after = ({"entry": was}, {"entry": changes["resolution"]}) if "resolution" in changes else ({}, {})
-        rows = [(job, names[job].name if job in names else "", before, after) for job in jobs.values()]
-        audit.write(cursor, actor_of(by), what, rows, note=remark)
+        records = [(job, names[job].name if job in names else "", before, after) for job in jobs.values()]
+        audit.write(cursor, actor_of(by), what, records, note=remark)
     return Report(done=sorted(jobs), refused=_left(wanted, set(jobs), Refusal.NOT_OPEN))
 
 
