@@ -134,7 +134,7 @@ def apply(verb: Verb, ids: Sequence[int], by: Actor, *, entries: bool = False, *
         case Verb.REPROCESS:
             return control.reprocess(ids, by, reason=reason)
         case Verb.RESTORE:
-            return control.restore(ids, by)
+            return control.restore(ids, by, reason=reason)
         case Verb.PRIORITY:
             return control.change_priority(ids, options["priority"], by, reason=reason)
         case Verb.QUEUE:

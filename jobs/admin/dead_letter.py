@@ -14,12 +14,14 @@ from django.utils.translation import npgettext, pgettext_lazy
 
 from jobs import dead_letters, error_groups
 from jobs.admin import shown
+from jobs.admin.acts import act
 from jobs.admin.confirm import ask
 from jobs.admin.filters import FailedFilter
 from jobs.admin.lists import ListAdmin, ids
 from jobs.admin.reasons import ActionForm, reason_of
 from jobs.domain import own_failures
 from jobs.models import DeadLetterQueue, ErrorGroup
+from jobs.models.audit import Verb
 from jobs.store import clock
 from jobs.web import selection, tags
 from jobs.web.forms import SnoozeForm
@@ -133,14 +135,14 @@ class DeadLetterQueueAdmin(ListAdmin):
 
     @admin.action(description=_("Reprocess"), permissions=["triage"])
     def reprocess_entries(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "reprocess", dead_letters.reprocess(ids(rows), by=admin_actor(request), reason=reason_of(request)), entries=True)
+        act(request, Verb.REPROCESS, rows, entries=True, reason=reason_of(request))
 
     @admin.action(description=_("Mark as resolved"), permissions=["triage"])
     def resolve_entries(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
         if "confirmed" not in request.POST:
             return ask(self, request, rows, "resolve_entries", str(_("Mark these entries as resolved?")), note=True)
         note = request.POST.get("note", "").replace("\0", "")[:2000]
-        say(request, "resolve", dead_letters.resolve(ids(rows), by=admin_actor(request), note=note), entries=True)
+        act(request, Verb.RESOLVE, rows, entries=True, note=note)
         return None
 
     @admin.action(description=_("Open again"), permissions=["triage"])

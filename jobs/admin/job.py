@@ -11,8 +11,9 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import npgettext
 
-from jobs import batches, control, registry
+from jobs import control, registry
 from jobs.admin import shown
+from jobs.admin.acts import act
 from jobs.admin.confirm import ask
 from jobs.admin.filters import CreatedFilter, PriorityFilter, QueueFilter
 from jobs.admin.lists import ListAdmin, ids
@@ -214,15 +215,15 @@ class JobAdmin(ListAdmin):
 
     @admin.action(description=_("Reprocess"), permissions=["control"])
     def reprocess_jobs(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "reprocess", control.reprocess(ids(rows), by=admin_actor(request), reason=reason_of(request)))
+        act(request, Verb.REPROCESS, rows, reason=reason_of(request))
 
     @admin.action(description=_("Cancel"), permissions=["control"])
     def cancel_jobs(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "cancel", control.cancel(ids(rows), by=admin_actor(request), reason=reason_of(request)))
+        act(request, Verb.CANCEL, rows, reason=reason_of(request))
 
     @admin.action(description=_("Undo the cancellation"), permissions=["control"])
     def restore_jobs(self, request: HttpRequest, rows: Rows) -> None:
-        say(request, "restore", control.restore(ids(rows), by=admin_actor(request), reason=reason_of(request)))
+        act(request, Verb.RESTORE, rows, reason=reason_of(request))
 
     @admin.action(description=_("Change the priority…"), permissions=["control"])
     def reorder_jobs(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
@@ -238,8 +239,7 @@ class JobAdmin(ListAdmin):
         del form.fields["reason"]  # it was written beside the action
         if not form.is_valid():
             return ask(self, request, rows, action, title, form=form)
-        report = batches.apply(verb, ids(rows), admin_actor(request), reason=reason_of(request), **form.cleaned_data)
-        say(request, verb.value, report)
+        act(request, verb, rows, reason=reason_of(request), **form.cleaned_data)
         if queue := form.cleaned_data.get("queue"):
             warn_of_queue(request, queue)
         return None
@@ -252,5 +252,5 @@ class JobAdmin(ListAdmin):
     def delete_jobs(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:
         if "confirmed" not in request.POST:
             return ask(self, request, rows, "delete_jobs", str(_("Delete these jobs?")))
-        say(request, "delete", control.delete(ids(rows), by=admin_actor(request), reason=reason_of(request)))
+        act(request, Verb.DELETE, rows, reason=reason_of(request))
         return None
