@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from jobs.domain import readable
 from jobs.domain.actors import Actor
@@ -102,6 +102,21 @@ def last(cursor: Any, job: int, verb: Verb) -> int:
     """The number of the newest record that says so of the job; 0 if there is none."""
     cursor.execute("SELECT coalesce(max(id), 0) FROM jobs_audit WHERE job = %s AND verb = %s", [job, verb.value])
     return int(cursor.fetchone()[0])
+
+
+# One step of the index for each who ever did anything, however many records there are.
+_ACTORS: Final = """
+WITH RECURSIVE step AS (
+    (SELECT actor FROM jobs_audit ORDER BY actor LIMIT 1)
+  UNION ALL
+    SELECT (SELECT a.actor FROM jobs_audit a WHERE a.actor > step.actor ORDER BY a.actor LIMIT 1) FROM step WHERE step.actor IS NOT NULL)
+SELECT actor FROM step WHERE upper(actor) = upper(%s)"""
+
+
+def actors(cursor: Any, name: str) -> list[str]:
+    """Those of whom there are records that have this name, in large letters or small ones."""
+    cursor.execute(_ACTORS, [name])
+    return [row[0] for row in cursor.fetchall()]
 
 
 def arranged(cursor: Any, actor: Actor, verb: Verb, rows: Sequence[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]) -> None:

@@ -251,6 +251,25 @@ def test_no_dead_letter_is_compared_with_each_job_that_has_the_words(staff: Clie
             assert [line for line in lines if "Filter:" in line and "job_id = ANY" in line] == []
 
 
+def test_the_history_of_a_job_is_found_without_reading_the_whole_audit(staff: Client) -> None:
+    """Its records are never pruned."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO jobs_audit (actor, source, verb, job, error_group, before, after)
+               SELECT 'Sara ' || n %% 20, 'page', 'cancel', n, CASE n WHEN 7 THEN 'abc' ELSE '' END, '{}', '{}' FROM generate_series(1, %s) n""",
+            [ROWS],
+        )
+        cursor.execute("ANALYZE jobs_audit")
+    for text, number in (("77", 1), ('"sARA 7"', ROWS // 20), ("ABC", 1), ('"sara 7" 7', 1), ('"sara 8" 7', 0), ("nobody", 0)):
+        cache.clear()
+        with CaptureQueriesContext(connection) as captured:
+            page = staff.get("/admin/jobs/audit/", {"q": text}).context["cl"]
+        assert page.result_count == number
+        asked = [query["sql"] for query in captured.captured_queries if "jobs_audit" in query["sql"]]
+        assert len(asked) > 1
+        assert [sql for sql in asked if ("Seq Scan", "jobs_audit") in nodes(plan(sql))] == []
+
+
 def test_the_queues_are_found_without_reading_their_jobs(client: Client) -> None:
     fill()
     with CaptureQueriesContext(connection) as captured:
