@@ -1,6 +1,7 @@
 """The lists stay quick when they are long: the number of queries is that of an empty list, and no query reads all jobs."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.core.cache import cache
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from jobs.models import Job
 from jobs.store import queues, search, types
@@ -256,7 +258,8 @@ def test_the_history_of_a_job_is_found_without_reading_the_whole_audit(staff: Cl
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO jobs_audit (actor, source, verb, job, error_group, before, after)
-               SELECT 'Sara ' || n %% 20, 'page', 'cancel', n, CASE n WHEN 7 THEN 'abc' ELSE '' END, '{}', '{}' FROM generate_series(1, %s) n""",
+               SELECT 'Sara ' || n %% 20, 'page', 'cancel', n, CASE n WHEN 7 THEN 'abc' ELSE '' END, '{}', '{}'
+                 FROM generate_series(1, %s) n""",
             [ROWS],
         )
         cursor.execute("ANALYZE jobs_audit")
@@ -268,6 +271,26 @@ def test_the_history_of_a_job_is_found_without_reading_the_whole_audit(staff: Cl
         asked = [query["sql"] for query in captured.captured_queries if "jobs_audit" in query["sql"]]
         assert len(asked) > 1
         assert [sql for sql in asked if ("Seq Scan", "jobs_audit") in nodes(plan(sql))] == []
+
+
+def test_jobs_of_a_day_are_found_in_the_admin_without_reading_all_others(staff: Client) -> None:
+    with connection.cursor() as cursor:  # a job a minute
+        cursor.execute(
+            """INSERT INTO jobs_job (task, created_at, run_at)
+               SELECT 't', at, at FROM generate_series(%s, 1, -1) n, make_interval(mins => n) ago, LATERAL (SELECT now() - ago) a (at)""",
+            [ROWS],
+        )
+        cursor.execute("ANALYZE jobs_job")
+    today = timezone.now()
+    for first, last, number in ((-3, -2, 1440), (-1, 1, 1439), (-90, -80, 0)):
+        address = {"created_at__gte": str(today + timedelta(days=first)), "created_at__lt": str(today + timedelta(days=last))}
+        cache.clear()
+        with CaptureQueriesContext(connection) as captured:
+            assert abs(staff.get("/admin/jobs/job/", address).context["cl"].result_count - number) < 3
+        asked = [query["sql"] for query in captured.captured_queries if "created_at" in query["sql"] and "RECURSIVE" not in query["sql"]]
+        assert len(asked) == 2
+        assert [sql for sql in asked if ("Seq Scan", "jobs_job") in nodes(plan(sql))] == []
+    assert staff.get("/admin/jobs/job/?created_at__gte=never").status_code == 302
 
 
 def test_the_queues_are_found_without_reading_their_jobs(client: Client) -> None:
