@@ -13,7 +13,7 @@ from django.db.models import Count, Max, Min, Q, QuerySet
 from django.db.models.functions import Now
 
 from jobs.domain.readable import dumps, encodable
-from jobs.models import DeadLetterQueue, ErrorGroup
+from jobs.models import DeadLetterQueue, ErrorGroup, Job
 from jobs.models.dead_letter import Resolution
 from jobs.store.cut import SHOWN, Beginning, read
 
@@ -179,7 +179,7 @@ def size(rows: Entries, seconds: int) -> Size:
 def arguments(rows: Entries) -> list[str]:
     """The names of the named arguments that the newest entries' jobs have."""
     names: set[str] = set()
-    for text in rows.order_by("-id").values_list(_KWARGS, flat=True)[:SAMPLE]:
+    for text in _jobs(rows, SAMPLE).values_list(Beginning("kwargs", limit=SHOWN), flat=True):
         kwargs = read(text).value
         names.update(map(encodable, kwargs) if isinstance(kwargs, dict) else ())
     return sorted(names)
@@ -187,4 +187,9 @@ def arguments(rows: Entries) -> list[str]:
 
 def tasks(rows: Entries) -> list[Any]:
     """The tasks of the newest ASKED entries, two at most: one, or more than one, is all that matters."""
-    return sorted(set(rows.order_by("-id").values_list("job__task", flat=True)[:ASKED]))[:2]
+    return sorted(set(_jobs(rows, ASKED).values_list("task", flat=True)))[:2]
+
+
+def _jobs(rows: Entries, number: int) -> QuerySet[Job, Job]:
+    """The jobs of the newest entries, read apart: PostgreSQL may join those of all entries before it takes these."""
+    return Job.objects.filter(pk__in=list(rows.order_by("-id").values_list("job_id", flat=True)[:number])).order_by()

@@ -273,6 +273,13 @@ def test_the_history_of_a_job_is_found_without_reading_the_whole_audit(staff: Cl
         assert [sql for sql in asked if ("Seq Scan", "jobs_audit") in nodes(plan(sql))] == []
 
 
+def test_a_preview_reads_the_jobs_of_the_newest_entries_apart(staff: Client) -> None:
+    """Joined to the entries, those of all 100,000 were read, for the names of arguments and once more for the tasks."""
+    asked = queries(staff, "/jobs/dead-letters/reprocess/?error_class=ValueError")
+    assert [sql for sql in asked if "jobs_deadletterqueue" in sql]
+    assert [sql for sql in asked if 'JOIN "jobs_job"' in sql] == []
+
+
 def test_jobs_of_a_day_are_found_in_the_admin_without_reading_all_others(staff: Client) -> None:
     with connection.cursor() as cursor:  # a job a minute
         cursor.execute(
