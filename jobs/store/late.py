@@ -25,6 +25,12 @@ def was_written(cursor: Any, run: Run, failure: Failure | None = None) -> bool:
     return bool(cursor.rowcount)
 
 
+def was_claimed(cursor: Any, run: Run, worker: int) -> bool:
+    """Whether this worker's claim was committed although its answer was lost."""
+    cursor.execute("SELECT FROM jobs_job WHERE id = %s AND runs = %s AND status = 'running' AND worker = %s", [run.id, run.runs, worker])
+    return bool(cursor.rowcount)
+
+
 def note(cursor: Any, run: Run) -> bool:
     """Say on the attempt that was taken away that its outcome came after all. False: there is no such attempt."""
     cursor.execute("UPDATE jobs_attempt SET message = message || %s WHERE job_id = %s AND run = %s", [LATE, run.id, run.runs])

@@ -24,11 +24,15 @@ class Apart(Counting):
 
     def _apart(self, completions: list[Change], claims: list[Change], *, doubt: bool = True, passing: bool = False) -> None:
         """Its neighbours may not wait for it. Claims that were refused for a moment (`passing`), or need the slots of the completions, are
-        dispatched again. All others would come together again, and be refused together.
+        dispatched again. All others would come together again, and be refused together. So would those that may have been committed
+        before (`doubt`), and whose rows that very transaction may still keep locked: their jobs may run here, and have their slots.
         """
         for change in completions:
             self.on_parked(gevent.spawn(self._alone, change, doubt))
-        if passing:
+        if passing and doubt:
+            for change in claims:
+                gevent.spawn(self._claim_alone, change, doubt)
+        elif passing:
             for change in claims:
                 self._answer(change, False)
         else:
@@ -48,7 +52,7 @@ class Apart(Counting):
         except Exception as error:  # whatever it is, the task that waits for the answer must hear of it
             change.answer.set_exception(error)
 
-    def _claim_alone(self, change: Change) -> None:
+    def _claim_alone(self, change: Change, doubt: bool = False) -> None:
         def claim(cursor: Any) -> bool:
             return transitions.claim(
                 cursor, change.run, task_id=str(change.text), worker=self.worker_id, queue=change.queue, priority=change.priority
@@ -56,7 +60,8 @@ class Apart(Counting):
 
         won = False
         try:
-            won = bool(self.write(unless_refused(unless_locked(claim), self.refused.say)))
+            claimed = unless_refused(claim if doubt else unless_locked(claim), self.refused.say)
+            won = bool(self.write(claimed, written=lambda cursor: late.was_claimed(cursor, change.run, self.worker_id), doubt=doubt))
         except Exception as error:  # as above
             self.refused.say(error)
         self.was_held = self.registration.held

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -49,13 +50,21 @@ class PlainEngine:
         if stopping.is_told() or run.id in self.held or not (self.registration.held or self.registration.check()):
             return False
 
+        tries = count()
+
         def change(cursor: Any) -> bool:
+            is_first = next(tries) == 0
             try:
                 return prepared.claim(cursor, run, task_id=task_id, worker=self.worker_id, queue=queue, priority=priority)
-            except psycopg2.errors.LockNotAvailable:  # somebody keeps the row locked: it is sent again, the slot is for others
-                return False
+            except psycopg2.errors.LockNotAvailable:
+                if is_first:  # somebody keeps the row locked: it is sent again, the slot is for others
+                    return False
+                raise  # it may be the first try, which nobody has answered
 
-        return bool(self.write(self._soon(unless_refused(change, self.refused.say)), single=True))
+        def written(cursor: Any) -> bool:
+            return late.was_claimed(cursor, run, self.worker_id)
+
+        return bool(self.write(self._soon(unless_refused(change, self.refused.say)), single=True, written=written))
 
     def take_back(self, run: Run) -> bool:
         """Whether this process has a job that has not begun: never."""

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from psycopg2 import extensions
 
 from jobs import enqueue, enqueue_many
 from jobs.models import Job
+from jobs.store import prepared
+from jobs.store.engine import connect
 from jobs.store.transitions import Run
 from jobs.worker import green_waits, mute
 from jobs.worker.group_commit import GroupCommit
@@ -34,6 +37,14 @@ SAID = "PostgreSQL has not answered"
 @pytest.fixture(autouse=True)
 def _tasks() -> None:
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
+
+
+@pytest.fixture
+def green() -> Iterator[None]:
+    """psycopg2 waits as in a gevent worker."""
+    green_waits.patch()
+    yield
+    extensions.set_wait_callback(None)
 
 
 @contextmanager
@@ -122,6 +133,67 @@ def test_a_long_result_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cut == ["short", "long"]
 
 
+@contextmanager
+def stalled_commits() -> Iterator[threading.Event]:
+    """What changes jobs is committed when the event is set; a disk, or a standby that is to have it first, may take that long."""
+    go_on = threading.Event()
+    with closing(connect("stalls")) as other, other.cursor() as cursor:
+        cursor.execute(
+            """CREATE FUNCTION stall() RETURNS trigger LANGUAGE plpgsql AS
+               $$ BEGIN WHILE NOT pg_try_advisory_xact_lock_shared(4711) LOOP PERFORM pg_sleep(0.02); END LOOP; RETURN NULL; END $$;
+               CREATE CONSTRAINT TRIGGER stall AFTER UPDATE ON jobs_job DEFERRABLE INITIALLY DEFERRED
+                 FOR EACH ROW EXECUTE FUNCTION stall();
+               SELECT pg_advisory_lock(4711)"""
+        )
+        holder = threading.Thread(target=lambda: go_on.wait(60) and cursor.execute("SELECT pg_advisory_unlock(4711)"))
+        holder.start()
+        try:
+            yield go_on
+        finally:
+            go_on.set()
+            holder.join()
+            cursor.execute("DROP FUNCTION stall CASCADE")
+
+
+def waits_for_a_row(name: str) -> bool:
+    with closing(connect("looks")) as other, other.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE starts_with(application_name, %s) AND wait_event_type = 'Lock'", [name])
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.mark.usefixtures("green")
+def test_a_claim_whose_commit_is_not_answered_keeps_its_slot(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """It was refused, as a lock kept its row, and its slot was given away; then it was committed, and one job too many ran in the table."""
+    monkeypatch.setattr(mute, "MUTE_S", 0.5)
+    run, other = (Run(id=enqueue("t.same", args=[1]).id, runs=1) for _ in range(2))
+    with group_commit() as engine:
+        engine.slots = 1
+        assert engine.claim(run, task_id_of(run.id), "celery", 5)
+        task_id = task_id_of(other.id)
+        with watchdog(engine), stalled_commits() as go_on:
+            ends, begins = gevent.spawn(engine.complete, run, "2"), gevent.spawn(engine.claim, other, task_id, "celery", 5)
+            until(lambda: gevent.sleep(0.01) or SAID in caplog.text, what="the session is cut")
+            until(lambda: gevent.sleep(0.01) or waits_for_a_row("jobs-engine"), what="the end is written alone")
+            assert not begins.ready()
+            go_on.set()
+            assert (ends.get(timeout=20), begins.get(timeout=20)) == (True, True)
+    assert list(Job.objects.order_by("pk").values_list("status", "runs")) == [("completed", 1), ("running", 1)]
+
+
+def test_so_does_one_of_another_pool(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(mute, "MUTE_S", 0.5)
+    run, tries, claim = Run(id=enqueue("t.same", args=[1]).id, runs=1), list[int](), prepared.claim
+    monkeypatch.setattr(prepared, "claim", lambda *given, **more: tries.append(1) or claim(*given, **more))
+    with plain_engine() as engine, ThreadPoolExecutor(1) as threads, watchdog(engine), stalled_commits() as go_on:
+        begins = threads.submit(engine.claim, run, task_id_of(run.id), "celery", 5)
+        until(lambda: SAID in caplog.text, what="the session is cut")
+        until(lambda: begins.done() or len(tries) > 2, what="it is sent again, and meets the lock")
+        assert not begins.done()
+        go_on.set()
+        assert begins.result(timeout=20)
+    assert Job.objects.values_list("status", "runs").get() == ("running", 1)
+
+
 @pytest.mark.parametrize(
     ("pool", "name"),
     [("gevent", "jobs-commit"), *(pytest.param(pool, "jobs-engine", marks=pytest.mark.slow) for pool in ("threads", "prefork"))],
@@ -136,14 +208,6 @@ def test_the_slots_of_a_worker_go_on(tmp_path: Path, pool: str, name: str) -> No
             until(lambda: Job.objects.filter(pk__in=jobs, status="completed").count() == 8, timeout=60)
     assert set(Job.objects.filter(pk__in=jobs).values_list("runs", "losses")) == {(1, 0)}
     assert SAID.encode() in log.read_bytes()
-
-
-@pytest.fixture
-def green() -> Iterator[None]:
-    """psycopg2 waits as in a gevent worker."""
-    green_waits.patch()
-    yield
-    extensions.set_wait_callback(None)
 
 
 @pytest.mark.usefixtures("green")
