@@ -42,18 +42,18 @@ def start(
 ) -> Batch:
     """Accept the act for exactly these numbers. `pace`: at most so many per second; `trial`: one first, the rest when it has completed.
     `options` are those of the verb: priority, queue, note, arguments, reason."""
-    return Batch.objects.using(configuration().database).create(
-        verb=verb.value, entries=entries, actor=by.name, source=by.source.value, ids=list(ids), total=len(ids), options=options, pace=pace,
-        state=BatchState.TRIAL.value if trial else BatchState.RUNNING.value, reasons={},
-    )  # fmt: skip
+    return _made(verb, ids, by, BatchState.TRIAL if trial else BatchState.RUNNING, entries=entries, pace=pace, options=options)
 
 
 def draft(verb: Verb, ids: Sequence[int], by: Actor, *, entries: bool = False) -> Batch:
     """Note exactly these jobs, or entries, for a preview; `confirm` lets it begin."""
+    return _made(verb, ids, by, BatchState.DRAFT, entries=entries, options={})
+
+
+def _made(verb: Verb, ids: Sequence[int], by: Actor, state: BatchState, **values: Any) -> Batch:
     return Batch.objects.using(configuration().database).create(
-        verb=verb.value, entries=entries, actor=by.name, source=by.source.value, ids=list(ids), total=len(ids), options={}, reasons={},
-        state=BatchState.DRAFT.value,
-    )  # fmt: skip
+        verb=verb.value, actor=by.name, source=by.source.value, ids=list(ids), total=len(ids), reasons={}, state=state.value, **values
+    )
 
 
 @collisions.made_again
@@ -68,7 +68,7 @@ def confirm(pk: int, by: Actor, **options: Any) -> bool:
         batch.state, batch.options, batch.source = BatchState.RUNNING.value, options, by.source.value
         if batch.total <= AT_ONCE:
             _turn(batch, batch.ids)
-            batch.state, batch.ended_at = BatchState.DONE.value, ClockTimestamp()
+            _close(batch, BatchState.DONE)
         batch.save(using=alias, update_fields=_MOVED)
     return True
 
@@ -200,7 +200,7 @@ def _step(pk: int) -> bool:
         try:
             return _trial(batch, alias) if batch.state == BatchState.TRIAL else _go_on(batch, alias)
         except (ValueError, ValidationError) as error:  # the verb refuses its options; another try would be refused too
-            batch.state, batch.ended_at, batch.remark = BatchState.STOPPED.value, ClockTimestamp(), _said(error)
+            _close(batch, BatchState.STOPPED, _said(error))
             batch.save(using=alias, update_fields=_MOVED)
             return False
 
@@ -210,7 +210,7 @@ def _go_on(batch: Batch, alias: str) -> bool:
     if ids := _part(batch, _room(batch, alias), alias):
         _turn(batch, ids)
     if batch.place >= batch.total:
-        batch.state, batch.ended_at = BatchState.DONE.value, ClockTimestamp()
+        _close(batch, BatchState.DONE)
     batch.save(using=alias, update_fields=_MOVED)
     return batch.active and batch.pace is None
 
@@ -219,10 +219,14 @@ def _said(error: ValueError | ValidationError) -> str:
     return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
 
 
+def _close(batch: Batch, state: BatchState, remark: str = "") -> None:
+    batch.state, batch.ended_at, batch.remark = state.value, ClockTimestamp(), remark or batch.remark
+
+
 def _end(batch: Batch, remark: str, alias: str) -> None:
     """Let the rest be as it is, though nobody asked for that."""
-    batch.state, batch.ended_at, batch.remark = BatchState.STOPPED.value, ClockTimestamp(), remark
-    batch.save(using=alias)
+    _close(batch, BatchState.STOPPED, remark)
+    batch.save(using=alias, update_fields=_MOVED)
     _record_stop(batch.pk, Actor(name="leader"), alias, note=remark_text(batch))
 
 
@@ -271,8 +275,7 @@ def _trial(batch: Batch, alias: str) -> bool:
         if status == Status.COMPLETED:
             batch.state = BatchState.RUNNING.value
         elif status is None or status in ENDED:
-            batch.state, batch.ended_at = BatchState.STOPPED.value, ClockTimestamp()
-            batch.remark = f"trial failed:{batch.trial_job}"
+            _close(batch, BatchState.STOPPED, f"trial failed:{batch.trial_job}")
     batch.save(using=alias, update_fields=_MOVED)
     return looks_on or batch.state == BatchState.RUNNING
 
@@ -286,5 +289,5 @@ def _send_trial(batch: Batch, alias: str) -> bool:
             return False
     if batch.place < batch.total:
         return True
-    batch.state, batch.ended_at = BatchState.DONE.value, ClockTimestamp()
+    _close(batch, BatchState.DONE)
     return False
