@@ -42,6 +42,10 @@ class Admission:
     def wait(self, timeout: float) -> int:
         """How many slots are free, after waiting at most `timeout` seconds for one."""
         if not self.free:
-            self.changed.clear()
-            self.changed.wait(timeout)
+            self.pause(timeout)
         return self.free
+
+    def pause(self, seconds: float) -> None:
+        """Until a slot is freed; `seconds` at most."""
+        self.changed.clear()
+        self.changed.wait(seconds)

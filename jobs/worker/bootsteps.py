@@ -249,8 +249,7 @@ class Engine(bootsteps.StartStopStep):
         end = self.told + configuration().shutdown_grace
         while (worker.engine.held or self._children(worker)) and time.monotonic() < end and not stopping.is_cold():
             if worker.admission is not None:
-                worker.admission.changed.clear()
-                worker.admission.changed.wait(0.1)
+                worker.admission.pause(0.1)
             else:
                 time.sleep(0.1)
         for outcome in [held for held in list(worker.engine.held.values()) if held is not None]:  # threads change it meanwhile

@@ -43,8 +43,7 @@ def fetch_loop(consumer: Any, connection: Any, task_consumer: Any, blueprint: An
             state.maybe_shutdown()  # after SIGTERM no further message is taken
             if not free or not worker.engine.registration.held:
                 if free:
-                    worker.admission.changed.clear()
-                    worker.admission.changed.wait(0.2)
+                    worker.admission.pause(0.2)
                 continue
             if lanes.queues != channel._active_queues:
                 lanes.serve(channel._active_queues)
@@ -108,8 +107,7 @@ def _wait_until_empty(consumer: Any, worker: Any, end: float) -> bool:
     while worker.admission.holders and time.monotonic() < end:
         consumer.perform_pending_operations()
         state.maybe_shutdown()
-        worker.admission.changed.clear()
-        worker.admission.changed.wait(PAUSE_S)
+        worker.admission.pause(PAUSE_S)
     return bool(worker.engine.registration.held)
 
 

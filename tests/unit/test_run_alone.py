@@ -17,7 +17,7 @@ class Stage:
         self.now, self.started, self.ends = 0.0, -1.0, list(neighbours)
         self.worker = MagicMock()
         type(self.worker.admission).holders = property(lambda _: {end for end in self.ends if end > self.now})
-        self.worker.admission.changed.wait = self.wait
+        self.worker.admission.pause = self.wait
         monkeypatch.setattr(fetching, "time", MagicMock(monotonic=lambda: self.now))
 
     def wait(self, seconds: float) -> None:
