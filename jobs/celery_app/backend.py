@@ -195,14 +195,6 @@ class Backend(Waiting):
         """A header task has ended: count it in the transaction that writes its end."""
         chords.ended(self, request, state, result)
 
-    def count_parts(self, cursor: Any, entries: list[tuple[Any, str, Any]]) -> None:
-        """Count header tasks within the transaction of this cursor."""
-        chords.count(self, cursor, entries)
-
-    def part_of(self, entry: tuple[Any, str, Any]) -> canvas.Part | None:
-        """What a chord counts of (request, state, result); None for a task that is in no chord."""
-        return chords.part_of(self, *entry)
-
     def add_pending_result(self, result: Any, weak: bool = False) -> Any:
         """Nothing to prepare."""
         return result

@@ -11,7 +11,7 @@ from celery import signals
 from kombu.exceptions import EncodeError
 
 from jobs import masking
-from jobs.celery_app import aftermath, burial, encoding, failures, meta, process_engine, sending, unwritten
+from jobs.celery_app import aftermath, burial, chords, encoding, failures, meta, process_engine, sending, unwritten
 from jobs.celery_app.body import is_kill
 from jobs.domain import own_failures
 from jobs.domain.outcomes import Outcome as Ending
@@ -52,7 +52,7 @@ def _body(outcome: Any, change: Any) -> Callable[[Any], bool]:
         sending.apply(cursor, outcome.changes)
         if outcome.parts:
             with sending.writing(cursor):
-                app.backend.count_parts(cursor, outcome.parts)
+                chords.count(app.backend, cursor, outcome.parts)
         return True
 
     return body
@@ -117,7 +117,7 @@ def complete(outcome: Any, result: Any, children: Any = None, store: bool = True
 
     if _complete_linked(outcome, text, more):
         return
-    part = None if outcome.changes or more is not None else outcome.task.app.backend.part_of(outcome.parts[0])
+    part = None if outcome.changes or more is not None else chords.part_of(outcome.task.app.backend, *outcome.parts[0])
     if part is None:
         _write(outcome, change)
     else:
