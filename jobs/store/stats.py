@@ -2,10 +2,8 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
-from typing import Any, Final
+from typing import Final
 
 import redis
 from celery import current_app
@@ -17,7 +15,6 @@ from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
 from jobs.conf import configuration
-from jobs.domain import priority
 from jobs.domain.statuses import HELD, State, Status
 from jobs.models import DeadLetterQueue, Job, Worker
 from jobs.models.dead_letter import Resolution
@@ -114,31 +111,6 @@ def workers() -> list[WorkerLine]:
         if job.worker is not None:
             held[main.get(job.worker, job.worker)].append(job)
     return [WorkerLine(worker=row, running=tuple(held[row.id])) for row in rows if row.parent is None]
-
-
-_LATER: Final = "SELECT run_at AT TIME ZONE 'UTC', task_id, task, args::text, kwargs::text, queue, priority, options::text"
-# One look at each lane, so that what is due is passed by. statement_timestamp() bounds the index scan, clock_timestamp() would not.
-DUE_LATER: Final = f"""
-WITH lanes AS (SELECT * FROM unnest(%(queues)s::text[]) q (queue), generate_series({priority.LOWEST}, {priority.HIGHEST}) p (priority)),
-next AS (
-  SELECT found.id FROM lanes, LATERAL (
-    SELECT j.id, j.run_at FROM jobs_job j WHERE j.status = 'pending' AND j.queue = lanes.queue AND j.priority = lanes.priority
-       AND j.run_at > statement_timestamp() AND j.run_at < %(held)s ORDER BY j.run_at, j.id LIMIT %(most)s) found
-   ORDER BY found.run_at, found.id LIMIT %(most)s)
-{_LATER} FROM next JOIN jobs_job USING (id) ORDER BY run_at, id"""
-_THOSE_LATER: Final = f"""
-{_LATER} FROM jobs_job WHERE task_id = ANY(%(ids)s) AND status = 'pending' AND queue = ANY(%(queues)s)
-    AND run_at > statement_timestamp() AND run_at < %(held)s ORDER BY run_at, id LIMIT %(most)s"""
-
-
-def due_later(cursor: Any, queues: Sequence[str], most: int, ids: Sequence[str] | None = None) -> list[Any]:
-    """(run_at in UTC, task_id, task, args and kwargs as JSON texts, queue, priority, options as text) of scheduled jobs.
-
-    `ids`: only of those with these Celery ids.
-    """
-    values = {"queues": list(queues), "held": HELD, "most": most, "ids": list(ids or ())}
-    cursor.execute(DUE_LATER if ids is None else _THOSE_LATER, values)
-    return [(run_at.replace(tzinfo=UTC), *rest) for run_at, *rest in cursor.fetchall()]
 
 
 def leader_lives() -> bool:

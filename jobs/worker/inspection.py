@@ -10,7 +10,7 @@ from kombu.utils.json import loads
 from jobs import masking
 from jobs.celery_app import process_engine
 from jobs.domain import readable
-from jobs.store import stats
+from jobs.store import queues
 
 MOST = 1000  # rows an answer
 
@@ -54,8 +54,8 @@ def _asked(priority: int, options: str | None) -> int:
 
 def _waiting(state: Any, ids: list[str] | None = None) -> list[tuple[str, dict[str, Any]]]:
     """When they are due and what Celery would tell of them, for the jobs of this worker's queues; `ids`: only those."""
-    queues = sorted(state.app.amqp.queues.consume_from)
-    rows = process_engine.current().write(lambda cursor: stats.due_later(cursor, queues, MOST, ids))
+    own = sorted(state.app.amqp.queues.consume_from)
+    rows = process_engine.current().write(lambda cursor: queues.due_later(cursor, own, MOST, ids))
     return [
         (
             run_at.isoformat(),

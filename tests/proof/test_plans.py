@@ -17,7 +17,7 @@ from jobs.domain.priority import LANES
 from jobs.domain.statuses import HELD
 from jobs.leader import election, look, pick, prune, rescue
 from jobs.models import DeadLetterQueue, Job
-from jobs.store import deadline, links, stats
+from jobs.store import deadline, links, queues
 from jobs.store.transitions import Run
 from jobs.worker import flush
 from jobs.worker.flush import Change
@@ -76,7 +76,7 @@ READS: dict[str, tuple[str, Any, str, str, int]] = {
     "what a worker holds": (
         "SELECT id, runs FROM jobs_job WHERE worker = %s AND status = 'running'", [1], WORKER, "jobs_job_held", 80,
     ),
-    "what is due later, as Celery inspects it": (stats.DUE_LATER, LATER, "", "jobs_job_due", 4_500),
+    "what is due later, as Celery inspects it": (queues.DUE_LATER, LATER, "", "jobs_job_due", 4_500),
     "what can be pruned": (prune._OLD, ["completed", "-infinity", 7 * 86400], "", "jobs_job_ended", 3_000),
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ from jobs import enqueue
 from jobs.admin import paging
 from jobs.domain.statuses import HELD, State
 from jobs.models import DeadLetterQueue, Job
-from jobs.store import counts, queues, stats
+from jobs.store import counts, queues
 from tests.rows import job_in
 
 pytestmark = pytest.mark.django_db
@@ -97,7 +97,7 @@ def test_a_job_that_was_replaced_is_due_later_in_no_time_zone() -> None:
     Job.objects.filter(pk=job_in("pending").pk).update(run_at=HELD)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL TIME ZONE 'America/Los_Angeles'")
-        assert stats.due_later(cursor, ["celery"], 10) == []
+        assert queues.due_later(cursor, ["celery"], 10) == []
 
 
 def test_what_is_due_later_comes_in_its_order_from_all_lanes_and_queues() -> None:
@@ -107,10 +107,10 @@ def test_what_is_due_later_comes_in_its_order_from_all_lanes_and_queues() -> Non
         for ahead, priority, queue in hours
     ]
     with connection.cursor() as cursor:
-        found = [row[1] for row in stats.due_later(cursor, ["celery", "other"], 3)]
+        found = [row[1] for row in queues.due_later(cursor, ["celery", "other"], 3)]
         assert found == [made[place].task_id for place in (1, 2, 0)]
         ids = [made[place].task_id for place in (0, 4, 5)]
-        assert [row[1] for row in stats.due_later(cursor, ["celery", "other"], 3, ids)] == [made[0].task_id]
+        assert [row[1] for row in queues.due_later(cursor, ["celery", "other"], 3, ids)] == [made[0].task_id]
 
 
 @pytest.fixture
