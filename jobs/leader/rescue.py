@@ -15,6 +15,7 @@ from jobs.domain.outcomes import Outcome
 from jobs.leader.look import LATE, Seen
 from jobs.leader.steps import Steps
 from jobs.store import deadline, interventions, revoked, transitions
+from jobs.store.engine import LOCKED
 from jobs.store.transitions import Failure, Run
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Rescue:
             won = change()
             cursor.execute("COMMIT")
             return won
-        except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
+        except LOCKED:
             cursor.execute("ROLLBACK")
             return False
         except psycopg2.Error as error:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 import threading
-from typing import Any, Final
+from typing import Any
 
 import psycopg2
 from celery import current_app
@@ -19,11 +19,11 @@ from jobs.leader.link import Link
 from jobs.leader.load import Load
 from jobs.store import pooler
 from jobs.store.absent import Absent
+from jobs.store.engine import LOCKED
 from jobs.store.pooler import PoolerBetween
 from jobs.store.schema import wait_until_migrated
 
 logger = logging.getLogger(__name__)
-LOCKED: Final = (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected)
 
 
 def run(stop: threading.Event) -> None:

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 # Read-only: a former primary, or one whose disk someone is looking after; either way another connection may be better.
 LOST: Final = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
-# Refused for a moment; the connection serves on.
-PASSING: Final = (
-    psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected, psycopg2.errors.QueryCanceled, psycopg2.errors.OutOfMemory,
-)  # fmt: skip
+LOCKED: Final = (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected)  # by somebody else
+PASSING: Final = (*LOCKED, psycopg2.errors.QueryCanceled, psycopg2.errors.OutOfMemory)  # refused for a moment; the connection serves on
 # SQLSTATEs that only other values would change: wrong ones, those that break a constraint or a limit, of a type that does not fit; and
 # whatever comes after such an error in its transaction. All else (rights, a table that is away, what a trigger says) may pass.
 _OF_VALUES: Final = ("22", "23", "54", "42804", "42846", "42883", "25P02")
