@@ -20,7 +20,8 @@ from psycopg2.extensions import TRANSACTION_STATUS_INERROR, TRANSACTION_STATUS_I
 from jobs.celery_app import failures, messages, meta, sending, unsent
 from jobs.celery_app.encoding import text
 from jobs.domain.complaint import Complaint
-from jobs.store import canvas, results
+from jobs.store import aftermath as untold
+from jobs.store import results
 from jobs.store.engine import PASSING, Engine, is_lost, is_transient, unless_locked
 from jobs.store.transitions import Run
 
@@ -39,16 +40,16 @@ def run(app: Any, engine: Engine, job: int | None = None, eventer: Callable[[], 
     def body(cursor: Any) -> int:
         told: list[results.Found] = []
         end = time.monotonic() + LONG_S
-        for id, found, only_errbacks in canvas.take_aftermath(cursor, job, but=_put_off()):
+        for id, found, only_errbacks in untold.take(cursor, job, but=_put_off()):
             if told and time.monotonic() > end:
-                canvas.keep_aftermath(cursor, id, only_errbacks)
+                untold.keep(cursor, id, only_errbacks)
                 continue
             with sending.writing(cursor):
                 is_told = _tell(app, cursor, found, only_errbacks)
             if is_told:
                 told.append(found)
             else:
-                canvas.keep_aftermath(cursor, id, only_errbacks)
+                untold.keep(cursor, id, only_errbacks)
                 _later[id] = time.monotonic() + LATER_S
         revoked[:] = [found for found in told if found.revoked]
         return len(told)
@@ -74,10 +75,10 @@ def _put_off() -> list[int]:
 
 def keep_errbacks(cursor: Any, run: Run, errbacks: Any) -> None:
     """Where a task has set its request's errbacks, the row says them too: whoever tells of the end reads them there."""
-    given, said = loads(canvas.options(cursor, run) or "{}"), loads(text(errbacks))
+    given, said = loads(untold.options(cursor, run) or "{}"), loads(text(errbacks))
     if (given.get("embed") or {}).get("errbacks") != said:
         nothing = {"callbacks": None, "chain": None, "chord": None}
-        canvas.set_options(cursor, run, text(given | {"embed": nothing | (given.get("embed") or {}) | {"errbacks": said}}))
+        untold.set_options(cursor, run, text(given | {"embed": nothing | (given.get("embed") or {}) | {"errbacks": said}}))
 
 
 def _announce(app: Any, found: results.Found, eventer: Any) -> None:

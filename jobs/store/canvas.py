@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from jobs.store import results
 from jobs.store.tell import tell
-from jobs.store.transitions import FENCE, Run
 
 _OTHER_ENDS: Final = ("SUCCESS", "FAILURE")  # than a revocation
 _SUCCESS: Final = '{"state": "SUCCESS",%'  # how a result begins that was set by hand
@@ -216,39 +214,3 @@ def revoke_unknown(cursor: Any, task_id: str, result: str) -> bool:
         {"id": task_id, "result": result},
     )
     return cursor.fetchone()[0] not in _OTHER_ENDS
-
-
-def options(cursor: Any, run: Run) -> str | None:
-    """The rest of the message of a job that runs, as JSON text."""
-    cursor.execute(f"SELECT options::text FROM jobs_job WHERE {FENCE}", run.fence)
-    row = cursor.fetchone()
-    return row[0] if row else None
-
-
-def set_options(cursor: Any, run: Run, options: str) -> None:
-    """Another rest of the message, while the job is this run's."""
-    cursor.execute(f"UPDATE jobs_job SET options = %(options)s WHERE {FENCE}", {**run.fence, "options": options})
-
-
-def take_aftermath(
-    cursor: Any, job: int | None = None, *, but: Sequence[int] = (), most: int = 20
-) -> list[tuple[int, results.Found, bool]]:
-    """Strike off jobs (or the one) of whose end something is still to be told, and whether that is their errbacks only."""
-    cursor.execute(
-        """DELETE FROM jobs_aftermath WHERE job_id IN (SELECT job_id FROM jobs_aftermath WHERE job_id = %(job)s
-             OR %(job)s IS NULL AND job_id <> ALL(%(but)s::bigint[])
-             ORDER BY job_id LIMIT %(most)s FOR UPDATE SKIP LOCKED) RETURNING job_id, only_errbacks""",
-        {"job": job, "but": list(but), "most": most},
-    )
-    taken = dict(cursor.fetchall())
-    if not taken:
-        return []
-    cursor.execute("SELECT task_id, id FROM jobs_job WHERE id = ANY(%s) AND status IN ('failed', 'cancelled') ORDER BY id", [list(taken)])
-    ended = dict(cursor.fetchall())
-    found = results.read(cursor, ended)
-    return [(id, found[task_id], taken[id]) for task_id, id in ended.items()]
-
-
-def keep_aftermath(cursor: Any, job: int, only_errbacks: bool) -> None:
-    """Put a job that was struck off in this transaction back."""
-    cursor.execute("INSERT INTO jobs_aftermath (job_id, only_errbacks) VALUES (%s, %s)", [job, only_errbacks])

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from functools import cache
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 from weakref import WeakSet
 
 import psycopg2
@@ -12,11 +12,9 @@ from django.db import connections
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 
 from jobs.conf import configuration
+from jobs.store.canvas import Part
+from jobs.store.insert import NewJob
 from jobs.store.transitions import Failure, Run
-
-if TYPE_CHECKING:
-    from jobs.store.canvas import Part  # which reads results over connections of this module
-    from jobs.store.insert import NewJob
 
 # Read-only: a former primary, or one whose disk someone is looking after; either way another connection may be better.
 LOST: Final = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
@@ -54,9 +52,9 @@ class Engine(Protocol):
 
     def complete(self, run: Run, result: str | None) -> bool: ...
 
-    def complete_counted(self, run: Run, result: str | None, part: "Part", body: Callable[[Any], bool]) -> bool: ...
+    def complete_counted(self, run: Run, result: str | None, part: Part, body: Callable[[Any], bool]) -> bool: ...
 
-    def complete_linked(self, run: Run, *, result: str | None, meta: str | None, new: "NewJob", written: Callable[[Any], bool]) -> bool: ...
+    def complete_linked(self, run: Run, *, result: str | None, meta: str | None, new: NewJob, written: Callable[[Any], bool]) -> bool: ...
 
     def write(
         self,

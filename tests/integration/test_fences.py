@@ -18,7 +18,7 @@ from jobs import enqueue, enqueue_many
 from jobs.conf import configuration
 from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.models.attempt import Outcome
-from jobs.store import broker, canvas, deadline, engine, links, prepared, transitions
+from jobs.store import aftermath, broker, canvas, deadline, engine, links, prepared, transitions
 from jobs.store.insert import NewJob
 from jobs.store.locks import CHANNEL, SLEEPING
 from jobs.store.sent import insert_sent
@@ -96,7 +96,7 @@ ENDS_OF_A_WORKER: dict[str, Callable[[Any, Run], bool]] = {
     "complete prepared": completed,
     "complete counted": counted,
     "time_out": lambda cursor, run: deadline.time_out(cursor, run, rng=random.Random()) is not None,
-    "set_options": lambda cursor, run: canvas.set_options(cursor, run, '{"headers": {}}') or canvas.options(cursor, run) is not None,
+    "set_options": lambda cursor, run: aftermath.set_options(cursor, run, '{"headers": {}}') or aftermath.options(cursor, run) is not None,
 }
 
 
