@@ -7,13 +7,13 @@ from typing import Any, Final
 from jobs.domain import own_failures, readable
 from jobs.domain.statuses import HELD
 from jobs.store import search
-from jobs.store.many import execute_many
+from jobs.store.many import array, execute_many
 from jobs.store.tell import ended
 from jobs.store.transitions import FENCE, LINKED, PENDING, RUNNING, Failure, Run, clean, enter, leave_aftermath, parameters
 
 # Whose unique_key no job has that has not ended; of several with one key, the newest.
 FREE: Final = """(unique_key IS NULL OR id IN (
-                SELECT DISTINCT ON (unique_key) id FROM jobs_job j WHERE id = ANY(%(ids)s) AND status = ANY(%(statuses)s)
+                SELECT DISTINCT ON (unique_key) id FROM jobs_job j WHERE id = ANY(%(ids)s::bigint[]) AND status = ANY(%(statuses)s)
                    AND NOT EXISTS (SELECT 1 FROM jobs_job o WHERE o.unique_key = j.unique_key AND o.status IN ('pending', 'running'))
                  ORDER BY unique_key, id DESC))"""
 # Jobs in these statuses, locked, that are free.
@@ -31,9 +31,9 @@ def foreseen(cursor: Any, ids: Sequence[int], statuses: Sequence[str], beside: s
     cursor.execute(
         f"""SELECT task, status, changes, count(*), (array_agg(id ORDER BY id DESC))[1:5]
               FROM (SELECT id, task, status, status = ANY(%(statuses)s) AND {beside} AS changes
-                      FROM jobs_job WHERE id = ANY(%(ids)s)) part
+                      FROM jobs_job WHERE id = ANY(%(ids)s::bigint[])) part
              GROUP BY task, status, changes""",
-        {"ids": list(ids), "statuses": list(statuses)},
+        {"ids": array(ids), "statuses": list(statuses)},
     )
     return list(cursor.fetchall())
 

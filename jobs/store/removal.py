@@ -7,6 +7,7 @@ import psycopg2
 from django.db import IntegrityError
 
 from jobs.store import interventions
+from jobs.store.many import array
 
 # Tables of others whose rows refer to jobs by a key that lets none go, as far as this role may read them.
 REFERRING: Final = """
@@ -45,7 +46,7 @@ def remove(ids: Sequence[int], delete: Callable[[Sequence[int]], list[int]], sta
 
 def referred(cursor: Any, ids: Sequence[int]) -> set[int]:
     """Those of these jobs to which a row refers that can be read."""
-    cursor.execute(f"SELECT id FROM jobs_job j WHERE id = ANY(%s) AND NOT (true{unreferred(cursor)})", [list(ids)])
+    cursor.execute(f"SELECT id FROM jobs_job j WHERE id = ANY(%s::bigint[]) AND NOT (true{unreferred(cursor)})", [array(ids)])
     return {row[0] for row in cursor.fetchall()}
 
 
