@@ -42,7 +42,11 @@ class Configuration:
     retention_days: float = 7.0  # ended jobs are pruned after this
     allowed_commands: tuple[str, ...] = field(default=())  # names for the management_command job type
     # parts of names of arguments whose values are shown to nobody
-    secret_patterns: tuple[str, ...] = ("password", "passwd", "secret", "token", "authorization", "api_key", "apikey")
+    secret_patterns: tuple[str, ...] = (
+        "password", "passwd", "secret", "token", "authorization", "api_key", "apikey", "passphrase", "pwd", "private_key", "privatekey",
+        "access_key", "accesskey", "account_key", "accountkey", "credential", "cookie", "sessionid",
+        "كلمة المرور", "كلمة مرور", "كلمة السر", "الرقم السري", "الرمز السري",
+    )  # fmt: skip
     allow_private_addresses: bool = False  # http_request may reach private and loopback addresses
     site_url: str = ""  # of the dashboard, as people reach it; notices link to its pages, without it they name no page
     database: str = "default"  # alias in DATABASES

@@ -193,7 +193,11 @@ JOBS_KEY_PREFIX = read("str", "JOBS_KEY_PREFIX", "jobs:")
 JOBS_LEADER_CHILD = read("bool", "JOBS_LEADER_CHILD", True)
 JOBS_MAX_ARGUMENT_BYTES = read("int", "JOBS_MAX_ARGUMENT_BYTES", 262_144, RANGES["max_argument_bytes"])
 JOBS_RETENTION_DAYS = read("float", "JOBS_RETENTION_DAYS", 7.0, RANGES["retention_days"])
-JOBS_SECRET_PATTERNS = read("list", "JOBS_SECRET_PATTERNS", ["password", "passwd", "secret", "token", "authorization", "api_key", "apikey"])
+JOBS_SECRET_PATTERNS = read("list", "JOBS_SECRET_PATTERNS", [
+    "password", "passwd", "secret", "token", "authorization", "api_key", "apikey", "passphrase", "pwd", "private_key", "privatekey",
+    "access_key", "accesskey", "account_key", "accountkey", "credential", "cookie", "sessionid",
+    "كلمة المرور", "كلمة مرور", "كلمة السر", "الرقم السري", "الرمز السري",
+])  # fmt: skip
 JOBS_ALLOWED_COMMANDS = read("list", "JOBS_ALLOWED_COMMANDS", ["clearsessions"])
 JOBS_ALLOW_PRIVATE_ADDRESSES = read("bool", "JOBS_ALLOW_PRIVATE_ADDRESSES", False)
 JOBS_SITE_URL = read("str", "JOBS_SITE_URL", "")

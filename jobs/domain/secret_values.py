@@ -7,10 +7,19 @@ _SCHEME: Final = re.compile(r"(?:bearer|basic|digest|token|negotiate|apikey)\s++
 # What never ends is hidden to the end of the text.
 _QUOTED: Final = re.compile(
     r"""[bBuUrRfF]{0,2}(?:"{3}(?:[^"\\]|\\.|"(?!""))*(?:"{3})?|'{3}(?:[^'\\]|\\.|'(?!''))*(?:'{3})?"""
-    r"""|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)""",
+    r"""|"(?:[^"\\]|\\.)*"?|\$?'(?:[^'\\]|\\.|'')*'?|“[^”\n]*+”?|«[^»\n]*+»?|`[^`\n]*+`?)""",
     re.DOTALL,
 )
-_ESCAPED: Final = re.compile(r"""\\++["']""")  # the quote of a value within a quoted text
+# The quote of a value within a quoted text, an address, HTML.
+_ESCAPED: Final = re.compile(r"""\\++(?:["']|u002[27])|%(?:25)*+2[27]|&(?:quot|apos|\#x?\w{2});""")
+_CODED: Final = re.compile(
+    r"""(?:%(?!(?:25)*+(?:0[AD]|2[0267CF]|3B|5D|7D))|[^\s,;)\]}&"'%<])*+""", re.IGNORECASE
+)  # in a part of an address
+_LINE: Final = re.compile(r"""(?:=\\*+"[^"\n]*+"?|[^"'\n])++""")
+# YAML's texts of several lines, and its lists.
+_BLOCK: Final = re.compile(
+    r"[|>][-+\d]*+[ \t]*+\n(?P<in>[ \t]++)[^\n]*+(?:\n(?:(?P=in)[^\n]*+|[ \t]*+(?=\n)))*+|-[ \t]++[^\n]++(?:\n[ \t]*+-[ \t]++[^\n]++)*+"
+)
 _BARE: Final = re.compile(r"""(?:[^\s,;)\]}&"'(\[{<]++|<(?:[^<>\n]*+>)?)*""")
 _PIECE: Final = re.compile(r"""[^"'()\[\]{}\\]++|\\.|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|.""", re.DOTALL)
 # A scheme and what follows on the line, but for the end of a quoted text: a quote that no = stands before.
@@ -31,6 +40,24 @@ class Values:
         found = _CREDENTIALS.match(self.text, at)
         return found.end() if found else self.end(at)
 
+    def line_end(self, at: int) -> int:
+        """The same of cookies: the line, but for the end of a quoted text."""
+        found = None if _QUOTED.match(self.text, at) else _LINE.match(self.text, at)
+        return found.end() if found else self.end(at)
+
+    def coded_end(self, at: int) -> int:
+        """The same in an address within an address."""
+        found = None if _ESCAPED.match(self.text, at) else _CODED.match(self.text, at)
+        return found.end() if found else self.end(at)
+
+    def element_end(self, at: int, name: str) -> int:
+        """Where the tag begins that closes this element of XML; `at` where none does, for then it is no element."""
+        if self.unclosed < _UNCLOSED:
+            if found := re.compile(rf"(?:<|&lt;)/(?:[\w.-]+:)?{re.escape(name)}", re.IGNORECASE).search(self.text, at):
+                return found.start()
+            self.unclosed += 1
+        return len(self.text) if self.is_cut else at
+
     def end(self, at: int) -> int:
         """Where the value that begins here ends; `at` where there is none."""
         scheme = _SCHEME.match(self.text, at)
@@ -39,6 +66,8 @@ class Values:
         return self._end(at)
 
     def _end(self, at: int) -> int:
+        if found := _BLOCK.match(self.text, at):
+            return found.end()
         if found := _QUOTED.match(self.text, at):
             return found.end()
         if found := _ESCAPED.match(self.text, at):

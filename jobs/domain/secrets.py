@@ -2,56 +2,20 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
+from jobs.domain.secret_names import assigned, has_any, is_harmless, is_secret
+from jobs.domain.secret_shapes import MASK, masked_shapes
 from jobs.domain.secret_values import Values
 from jobs.domain.typed import text_of
 
-MASK: Final = "***"
-_WORD: Final = r"[\w.-]"  # of what words with names in them are made
-_BETWEEN: Final = r"""\\*+["']?\s*+(?:!?=++>?|:=?)\s*+"""  # a name and its value
-_IN_PAIR: Final = (r"""(?:(?<=\(["'])|(?<=\(b["']))""", r"""["']\s*+,\s*+(?=b?["'])""")  # as libraries show headers: ("name", "value")
-_OF_OPTION: Final = r"""(?:[ \t]++(?![-\s])|["']\s*+,\s*+(?=["']))"""  # --name and its value, also as a list of Python or JSON shows them
+__all__ = ["MASK", "is_secret", "masked", "masked_start", "masked_text"]
 _OPTION: Final = re.compile(r"--?[\w.-]+")
-# Up to the last @ before the path: a password may hold one.
-_IN_ADDRESS: Final = re.compile(r"(://[^\s:/@\"']*+:)[^\s/\"']+@")
-_KEY_IN_ADDRESS: Final = re.compile(r"(https?://)[^\s:/@\"'?#]++@", re.IGNORECASE)  # a name without a password is a key
-_CUT_ADDRESS: Final = re.compile(r"(://[^\s:/@\"']*+:)[^\s/\"']++\Z")
+_NAMES: Final = ("name", "key")  # of the pair {"name": …, "value": …}
+_NONE: Final = ("None", "null")  # no value
+_CODED: Final = re.compile(r"%(?:25)*+(?:3[ad]|20)\Z")
 _AHEAD: Final = 20  # characters that are looked at for each that is shown: masks are shorter than what they hide
-
-
-@lru_cache(maxsize=8)
-def _names(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(_any_of(patterns) or "(?!)", re.IGNORECASE)
-
-
-def _any_of(patterns: Sequence[str]) -> str:
-    return "|".join("".join("[-_]" if letter in "-_" else re.escape(letter) for letter in pattern) for pattern in patterns)
-
-
-@lru_cache(maxsize=8)
-def _assigned(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    """A telling name and what stands between it and its value. A word is searched once, from its beginning: tried again from each name
-    within it, `tokentokentoken...` would take hours.
-    """
-    of_words = [pattern for pattern in patterns if re.fullmatch(f"{_WORD}*", pattern)]
-    others = [pattern for pattern in patterns if pattern not in of_words]
-    word = rf"(?={_WORD}*?(?:{_any_of(of_words)})){_WORD}*+"
-    ways = [rf"(?<!{_WORD}){word}{_BETWEEN}", f"{_IN_PAIR[0]}{word}{_IN_PAIR[1]}"] if of_words else []
-    ways += [rf"(?<!{_WORD})(?=--){word}{_OF_OPTION}"] if of_words else []
-    ways += [f"(?:{_any_of(others)}){_WORD}*+{_BETWEEN}"] if others else []
-    return re.compile("|".join(ways) or "(?!)", re.IGNORECASE)
-
-
-def is_secret(name: str, patterns: Sequence[str]) -> bool:
-    """Whether a value of this name is hidden; `-` and `_` are alike.
-
-    >>> is_secret("X-Api-Key", ["api_key"]), is_secret("path", ["pass"]), is_secret("to", [])
-    (True, False, False)
-    """
-    return _names(tuple(patterns)).search(name) is not None
 
 
 def masked_text(text: str, patterns: Sequence[str], *, is_cut: bool = False) -> str:
@@ -66,24 +30,35 @@ def masked_text(text: str, patterns: Sequence[str], *, is_cut: bool = False) -> 
     >>> masked_text("token=('x', 1), tokens: [b'y'], user=z", ["token"])
     'token=***, tokens: ***, user=z'
     """
-    if "://" in text:
-        text = _KEY_IN_ADDRESS.sub(rf"\g<1>{MASK}@", _IN_ADDRESS.sub(rf"\g<1>{MASK}@", text))
-        if is_cut:  # the @ may come later
-            text = _CUT_ADDRESS.sub(rf"\g<1>{MASK}", text)
-    if _names(tuple(patterns)).search(text) is None:
+    text = masked_shapes(text, is_cut=is_cut)
+    if not has_any(text, patterns):
         return text
-    return "".join(_shown(text, _assigned(tuple(patterns)), Values(text, is_cut=is_cut)))
+    return "".join(_shown(text, assigned(tuple(patterns)), Values(text, is_cut=is_cut)))
 
 
-def _shown(text: str, assigned: re.Pattern[str], values: Values) -> Iterator[str]:
+def _shown(text: str, names: re.Pattern[str], values: Values) -> Iterator[str]:
     at = 0
-    while found := assigned.search(text, at):
+    while found := names.search(text, at):
         begin, end = at, found.end()
-        at = values.credentials_end(end) if "authorization" in found[0].lower() else values.end(end)
+        at = _end(found, values)
         yield text[begin:end]
         if at > end:
-            yield MASK
+            yield text[end:at] if text[end:at] in _NONE else MASK
     yield text[at:]
+
+
+def _end(found: re.Match[str], values: Values) -> int:
+    """Where the value ends that such a name stands before; where it begins when it is no secret."""
+    groups, before, at = found.groupdict(), found[0].lower(), found.end()
+    if groups.get("tag"):
+        return values.element_end(at, found["tag"])
+    if groups.get("column") is None and is_harmless(found[0]):
+        return at
+    if "cookie" in before:
+        return values.line_end(at)
+    if "authorization" in before:
+        return values.credentials_end(at)
+    return values.coded_end(at) if _CODED.search(before) else values.end(at)
 
 
 def masked_start(text: str, patterns: Sequence[str], length: int) -> str:
@@ -113,18 +88,35 @@ def _masked(value: Any, patterns: Sequence[str], longest: int | None, is_cut: bo
     if isinstance(value, dict):
         if (text := text_of(value)) is not None:
             return _masked(text, patterns, longest, is_cut)
+        named = _is_pair(value, patterns)
         return {
-            key: MASK if is_secret(str(key), patterns) and item is not None else _masked(item, patterns, longest, is_cut)
+            _masked_name(key, patterns): MASK
+            if item is not None and (is_secret(str(key), patterns) or (named and str(key).lower() == "value"))
+            else _masked(item, patterns, longest, is_cut)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
+        are_pairs = all(isinstance(item, list | tuple) and len(item) == 2 and isinstance(item[0], str) for item in value)
         return [
-            MASK if _is_value(before, item, patterns) else _masked(item, patterns, longest, is_cut)
+            [_masked(item[0], patterns, longest, is_cut), MASK]
+            if are_pairs and item[1] is not None and is_secret(item[0], patterns)
+            else MASK
+            if _is_value(before, item, patterns)
+            else _masked(item, patterns, longest, is_cut)
             for before, item in zip(chain([None], value), value, strict=False)
         ]
     if not isinstance(value, str):
         return value
     return masked_text(value, patterns, is_cut=is_cut) if longest is None else masked_start(value, patterns, longest)
+
+
+def _masked_name(name: Any, patterns: Sequence[str]) -> Any:
+    return masked_text(name, patterns) if isinstance(name, str) else name
+
+
+def _is_pair(value: dict[Any, Any], patterns: Sequence[str]) -> bool:
+    """Whether its "value" belongs to its telling "name", as in the environment of a container."""
+    return any(isinstance(key, str) and key.lower() in _NAMES and is_secret(str(name), patterns) for key, name in value.items())
 
 
 def _is_value(before: Any, item: Any, patterns: Sequence[str]) -> bool:

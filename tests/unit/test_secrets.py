@@ -38,6 +38,14 @@ def limit(seconds: float) -> Iterator[None]:
         "token='a\\", "authorization: a ", "a", "token=(", "token=(\n", "token=(\n'", "token=a(", "token=<", "(", "[\\'", "'\\\n",
         "--token ", "--token '",
         "'--token', ", "https://", "https://a@", "token='''", "('token", "('token',", "authorization: a\n", 'authorization: a =\\"',
+        "<token>", "<token x", "<token>\n", ":token ", "<token></x>", "%22token%22%3A", "token%3D", "token: |\n a\n", "token:\n - a\n",
+        "Key (",
+        "Key (token)=(", "Key (a token", "cookie: a; ", "-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----'", "-----BEGIN ",
+        "eyJabcdefgh.", "eyJa-",
+        "bearer a1", "bearer ", "?sig=", "://a:b/", "://a:/", "&quot;token&quot;:&quot;", "password=“", "password='a''", "max_",
+        "TokenError", "is_token_",
+        "token_count", "jdbc:oracle:x:", "\\u0022token\\u0022:\\u0022", "https://hooks.slack.com/services/", "pbkdf2_sha256$",
+        "كلمة المرور: ", "[['token', '",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize(
@@ -96,7 +104,8 @@ S = "HUNTER2"  # the secret
         (f'Authorization: Digest username="{S}", response="{S}"\nx', "Authorization: ***\nx"),
         (f'curl -H "Authorization: Bearer {S}" https://h', 'curl -H "Authorization: ***" https://h'),
         (f"token: bearer '{S}' x", "token: *** x"),
-        (f"postgres://u:p@{S}@host/db", "postgres://u:***@host/db"), (f"redis://u:{S}@a,redis://u:a@{S}@b", "redis://u:***@a,redis://u:***@b"),
+        (f"postgres://u:p@{S}@host/db", "postgres://u:***@host/db"),
+        (f"redis://u:{S}@a,redis://u:a@{S}@b", "redis://u:***@a,redis://u:***@b"),
         (f"[('Authorization', 'Basic {S}'), ('x', 'y')]", "[('Authorization', ***), ('x', 'y')]"),
         (f"[(b'x-api-key', b'{S}')]", "[(b'x-api-key', ***)]"),
         ("needs ['token', 'name'] (token, name)", "needs ['token', 'name'] (token, name)"),
@@ -129,3 +138,95 @@ def test_the_start_of_a_text_shows_no_half_of_a_secret(secret: str) -> None:
         text = "-" * before + secret.format("HUNTER" * 40) + " the rest" * 20
         assert "HUNTER" not in masked_start(text, PATTERNS, 3)
     assert masked_start("token=a b c", PATTERNS, 9) == "token=***"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"<password>{S}</password> x", "<password>***</password> x"),
+        (f'<a:token type="x">{S}</a:token>', '<a:token type="x">***</a:token>'),
+        (f"<token><v>{S}</v><v>{S}</v></token> x", "<token>***</token> x"),
+        (f"&lt;token&gt;{S} b&lt;/token&gt; x", "&lt;token&gt;***&lt;/token&gt; x"),
+        ("usage: --x <token> y", "usage: --x <token> y"), ("<token/> x", "<token/> x"),
+        (f"?next=%2Fa%3Ftoken%3D{S}%21%26b%3D1&x=1", "?next=%2Fa%3Ftoken%3D***%26b%3D1&x=1"),
+        (f"password%253d{S}%2526b", "password%253d***%2526b"),
+        (f"%22password%22%3A%20%22{S}%20b%22%2C1", "%22password%22%3A%20***%2C1"),
+        (f"&quot;token&quot;: &quot;{S} b&quot; x", "&quot;token&quot;: *** x"),
+        (f"&#x27;token&#x27;: &#x27;{S}&#x27; x", "&#x27;token&#x27;: *** x"),
+        (rf"\u0022token\u0022: \u0022{S}\u0022 x", r"\u0022token\u0022: *** x"),
+        (f"password: |\n  {S}\n\n  {S}\nx: 1", "password: ***\nx: 1"), (f"  password: >-\n    {S}\n  x: 1", "  password: ***\n  x: 1"),
+        (f"tokens:\n  - {S}\n  - {S} b\nx: 1", "tokens:\n  ***\nx: 1"),
+        (f"Cookie: a={S}; b=\"{S}\"\nx", "Cookie: ***\nx"), (f"'Set-Cookie: a={S}; Path=/' x", "'Set-Cookie: ***' x"),
+        (f"{{'Cookie': 'a={S}; b={S}'}}", "{'Cookie': ***}"), (f"sessionid={S} x", "sessionid=*** x"),
+        (f"password=“{S} b” x", "password=*** x"), (f"password=«{S} b» x", "password=*** x"),
+        (f"password='it''s {S}' x", "password=*** x"),
+        (f"password=$'{S} b' x", "password=*** x"), (f"password：{S} x", "password：*** x"),
+        (f"كلمة المرور: {S} ثم", "كلمة المرور: *** ثم"), (f"كلمة السر = {S}", "كلمة السر = ***"),
+        (f"الرقم السري\u200f: {S}", "الرقم السري\u200f: ***"),
+        (f"Key (user, api_token)=(1, {S}) already exists.", "Key (user, api_token)=*** already exists."),
+        (f"Key (lower(token::text))=({S}) x", "Key (lower(token::text))=*** x"), ("Key (email)=(a@b) x", "Key (email)=(a@b) x"),
+        (f"Server=h;Uid=u;Pwd={S};x=1", "Server=h;Uid=u;Pwd=***;x=1"),
+        (f"AccountName=n;AccountKey={S}==;x", "AccountName=n;AccountKey=***;x"),
+        (f"SharedAccessKeyName=R;SharedAccessKey={S}=", "SharedAccessKeyName=R;SharedAccessKey=***"),
+        (f"private_key={S} passphrase: {S}", "private_key=*** passphrase: ***"), (f"[['Authorization', 'Basic {S}'], ['token', '{S}']]",
+        "[['Authorization', ***], ['token', ***]]"), (f"Authorization Basic {S}9 x", "Authorization Basic *** x"),
+    ],
+)  # fmt: skip
+def test_values_are_hidden_as_other_languages_write_them(text: str, shown: str) -> None:
+    assert masked_text(text, PATTERNS) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,E\n{S}+/=\n-----END RSA PRIVATE KEY-----\nx", "***\nx"),
+        (f"'-----BEGIN PRIVATE KEY-----\\n{S}\\n-----END PRIVATE KEY-----\\n' x", "'***\\n' x"),
+        (f"-----BEGIN OPENSSH PRIVATE KEY-----\n{S}", "***"),
+        ('a.startswith("-----BEGIN PRIVATE KEY-----")\nx', 'a.startswith("***")\nx'),
+        ("-----BEGIN CERTIFICATE-----\nMII", "-----BEGIN CERTIFICATE-----\nMII"),
+        ("key AKIAIOSFODNN7EXAMPLE x", "key *** x"), ("AKIAIOSFODNN7EXAMPLES", "AKIAIOSFODNN7EXAMPLES"),
+        (f"jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.{S}_a refused", "jwt *** refused"),
+        (f"got Bearer {S}abcdefghij9 x", "got Bearer *** x"),
+        ("the bearer of internationalisation", "the bearer of internationalisation"),
+        ("push with ghp_abcdefghijklmnopqrstuvwxyz0123456789 x", "push with *** x"), ("xoxb-123456789012-abcdefghijkl", "***"),
+        (f"https://hooks.slack.com/services/T0/B0/{S} x", "https://hooks.slack.com/services/*** x"),
+        (f"https://api.telegram.org/bot123456:{S}/send", "https://api.telegram.org/bot***/send"),
+        (f"https://h/x?sv=1&sig={S}&x=1", "https://h/x?sv=1&sig=***&x=1"), (f"?X-Amz-Signature={S}&x=1", "?X-Amz-Signature=***&x=1"),
+        (f"pbkdf2_sha256$1000$salt${S}=, x", "***, x"), (f"jdbc:oracle:thin:u/{S}@h:1521:x", "jdbc:oracle:thin:u/***@h:1521:x"),
+        (f"postgres://u:p/{S}@h/d", "postgres://u:***@h/d"), (f'"https:\\/\\/u:{S}@h\\/x"', '"https:\\/\\/u:***@h\\/x"'),
+        ("http://h:8000/a@b http://[::1]:80/a@b", "http://h:8000/a@b http://[::1]:80/a@b"),
+    ],
+)  # fmt: skip
+def test_what_looks_like_a_secret_is_hidden_under_any_name(text: str, shown: str) -> None:
+    assert masked_text(text, []) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "author: Sara", "token_count: 5", "tokenCount=5", "max_tokens=100", "prompt_tokens: 12", "passwordless: true", "secretary: Ann",
+        "tokenizer=bpe", "password_changed_at=2020", "token_type: bearer", "is_password_set=False", "has_token: true", "secretly: x",
+        "jwt.exceptions.InvalidTokenError: Signature has expired", "app.Token.DoesNotExist: Token matching query does not exist.",
+        "authorization_endpoint: x", "password=None, token: null", "cookies_enabled: true", "session: 5", "keyword=x", "tokenisation: x",
+    ],
+)  # fmt: skip
+def test_names_that_only_resemble_a_telling_one_leave_their_values_readable(text: str) -> None:
+    assert masked_text(text, PATTERNS) == text
+    name, _, value = text.partition(":" if ":" in text else "=")
+    assert masked({name: value}, PATTERNS) == {name: value} or "None" in text
+
+
+def test_a_pattern_that_is_set_hides_even_such_a_name() -> None:
+    assert masked_text("token_count: 5, tokenizer=x", ["token", "token_count", "tokenizer"]) == "token_count: ***, tokenizer=***"
+
+
+def test_pairs_of_a_name_and_a_value_are_hidden() -> None:
+    """As JSON has headers, and the environment of a container."""
+    assert masked([["Authorization", S], ["x", "y"]], PATTERNS) == [["Authorization", "***"], ["x", "y"]]
+    assert masked([{"name": "DB_PASSWORD", "value": S, "x": 1}], PATTERNS) == [{"name": "DB_PASSWORD", "value": "***", "x": 1}]
+    assert masked([{"Key": "api_key", "Value": S}], PATTERNS) == [{"Key": "api_key", "Value": "***"}]
+    assert masked(["token", "name"], PATTERNS) == ["token", "name"]
+
+
+def test_names_are_masked_like_values() -> None:
+    assert masked({f"redis://:{S}@h": 1, f"?token={S}": 2}, PATTERNS) == {"redis://:***@h": 1, "?token=***": "***"}
