@@ -1,9 +1,10 @@
 """One HTTP request to wherever a job says, without a way into the network that the worker stands in."""
 
+import ipaddress
 from typing import Any, Final
 
 import requests
-from requests_hardened import Config, Manager
+from requests_hardened import Config, Manager, ip_filter
 from requests_hardened.ip_filter import InvalidIPAddress
 
 from jobs.conf import configuration
@@ -14,6 +15,8 @@ CONNECT_TIMEOUT: Final = 10.0  # seconds
 READ_TIMEOUT: Final = 30.0  # seconds without a byte
 BODY_BYTES: Final = 65_536  # of a response, kept in the result
 KEPT_HEADERS: Final = ("Content-Type", "Content-Length", "Date", "ETag", "Last-Modified", "Location", "Retry-After", "Server")
+# Inside too, and not known to the library: addresses of a site, and IPv4's within IPv6.
+ip_filter.EXTRA_BLOCKED_NET_RANGES += tuple(ipaddress.ip_network(each) for each in ("fec0::/10", "::/96", "::ffff:0:0:0/96"))
 
 
 def send(method: str, url: str, headers: dict[str, str] | None, body: str) -> dict[str, Any]:

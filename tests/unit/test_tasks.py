@@ -81,8 +81,12 @@ def test_http_request_follows_no_redirect(server: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "localhost", "10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "[::1]", "[fe80::1]", "2130706433"],
-)
+    [
+        "127.0.0.1", "localhost", "10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "[::1]", "[fe80::1]", "2130706433",
+        "0x7f.1", "0177.0.0.1", "0.1.2.3", "100.64.0.1", "192.0.0.1", "198.18.0.1", "240.0.0.1", "[fec0::1]", "[::127.0.0.1]",
+        "[::10.0.0.1]", "[::ffff:127.0.0.1]", "[::ffff:0:127.0.0.1]", "[64:ff9b::10.0.0.1]", "[2002:7f00:1::1]", "[2001:0:7f00:1::]",
+    ],
+)  # fmt: skip
 def test_http_request_refuses_private_addresses(host: str) -> None:
     with pytest.raises(PermanentError, match="JOBS_ALLOW_PRIVATE_ADDRESSES"):
         tasks.http_request(f"http://{host}:9/")
