@@ -8,6 +8,7 @@ from typing import Any
 import redis
 from redis.exceptions import ResponseError
 
+from jobs.celery_app import signing
 from jobs.domain.complaint import Complaint
 from jobs.store.broker import Line, foreign_keys, is_foreign
 
@@ -86,5 +87,5 @@ def read(text: Any) -> dict[str, Any] | None:
 
 
 def is_alone(message: dict[str, Any]) -> bool:
-    """Whether no other job may run beside this one."""
-    return bool(message["headers"].get("alone"))
+    """Whether no other job may run beside this one: only this project may say so, for it keeps a worker's slots empty."""
+    return bool(message["headers"].get("alone")) and signing.verify(message["headers"], message["body"])
