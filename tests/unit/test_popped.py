@@ -1,5 +1,7 @@
 """A popped message reads its body as kombu does, and none that is compressed before it is known whose it is."""
 
+import bz2
+import lzma
 import tracemalloc
 import zlib
 from types import SimpleNamespace
@@ -11,7 +13,7 @@ from kombu.serialization import registry
 from kombu.transport import virtual
 from kombu.utils import json
 
-from jobs.celery_app import transport
+from jobs.celery_app import sealed, transport
 from jobs.worker.popped import JSON, Popped
 
 BODIES = (
@@ -85,3 +87,21 @@ def test_a_message_is_decompressed_only_when_it_is_read(kind: Any) -> None:
     assert bomb.headers == {"compression": "zlib", "id": "x"}
     call = zlib.compress(b"[[1], {}, {}]")
     assert compressed(kind, call).payload == compressed(virtual.Message, call).payload == [[1], {}, {}]
+
+
+@pytest.mark.parametrize(("name", "pack"), [("zlib", zlib.compress), ("bzip2", bz2.compress), ("xz", lzma.compress)])
+def test_what_a_message_may_become_is_bounded(monkeypatch: pytest.MonkeyPatch, name: str, pack: Any) -> None:
+    """Of another program, under JOBS_ACCEPT_FOREIGN, one of some kilobytes would end the worker."""
+    monkeypatch.setattr(sealed, "MOST", 1_000_000)
+    bomb = compressed(Popped, pack(b"1" * 20_000_000))
+    bomb.headers["compression"] = name
+    tracemalloc.start()
+    try:
+        with pytest.raises(DecodeError, match="unpacked, it is longer than 1000000 bytes"):
+            bomb.decode()
+        assert tracemalloc.get_traced_memory()[1] < 12_000_000
+    finally:
+        tracemalloc.stop()
+    whole = compressed(Popped, pack(b"[[1], {}, {}]"))
+    whole.headers["compression"] = name
+    assert whole.payload == [[1], {}, {}]
