@@ -42,7 +42,12 @@ def _spelt(pattern: str) -> str:
 
 def has_any(text: str, patterns: Sequence[str]) -> bool:
     """Whether such a name stands anywhere in the text."""
-    return _names(tuple(patterns)).search(text) is not None
+    folded = _folded(text)
+    return any(_folded(pattern) in folded for pattern in patterns) and _names(tuple(patterns)).search(text) is not None
+
+
+def _folded(text: str) -> str:
+    return text.casefold().replace("-", "_")
 
 
 def is_secret(name: str, patterns: Sequence[str]) -> bool:
