@@ -21,7 +21,7 @@ def problem(message: Any) -> str:
         payload = message.payload
     except Exception as error:  # whatever a decoder meets in a row that anyone may have written
         return own_failures.UNREADABLE % {"error": error}
-    if not isinstance(payload, list | tuple) or len(payload) != 3 or not isinstance(payload[2], dict):
+    if not isinstance(payload, list | tuple) or len(payload) != 3 or not _are_links(payload[2]):
         return own_failures.NO_OPTIONS
     if payload[0] == messages.TOO_LONG:
         return own_failures.TOO_LONG_FOR_REDIS
@@ -30,6 +30,14 @@ def problem(message: Any) -> str:
     if not isinstance(payload[1], dict):
         return own_failures.NO_NAMES
     return ""
+
+
+def _are_links(embed: Any) -> bool:
+    """Whether Celery can send what follows the task, if anything does: else it would say so after the task has run, with a traceback."""
+    if not isinstance(embed, dict) or not isinstance(embed.get("chord") or {}, dict):
+        return False
+    each = [embed.get(name) or [] for name in ("callbacks", "errbacks", "chain")]
+    return all(isinstance(links, list | tuple) and all(isinstance(link, dict | str) for link in links) for links in each)
 
 
 def strategy(task: Any) -> str:

@@ -1,10 +1,14 @@
 """What lies in a lane and is no message is refused with one line."""
 
 import logging
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from jobs.celery_app import signing
+from jobs.domain import own_failures
+from jobs.worker import unreadable
 from jobs.worker.popper import is_alone, read
 
 
@@ -28,3 +32,16 @@ def test_a_message_is_read_and_runs_alone_only_when_this_project_says_so() -> No
     assert is_alone(message)
     message["headers"]["alone"] = False
     assert not is_alone(message)
+
+
+@pytest.mark.parametrize("embed", [{"callbacks": 5}, {"errbacks": "x"}, {"chain": {"a": 1}}, {"chain": [7]}, {"chord": [1]}])
+def test_a_body_whose_links_are_none_of_celerys_is_refused_before_it_runs(embed: Any) -> None:
+    """Celery would meet them after the task has run, with a traceback."""
+    assert unreadable.problem(SimpleNamespace(payload=[[], {}, embed])) == own_failures.NO_OPTIONS
+
+
+def test_a_body_with_links_is_read() -> None:
+    link = {"task": "a.b", "args": []}
+    whole = {"callbacks": [link], "errbacks": (link,), "chain": [], "chord": link, "own": 5}
+    for embed in (whole, dict.fromkeys(whole), {}):
+        assert unreadable.problem(SimpleNamespace(payload=[[], {}, embed])) == ""
