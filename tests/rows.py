@@ -27,6 +27,16 @@ def job_in(status: str, **options: Any) -> Job:
     return Job.objects.get(id=job.id)
 
 
+def statuses() -> list[str]:
+    """Of all jobs, in the order of their numbers."""
+    return list(Job.objects.order_by("id").values_list("status", flat=True))
+
+
+def are(status: str, *ids: int) -> bool:
+    """Whether each of these jobs is in this status."""
+    return Job.objects.filter(id__in=ids, status=status).count() == len(ids)
+
+
 def inserted(task: str, args: Any = (), kwargs: Any = None) -> int:
     """The number of a job that another program has inserted: nobody looked at its arguments."""
     with connection.cursor() as cursor:

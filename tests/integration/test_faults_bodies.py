@@ -12,6 +12,7 @@ from jobs import control, enqueue, enqueue_many
 from jobs.models import Attempt, DeadLetterQueue, Job
 from jobs.worker import ending, sentry
 from tests.flows import GET, task
+from tests.rows import are
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -28,10 +29,6 @@ def _tasks() -> None:
     import tests.taskapp.tasks  # noqa: F401 - registers the tasks in this process
 
 
-def running(*ids: int) -> bool:
-    return Job.objects.filter(id__in=ids, status="running").count() == len(ids)
-
-
 def ended_itself(worker: subprocess.Popen[bytes], log: Path) -> None:
     assert worker.wait(20) == 70
     text = log.read_text()
@@ -44,9 +41,9 @@ def test_a_body_that_cannot_be_ended_is_taken_over(tmp_path: Path, task: str) ->
     """With its leader child, which dies with it: the worker itself takes the job away in time."""
     with running_worker(tmp_path / "log") as worker:
         neighbours = [enqueue("t.nap", args=[60]).id for _ in range(3)]
-        until(lambda: running(*neighbours), timeout=20)
+        until(lambda: are("running", *neighbours), timeout=20)
         stuck = enqueue(task, args=[120], timeout=2, max_retries=0).id
-        until(lambda: running(stuck), timeout=20)
+        until(lambda: are("running", stuck), timeout=20)
         ended_itself(worker, tmp_path / "log")
     job = Job.objects.get(id=stuck)
     assert (job.status, Attempt.objects.get(job=job).outcome) == ("failed", "timed out")
@@ -95,7 +92,7 @@ def test_a_worker_that_was_stopped_past_a_deadline_goes_on(tmp_path: Path) -> No
     """Its sentry sees that it is stopped."""
     with running_worker(tmp_path / "log") as worker:
         late = enqueue("t.nap", args=[60], timeout=1, max_retries=0).id
-        until(lambda: running(late), timeout=20)
+        until(lambda: are("running", late), timeout=20)
         os.kill(worker.pid, signal.SIGSTOP)
         try:
             until(lambda: Job.objects.get(id=late).status == "failed", timeout=20, what="the leader takes it over")
@@ -112,7 +109,7 @@ def test_a_worker_that_was_stopped_past_a_deadline_goes_on(tmp_path: Path) -> No
 def test_sigterm_ends_a_worker_whose_body_cannot_be_ended(tmp_path: Path, task: str, timeout: int | None) -> None:
     with running_worker(tmp_path / "log", JOBS_SHUTDOWN_GRACE="1") as worker:
         stuck = enqueue(task, args=[120], timeout=timeout).id
-        until(lambda: running(stuck), timeout=20)
+        until(lambda: are("running", stuck), timeout=20)
         worker.send_signal(signal.SIGTERM)
         told = time.monotonic()
         ended_itself(worker, tmp_path / "log")
@@ -126,7 +123,7 @@ def test_sigterm_ends_a_worker_that_cannot_hear_it(tmp_path: Path, pool: str) ->
     """A call keeps the interpreter's lock, and the job has no deadline."""
     with running_worker(tmp_path / "log", pool=pool, JOBS_SHUTDOWN_GRACE="1") as worker:
         stuck = enqueue("t.keep_lock", timeout=None).id
-        until(lambda: running(stuck), timeout=20)
+        until(lambda: are("running", stuck), timeout=20)
         worker.send_signal(signal.SIGTERM)
         told = time.monotonic()
         assert worker.wait(30) == ending.SOFTWARE

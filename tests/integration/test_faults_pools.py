@@ -16,7 +16,7 @@ from tests.integration.test_faults_redis import AGAIN, complete_once, naps, now,
 from tests.integration.test_faults_workers import database_behind_a_proxy, is_lock, short_path  # noqa: F401 - a fixture
 from tests.own_postgres import Server, inserts, working
 from tests.own_redis import OwnRedis
-from tests.rows import open_gate
+from tests.rows import are, open_gate
 from tests.waiting import until
 from tests.workers import kill_group, running_worker
 
@@ -35,14 +35,6 @@ def slots(pool: str) -> int:
     return 1 if pool == "solo" else 2
 
 
-def running(*ids: int) -> bool:
-    return Job.objects.filter(id__in=ids, status="running").count() == len(ids)
-
-
-def completed(*ids: int) -> bool:
-    return Job.objects.filter(id__in=ids, status="completed").count() == len(ids)
-
-
 @pytest.mark.parametrize("pool", IN_SHORT)
 def test_jobs_of_a_killed_worker_run_again_in_time(tmp_path: Path, pool: str) -> None:
     with (
@@ -50,11 +42,11 @@ def test_jobs_of_a_killed_worker_run_again_in_time(tmp_path: Path, pool: str) ->
         running_worker(tmp_path / "victim", "-n", "victim@here", "-Q", "own", pool=pool, slots=2, JOBS_LEADER_CHILD="False") as victim,
     ):
         held = enqueue_many("t.nap", [((60,), {})] * slots(pool), queue="own")
-        until(lambda: running(*held), timeout=30)
+        until(lambda: are("running", *held), timeout=30)
         Job.objects.filter(id__in=held).update(queue="celery", task="t.add", args=[1, 2])  # again on the survivor, and short
         before = now()
         kill_group(victim)
-        until(lambda: completed(*held), timeout=30)
+        until(lambda: are("completed", *held), timeout=30)
     again = list(Job.objects.filter(id__in=held))
     assert {(job.runs, job.losses, job.attempts) for job in again} == {(2, 1, 1)}
     assert set(Attempt.objects.values_list("outcome", flat=True)) == {"lost"}
@@ -69,10 +61,10 @@ def test_a_prefork_parent_that_is_killed(tmp_path: Path) -> None:
         running_worker(tmp_path / "victim", "-n", "victim@here", "-Q", "own", pool="prefork", slots=2, JOBS_LEADER_CHILD="False") as victim,
     ):
         held = enqueue_many("t.nap", [((4,), {})] * 2, queue="own")
-        until(lambda: running(*held), timeout=30)
+        until(lambda: are("running", *held), timeout=30)
         Job.objects.filter(id__in=held).update(queue="celery")
         os.kill(victim.pid, signal.SIGKILL)
-        until(lambda: completed(*held), timeout=30)
+        until(lambda: are("completed", *held), timeout=30)
         until(lambda: not Worker.objects.filter(pool="prefork").exists(), timeout=20, what="no row of it is left")
     assert all(job.runs == 1 + job.losses for job in Job.objects.filter(id__in=held))
 
@@ -81,7 +73,7 @@ def test_a_prefork_parent_that_is_killed(tmp_path: Path) -> None:
 def test_without_its_lock_a_worker_admits_nothing(tmp_path: Path, short_path: Path, pool: str) -> None:  # noqa: F811
     with database_behind_a_proxy(short_path) as (between, url), running_worker(tmp_path / "log", pool=pool, slots=2, DATABASE_URL=url):
         first = enqueue_many("t.nap", [((0.1,), {})] * 4)
-        until(lambda: completed(*first), timeout=20)  # each child has its lock
+        until(lambda: are("completed", *first), timeout=20)  # each child has its lock
         between.refuses = is_lock
         assert between.cut(is_lock)
         cut = now()
@@ -89,7 +81,7 @@ def test_without_its_lock_a_worker_admits_nothing(tmp_path: Path, short_path: Pa
         time.sleep(4)  # how long it stays away
         assert Job.objects.filter(started_at__gt=cut).count() <= 2, "what the cut met on its way into the two slots"
         between.refuses = lambda first: False
-        until(lambda: completed(*waiting), timeout=60)
+        until(lambda: are("completed", *waiting), timeout=60)
     assert not DeadLetterQueue.objects.exists()
     assert set(Job.objects.filter(id__in=waiting).values_list("runs", flat=True)) == {1}
 
@@ -139,7 +131,7 @@ def test_a_locked_row_holds_up_no_other_job(tmp_path: Path, pool: str) -> None:
     """Of a running and of a waiting job; under solo there is no other slot."""
     with running_worker(tmp_path / "log", pool=pool, slots=2):
         first = enqueue("t.gate", args=["locked"]).id
-        until(lambda: running(first), timeout=20)
+        until(lambda: are("running", first), timeout=20)
         locked = connection.copy()
         with locked.cursor() as cursor:
             cursor.execute("BEGIN")
@@ -147,16 +139,16 @@ def test_a_locked_row_holds_up_no_other_job(tmp_path: Path, pool: str) -> None:
             open_gate("locked")  # now its body ends
             others = enqueue_many("t.nap", [((0.05,), {})] * 20)
             if pool != "solo":
-                until(lambda: completed(*others), timeout=20)
+                until(lambda: are("completed", *others), timeout=20)
             cursor.execute("ROLLBACK")
-            until(lambda: completed(first, *others), timeout=20)
+            until(lambda: are("completed", first, *others), timeout=20)
             waits = enqueue("t.add", args=[1, 2], delay=1).id
             cursor.execute("BEGIN")
             cursor.execute("SELECT FROM jobs_job WHERE id = %s FOR UPDATE", [waits])
             until(lambda: (now() - Job.objects.get(id=waits).run_at).total_seconds() > 1, timeout=10)
             more = enqueue_many("t.nap", [((0.05,), {})] * 20)
-            until(lambda: completed(*more), timeout=20)
+            until(lambda: are("completed", *more), timeout=20)
             cursor.execute("ROLLBACK")
         locked.close()
-        until(lambda: completed(waits), timeout=20)
+        until(lambda: are("completed", waits), timeout=20)
     assert set(Job.objects.values_list("runs", flat=True)) == {1}

@@ -14,9 +14,9 @@ from django.db import connection
 from jobs import enqueue, enqueue_many
 from jobs.models import Attempt, Job
 from tests.integration.test_faults_poison import check, run_until_all_ended
-from tests.integration.test_faults_pools import POOLS, completed, running, slots
+from tests.integration.test_faults_pools import POOLS, slots
 from tests.integration.test_faults_workers import told
-from tests.rows import open_gate
+from tests.rows import are, open_gate
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -57,14 +57,14 @@ def test_a_stopped_worker_keeps_its_jobs(tmp_path: Path, pool: str) -> None:
         running_worker(tmp_path / "stopped", "-n", "stopped@here", "-Q", "own", pool=pool, slots=2, JOBS_LEADER_CHILD="False") as worker,
     ):
         held = enqueue_many("t.nap", [((2,), {})] * slots(pool), queue="own", timeout=None)
-        until(lambda: running(*held), timeout=30)
+        until(lambda: are("running", *held), timeout=30)
         Job.objects.filter(id__in=held).update(queue="celery")  # who is free could run them
         with stopped(worker):
             time.sleep(6)  # far longer than a dead worker is given
-            assert running(*held)
-        until(lambda: completed(*held), timeout=20)
+            assert are("running", *held)
+        until(lambda: are("completed", *held), timeout=20)
         after = enqueue("t.add", args=[1, 2], queue="own").id
-        until(lambda: completed(after), timeout=20)
+        until(lambda: are("completed", after), timeout=20)
         assert worker.poll() is None
     assert set(Job.objects.values_list("runs", "losses")) == {(1, 0)}
 
@@ -77,14 +77,14 @@ def test_a_late_result_of_other_pools_is_refused_and_shown(tmp_path: Path, pool:
         running_worker(tmp_path / "stopped", "-n", "stopped@here", "-Q", "own", pool=pool, slots=2, JOBS_LEADER_CHILD="False") as worker,
     ):
         job = enqueue("t.nap_and_add", args=[1.5, 1], queue="own", timeout=None).id
-        until(lambda: running(job), timeout=30)
+        until(lambda: are("running", job), timeout=30)
         Job.objects.filter(id=job).update(queue="celery")
         with stopped(worker):
             assert cut_locks("stopped@here")
-            until(lambda: completed(job), timeout=30)
+            until(lambda: are("completed", job), timeout=30)
         until(lambda: "arrived later and was refused" in Attempt.objects.get(job=job, run=1).message, timeout=20)
         after = enqueue("t.add", args=[1, 2], queue="own").id
-        until(lambda: completed(after), timeout=20, what="it has its lock again")
+        until(lambda: are("completed", after), timeout=20, what="it has its lock again")
         assert worker.poll() is None
     found = Job.objects.get(id=job)
     assert (found.status, found.runs, found.losses, found.result) == ("completed", 2, 1, 2)
@@ -105,7 +105,7 @@ def test_a_worker_of_each_pool_that_is_told_to_stop(tmp_path: Path, pool: str, h
     ):
         short = enqueue_many("t.gate", [(("told",), {})] * (slots(pool) - 1), queue="own")
         long = enqueue("t.longest_gap", args=[60], queue="own", timeout=None).id
-        until(lambda: running(*short, long), timeout=30)
+        until(lambda: are("running", *short, long), timeout=30)
         Job.objects.filter(id=long).update(queue="celery", task="t.add", args=[1, 2])  # again on the one that stays, and short
         begin = time.monotonic()
         told(how, ends)
@@ -113,7 +113,7 @@ def test_a_worker_of_each_pool_that_is_told_to_stop(tmp_path: Path, pool: str, h
         after = enqueue("t.add", args=[1, 2], queue="own").id
         assert ends.wait(GRACE + 5 * LOADED) == 0
         assert GRACE - 1 < time.monotonic() - begin < GRACE + 5 * LOADED
-        until(lambda: completed(*short, long), timeout=20)
+        until(lambda: are("completed", *short, long), timeout=20)
     assert set(Job.objects.filter(id__in=short).values_list("runs", flat=True)) <= {1}
     assert (Job.objects.get(id=after).status, Job.objects.get(id=after).runs) == ("pending", 0)
     job, given_back = Job.objects.get(id=long), Attempt.objects.get(job=long)
@@ -125,11 +125,11 @@ def test_solo_hears_remote_control_between_two_jobs(tmp_path: Path) -> None:
     """It has one thread for both; a signal is heard at once."""
     with running_worker(tmp_path / "log", "-n", "ends@here", pool="solo") as worker:
         job = enqueue("t.gate", args=["told"]).id
-        until(lambda: running(job), timeout=30)
+        until(lambda: are("running", job), timeout=30)
         told("control", worker)
         open_gate("told")
         assert worker.wait(5 * LOADED) == 0
-    assert completed(job)
+    assert are("completed", job)
 
 
 @pytest.mark.parametrize("pool", ["threads", "solo"])

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from jobs import enqueue, enqueue_many
 from jobs.models import Attempt, DeadLetterQueue, Job
 from tests.proxy import Proxy, proxy
-from tests.rows import open_gate
+from tests.rows import are, open_gate
 from tests.waiting import until
 from tests.workers import ROOT, environment, running_worker
 
@@ -47,14 +47,6 @@ def short_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("s")
 
 
-def running(*ids: int) -> bool:
-    return Job.objects.filter(id__in=ids, status="running").count() == len(ids)
-
-
-def completed(*ids: int) -> bool:
-    return Job.objects.filter(id__in=ids, status="completed").count() == len(ids)
-
-
 def is_lock(first: bytes) -> bool:
     return b"jobs-worker-life" in first
 
@@ -64,7 +56,7 @@ def test_without_its_lock_a_worker_admits_nothing(tmp_path: Path, short_path: Pa
     """The lock's connection is cut and cannot come back; all others work."""
     with database_behind_a_proxy(short_path) as (between, url), running_worker(tmp_path / "log", DATABASE_URL=url):
         long = enqueue_many("t.nap", [((seconds + 2,), {})] * 2)
-        until(lambda: running(*long), timeout=20)
+        until(lambda: are("running", *long), timeout=20)
         between.refuses = is_lock
         assert between.cut(is_lock) == 1
         with connection.cursor() as cursor:
@@ -74,7 +66,7 @@ def test_without_its_lock_a_worker_admits_nothing(tmp_path: Path, short_path: Pa
         time.sleep(seconds)  # how long it stays away
         assert Job.objects.filter(started_at__gt=cut).count() <= 2, "what the cut met on its way into the two slots"
         between.refuses = lambda first: False
-        until(lambda: completed(*long, *waiting), timeout=60)
+        until(lambda: are("completed", *long, *waiting), timeout=60)
     assert not DeadLetterQueue.objects.exists()
     assert max(Job.objects.filter(id__in=waiting).values_list("runs", flat=True)) == 1
 
@@ -84,11 +76,11 @@ def test_a_lock_whose_connection_goes_mute_is_taken_again(tmp_path: Path, short_
     """PostgreSQL has freed it; what lies between tells the worker nothing and acknowledges all it sends."""
     log = tmp_path / "log"
     with database_behind_a_proxy(short_path) as (between, url), running_worker(log, pool=pool, DATABASE_URL=url):
-        until(lambda: completed(enqueue("t.add", args=[1, 2]).id), timeout=20)
+        until(lambda: are("completed", enqueue("t.add", args=[1, 2]).id), timeout=20)
         assert between.mute(is_lock) == 1
         until(lambda: b"the worker's lock is held again" in log.read_bytes(), timeout=20)
         after = enqueue_many("t.add", [((n, 1), {}) for n in range(20)])
-        until(lambda: completed(*after), timeout=20)
+        until(lambda: are("completed", *after), timeout=20)
     assert max(Job.objects.filter(id__in=after).values_list("runs", flat=True)) == 1
 
 
@@ -101,11 +93,11 @@ def test_a_lost_answer_of_a_claim(tmp_path: Path, short_path: Path, pool: str, n
     """PostgreSQL has committed the claim, the worker does not learn it. The job is not stuck and does not run twice at once."""
     with database_behind_a_proxy(short_path) as (between, url), running_worker(tmp_path / "log", pool=pool, DATABASE_URL=url):
         first = enqueue("t.add", args=[1, 2]).id  # the connection exists from now on
-        until(lambda: completed(first), timeout=20)
+        until(lambda: are("completed", first), timeout=20)
         between.loses = lambda begin, data: name in begin and answer in data
         job = enqueue("t.nap", args=[1]).id
         until(lambda: between.lost, timeout=10)
-        until(lambda: completed(job), timeout=20)
+        until(lambda: are("completed", job), timeout=20)
     found = Job.objects.get(id=job)
     assert (found.status, found.attempts, found.losses) == ("completed", 1, 0)
     assert found.runs == (1 if pool == "gevent" else 2), "gevent sends the claim again; the others give the row back"
@@ -144,7 +136,7 @@ def test_a_stopped_worker_keeps_its_jobs_until_their_deadline(tmp_path: Path) ->
         running_worker(tmp_path / "other", "-n", "other@here", "-Q", "celery,other"),
     ):
         ids = enqueue_many("t.nap", [((8,), {})] * 8, timeout=None)  # four of them run on each
-        until(lambda: running(*ids), timeout=20)
+        until(lambda: are("running", *ids), timeout=20)
         os.kill(stopped.pid, signal.SIGSTOP)
         try:
             until(lambda: Job.objects.filter(id__in=ids, status="completed").count() == 4, timeout=20)
@@ -152,7 +144,7 @@ def test_a_stopped_worker_keeps_its_jobs_until_their_deadline(tmp_path: Path) ->
             assert Job.objects.filter(id__in=ids, status="running").count() == 4
         finally:
             os.kill(stopped.pid, signal.SIGCONT)
-        until(lambda: completed(*ids), timeout=20)
+        until(lambda: are("completed", *ids), timeout=20)
         assert set(Job.objects.filter(id__in=ids).values_list("runs", flat=True)) == {1}
         assert stopped.poll() is None
 
@@ -164,12 +156,12 @@ def test_a_late_result_of_a_stopped_worker_is_refused_and_shown(tmp_path: Path) 
         running_worker(tmp_path / "leads", "-n", "leads@here", "-Q", "nothing"),
     ):
         job = enqueue("t.nap_and_add", args=[1.5, 1], timeout=3).id
-        until(lambda: running(job), timeout=20)
+        until(lambda: are("running", job), timeout=20)
         os.kill(stopped.pid, signal.SIGSTOP)
         try:
             until(lambda: Attempt.objects.filter(job=job, outcome="timed out").exists(), timeout=20)
             with running_worker(tmp_path / "other", "-n", "other@here", JOBS_LEADER_CHILD="False"):
-                until(lambda: completed(job), timeout=20)
+                until(lambda: are("completed", job), timeout=20)
         finally:
             os.kill(stopped.pid, signal.SIGCONT)
         until(lambda: "arrived later and was refused" in Attempt.objects.get(job=job, run=1).message, timeout=10)
@@ -199,16 +191,16 @@ def test_a_worker_that_is_told_to_stop(tmp_path: Path, how: str) -> None:
         running_worker(tmp_path / "stays", "-n", "stays@here", "-Q", "celery,other"),
     ):
         fillers = enqueue_many("t.nap", [((4,), {})] * 4, queue="other")
-        until(lambda: running(*fillers), timeout=20)
+        until(lambda: are("running", *fillers), timeout=20)
         short, long = enqueue("t.gate", args=["told"]).id, enqueue_many("t.nap", [((15,), {})] * 3, timeout=None)
-        until(lambda: running(short, *long), timeout=20)
+        until(lambda: are("running", short, *long), timeout=20)
         begin = time.monotonic()
         told(how, ends)
         open_gate("told")  # it ends within the grace
         after = enqueue("t.add", args=[1, 2]).id
         assert ends.wait(3 + 5 * LOADED) == 0
         assert time.monotonic() - begin < 3 + 5 * LOADED
-        until(lambda: completed(short, after, *long), timeout=60)
+        until(lambda: are("completed", short, after, *long), timeout=60)
     assert (Job.objects.get(id=short).runs, Job.objects.get(id=after).runs) == (1, 1)
     for job in Job.objects.filter(id__in=long):
         given_back = Attempt.objects.get(job=job)
@@ -220,7 +212,7 @@ def test_a_worker_that_is_told_to_stop(tmp_path: Path, how: str) -> None:
 def test_other_pools_stop_within_the_grace_too(tmp_path: Path, pool: str) -> None:
     with running_worker(tmp_path / "log", pool=pool, slots=2, JOBS_SHUTDOWN_GRACE="1") as worker:
         job = enqueue("t.nap", args=[60]).id
-        until(lambda: running(job), timeout=20)
+        until(lambda: are("running", job), timeout=20)
         worker.send_signal(signal.SIGTERM)
         told = time.monotonic()
         code = worker.wait(30)

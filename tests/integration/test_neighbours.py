@@ -19,8 +19,8 @@ from jobs.store.locks import LEADER
 from jobs.worker import leader_child
 from jobs.worker.registration import Registration
 from tests.green_engine import WORKER
-from tests.integration.test_faults_messages import all_sent, ended
-from tests.rows import open_gate
+from tests.integration.test_faults_messages import all_sent
+from tests.rows import are, open_gate
 from tests.waiting import until
 from tests.workers import running_worker
 
@@ -37,12 +37,12 @@ def test_a_message_for_the_job_of_the_same_number_elsewhere_runs_nothing(tmp_pat
     """The row is made another job while its message lies in Redis: as if the message were for a job of that number in another database."""
     with running_worker(tmp_path / "log", pool=pool):
         busy = enqueue_many("t.gate", [(("elsewhere",), {})] * 4)
-        until(lambda: ended("running", *busy), timeout=30)
+        until(lambda: are("running", *busy), timeout=30)
         job = enqueue("t.add", args=[1, 2]).id
         until(lambda: all_sent("celery", 1), timeout=20)
         Job.objects.filter(id=job).update(task_id="of-here", args=[40, 2])
         open_gate("elsewhere")
-        until(lambda: ended("completed", job, *busy), timeout=30)
+        until(lambda: are("completed", job, *busy), timeout=30)
     found = Job.objects.get(id=job)
     assert (found.task_id, found.result, found.runs) == ("of-here", 42, 1)
 
@@ -55,7 +55,7 @@ def test_the_leader_says_that_another_database_sends_through_its_redis(tmp_path:
         until(lambda: client.exists(key), timeout=20)
         own = client.get(key)
         job = enqueue("t.add", args=[1, 2], queue="database", priority=9).id
-        until(lambda: ended("completed", job), timeout=20)
+        until(lambda: are("completed", job), timeout=20)
         client.set(key, "shop of system 1")
         until(lambda: b"Two databases send their jobs through one Redis" in log.read_bytes(), timeout=20)
         assert client.get(key) == own
