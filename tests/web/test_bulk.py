@@ -14,20 +14,9 @@ from django.utils import timezone, translation
 from jobs import batches, control, enqueue
 from jobs.models import Audit, Batch, Job
 from jobs.models.batch import BatchState
-from tests.rows import job_in
+from tests.rows import job_in, statuses
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(get_user_model().objects.create_superuser("sara", "", "x"))
-    client.cookies["django_language"] = "en"
-    return client
-
-
-def statuses() -> list[str]:
-    return list(Job.objects.order_by("id").values_list("status", flat=True))
 
 
 def previewed(client: Client, verb: str, **fields: Any) -> Batch:
@@ -38,10 +27,10 @@ def previewed(client: Client, verb: str, **fields: Any) -> Batch:
     return batch
 
 
-def test_the_preview_says_how_many_and_changes_nothing(staff: Client) -> None:
+def test_the_preview_says_how_many_and_changes_nothing(sara: Client) -> None:
     jobs = [job_in(status) for status in ("pending", "pending", "completed")]
-    batch = previewed(staff, "cancel", job=[job.id for job in jobs])
-    content = staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
+    batch = previewed(sara, "cancel", job=[job.id for job in jobs])
+    content = sara.get(f"/jobs/batches/{batch.pk}/").content.decode()
     assert "2 jobs will be changed" in content
     assert "1 job stays as it is. It has completed." in content
     batches.go_on()
@@ -49,15 +38,15 @@ def test_the_preview_says_how_many_and_changes_nothing(staff: Client) -> None:
     assert not Audit.objects.exists()
 
 
-def test_exactly_the_previewed_jobs_are_changed(staff: Client) -> None:
+def test_exactly_the_previewed_jobs_are_changed(sara: Client) -> None:
     job_in("pending", name="report 1")
     job_in("pending", name="other")
-    batch = previewed(staff, "priority", all="1", q="report", job=["999"])
+    batch = previewed(sara, "priority", all="1", q="report", job=["999"])
     job_in("pending", name="report 2")
-    assert staff.post(f"/jobs/batches/{batch.pk}/confirm/", {"priority": "10"}).status_code == 422
-    staff.post(f"/jobs/batches/{batch.pk}/confirm/", {"priority": "9"})
+    assert sara.post(f"/jobs/batches/{batch.pk}/confirm/", {"priority": "10"}).status_code == 422
+    sara.post(f"/jobs/batches/{batch.pk}/confirm/", {"priority": "9"})
     assert list(Job.objects.order_by("id").values_list("priority", flat=True)) == [9, 5, 5]
-    staff.post(f"/jobs/batches/{batch.pk}/confirm/", {"priority": "1"})  # a second time: nothing
+    sara.post(f"/jobs/batches/{batch.pk}/confirm/", {"priority": "1"})  # a second time: nothing
     assert Job.objects.filter(priority=1).count() == 0
     assert Audit.objects.get().after == {"priority": 9}
 
@@ -71,72 +60,72 @@ def test_exactly_the_previewed_jobs_are_changed(staff: Client) -> None:
         ("queue", "pending", ["pending"]),
     ],
 )
-def test_each_verb_works_for_many(staff: Client, verb: str, before: str, after: list[str]) -> None:
+def test_each_verb_works_for_many(sara: Client, verb: str, before: str, after: list[str]) -> None:
     job = job_in(before)
-    batch = previewed(staff, verb, job=[job.id])
-    staff.post(f"/jobs/batches/{batch.pk}/confirm/", {"queue": "slow"})
+    batch = previewed(sara, verb, job=[job.id])
+    sara.post(f"/jobs/batches/{batch.pk}/confirm/", {"queue": "slow"})
     assert statuses() == after
     if verb == "queue":
         assert Job.objects.get().queue == "slow"
 
 
 @pytest.mark.parametrize(("name", "said"), [("a\u202eb", "override the text direction"), ("a\u2066b", "override"), ("x" * 101, "100")])
-def test_a_name_that_enqueue_refuses_is_no_queue_to_move_to(staff: Client, name: str, said: str) -> None:
+def test_a_name_that_enqueue_refuses_is_no_queue_to_move_to(sara: Client, name: str, said: str) -> None:
     job = job_in("pending")
-    batch = previewed(staff, "queue", job=[job.id])
-    answer = staff.post(f"/jobs/batches/{batch.pk}/confirm/", {"queue": name})
+    batch = previewed(sara, "queue", job=[job.id])
+    answer = sara.post(f"/jobs/batches/{batch.pk}/confirm/", {"queue": name})
     assert (answer.status_code, said in answer.content.decode()) == (422, True)
     moved = {"action": "move_jobs", "_selected_action": [job.id], "confirmed": "1", "queue": name}
-    assert said in staff.post("/admin/jobs/job/", moved).content.decode()
+    assert said in sara.post("/admin/jobs/job/", moved).content.decode()
     with translation.override("en"), pytest.raises(ValueError, match=said):
         control.change_queue([job.id], name, by="sara")
     assert Job.objects.get().queue == "celery"
 
 
-def test_a_queue_that_code_named_so_does_not_come_back(staff: Client) -> None:
+def test_a_queue_that_code_named_so_does_not_come_back(sara: Client) -> None:
     job = job_in("pending")
     with connection.cursor() as cursor:
         cursor.execute("UPDATE jobs_job SET queue = 'a\u202eb'")
-    batch = previewed(staff, "queue", job=[job.id])
-    staff.post(f"/jobs/batches/{batch.pk}/confirm/", {"queue": "slow"})
-    page = staff.post(f"/jobs/batches/{batch.pk}/undo/", follow=True).content.decode()
+    batch = previewed(sara, "queue", job=[job.id])
+    sara.post(f"/jobs/batches/{batch.pk}/confirm/", {"queue": "slow"})
+    page = sara.post(f"/jobs/batches/{batch.pk}/undo/", follow=True).content.decode()
     assert "override the text direction" in page
     assert Job.objects.get().queue == "slow"
 
 
-def test_more_than_a_few_go_on_in_the_background(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_a_few_go_on_in_the_background(sara: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "AT_ONCE", 2)
     for _ in range(3):
         job_in("pending")
-    batch = previewed(staff, "cancel", all="1")
-    staff.post(f"/jobs/batches/{batch.pk}/confirm/")
+    batch = previewed(sara, "cancel", all="1")
+    sara.post(f"/jobs/batches/{batch.pk}/confirm/")
     assert statuses() == ["pending"] * 3
     batches.go_on()
     batch.refresh_from_db()
     assert (statuses(), batch.state) == (["cancelled"] * 3, BatchState.DONE)
 
 
-def test_what_changed_between_preview_and_act_is_left(staff: Client) -> None:
+def test_what_changed_between_preview_and_act_is_left(sara: Client) -> None:
     jobs = [job_in("pending") for _ in range(2)]
-    batch = previewed(staff, "cancel", job=[job.id for job in jobs])
+    batch = previewed(sara, "cancel", job=[job.id for job in jobs])
     control.cancel([jobs[0].id], by="omar")
-    staff.post(f"/jobs/batches/{batch.pk}/confirm/")
+    sara.post(f"/jobs/batches/{batch.pk}/confirm/")
     batch.refresh_from_db()
     assert (batch.done, sum(batch.reasons.values())) == (1, 1)
 
 
-def test_those_that_still_run_are_not_counted_as_changed(staff: Client) -> None:
+def test_those_that_still_run_are_not_counted_as_changed(sara: Client) -> None:
     waiting, running = job_in("pending"), job_in("running")
-    batch = previewed(staff, "cancel", job=[waiting.id, running.id])
-    page = staff.post(f"/jobs/batches/{batch.pk}/confirm/", follow=True).content.decode()
+    batch = previewed(sara, "cancel", job=[waiting.id, running.id])
+    page = sara.post(f"/jobs/batches/{batch.pk}/confirm/", follow=True).content.decode()
     batch.refresh_from_db()
     assert (batch.done, batch.reasons) == (1, {"asked": 1})
     assert "1: <bdi>It was running: it was asked to stop, and may still complete.</bdi>" in page
 
 
-def test_a_preview_belongs_to_who_made_it(staff: Client) -> None:
+def test_a_preview_belongs_to_who_made_it(sara: Client) -> None:
     job = job_in("pending")
-    batch = previewed(staff, "cancel", job=[job.id])
+    batch = previewed(sara, "cancel", job=[job.id])
     other = Client()
     other.force_login(get_user_model().objects.create_superuser("omar", "", "x"))
     other.post(f"/jobs/batches/{batch.pk}/confirm/")
@@ -144,10 +133,10 @@ def test_a_preview_belongs_to_who_made_it(staff: Client) -> None:
 
 
 @pytest.mark.parametrize("fields", [{}, {"verb": "explode", "job": "1"}, {"verb": "fail", "job": "1"}])
-def test_nonsense_is_refused(staff: Client, fields: dict[str, str]) -> None:
-    answer = staff.post("/jobs/bulk/", fields)
+def test_nonsense_is_refused(sara: Client, fields: dict[str, str]) -> None:
+    answer = sara.post("/jobs/bulk/", fields)
     assert (answer.status_code, "<h1>This request could not be read</h1>" in answer.content.decode()) == (400, True)
-    assert staff.post("/jobs/bulk/", {"verb": "cancel", "job": "many"}).status_code == 302
+    assert sara.post("/jobs/bulk/", {"verb": "cancel", "job": "many"}).status_code == 302
     assert not Batch.objects.exists()
 
 
@@ -171,41 +160,41 @@ def test_each_verb_needs_its_permission(client: Client) -> None:
         ("q=wanted", 1), ("q=ValueError", 1), ("q=wanted&priority=9", 0), ("priority=10", 0), ("since=soon", 0), ("worker=x", 0),
     ],
 )  # fmt: skip
-def test_every_filter_stands_in_the_address(staff: Client, query: str, found: int) -> None:
+def test_every_filter_stands_in_the_address(sara: Client, query: str, found: int) -> None:
     job_in("failed")
     job_in("completed", priority=9)
     enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, queue="mail", created_by=get_user_model().objects.get())
     enqueue("jobs.tasks.sleep", kwargs={"seconds": 1}, name="wanted")
-    answer = staff.get(f"/jobs/?{query}")
+    answer = sara.get(f"/jobs/?{query}")
     assert answer.content.count(b'name="job"') == found
     if "10" not in query and "soon" not in query:
-        assert staff.get(f"/jobs/export/?{query}").getvalue().count(b"\r\n") == found + 1  # type: ignore[attr-defined]
+        assert sara.get(f"/jobs/export/?{query}").getvalue().count(b"\r\n") == found + 1  # type: ignore[attr-defined]
 
 
-def test_the_other_filters_stay_when_the_state_is_changed(staff: Client) -> None:
-    content = staff.get("/jobs/?priority=9&status=failed&before=7").content.decode()
+def test_the_other_filters_stay_when_the_state_is_changed(sara: Client) -> None:
+    content = sara.get("/jobs/?priority=9&status=failed&before=7").content.decode()
     assert 'href="?priority=9&amp;status=running"' in content
 
 
-def test_pages_lead_both_ways(staff: Client) -> None:
+def test_pages_lead_both_ways(sara: Client) -> None:
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO jobs_job (task) SELECT 't' FROM generate_series(1, 120)")
     seen: list[int] = []
     address = "/jobs/?task=t"
     for _ in range(3):
-        page = staff.get(address).context["page"]
+        page = sara.get(address).context["page"]
         seen += [job.pk for job in page.rows]
         address = f"/jobs/{page.older}"
     assert seen == sorted(Job.objects.values_list("pk", flat=True), reverse=True)
-    back = staff.get(f"/jobs/{page.newer}").context["page"]
+    back = sara.get(f"/jobs/{page.newer}").context["page"]
     assert [job.pk for job in back.rows] == seen[50:100]
 
 
-def test_more_than_a_batch_may_hold_is_refused(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_a_batch_may_hold_is_refused(sara: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "MOST", 2)
     for _ in range(3):
         job_in("pending")
-    answer = staff.post("/jobs/bulk/", {"verb": "cancel", "all": "1"}, follow=True)
+    answer = sara.post("/jobs/bulk/", {"verb": "cancel", "all": "1"}, follow=True)
     assert "More than 2 jobs match" in answer.content.decode()
     assert not Batch.objects.exists()
 
@@ -232,48 +221,48 @@ def test_old_previews_are_pruned() -> None:
         ("delete", "completed", "Delete 1 job", "Delete 2 jobs"),
     ],
 )
-def test_the_button_repeats_verb_and_number(staff: Client, verb: str, status: str, one: str, two: str) -> None:
+def test_the_button_repeats_verb_and_number(sara: Client, verb: str, status: str, one: str, two: str) -> None:
     jobs = [job_in(status) for _ in range(2)]
     for chosen, text in ((jobs[:1], one), (jobs, two)):
-        batch = previewed(staff, verb, job=[job.id for job in chosen])
-        content = staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
+        batch = previewed(sara, verb, job=[job.id for job in chosen])
+        content = sara.get(f"/jobs/batches/{batch.pk}/").content.decode()
         assert f"<h1>{text}</h1>" in content
         assert f">{text}</button>" in content
-    staff.post(f"/jobs/batches/{batch.pk}/confirm/", {"priority": "9", "queue": "slow"})
-    page = staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
+    sara.post(f"/jobs/batches/{batch.pk}/confirm/", {"priority": "9", "queue": "slow"})
+    page = sara.get(f"/jobs/batches/{batch.pk}/").content.decode()
     assert f"<h1>{two}</h1>" in page
     asked = {"priority": "<dt>Priority</dt><dd><bdi>9</bdi></dd>", "queue": "<dt>Queue</dt><dd><bdi>slow</bdi></dd>"}
     assert [name for name, shown in asked.items() if shown in page] == [verb] * (verb in asked)
-    assert two in staff.get("/jobs/batches/").content.decode()
+    assert two in sara.get("/jobs/batches/").content.decode()
 
 
 @pytest.mark.parametrize(("language", "verb"), [("en", "Reprocess"), ("ar", "إعادة المعالجة")])
-def test_to_reprocess_has_one_name_on_a_jobs_page_and_in_lists(staff: Client, language: str, verb: str) -> None:
+def test_to_reprocess_has_one_name_on_a_jobs_page_and_in_lists(sara: Client, language: str, verb: str) -> None:
     job = job_in("failed")
-    staff.cookies["django_language"] = language
+    sara.cookies["django_language"] = language
     for address in (f"/jobs/{job.pk}/", "/jobs/", "/jobs/dead-letters/"):
-        page = staff.get(address).content.decode()
+        page = sara.get(address).content.decode()
         buttons = re.findall(r'<button [^>]*"(?:[^">]*/)?reprocess/?"[^>]*>(?:<svg.*?</svg>)?(.*?)</button>', page)
         assert [text.removesuffix("…") for text in buttons] == [verb], address
 
 
-def test_a_preview_says_when_there_is_nothing_to_do_or_somebody_else_has_to_do_it(staff: Client) -> None:
-    batch = previewed(staff, "cancel", job=[job_in("completed").id])
-    content = staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
+def test_a_preview_says_when_there_is_nothing_to_do_or_somebody_else_has_to_do_it(sara: Client) -> None:
+    batch = previewed(sara, "cancel", job=[job_in("completed").id])
+    content = sara.get(f"/jobs/batches/{batch.pk}/").content.decode()
     assert "Nothing to do" in content
     assert '<button class="btn btn-l' not in content
-    batch = previewed(staff, "cancel", job=[job_in("pending").id])
+    batch = previewed(sara, "cancel", job=[job_in("pending").id])
     Batch.objects.filter(pk=batch.pk).update(actor="omar")
-    content = staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
+    content = sara.get(f"/jobs/batches/{batch.pk}/").content.decode()
     assert "Only <bdi>omar</bdi>, who selected these jobs, can confirm this." in content
     assert '<button class="btn btn-l' not in content
-    assert "This is not your preview" in staff.post(f"/jobs/batches/{batch.pk}/confirm/", follow=True).content.decode()
+    assert "This is not your preview" in sara.post(f"/jobs/batches/{batch.pk}/confirm/", follow=True).content.decode()
     assert Job.objects.filter(status="cancelled").count() == 0
 
 
-def test_a_preview_says_which_tasks_are_meant(staff: Client) -> None:
+def test_a_preview_says_which_tasks_are_meant(sara: Client) -> None:
     jobs = [job_in("pending"), job_in("pending"), enqueue("jobs.tasks.fail", kwargs={"message": "x"})]
-    batch = previewed(staff, "cancel", job=[job.id for job in jobs])
-    content = staff.get(f"/jobs/batches/{batch.pk}/").content.decode()
+    batch = previewed(sara, "cancel", job=[job.id for job in jobs])
+    content = sara.get(f"/jobs/batches/{batch.pk}/").content.decode()
     assert re.search(r'jobs\.tasks\.sleep</bdi></th><td class="num"><b>2</b>', content)
     assert re.search(r'jobs\.tasks\.fail</bdi></th><td class="num"><b>1</b>', content)
