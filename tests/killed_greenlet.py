@@ -8,18 +8,18 @@ import sys  # noqa: E402
 
 import django  # noqa: E402
 import gevent  # noqa: E402
-from psycogreen.gevent import patch_psycopg  # noqa: E402
 
 
 def main(what: str, id: int) -> None:
     django.setup()
-    patch_psycopg()
     from jobs.store.transitions import Run
+    from jobs.worker import green_waits
     from jobs.worker.group_commit import GroupCommit
     from jobs.worker.registration import Registration
     from jobs.worker.watch import Watch
     from tests.rows import task_id_of
 
+    green_waits.patch()
     described = {"name": "alone@here", "hostname": "here", "pid": 1, "pool": "gevent", "concurrency": 4}
     engine = GroupCommit(Registration(described | {"queues": [], "tasks": [], "versions": {}}), 4)
     Watch(engine).start()
