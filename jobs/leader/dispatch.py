@@ -40,7 +40,8 @@ AWAKE: Final = 0.02  # the most seconds between two looks of one that is awake
 CALM: Final = 0.1  # the most seconds that it sleeps while more is due than there is room for: jobs may become quicker
 UNKNOWN: Final = 1000.0  # messages a second that are believed to leave Redis, until more is due than there is room for
 WITHOUT: Final = 0.25  # seconds between two ticks while Redis does not answer
-STILL_HERE: Final = 0.5  # seconds that PostgreSQL hears nothing of one that pushes
+STILL_HERE: Final = 0.5  # seconds that PostgreSQL hears nothing of one that reads lanes or pushes
+AT_ONCE: Final = 50  # lanes that are read together
 CROWDED: Final = 256  # messages that have left Redis before it is asked which of them are claimed
 
 
@@ -51,20 +52,18 @@ class Leader:
         self.load = load
         self.connection, self.cursor = connection, connection.cursor()
         self.cursor.execute(pick.PREPARE)
-        self.link = link
-        self.window = Window()
+        self.link, self.window = link, Window()
         self.rescue = Rescue(connection, again=again)
         self.outage, self.neighbour = Outage(self.cursor, link), Neighbour(self.cursor)
         self.after: dict[Lane, pick.Place] = {}
         self.foreign: set[Lane] = set()  # lanes in whose place somebody else's value lies: their jobs wait, the others do not
         self.complaint = Complaint(logger, "Jobs of these lanes wait until the keys are deleted")
-        self.asleep = False
-        self.polls = 0
+        self.asleep, self.polls = False, 0
         self.rate = UNKNOWN  # messages a second that leave Redis
         self.measured = time.monotonic()
         self.pace, self.whole_at = LOOK, 0.0
         self.holders: set[int] = set()
-        self.looked = self.synced = self.notified = 0.0
+        self.looked = self.synced = self.notified = self.heard = 0.0
         self.awake_until = 0.0  # inserts come one upon the other
         self.is_told = False  # of an insert, since the last tick
         self.told = Told()
@@ -113,6 +112,7 @@ class Leader:
         """See to dead workers and late jobs here, and wake the threads that see to the rest."""
         is_whole = time.monotonic() >= self.whole_at
         seen = look.look(self.cursor, None if is_whole else self.holders)
+        self.heard = time.monotonic()
         if is_whole:
             self.holders, self.whole_at = seen.holders, time.monotonic() + pace.pause(seen.seconds)
         is_dear = time.monotonic() < self.whole_at
@@ -129,30 +129,33 @@ class Leader:
         queues = {queue for names in self.rescue.live.values() for queue in names}
         lanes = sorted({(queue, lane) for queue in queues for lane in LANES} | set(self.window.lying))
         commands = [*(("LRANGE", publish.key(lane), 0, -1) for lane in lanes), *self.neighbour.commands]
-        *lying, said, _set = self.link.line.ask_all(commands, foreign=True)
+        answers: list[Any] = []
+        for first in range(0, len(commands), AT_ONCE):
+            answers += self.link.line.ask_all(commands[first : first + AT_ONCE], foreign=True)
+            self.say_still_here()
+        *lying, said, _set = answers
         self.neighbour.look(said)
         self.foreign = {lane for lane, found in zip(lanes, lying, strict=True) if found is None}
         if self.foreign:
             error = broker.foreign_keys(publish.key(lane) for lane in sorted(self.foreign))
             self.link.refused(error)
             self.complaint.say(error)
-        left = self.window.resync({lane: found or [] for lane, found in zip(lanes, lying, strict=True)})
+        left = self.window.resync({lane: found or [] for lane, found in zip(lanes, lying, strict=True)}, self.say_still_here)
         if lost := self.window.forget(pick.pending(self.cursor, left)):
             logger.warning("%s messages are no longer in Redis and were not claimed; sending them again", lost)
         self.window.drop(pick.moved(self.cursor, self.window))
 
-    def push(self, batch: dict[Lane, list[Row]]) -> None:
-        """Push, and learn in the same way how much has left Redis. Raises redis.RedisError; what is refused keeps nothing else back.
+    def say_still_here(self) -> None:
+        """Long messages, and many, take a while: so no standby takes this one for stopped. Raises psycopg2.Error when one has."""
+        if time.monotonic() - self.heard > STILL_HERE:
+            self.cursor.execute("SELECT 1")
+            self.heard = time.monotonic()
 
-        Long messages take a while: PostgreSQL is asked in between, so that no standby takes this one for stopped. Raises psycopg2.Error
-        when that has happened all the same.
-        """
+    def push(self, batch: dict[Lane, list[Row]]) -> None:
+        """Push, and learn in the same way how much has left Redis. Raises redis.RedisError; what is refused keeps nothing else back."""
         lanes, gone, refused = list({*self.window.lanes(), *batch}), 0, None
-        asked = time.monotonic()
         for sent, pushes in publish.pieces(batch, partial(pick.whole, self.cursor)):
-            if time.monotonic() - asked > STILL_HERE:
-                self.cursor.execute("SELECT 1")
-                asked = time.monotonic()
+            self.say_still_here()
             try:
                 answers = self.link.line.ask_all(pushes + publish.lengths(lanes)) if lanes else []
             except redis.ResponseError as error:
@@ -203,7 +206,7 @@ class Leader:
             self.push({})
         rooms, self.next_due = self.rooms(), None
         found: dict[Lane, list[tuple[str, Row]]] = defaultdict(list)
-        for queue, due_at, *values in self.due(rooms):
+        for queue, due_at, *values in (rows := self.due(rooms)):
             row = Row(*values)
             found[queue, lane_of(row.priority)].append((due_at, row))
         batch: dict[Lane, list[Row]] = {}
@@ -215,7 +218,7 @@ class Leader:
             if taken:
                 batch[lane] = [row for _, row in taken]
                 self.after[lane] = (taken[-1][0], taken[-1][1].id)
-            if len(found[lane]) >= room:  # also where there was no room to look
+            if len(found[lane]) >= room or len(rows) >= pick.MOST:  # also where there was no room to look
                 more = True
             else:
                 self.after.pop(lane, None)
@@ -232,6 +235,7 @@ class Leader:
         if not open_lanes:
             return []
         self.cursor.execute(pick.DUE, pick.values_of_due(open_lanes, self.after, self.window.marks()))
+        self.heard = time.monotonic()
         return self.cursor.fetchall()
 
     def add_suspect(self, rooms: dict[Lane, int], batch: dict[Lane, list[Row]]) -> None:

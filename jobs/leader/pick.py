@@ -15,6 +15,7 @@ from jobs.store.transitions import PENDING
 Place = tuple[str, int]  # run_at and id of the last row that was picked from a lane
 START: Final[Place] = ("-infinity", 0)
 STORED: Final = 32_768  # bytes, as PostgreSQL keeps them, compressed: what has more is read by itself, when it is sent
+MOST: Final = 5_000  # rows of one pick, those of the highest lanes: many workers of many queues have room for more than a tick can send
 _IS_LONG: Final = f"pg_column_size(j.args) + pg_column_size(j.kwargs) + coalesce(pg_column_size(j.options), 0) > {STORED}"
 _WHO: Final = "j.id, j.task_id, j.task"
 _HOW: Final = "j.runs, j.attempts, j.max_retries, j.timeout, j.autoretry"
@@ -35,7 +36,7 @@ SELECT job.* FROM unnest($1, $2, $3, $4, $5) AS lane (queue, priority, run_at, i
                WHERE j.queue = lane.queue AND j.status = 'pending' AND j.priority = lane.priority
                  AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (lane.run_at, lane.id) AND j.losses < 2
                  AND {MARK} NOT IN (SELECT unnest($6))
-               ORDER BY j.run_at, j.id LIMIT lane.room) job;
+               ORDER BY j.run_at, j.id LIMIT lane.room) job LIMIT {MOST};
 PREPARE jobs_next (text[], int[]) AS
 SELECT extract(epoch FROM min(next.run_at) - clock_timestamp())::float FROM unnest($1, $2) AS lane (queue, priority),
      LATERAL (SELECT run_at FROM jobs_job j WHERE j.queue = lane.queue AND j.status = 'pending' AND j.priority = lane.priority

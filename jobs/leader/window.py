@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from typing import Any, Final
 
 from jobs.domain.priority import HIGHEST, LOWEST
@@ -73,11 +73,12 @@ class Window:
             yield from rows
         yield from self.left
 
-    def resync(self, lanes: dict[Lane, list[Any]]) -> list[Sent]:
-        """Take over what Redis really holds; return what is sent and not there, to be looked up."""
+    def resync(self, lanes: dict[Lane, list[Any]], beside: Callable[[], None] = lambda: None) -> list[Sent]:
+        """Take over what Redis really holds; return what is sent and not there, to be looked up. `beside`: done between two lanes."""
         known = {sent: lane for lane, rows in self.lying.items() for sent in rows}
         self.lying, before, self.read = {}, self.read, {}
         for lane, messages in lanes.items():
+            beside()
             rows = [sent for message in reversed(messages) if (sent := self._said(message, before))]  # LPUSH: the oldest is last
             if rows:  # an empty lane is read again only while somebody serves its queue
                 self.lying[lane] = deque(rows)

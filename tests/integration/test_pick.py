@@ -10,7 +10,7 @@ from django.db import connection
 
 from jobs import control
 from jobs.celery_app.messages import Row
-from jobs.leader import dispatch, election
+from jobs.leader import dispatch, election, pick
 from jobs.leader.load import Load
 from jobs.models import Job
 from jobs.store import transitions
@@ -114,3 +114,23 @@ def test_what_was_told_is_asked_for_where_another_queue_of_the_worker_has_some(l
     assert is_sent_blind("celery", 9, 3)
     leader.rescue.live = {1: ["celery"], 2: ["mail"]}
     assert is_sent_blind("celery", 5, 4)
+
+
+def test_what_many_workers_have_room_for_is_sent_in_parts_the_highest_lanes_first(leader: dispatch.Leader) -> None:
+    """Thirty workers of forty queues have room for tens of thousands: a standby took the leader that sent them for stopped."""
+    leader.rescue.live = {number: ["celery", "mail"] for number in range(100)}
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO jobs_job (task, priority) SELECT 't', 1 FROM generate_series(1, %s)", [pick.MOST + 10])
+        cursor.execute("INSERT INTO jobs_job (task, queue, priority) SELECT 't', 'mail', 0 FROM generate_series(1, 30)")
+    assert leader.fill(dispatch.time.monotonic()), "there is more"
+    assert [queue for queue, _, _ in sent(leader)] == ["celery"] * pick.MOST
+    assert not leader.fill(leader.synced)
+    numbers = [id for _, id, _ in sent(leader)]
+    assert sorted(numbers) == list(Job.objects.order_by("id").values_list("id", flat=True)), "each once"
+
+
+def test_a_leader_that_reads_many_lanes_says_that_it_is_there(leader: dispatch.Leader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "STILL_HERE", -1.0)
+    leader.cursor = mock.Mock(wraps=leader.cursor)
+    leader.resync()
+    assert leader.cursor.execute.mock_calls.count(mock.call("SELECT 1")) > 20, "after each part that was read, and between lanes"
