@@ -94,13 +94,19 @@ def preview(request: HttpRequest, batch: Batch, form: BulkForm) -> HttpResponse:
     return render(request, "jobs/batch/preview.html", context, status=422 if form.is_bound else 200)
 
 
+def _for_who_may(request: HttpRequest, pk: int) -> Batch:
+    """The bulk action, for who may do what it does. Raises Http404 and PermissionDenied."""
+    batch = get_object_or_404(Batch.objects.defer("ids"), pk=pk)
+    if not request.user.has_perm(rights.needed(batch.what, entries=batch.entries)):
+        raise PermissionDenied
+    return batch
+
+
 @needs("view_job")
 @posted_from("jobs:batch")
 def batch_stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Let the rest be as it is."""
-    batch = get_object_or_404(Batch.objects.defer("ids"), pk=pk)
-    if not request.user.has_perm(rights.needed(batch.what, entries=batch.entries)):
-        raise PermissionDenied
+    batch = _for_who_may(request, pk)
     if batches.stop(pk, page_actor(request)):
         messages.success(request, _("Stopped: the rest stays as it is."))
     elif batch.state == BatchState.DRAFT:
@@ -114,19 +120,17 @@ def batch_stop(request: HttpRequest, pk: int) -> HttpResponse:
 @posted_from("jobs:batch")
 def batch_undo(request: HttpRequest, pk: int) -> HttpResponse:
     """Take back what it changed."""
-    batch = get_object_or_404(Batch.objects.defer("ids"), pk=pk)
-    if not request.user.has_perm(rights.needed(batch.what, entries=batch.entries)):
-        raise PermissionDenied
+    batch, made = _for_who_may(request, pk), list[Batch]()
     try:
         made = batches.undo(pk, page_actor(request))
     except ValueError as error:  # a value that code or an INSERT gave is none that a person may give
         messages.warning(request, str(error))
-        return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))
-    if not made:
-        messages.warning(request, _nothing_back(pk))
-        return HttpResponseRedirect(reverse("jobs:batch", args=[pk]))
-    _say_taken_back(request, batch, made)
-    return HttpResponseRedirect(reverse("jobs:batch", args=[made[0].pk]) if len(made) == 1 else reverse("jobs:batches"))
+    else:
+        if made:
+            _say_taken_back(request, batch, made)
+        else:
+            messages.warning(request, _nothing_back(pk))
+    return HttpResponseRedirect(reverse("jobs:batches") if len(made) > 1 else reverse("jobs:batch", args=[made[0].pk if made else pk]))
 
 
 def _say_taken_back(request: HttpRequest, batch: Batch, made: Sequence[Batch]) -> None:
