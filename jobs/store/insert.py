@@ -145,6 +145,8 @@ def insert_many(common: NewJob, calls: Iterable[tuple[str, str, str, int]], coun
     constant = {name: value for name, value in given(common).items() if name not in _OWN}
     columns = ", ".join(("id", "task_id", *_OWN, *constant))
     made: list[bool] = []
+    db = caller.own()
+    db.ensure_connection()  # which says so in a coroutine
 
     def change(cursor: Any) -> list[int]:
         cursor.execute("SELECT nextval((SELECT pg_get_serial_sequence('jobs_job', 'id')::regclass)) FROM generate_series(1, %s)", [count])
@@ -166,8 +168,6 @@ def insert_many(common: NewJob, calls: Iterable[tuple[str, str, str, int]], coun
             )
         return numbers
 
-    db = caller.own()
-    db.ensure_connection()  # which says so in a coroutine
     return caller.whole(change, made)
 
 
