@@ -29,6 +29,11 @@ _TURNS: Final = [threading.RLock() for _ in range(64)]
 RIGHTS: Final = ("view_job", "add_job", "control_job", "delete_job", "triage_deadletterqueue", "operate_worker", "view_audit")
 
 
+def is_live(request: HttpRequest) -> bool:
+    """Whether the page asks for its live part again: whoever reads it may have stopped that."""
+    return request.GET.get("live") != "off"
+
+
 def render_live(request: HttpRequest, page: str, part: str, context: Callable[[], dict[str, Any]]) -> HttpResponse:
     """The whole page, or only its live part when htmx asks; caches keep the two apart."""
     if request.headers.get("HX-Request"):

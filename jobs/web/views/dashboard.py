@@ -19,7 +19,7 @@ from jobs.web.access import needs
 from jobs.web.charts import PERIODS, charts
 from jobs.web.figures import figures
 from jobs.web.filters import changed
-from jobs.web.live import kept_part, reading, render_live
+from jobs.web.live import is_live, kept_part, reading, render_live
 
 GROUPS = 6
 QUEUES = 12  # more are on their own page, or the charts below them would be out of sight
@@ -39,7 +39,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 def _live(request: HttpRequest) -> dict[str, Any]:
     # One reading serves all who look: what stands in it is in a language.
     facts: dict[str, Any] = reading(f"jobs-dashboard-{get_language()}", _facts)
-    return {**facts, "live": _is_live(request), "on": changed(request.GET, live=""), "off": changed(request.GET, live="off")}
+    return {**facts, "live": is_live(request), "on": changed(request.GET, live=""), "off": changed(request.GET, live="off")}
 
 
 def _facts() -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _charts(request: HttpRequest) -> dict[str, Any]:
         "periods": [(one.value, text) for one, text in PERIODS.items()],
         "hours": period.value,
         "charts_address": f"{request.path}?hours={period.value}",
-        "live": _is_live(request),
+        "live": is_live(request),
     }
 
 
@@ -117,7 +117,7 @@ def _queues(request: HttpRequest) -> dict[str, Any]:
         "alerts": health.queue_alerts(lines, served),
         "lanes": rows,
         "lying": lying,
-        "live": _is_live(request),
+        "live": is_live(request),
     }
 
 
@@ -142,9 +142,5 @@ def _workers(request: HttpRequest) -> dict[str, Any]:
             *health.elsewhere_alerts(redis and leader and not refusal),
         ],
         "usual": types.usual(),
-        "live": _is_live(request),
+        "live": is_live(request),
     }
-
-
-def _is_live(request: HttpRequest) -> bool:
-    return request.GET.get("live") != "off"

@@ -19,7 +19,7 @@ from jobs.web import download
 from jobs.web.access import needs
 from jobs.web.filters import Found, JobFilter, changed
 from jobs.web.labels import western
-from jobs.web.live import render_live
+from jobs.web.live import is_live, render_live
 from jobs.web.paging import Page, Reach, page_of
 from jobs.web.times import span
 from jobs.web.views.errors import unreadable
@@ -59,7 +59,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "more": any(name not in ("q", "task", "queue", "priority") for name, _label, _value in given),
         "formats": [(kind, changed(request.GET, live="", format=kind)) for kind in download.FORMATS],
         "retention": span(configuration().retention_days * 86_400),
-        "live": request.GET.get("live") != "off",
+        "live": is_live(request),
         "elsewhere": {"on": _live(request, ""), "off": _live(request, "off")},
     }
 
