@@ -12,6 +12,7 @@ from jobs.conf import configuration, notice_recipients
 from jobs.store import queues, stats
 from jobs.web.forms import JobForm
 from jobs.web.labels import at_most, ltr
+from jobs.web.signatures import about
 from jobs.web.times import span
 
 SHOWN: Final = 3  # pauses that are named
@@ -20,9 +21,8 @@ SHOWN: Final = 3  # pauses that are named
 def forecast(name: str, task: Any, form: JobForm, signature: inspect.Signature) -> dict[str, Any]:
     """For the page: `about` the task, the sentences of `events`, the `queues` to choose from, the call as `code`."""
     queue, retries, priority = (_given(form, field) for field in ("queue", "max_retries", "priority"))
-    about = (getattr(task, "__doc__", "") or "").strip().partition("\n")[0]
     return {
-        "about": _(about) if about else "",
+        "about": about(task),
         "events": [
             ("s-queued", _waits(queue)),
             ("s-retrying", _retried(int(retries) if retries.isdecimal() and len(retries) < 10 else 0)),

@@ -1,7 +1,15 @@
-"""How a task is called, written for people."""
+"""What a task does and how it is called, written for people."""
 
 import inspect
 from typing import Any
+
+from django.utils.translation import gettext as _
+
+
+def about(task: Any) -> str:
+    """The first line of the task's docstring, translated when it has a translation; "" for none."""
+    first = (getattr(task, "__doc__", "") or "").strip().partition("\n")[0]
+    return _(first) if first else ""
 
 
 class _Said(str):

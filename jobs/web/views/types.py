@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from jobs import registry
@@ -36,19 +35,12 @@ def _row(name: str, task: Any, line: TypeLine) -> dict[str, Any]:
     return {
         "name": name,
         "known": task is not None,
-        "about": _about(task),
+        "about": signatures.about(task),
         "more": _more(task),
         "options": _options(task),
         "line": line,
         "signature": signatures.readable(registry.signature(task, noted=False)) if task is not None else "",
     }
-
-
-def _about(task: Any) -> str:
-    """The first line of the task's docstring, translated when it has a translation."""
-    text = (getattr(task, "__doc__", "") or "").strip()
-    first = text.splitlines()[0] if text else ""
-    return _(first) if first else ""
 
 
 def _more(task: Any) -> str:
