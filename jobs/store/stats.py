@@ -102,6 +102,11 @@ def live_workers() -> list[Worker]:
     return list(fresh.rows(Worker).filter(id__in=RawSQL(locks.HELD_WORKERS, [])))
 
 
+def is_served(queue: str) -> bool:
+    """Whether a live worker serves the queue."""
+    return any(queue in worker.queues for worker in live_workers())
+
+
 def workers() -> list[WorkerLine]:
     """The live workers, each with its running jobs; the children of a prefork worker count as their parent."""
     rows = live_workers()

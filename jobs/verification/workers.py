@@ -6,7 +6,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Final, NoReturn
 
@@ -15,7 +15,6 @@ from django.utils.translation import gettext as _
 
 from jobs import registry
 from jobs.conf import configuration
-from jobs.models import Worker
 from jobs.store import stats
 
 SLOTS: Final = 4
@@ -32,11 +31,11 @@ def some_worker(say: Callable[[str], None], task: str, slots: int = SLOTS) -> It
 
     Raises NoWorker.
     """
-    queue, workers = _queue_of(task), stats.live_workers()
-    if _serves(queue, workers):
+    queue = _queue_of(task)
+    if stats.is_served(queue):
         yield
         return
-    if workers:
+    if stats.live_workers():
         say(_("No worker serves the queue “%(queue)s”: starting one for this test.") % {"queue": queue})
     else:
         say(_("No worker is up: starting one for this test."))
@@ -82,13 +81,9 @@ def _queue_of(task: str) -> str:
         return registry.way(None, (), {}).queue
 
 
-def _serves(queue: str, workers: Sequence[Worker]) -> bool:
-    return any(queue in worker.queues for worker in workers)
-
-
 def _wait_until_ready(process: subprocess.Popen[bytes], log: IO[bytes], queue: str) -> None:
     deadline = time.monotonic() + START_TIMEOUT
-    while not (_serves(queue, stats.live_workers()) and stats.leader_lives()):
+    while not (stats.is_served(queue) and stats.leader_lives()):
         if process.poll() is not None or time.monotonic() > deadline:
             log.seek(0)
             lines = log.read().decode("utf-8", "replace").splitlines()[-5:]

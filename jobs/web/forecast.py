@@ -39,7 +39,7 @@ def _given(form: JobForm, name: str) -> str:
 
 
 def _waits(queue: str) -> str:
-    if not any(queue in worker.queues for worker in stats.live_workers()):
+    if not stats.is_served(queue):
         return _("When it is due, it waits in %(queue)s, which no worker is serving now.") % {"queue": ltr(queue)}
     number = queues.waiting(queue)
     text = ngettext(

@@ -127,7 +127,7 @@ def say(request: HttpRequest, action: str, report: Report, *, entries: bool = Fa
 
 def warn_of_queue(request: HttpRequest, queue: str) -> None:
     """Say on the next page when no worker serves the queue that jobs were moved to."""
-    if not any(queue in worker.queues for worker in stats.live_workers()):
+    if not stats.is_served(queue):
         text = _("No worker is serving the queue “%(queue)s” now: jobs wait in it until one does.")
         messages.warning(request, text % {"queue": ltr(queue)})
 
