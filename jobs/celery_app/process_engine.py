@@ -32,9 +32,9 @@ def current() -> Engine:
 
 def is_green() -> bool:
     """Whether tasks of this process run in greenlets."""
-    return bool(_engine) and getattr(_engine[0], "green", False)
+    return bool(_engine) and _engine[0].green
 
 
 def is_alone() -> bool:
     """Whether tasks run in threads of the worker itself (threads, solo): no part of Celery ends one of them."""
-    return bool(_engine) and getattr(_engine[0], "alone", False)
+    return bool(_engine) and _engine[0].alone

@@ -118,7 +118,7 @@ class Request(celery.worker.request.Request):
         """By the clock of the database, whatever this host's says."""
         if not self.expires:
             return False
-        ahead = timedelta(seconds=process_engine.current().registration.skew)  # type: ignore[attr-defined]
+        ahead = timedelta(seconds=process_engine.current().registration.skew)
         if datetime.now(self.expires.tzinfo and UTC) - ahead <= self.expires:
             return False
         state.revoked.add(self.id)

@@ -37,10 +37,12 @@ opened: Final[WeakSet[Any]] = WeakSet()  # the engine connections of this proces
 class Engine(Protocol):
     """How a process that runs jobs moves its rows. Every method keeps trying until PostgreSQL has answered."""
 
+    green: bool  # its tasks run in greenlets
+    alone: bool  # in threads of the worker itself (threads, solo): no part of Celery ends one of them
+    registration: Any
     worker_id: int
     held: dict[int, Any]
     ending: dict[Run, Any]  # whose hooks after the body run just now
-
     unwritten: dict[Run, Failure]  # without an end that could be written, and how they failed: the watch takes them away
 
     @property

@@ -41,7 +41,7 @@ LOOKS = 10
 class GroupCommit(Apart):
     """The only connections over which a gevent worker moves its rows."""
 
-    green = True
+    green, alone = True, False
 
     def __init__(self, registration: Registration, slots: int) -> None:
         super().__init__()

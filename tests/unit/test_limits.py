@@ -49,7 +49,7 @@ def test_in_threads_the_smaller_limit_counts_too(
 def test_a_limit_of_the_worker_ends_what_runs_in_it(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under threads and solo it did nothing."""
     outcome = running.Outcome(run=Run(id=7, runs=1), task=None)
-    monkeypatch.setattr(process_engine, "_engine", [SimpleNamespace(alone=True)])
+    monkeypatch.setattr(process_engine, "_engine", [SimpleNamespace(alone=True, green=False)])
     monkeypatch.setattr(limits, "_of_worker", [0.1, None])
     monkeypatch.setattr(running, "claim", lambda _: outcome)
     monkeypatch.setattr(running, "settled", lambda _task, _outcome, call: call())
