@@ -46,6 +46,7 @@ class Watch:
         self.left: set[transitions.Run] = set()
         self.released: LRUCache = LRUCache(limit=10_000)  # job: how many of its runs were
         self.dead: set[int] = set()  # jobs whose greenlet was dead at the last look
+        self.gone: set[transitions.Run] = set()  # without an end, and without a row at the last look
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True, name="jobs-watch")
         self.teller: threading.Thread | None = None
@@ -129,6 +130,7 @@ class Watch:
         self._drop_dead()
         if self.engine.registration.is_whole:
             self._release_strays(rows)
+            self._forget_gone({(id, runs) for id, runs, _, _ in rows})
 
     def _release_strays(self, rows: Sequence[tuple[int, int, bool, str]]) -> None:
         linking = getattr(self.engine, "linking", ())
@@ -148,6 +150,13 @@ class Watch:
         if self._write(partial(unwritable.take_away, run=run, failure=failure)):
             self.engine.unwritten.pop(run, None)
             logger.warning("job %s: run %s, whose end cannot be written, is counted as lost", run.id, run.runs)
+
+    def _forget_gone(self, running: set[tuple[int, int]]) -> None:
+        """Runs whose end could not be written, and that somebody else has taken away since."""
+        gone = {run for run in list(self.engine.unwritten) if (run.id, run.runs) not in running}
+        for run in gone & self.gone:  # one that was claimed after the rows were read is among them at the next look
+            self.engine.unwritten.pop(run, None)
+        self.gone = gone
 
     def _write(self, change: Callable[[Any], Any]) -> Any:
         """In no case it waits: who looks keeps the lock."""

@@ -14,6 +14,7 @@ from jobs.celery_app.body import Body
 from jobs.celery_app.running import Outcome
 from jobs.domain.errors import JobCancelled
 from jobs.store.transitions import Run
+from jobs.store.unwritable import WITHOUT
 from jobs.worker.watch import EACH_S, FREE, SOON_S, Watch
 from tests.waiting import until
 
@@ -57,7 +58,7 @@ def registration() -> Iterator[Registration]:
 
 @pytest.fixture
 def watch(registration: Registration) -> Iterator[Watch]:
-    made = Watch(SimpleNamespace(registration=registration, held={}, unbegun=set()))
+    made = Watch(SimpleNamespace(registration=registration, held={}, unbegun=set(), unwritten={}))
     made.start()
     yield made
     if not made.stopping.is_set():
@@ -239,7 +240,7 @@ def test_a_run_is_asked_to_stop_while_its_body_goes_on(
     errors: list[type[BaseException]] = []
     monkeypatch.setattr(Body, "throw", lambda self, error: errors.append(error))
     outcome = Outcome(run=Run(id=7, runs=1), task=None, closing=closing, settled=settled)
-    watch = Watch(SimpleNamespace(registration=registration, held={7: outcome}, unbegun=set()))
+    watch = Watch(SimpleNamespace(registration=registration, held={7: outcome}, unbegun=set(), unwritten={}))
     registration.running = [(7, 1, True, "seven")]
     for _ in range(2):
         watch.look()
@@ -257,3 +258,15 @@ def test_what_is_left_again_and_again_is_not_given_back_for_ever(registration: R
         watch.look()
     assert changes.count("take_away") == 2
     assert changes.count("release") == FREE + FREE + 2, "of the job that is left again and again, and of each other one"
+
+
+def test_a_run_without_an_end_that_another_took_away_is_forgotten(registration: Registration) -> None:
+    """Its failure and traceback were kept as long as the worker lived."""
+    taken, running = Run(id=7, runs=1, worker=1), Run(id=8, runs=1, worker=1)
+    unwritten = dict.fromkeys((taken, running), WITHOUT)
+    watch = Watch(SimpleNamespace(registration=registration, worker_id=1, held={8: None}, unbegun=set(), unwritten=unwritten))
+    registration.running = [(8, 1, False, "eight")]
+    watch.look()
+    assert taken in unwritten, "its row may have been claimed a moment ago"
+    watch.look()
+    assert list(unwritten) == [running]
