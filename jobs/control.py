@@ -7,14 +7,13 @@ from functools import cache
 from typing import Any, Final
 
 from django.db import IntegrityError, connections, transaction
-from django.utils.translation import gettext as _
 
 from jobs import masking
 from jobs.conf import configuration
 from jobs.domain import own_failures, statuses
 from jobs.domain.actors import Actor, actor_of, text_of
 from jobs.domain.numbers import numbers_of
-from jobs.domain.priority import is_priority
+from jobs.domain.priority import wrong_priority
 from jobs.domain.texts import wrong_queue
 from jobs.enqueueing import enqueue, replacing
 from jobs.models import DeadLetterQueue, Job
@@ -150,8 +149,8 @@ def reprocess(
     `arguments`: values for named arguments that replace those of each job, the audit keeps both; `priority`: a new one for all of them;
     `reason`: for the audit. Raises ValueError when no job may have the priority, InvalidJob when none may have the arguments.
     """
-    if priority is not None:
-        _check_priority(priority)
+    if priority is not None and (wrong := wrong_priority(priority)):
+        raise ValueError(wrong)
     name, values = clean(actor_of(by).name, 200), {} if arguments is None else replacing(arguments)
 
     def verb(cursor: Any, some: list[int]) -> list[int]:
@@ -212,14 +211,10 @@ def run_again(job: Job, by: str | Actor, *, reason: str = "", **options: Any) ->
     return new
 
 
-def _check_priority(priority: Any) -> None:
-    if not is_priority(priority):
-        raise ValueError(_("The priority is a whole number from 0 to 9; 9 runs first."))
-
-
 def change_priority(ids: Iterable[int], priority: int, by: str | Actor = "", *, reason: str = "") -> Report:
     """Give waiting jobs another priority (0-9, 9 runs first). Raises ValueError outside that range."""
-    _check_priority(priority)
+    if wrong := wrong_priority(priority):
+        raise ValueError(wrong)
     return _apply(Verb.PRIORITY, ids, by, lambda cursor, some: interventions.change_priority(cursor, some, priority), _is, reason)
 
 

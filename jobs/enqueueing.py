@@ -17,7 +17,7 @@ from jobs import registry
 from jobs.conf import MOST, configuration
 from jobs.domain import calls, task_ids, typed
 from jobs.domain.actors import is_account
-from jobs.domain.priority import DEFAULT, HIGHEST, LOWEST
+from jobs.domain.priority import DEFAULT, wrong_priority
 from jobs.domain.statuses import EARLIEST, LATEST, is_due_time
 from jobs.domain.texts import wrong_queue, wrong_text
 from jobs.models import Job
@@ -158,8 +158,8 @@ def _problems(task: Any, *call: Any) -> str:
 def _own(name: Any, priority: Any, errors: dict[str, str]) -> None:
     if name != "" and (wrong := wrong_text(name)):
         errors["name"] = wrong
-    if not _is_whole(priority, LOWEST, HIGHEST):
-        errors["priority"] = _("The priority is a whole number from 0 to 9; 9 runs first.")
+    if wrong := wrong_priority(priority):
+        errors["priority"] = wrong
 
 
 def _due(run_at: Any, delay: Any, errors: dict[str, str]) -> Any:

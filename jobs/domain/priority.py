@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from django.utils.translation import gettext as _
+
 HIGHEST: Final = 9
 LOWEST: Final = 0
 DEFAULT: Final = 5
@@ -12,13 +14,15 @@ FROM_HIGHEST: Final = range(HIGHEST, LOWEST - 1, -1)
 SEPARATOR: Final = "\x06\x16"
 
 
-def is_priority(value: object) -> bool:
-    """Whether it is a whole number that a job may have.
+def wrong_priority(value: object) -> str:
+    """Why no job may have it; "" when one may.
 
-    >>> is_priority(9), is_priority(10), is_priority(5.5), is_priority(True)
-    (True, False, False, False)
+    >>> [bool(wrong_priority(value)) for value in (9, 10, 5.5, True)]
+    [False, True, True, True]
     """
-    return isinstance(value, int) and not isinstance(value, bool) and LOWEST <= value <= HIGHEST
+    if isinstance(value, int) and not isinstance(value, bool) and LOWEST <= value <= HIGHEST:
+        return ""
+    return _("The priority is a whole number from 0 to 9; 9 runs first.")
 
 
 def lane_of(priority: int) -> int:

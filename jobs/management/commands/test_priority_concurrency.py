@@ -7,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from jobs.domain.priority import HIGHEST, LOWEST
+from jobs.domain.priority import wrong_priority
 from jobs.management import base
 from jobs.management.messages import one_line
 from jobs.verification import priority
@@ -45,8 +45,8 @@ class Command(base.Command):
             raise CommandError(_("--count and --expect must be from 1 to %(most)d, --sleep from 0 to 86400") % {"most": MOST})
         if options["timeout"] is not None and not is_span(options["timeout"]):
             raise CommandError(_("--timeout must be a number of seconds above 0"))
-        if not LOWEST <= options["priority"] <= HIGHEST:
-            raise CommandError("--priority: " + _("The priority is a whole number from 0 to 9; 9 runs first."))
+        if wrong := wrong_priority(options["priority"]):
+            raise CommandError(f"--priority: {wrong}")
         if options["name"] is not None and not options["name"].strip():
             raise CommandError(_("NAME is empty: leave it out to create all jobs of the test"))
         if options["clear"]:
