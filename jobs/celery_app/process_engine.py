@@ -1,9 +1,11 @@
 """The engine of this process: the worker sets it when it starts, a child of its pool makes its own."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from jobs.store.engine import Engine
+from jobs.store.transitions import Run
 
 _engine: list[Engine] = []
 _make: list[Callable[[], Engine]] = []
@@ -28,6 +30,13 @@ def current() -> Engine:
     if not _engine:
         use(_make[0]())
     return _engine[0]
+
+
+def claim(headers: Mapping[str, Any]) -> Run | None:
+    """The run that a message of ours was made for, if it owns its job now; else None."""
+    engine = current()
+    run = Run(id=headers["job_id"], runs=headers["runs"], worker=engine.worker_id)
+    return run if engine.claim(run, headers["id"], headers["job_queue"], headers["job_priority"]) else None
 
 
 def is_green() -> bool:

@@ -24,7 +24,7 @@ from jobs.domain import own_failures
 from jobs.domain.complaint import Complaint
 from jobs.store import transitions
 from jobs.store.engine import unless_locked
-from jobs.store.transitions import Failure, Run
+from jobs.store.transitions import Failure
 from jobs.worker import farewell, foreign, remote_control, stopping, unreadable
 from jobs.worker.fetching import fetch_loop
 from jobs.worker.popper import PAUSE_S
@@ -220,8 +220,7 @@ class Consumer(celery.worker.consumer.Consumer):
         if not wait:
             return self._limit_move_to_pool(request)
         engine = process_engine.current()
-        run = Run(id=headers["job_id"], runs=headers["runs"], worker=engine.worker_id)
-        if engine.claim(run, headers["id"], headers["job_queue"], headers["job_priority"]):
+        if (run := process_engine.claim(headers)) is not None:
             engine.write(unwritten.or_left(unless_locked(partial(transitions.release, run=run, delay=wait))))
             engine.held.pop(run.id, None)
         return None
@@ -239,8 +238,8 @@ class Consumer(celery.worker.consumer.Consumer):
         headers = message.headers
         name = headers["task"]
         engine = process_engine.current()
-        run = Run(id=headers["job_id"], runs=headers["runs"], worker=engine.worker_id)
-        if not engine.claim(run, headers["id"], headers["job_queue"], headers["job_priority"]):
+        run = process_engine.claim(headers)
+        if run is None:
             return
         engine.held.pop(run.id, None)
         elsewhere = engine.write(lambda cursor: _is_known(cursor, engine.worker_id, name, headers["job_queue"]))

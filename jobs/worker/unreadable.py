@@ -10,7 +10,7 @@ from jobs.celery_app import messages, process_engine, unwritten
 from jobs.domain import own_failures
 from jobs.store import transitions
 from jobs.store.engine import unless_locked
-from jobs.store.transitions import Failure, Run
+from jobs.store.transitions import Failure
 
 logger = logging.getLogger("jobs.worker")
 
@@ -49,10 +49,9 @@ def strategy(task: Any) -> str:
 
 def refuse(message: Any, reason: str) -> None:
     """Claim the job of a message that is ours, and bury it."""
-    headers = message.headers
-    engine = process_engine.current()
-    run, task = Run(id=headers["job_id"], runs=headers["runs"], worker=engine.worker_id), str(headers.get("task"))
-    if not engine.claim(run, headers["id"], headers["job_queue"], headers["job_priority"]):
+    engine, task = process_engine.current(), str(message.headers.get("task"))
+    run = process_engine.claim(message.headers)
+    if run is None:
         return
     try:
         failure = Failure(error_class="UnreadableJob", message=reason)
