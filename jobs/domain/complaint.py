@@ -19,7 +19,7 @@ class Complaint:
     def __init__(
         self, logger: logging.Logger, words: str, level: int = logging.WARNING, *, after: float = 0.0, exact: bool = False
     ) -> None:
-        self.logger, self.words, self.level, self.said, self.exact = logger, words, level, "", exact
+        self.logger, self.words, self.level, self.exact = logger, words, level, exact
         self.after, self.since = after, math.inf  # since: when it was heard first
         self.times: dict[str, float] = {}  # what was said when, the latest last
 
@@ -34,7 +34,7 @@ class Complaint:
         if now - self.times.get(same, -math.inf) >= AGAIN:
             self.logger.log(self.level, "%s: %s", self.words, text)
             self.times.pop(same, None)
-            self.times[same], self.said = now, text
+            self.times[same] = now
             if len(self.times) > KEPT:
                 self.times.pop(next(iter(tuple(self.times))), None)  # other threads say things too
 
