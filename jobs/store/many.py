@@ -26,16 +26,14 @@ def text_array(texts: Iterable[str | None]) -> str:
     return "{" + ",".join(["NULL" if text is None else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts]) + "}"
 
 
-def execute_many(
-    cursor: Any, sql: str, rows: Iterable[Sequence[Any]], *, template: str | None = None, page: int = PAGE, fetch: bool = False
-) -> list[Any]:
-    """Execute sql, in which the first VALUES %s stands for the rows, once for each `page` of them; with `fetch`, what came back.
+def execute_many(cursor: Any, sql: str, rows: Iterable[Sequence[Any]], *, template: str | None = None, fetch: bool = False) -> list[Any]:
+    """Execute sql, in which the first VALUES %s stands for the rows, once for each PAGE of them; with `fetch`, what came back.
 
     `template` is one row's text, by default a plain tuple of placeholders.
     """
     head, tail = sql.split(PLACE, 1)
     rows, found = iter(rows), []
-    while some := list(islice(rows, page)):
+    while some := list(islice(rows, PAGE)):
         one = template or f"({', '.join(['%s'] * len(some[0]))})"
         cursor.execute(f"{head}VALUES {', '.join([one] * len(some))}{tail}", list(chain.from_iterable(some)))
         if fetch:

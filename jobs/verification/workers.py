@@ -26,7 +26,7 @@ class NoWorker(Exception):
 
 
 @contextmanager
-def some_worker(say: Callable[[str], None], task: str, slots: int = SLOTS) -> Iterator[None]:
+def some_worker(say: Callable[[str], None], task: str) -> Iterator[None]:
     """Have a worker for jobs of this task and a leader while the block runs: those that are there, or a worker started for it.
 
     Raises NoWorker.
@@ -40,7 +40,7 @@ def some_worker(say: Callable[[str], None], task: str, slots: int = SLOTS) -> It
     else:
         say(_("No worker is up: starting one for this test."))
     with tempfile.TemporaryFile() as log, _signals_end_the_block():
-        process = subprocess.Popen(_command(slots), cwd=settings.BASE_DIR, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(_command(), cwd=settings.BASE_DIR, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
         try:
             _wait_until_ready(process, log, queue)
             yield
@@ -68,9 +68,9 @@ def _end(number: int, frame: Any) -> NoReturn:
     sys.exit(128 + number)  # as shells give it
 
 
-def _command(slots: int) -> list[str]:
+def _command() -> list[str]:
     project = str(settings.SETTINGS_MODULE).partition(".")[0]
-    options = ["--pool=gevent", f"--concurrency={slots}", "--prefetch-multiplier=1", "--loglevel=INFO"]
+    options = ["--pool=gevent", f"--concurrency={SLOTS}", "--prefetch-multiplier=1", "--loglevel=INFO"]
     return [sys.executable, "-m", "jobs.verification.attended", "-A", project, "worker", *options, f"--hostname=test-{time.time_ns()}@%h"]
 
 
