@@ -318,3 +318,19 @@ def test_what_another_leader_has_taken_is_left_to_it(settings: Any, outbox: Call
 def test_what_a_plain_update_has_closed_is_told_to_nobody(outbox: Callable[[], int]) -> None:
     buried(resolution="resolved")
     assert outbox() == 0, "it leaves the time of the next notice; the verbs do not"
+
+
+def test_what_is_due_of_one_error_is_found_without_reading_all_that_is_due() -> None:
+    """After a burst PostgreSQL takes the index of what is due for empty: of 2,000 errors at once it read all of it for each mail."""
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO jobs_job (task, status, finished_at) SELECT 't', 'failed', now() FROM generate_series(1, 4000)")
+        cursor.execute(
+            """INSERT INTO jobs_deadletterqueue (job_id, error_class, message, fingerprint, attempts, notify_after)
+               SELECT id, 'ValueError', rpad('', 500, '.'), id % 400, 1, NULL FROM jobs_job"""
+        )
+        cursor.execute("ANALYZE jobs_deadletterqueue")
+        cursor.execute("UPDATE jobs_deadletterqueue SET notify_after = clock_timestamp()")
+        cursor.execute(f"EXPLAIN {notices._TAKE}", ["{1,2,3}"])
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "jobs_dlq_outbox" not in plan
+    assert "Seq Scan" not in plan
