@@ -31,6 +31,15 @@ def numbers_of(ids: Iterable[Any]) -> list[int]:
     return list(dict.fromkeys(map(_row_number, ids)))
 
 
+def possible(ids: Iterable[int]) -> list[int]:
+    """Those that a row can have.
+
+    >>> possible([3, 2**63])
+    [3]
+    """
+    return [id for id in ids if LOWEST <= id <= HIGHEST]
+
+
 def _row_number(id: Any) -> int:
     try:
         return int(id) if isinstance(id, str) else operator.index(id)

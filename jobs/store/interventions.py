@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from jobs.domain import own_failures, readable
+from jobs.domain.numbers import possible
 from jobs.domain.statuses import HELD
 from jobs.store import search
 from jobs.store.many import array, execute_many
@@ -33,7 +34,7 @@ def foreseen(cursor: Any, ids: Sequence[int], statuses: Sequence[str], beside: s
               FROM (SELECT id, task, status, status = ANY(%(statuses)s) AND {beside} AS changes
                       FROM jobs_job WHERE id = ANY(%(ids)s::bigint[])) part
              GROUP BY task, status, changes""",
-        {"ids": array(ids), "statuses": list(statuses)},
+        {"ids": array(possible(ids)), "statuses": list(statuses)},
     )
     return list(cursor.fetchall())
 

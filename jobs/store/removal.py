@@ -6,6 +6,7 @@ from typing import Any, Final
 import psycopg2
 from django.db import IntegrityError
 
+from jobs.domain.numbers import possible
 from jobs.store import interventions
 from jobs.store.many import array
 
@@ -46,7 +47,7 @@ def remove(ids: Sequence[int], delete: Callable[[Sequence[int]], list[int]], sta
 
 def referred(cursor: Any, ids: Sequence[int]) -> set[int]:
     """Those of these jobs to which a row refers that can be read."""
-    cursor.execute(f"SELECT id FROM jobs_job j WHERE id = ANY(%s::bigint[]) AND NOT (true{unreferred(cursor)})", [array(ids)])
+    cursor.execute(f"SELECT id FROM jobs_job j WHERE id = ANY(%s::bigint[]) AND NOT (true{unreferred(cursor)})", [array(possible(ids))])
     return {row[0] for row in cursor.fetchall()}
 
 

@@ -96,7 +96,7 @@ def test_broken_failure_handling_fails(tmp_path: Path, broken: str, reason: str)
     ],
 )
 def test_a_worker_that_does_not_serve_the_queue_is_none(monkeypatch: pytest.MonkeyPatch, queues: list[str] | None, said: list[str]) -> None:
-    monkeypatch.setattr(workers, "_command", lambda slots: [sys.executable, "-c", "import sys; sys.stdin.read()"])
+    monkeypatch.setattr(workers, "_command", lambda: [sys.executable, "-c", "import sys; sys.stdin.read()"])
     monkeypatch.setattr(workers, "_wait_until_ready", lambda *found: None)
     lines = list[str]()
     with closing(connect("life")) as life, life.cursor() as cursor:

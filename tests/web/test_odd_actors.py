@@ -105,7 +105,8 @@ def test_a_number_may_come_as_a_text_and_more_than_once() -> None:
     assert control.foresee(Verb.CANCEL, [str(job.pk), job.pk, gone]).left.total() == 1
     report = control.cancel(iter([str(job.pk), job.pk, gone]), "sara")
     assert (report.done, list(report.refused)) == ([job.pk], [gone])
-    assert control.delete((id for id in [job.pk]), "sara").done == [job.pk]
+    assert control.foresee(Verb.DELETE, [job.pk, gone]).left.total() == 1
+    assert control.delete((id for id in [job.pk, gone]), "sara").done == [job.pk]
 
 
 @pytest.mark.parametrize(
